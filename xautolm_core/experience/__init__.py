@@ -1,0 +1,1 @@
+"""Experiences: what every trial has taught, kept for every later search."""

@@ -1,0 +1,143 @@
+"""The schema of an experience: one attempt of one trial, without any text of the task."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+
+from xautolm_core.outcomes import Outcome
+from xautolm_core.space.configuration import Configuration
+
+SCHEMA_VERSION = 1
+
+
+def experience_id(search_id: str, trial_number: int, attempt: int) -> str:
+    """Return the id of an experience: the same attempt always has the same id."""
+    return hashlib.sha256(f"{search_id}/{trial_number}/{attempt}".encode()).hexdigest()[:32]
+
+
+class _Frozen(BaseModel):
+    """Unknown fields are ignored on read (a newer writer may know more)."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
+
+
+class ExperienceScore(_Frozen):
+    """A score with its direction and range."""
+
+    value: float
+    maximize: bool = True
+    low: float = 0.0
+    high: float = 1.0
+
+
+class ExperienceEnergy(_Frozen):
+    """Joules of one component, with the source and the quality class of the reading."""
+
+    component: Literal["gpu", "cpu", "dram", "other"]
+    joules: float = Field(ge=0)
+    source: str
+    quality: Literal["A", "B", "C"]
+
+
+class ExperienceFailure(_Frozen):
+    """Why the attempt did not end ok."""
+
+    kind: str
+    message: str = ""
+    traceback_hash: str = ""
+
+
+class ExperienceFeatures(_Frozen):
+    """Named meta-features of one extractor."""
+
+    extractor: str
+    version: str
+    values: Mapping[str, float | None]
+    units: Mapping[str, str] = Field(default_factory=dict)
+    facts: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Experience(_Frozen):
+    """One attempt of one trial.
+
+    Attributes:
+        id: See ``experience_id``.
+        tenant: Whose experience it is.
+        origin: ``trial`` for our own; an importer's name otherwise.
+        search_id: Search that the trial belongs to.
+        trial_number: Number within the search.
+        attempt: Attempt of the trial.
+        task_name: The user's name of the task, stable over retrainings.
+        task_fingerprint: Digest of the task's content.
+        task_type: Kind of task.
+        task_features: Meta-features of the task.
+        system_features: Meta-features of the machine.
+        configuration: What was tried; active hyper-parameters only.
+        model_descriptor: Descriptor of its model (numbers and short names).
+        outcome: How it ended.
+        scores: By name, on validation data.
+        seconds: By phase; ``train`` plus ``evaluate`` is the time of the trial.
+        latency_ms: Milliseconds a text at inference, if measured.
+        data_fraction: Share of the training rows that it saw.
+        schedule_fraction: Share of the configuration's steps that its schedule was laid out for.
+        peak_gpu_bytes: Peak GPU memory.
+        peak_host_bytes: Peak host memory.
+        energy: Joules by component; empty if nothing could be read.
+        failure: Why it failed, if it did.
+        threads: CPU threads it had.
+        concurrent_trials: Trials that ran beside it, with it.
+        device: ``cpu`` or ``cuda``.
+        sampler: Name of the sampler that proposed it.
+        warm_started: Whether history biased that sampler.
+        versions: Software versions.
+        seed: The trial's seed.
+        started_at: UTC.
+        ended_at: UTC.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    tenant: str = "default"
+    origin: str = "trial"
+    search_id: str
+    trial_number: int = Field(ge=0)
+    attempt: int = Field(default=0, ge=0)
+    task_name: str
+    task_fingerprint: str
+    task_type: str
+    task_features: ExperienceFeatures
+    system_features: ExperienceFeatures
+    configuration: Configuration
+    model_descriptor: Mapping[str, int | float | bool | str | tuple[str, ...]] | None = None
+    outcome: Outcome
+    scores: Mapping[str, ExperienceScore] = Field(default_factory=dict)
+    seconds: Mapping[str, float] = Field(default_factory=dict)
+    latency_ms: float | None = None
+    data_fraction: float = 1.0
+    schedule_fraction: float = 1.0
+    peak_gpu_bytes: int | None = None
+    peak_host_bytes: int | None = None
+    energy: tuple[ExperienceEnergy, ...] = ()
+    failure: ExperienceFailure | None = None
+    threads: int = 1
+    concurrent_trials: int = 1
+    device: str = "cpu"
+    sampler: str = ""
+    warm_started: bool = False
+    versions: Mapping[str, str] = Field(default_factory=dict)
+    seed: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime
+
+    @property
+    def time_seconds(self) -> float | None:
+        """Training plus evaluation seconds; None if neither ran."""
+        parts = [self.seconds[p] for p in ("train", "evaluate") if p in self.seconds]
+        return sum(parts) if parts else None

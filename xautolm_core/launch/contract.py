@@ -1,0 +1,65 @@
+"""The contract of all launchers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xautolm_core.trial.contract import TrialResult
+    from xautolm_core.trial.contract import TrialSpec
+
+
+@dataclass(frozen=True)
+class TrialHandle:
+    """A trial that was submitted.
+
+    Attributes:
+        search_id: Its search.
+        trial_number: Its number.
+        attempt: Its attempt.
+        out_folder: Where its result will be.
+        native_id: The backend's name of it: a process id, a Job's name.
+    """
+
+    search_id: str
+    trial_number: int
+    attempt: int
+    out_folder: Path
+    native_id: str
+
+
+class Launcher(Protocol):
+    """Starts trials and says how they ended. A failed trial is a result, never an exception."""
+
+    def submit(self, spec: TrialSpec) -> TrialHandle:
+        """Write the spec to its folder, then start the trial; return without waiting for it.
+
+        Raises:
+            LaunchError: The backend cannot start any trial.
+        """
+        ...
+
+    def poll(self, handle: TrialHandle) -> TrialResult | None:
+        """Return the result, or None while the trial runs. Never blocks."""
+        ...
+
+    def wait(self, handles: Sequence[TrialHandle], timeout_seconds: float) -> None:
+        """Return as soon as one of the trials has ended, or after the timeout."""
+        ...
+
+    def cancel(self, handle: TrialHandle, *, grace_seconds: float = 5.0) -> TrialResult:
+        """End a trial: SIGTERM first, SIGKILL after the grace; return its result."""
+        ...
+
+    def adopt(self, spec: TrialSpec) -> TrialHandle | None:
+        """Return a handle of a trial that an earlier process submitted, or None if it is lost."""
+        ...
+
+    def close(self) -> None:
+        """End what still runs and free all resources. Safe to call twice."""
+        ...

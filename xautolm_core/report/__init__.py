@@ -1,0 +1,1 @@
+"""Reports: the result folder, the HTML page, the model card."""

@@ -1,0 +1,1 @@
+"""The search: history, samplers, and the ask/tell loop with its budgets."""

@@ -1,0 +1,241 @@
+"""What a search is asked, what it says while it runs, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from typing import Literal
+from typing import Protocol
+
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+
+from xautolm_core.outcomes import Outcome
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.tasks.spec import TaskSpec
+from xautolm_core.trial.contract import TrialResult
+
+SEARCH_FILE = "search.json"
+STUDY_FILE = "study.journal"
+SUMMARY_FILE = "summary.json"
+PARETO_FILE = "pareto.json"
+TRIALS_FILE = "trials.parquet"
+REPORT_FILE = "report.html"
+BEST_MODEL_FOLDER = "model"
+TRIALS_FOLDER = "trials"
+
+
+class Objective(StrEnum):
+    """What a search optimises: the score is maximised, the others are minimised."""
+
+    F1 = "f1"
+    TIME = "time"
+    LATENCY = "latency"
+
+    @property
+    def maximize(self) -> bool:
+        """Whether more is better."""
+        return self is Objective.F1
+
+
+class SearchSpec(BaseModel):
+    """Everything that decides a search. Kept in the run folder, so that it can be resumed.
+
+    Attributes:
+        search_id: Unique id of the search.
+        task: The task as the user described it.
+        space: Preset name or path of the space's file.
+        sampler: ``random``, ``zero_shot``, ``xautolm`` or ``knn``.
+        sampler_options: Options of the sampler (see its documentation).
+        objectives: At least one, the first of them ``f1``.
+        max_trials: Stop after so many trials, or None.
+        budget_seconds: Stop after so many seconds, all included, or None.
+        trial_timeout_seconds: Limit of one trial; derived from the budget if None.
+        trial_memory_bytes: Memory limit of one trial; derived from this machine if None.
+        workers: Trials at the same time.
+        seed: Seed of sampler, splits and trials.
+        store: Folder or URI of the experience store.
+        tenant: Whose experiences are written.
+        keep_models: ``front`` keeps the models of the Pareto front, ``best`` one, ``all`` all.
+        snapshot: Id of the store snapshot that the search started from.
+        created_at: UTC.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    schema_version: Literal[1] = 1
+    search_id: str
+    task: TaskSpec
+    space: str = "starter"
+    sampler: str = "xautolm"
+    sampler_options: Mapping[str, Any] = Field(default_factory=dict)
+    objectives: tuple[Objective, ...] = (Objective.F1, Objective.TIME)
+    max_trials: int | None = Field(default=None, gt=0)
+    budget_seconds: float | None = Field(default=None, gt=0)
+    trial_timeout_seconds: float | None = Field(default=None, gt=0)
+    trial_memory_bytes: int | None = Field(default=None, gt=0)
+    workers: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0)
+    store: str
+    tenant: str = "default"
+    keep_models: Literal["front", "best", "all"] = "front"
+    model_folders: tuple[Path, ...] = ()
+    offline: bool = False
+    snapshot: str | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class WarmStartReport:
+    """What the history did to the sampler before its first proposal.
+
+    Attributes:
+        applied: Experiences that were used as they are.
+        mapped: Experiences of another space that were used in part.
+        dropped: Experiences that were not used, by reason.
+        prior_shift: How far the fine-tuner probabilities moved from uniform: the total variation
+            distance, in [0, 1] (0 = not at all).
+        neighbours: The most similar tasks: name, weight in [0, 1] and experiences.
+        branch_probabilities: Fine-tuner to its probability at the start.
+    """
+
+    applied: int = 0
+    mapped: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    prior_shift: float = 0.0
+    neighbours: Sequence[tuple[str, float, int]] = ()
+    branch_probabilities: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial of a search, as the reports see it.
+
+    Attributes:
+        number: From 0 on.
+        configuration: What was tried.
+        result: How it ended (the last attempt).
+        why: Where the configuration came from, in words.
+        values: Objective name to value; empty if the trial did not end ok.
+        on_front: Whether it is on the Pareto front.
+    """
+
+    number: int
+    configuration: Configuration
+    result: TrialResult
+    why: str
+    values: Mapping[str, float]
+    on_front: bool = False
+
+
+@dataclass(frozen=True)
+class BaselineResult:
+    """The linear baseline: TF-IDF and logistic regression."""
+
+    validation_macro_f1: float
+    validation_accuracy: float
+    test_macro_f1: float | None
+    test_accuracy: float | None
+    seconds: float
+    parameters: Mapping[str, float | str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """The one evaluation on the test split."""
+
+    __test__ = False
+
+    macro_f1: float
+    accuracy: float
+    per_class: Mapping[str, Mapping[str, float]]
+    confusion: Sequence[Sequence[int]]
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search came to.
+
+    Attributes:
+        spec: What was asked.
+        out_folder: The run folder.
+        task: Name, fingerprint, labels, rows of each split, warnings.
+        task_features: Feature name to value.
+        system_features: Feature name to value or fact.
+        trials: All trials, by number.
+        best: Number of the chosen trial (best score on validation; the faster of equals).
+        baseline: The linear baseline.
+        test: The chosen model on the test split; None if there is no model.
+        warm_start: What the history did.
+        seconds: Wall-clock seconds of the whole search.
+        phase_seconds: What of it went to what (``load``, ``features``, ``trials``, ...).
+        stopped_by: ``trials``, ``budget``, ``interrupted`` or ``exhausted``.
+        notes: What the user should know, in words.
+    """
+
+    spec: SearchSpec
+    out_folder: Path
+    task: Mapping[str, Any]
+    task_features: Mapping[str, float | None]
+    system_features: Mapping[str, float | str | None]
+    trials: Sequence[TrialRecord]
+    best: int | None
+    baseline: BaselineResult | None
+    test: TestReport | None
+    warm_start: WarmStartReport
+    seconds: float
+    phase_seconds: Mapping[str, float]
+    stopped_by: str
+    notes: Sequence[str] = ()
+
+    @property
+    def front(self) -> Sequence[TrialRecord]:
+        """The trials of the Pareto front."""
+        return [t for t in self.trials if t.on_front]
+
+    @property
+    def outcomes(self) -> Mapping[Outcome, int]:
+        """Outcome to number of trials."""
+        counts: dict[Outcome, int] = {}
+        for trial in self.trials:
+            counts[trial.result.outcome] = counts.get(trial.result.outcome, 0) + 1
+        return counts
+
+
+class SearchObserver(Protocol):
+    """Is told how a search goes on. The command line's live view is one."""
+
+    def phase(self, name: str, detail: str = "") -> None:
+        """Say that a phase began, such as ``load``, ``features``, ``space``, ``history``."""
+        ...
+
+    def note(self, text: str, *, warning: bool = False) -> None:
+        """Tell something that the user should know."""
+        ...
+
+    def warm_started(self, report: WarmStartReport) -> None:
+        """Tell what the history did."""
+        ...
+
+    def trial_started(self, number: int, configuration: Configuration, why: str) -> None:
+        """A trial was launched."""
+        ...
+
+    def trial_ended(
+        self, record: TrialRecord, front: Sequence[TrialRecord], best: TrialRecord | None
+    ) -> None:
+        """A trial has ended; ``front`` and ``best`` are as of now."""
+        ...
+
+    def tick(self, seconds_left: float | None, running: Mapping[int, Mapping[str, Any]]) -> None:
+        """Called about twice a second; ``running`` is trial number to its last heartbeat."""
+        ...

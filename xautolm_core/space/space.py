@@ -1,0 +1,90 @@
+"""The conditional search space: a branch per fine-tuner, its models and its hyper-parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.model import ModelDescriptor
+from xautolm_core.space.model import ModelReference
+from xautolm_core.space.parameters import Boolean
+from xautolm_core.space.parameters import Categorical
+from xautolm_core.space.parameters import Integer
+from xautolm_core.space.parameters import Parameter
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One fine-tuner: a method for one kind of models, with its own hyper-parameters.
+
+    Attributes:
+        name: Such as ``encoder-lora``; key of the branch's weight in a probabilistic model.
+        method: ``full``, ``partial``, ``lora`` or ``head``.
+        model: The choice of the model; its handle is shared by the branches of the same models.
+        parameters: Hyper-parameters in their order.
+    """
+
+    name: str
+    method: str
+    model: Categorical
+    parameters: tuple[Parameter, ...]
+
+    def parameter(self, name: str) -> Parameter | None:
+        """Return the hyper-parameter of that name, or None."""
+        return next((p for p in self.parameters if p.name == name), None)
+
+
+@dataclass(frozen=True)
+class SpaceModel:
+    """A model that can be had: where it is and what it is like."""
+
+    reference: ModelReference
+    descriptor: ModelDescriptor
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """All configurations that a search may try.
+
+    Attributes:
+        name: Name of the preset, or the file's.
+        branches: The fine-tuners.
+        models: Model id to model, of those that can be had.
+        starts: Configurations to try first, in this order (sound defaults).
+        warnings: What was left out, and why.
+    """
+
+    name: str
+    branches: tuple[Branch, ...]
+    models: Mapping[str, SpaceModel]
+    starts: tuple[Configuration, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def branch(self, name: str) -> Branch | None:
+        """Return the branch of that name, or None."""
+        return next((b for b in self.branches if b.name == name), None)
+
+    def contains(self, configuration: Configuration) -> bool:
+        """Whether the configuration can be drawn from this space."""
+        branch = self.branch(configuration.branch)
+        if branch is None or branch.method != configuration.method:
+            return False
+        if configuration.model not in branch.model.choices:
+            return False
+        if set(configuration.parameters) != {p.name for p in branch.parameters}:
+            return False
+        return all(admits(p, configuration.parameters[p.name]) for p in branch.parameters)
+
+
+def admits(parameter: Parameter, value: object) -> bool:
+    """Whether a value lies in a hyper-parameter's domain (``True`` is no number here)."""
+    match parameter:
+        case Categorical(choices=choices):
+            return any(
+                value == c and isinstance(value, bool) == isinstance(c, bool) for c in choices
+            )
+        case Integer(low=low, high=high):
+            return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+        case Boolean():
+            return isinstance(value, bool)

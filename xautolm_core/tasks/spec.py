@@ -1,0 +1,65 @@
+"""The user's description of a task, validated at the boundary."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+
+
+class TaskType(StrEnum):
+    """What kind of answer the model has to give. More kinds will follow."""
+
+    TEXT_CLASSIFICATION = "text-classification"
+
+
+class SplitFractions(BaseModel):
+    """Shares of the rows that become validation and test where no such split is given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    validation: float = Field(default=0.15, gt=0, lt=1)
+    test: float = Field(default=0.15, gt=0, lt=1)
+
+
+class TaskSpec(BaseModel):
+    """A task as the user (or a YAML file) describes it.
+
+    Attributes:
+        name: Stays the same over retrainings; derived from the file or folder name if not given.
+        type: Kind of task.
+        data: One data file, or a folder with ``train``, ``validation``, ``test`` files, or the name
+            of a ``datasets`` data set.
+        train: Path of the training split, where the splits are given one by one.
+        validation: Path of the validation split, likewise.
+        test: Path of the test split, likewise.
+        text: Column of the text; found by itself if None.
+        text_pair: Column of a second text (text pairs), or None.
+        label: Column of the class; found by itself if None.
+        labels: All class names in their order, if some may be missing in the data.
+        splits: Shares of the splits that are not given.
+        seed: Seed of the split.
+        drop_invalid: Leave out rows whose text is missing or empty, or whose label is missing,
+            instead of refusing the data.
+        languages: ISO 639-1 codes of the languages of the texts, if known.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str | None = None
+    type: TaskType = TaskType.TEXT_CLASSIFICATION
+    data: str | None = None
+    train: Path | None = None
+    validation: Path | None = None
+    test: Path | None = None
+    text: str | None = None
+    text_pair: str | None = None
+    label: str | None = None
+    labels: tuple[str, ...] | None = None
+    splits: SplitFractions = SplitFractions()
+    seed: int = Field(default=0, ge=0)
+    drop_invalid: bool = False
+    languages: tuple[str, ...] = ()

@@ -1,0 +1,79 @@
+"""A loaded task: its splits, its labels, its identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Literal
+
+from xautolm_core.tasks.spec import TaskType
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+SplitName = Literal["train", "validation", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of one split.
+
+    Attributes:
+        texts: Texts, in row order (Arrow large strings: memory-mapped where they come from a file).
+        text_pairs: Second texts of the rows, or None for single texts.
+        labels: Index of the class of each row into ``Task.labels``, int32.
+    """
+
+    texts: pa.ChunkedArray
+    text_pairs: pa.ChunkedArray | None
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task whose data have been read and checked.
+
+    Attributes:
+        name: The user's name of it, stable over retrainings.
+        type: Kind of task.
+        fingerprint: Digest of the content (hex); changes with any row, not with their order.
+        labels: Class names; a row's label is an index into them.
+        splits: All three splits.
+        languages: ISO 639-1 codes, if known.
+        warnings: What the user should know of the data (dropped rows, duplicates, long texts).
+    """
+
+    name: str
+    type: TaskType
+    fingerprint: str
+    labels: tuple[str, ...]
+    splits: Mapping[SplitName, Split]
+    languages: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def train(self) -> Split:
+        """The training split."""
+        return self.splits["train"]
+
+    @property
+    def validation(self) -> Split:
+        """The validation split, which the search sees."""
+        return self.splits["validation"]
+
+    @property
+    def test(self) -> Split:
+        """The test split, which only the final report touches."""
+        return self.splits["test"]
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether a row consists of two texts."""
+        return self.train.text_pairs is not None

@@ -1,0 +1,1 @@
+"""What runs inside one trial: fine-tune, evaluate, measure, write the result."""

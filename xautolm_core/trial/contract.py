@@ -1,0 +1,201 @@
+"""What goes into a trial and what comes out of it, as JSON at the process boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+
+from xautolm_core.outcomes import Outcome
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.model import ModelReference
+from xautolm_core.tasks.spec import TaskType
+
+SPEC_FILE = "spec.json"
+RESULT_FILE = "result.json"
+HEARTBEAT_FILE = "heartbeat.json"
+LOG_FILE = "trial.log"
+MODEL_FOLDER = "model"
+
+
+class TrialBudget(BaseModel):
+    """What one trial may use.
+
+    Attributes:
+        soft_deadline_seconds: Training plus evaluation should be over by then; the trial probes its
+            speed and shrinks (or stops, see ``on_overrun``).
+        wall_limit_seconds: The launcher kills the trial after this wall-clock time.
+        host_memory_bytes: The launcher lets the trial have no more than this; None for no limit.
+        data_fraction: Share of the training rows to use (stratified, seeded), in (0, 1].
+        max_steps: At most this many optimiser steps.
+        max_validation_rows: Evaluate on a stratified sample of at most this many rows.
+        on_overrun: ``shrink`` plans fewer steps so that the schedule ends in time; ``stop``
+            ends the trial at once as a timeout.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    soft_deadline_seconds: float | None = Field(default=None, gt=0)
+    wall_limit_seconds: float | None = Field(default=None, gt=0)
+    host_memory_bytes: int | None = Field(default=None, gt=0)
+    data_fraction: float = Field(default=1.0, gt=0, le=1)
+    max_steps: int | None = Field(default=None, gt=0)
+    max_validation_rows: int | None = Field(default=None, gt=0)
+    on_overrun: Literal["shrink", "stop"] = "shrink"
+
+
+class TrialSpec(BaseModel):
+    """Everything that a trial needs to know. It is written before the trial is started.
+
+    Attributes:
+        search_id: The search that it belongs to.
+        trial_number: From 0 on within the search.
+        attempt: From 0 on; a repeated infrastructure fault makes a new attempt.
+        task_folder: Folder of the prepared task (see ``xautolm_core.tasks.prepared``).
+        out_folder: Folder of this attempt: result, heartbeat, log and model are written there.
+        cache_folder: Folder of tokenised data, shared by all trials.
+        device: ``auto`` takes a GPU where there is one.
+        threads: CPU threads of the trial.
+        measure_latency: Also measure milliseconds a text at inference.
+        save_model: Write the best epoch's model to ``out_folder/model``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    schema_version: Literal[1] = 1
+    search_id: str
+    trial_number: int = Field(ge=0)
+    attempt: int = Field(default=0, ge=0)
+    task_type: TaskType = TaskType.TEXT_CLASSIFICATION
+    task_folder: Path
+    out_folder: Path
+    cache_folder: Path
+    configuration: Configuration
+    model: ModelReference
+    seed: int = Field(ge=0)
+    budget: TrialBudget = TrialBudget()
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(default=1, ge=1)
+    measure_latency: bool = False
+    save_model: bool = True
+    heartbeat_seconds: float = Field(default=2.0, gt=0)
+
+
+class Score(BaseModel):
+    """A score with its direction and range."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: float
+    maximize: bool = True
+    low: float = 0.0
+    high: float = 1.0
+
+
+class EnergyReading(BaseModel):
+    """Energy of one component over the trial."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    component: Literal["gpu", "cpu", "dram", "other"]
+    joules: float = Field(ge=0)
+    source: str
+    quality: Literal["A", "B", "C"]
+
+
+class Failure(BaseModel):
+    """Why a trial did not end ok. Carries no data of the task.
+
+    Attributes:
+        kind: Class name of the error, or the signal or limit that ended the trial.
+        message: One line, scrubbed of texts and paths.
+        traceback_hash: Digest of the files and functions of the stack, to find equal faults.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    message: str = ""
+    traceback_hash: str = ""
+
+
+class Progress(BaseModel):
+    """How much of the planned training was done.
+
+    Attributes:
+        rows: Training rows used after the data fraction.
+        planned_steps: Optimiser steps of the configuration on these rows.
+        scheduled_steps: Steps that the schedule was laid out for, after a shrink.
+        steps: Steps done.
+        epochs: Epochs completed (fractional where the last was cut).
+        best_epoch: The evaluation whose weights were kept, from 1 on; 0 before the first.
+        tokens: Tokens seen in training, padding left out.
+        padded_tokens: Tokens computed, padding included.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int = 0
+    planned_steps: int = 0
+    scheduled_steps: int = 0
+    steps: int = 0
+    epochs: float = 0.0
+    best_epoch: int = 0
+    tokens: int = 0
+    padded_tokens: int = 0
+
+
+class TrialResult(BaseModel):
+    """What an attempt of a trial came to.
+
+    Attributes:
+        outcome: How it ended.
+        scores: Score name to score on validation: ``macro_f1``, ``accuracy``.
+        seconds: Phase to wall-clock seconds: ``startup`` (launch to the trial's first line),
+            ``load_data``, ``tokenize``, ``load_model``, ``train`` (with the probe), ``evaluate``,
+            ``save``.
+        latency_ms: Median milliseconds a text at inference, batch of one, if measured.
+        peak_host_bytes: Peak resident memory of the trial's processes.
+        peak_gpu_bytes: Peak memory that the trial had reserved on its GPU; None without one.
+        model_folder: Name of the model's folder below ``out_folder``, if a model was saved.
+        launched_at: When the launcher was asked for it (UTC).
+        first_step_at: When its first training step began.
+        concurrent_trials: Trials that the launcher was running when this one was started, with it.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
+
+    schema_version: Literal[1] = 1
+    search_id: str
+    trial_number: int
+    attempt: int = 0
+    outcome: Outcome
+    scores: Mapping[str, Score] = Field(default_factory=dict)
+    seconds: Mapping[str, float] = Field(default_factory=dict)
+    latency_ms: float | None = None
+    progress: Progress = Progress()
+    peak_host_bytes: int | None = None
+    peak_gpu_bytes: int | None = None
+    energy: tuple[EnergyReading, ...] = ()
+    failure: Failure | None = None
+    model_folder: str | None = None
+    device: str = "cpu"
+    precision: str = "float32"
+    threads: int = 1
+    concurrent_trials: int = 1
+    versions: Mapping[str, str] = Field(default_factory=dict)
+    launched_at: datetime | None = None
+    started_at: datetime | None = None
+    first_step_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def time_seconds(self) -> float | None:
+        """Training plus evaluation seconds, the search's time objective; None if neither ran."""
+        parts = [self.seconds[p] for p in ("train", "evaluate") if p in self.seconds]
+        return sum(parts) if parts else None
