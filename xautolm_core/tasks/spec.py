@@ -17,12 +17,19 @@ class TaskType(StrEnum):
 
 
 class SplitFractions(BaseModel):
-    """Shares of the rows that become validation and test where no such split is given."""
+    """Shares of the rows that become validation and test where no such split is given.
+
+    Attributes:
+        validation: Share of the rows for validation, in (0, 1).
+        test: Share of the rows for the test, in (0, 1).
+        max_rows: No held-out split gets more rows than this; the rest stays in training.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    validation: float = Field(default=0.15, gt=0, lt=1)
-    test: float = Field(default=0.15, gt=0, lt=1)
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    test: float = Field(default=0.1, gt=0, lt=1)
+    max_rows: int = Field(default=10_000, gt=0)
 
 
 class TaskSpec(BaseModel):
