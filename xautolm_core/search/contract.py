@@ -19,6 +19,7 @@ from pydantic import Field
 
 from xautolm_core.outcomes import Outcome
 from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.trial.contract import TrialResult
 
@@ -180,6 +181,8 @@ class SearchResult:
         phase_seconds: What of it went to what (``load``, ``features``, ``trials``, ...).
         stopped_by: ``trials``, ``budget``, ``interrupted`` or ``exhausted``.
         notes: What the user should know, in words.
+        models: Model id to what is known of it, of the space's models. Reports label those without
+            pretraining wherever a score of theirs stands.
     """
 
     spec: SearchSpec
@@ -196,6 +199,7 @@ class SearchResult:
     phase_seconds: Mapping[str, float]
     stopped_by: str
     notes: Sequence[str] = ()
+    models: Mapping[str, ModelDescriptor] = field(default_factory=dict)
 
     @property
     def front(self) -> Sequence[TrialRecord]:
