@@ -1,0 +1,132 @@
+"""Experiences as bytes: one JSON object with the digest of its payload beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from xautolm_core.experience.schema import SCHEMA_VERSION
+from xautolm_core.experience.schema import Experience
+from xautolm_core.space.configuration import Configuration
+
+
+class CorruptObjectError(Exception):
+    """An object is not what it says it is. The message names the fault in one line."""
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The verified content of one object, not yet read as an experience.
+
+    Attributes:
+        text: Canonical JSON of the experience.
+        digest: SHA-256 of it (hex).
+        id: Id of the experience.
+        ended_at: When it ended (UTC).
+    """
+
+    text: str
+    digest: str
+    id: str
+    ended_at: datetime
+
+
+def encode(experience: Experience) -> bytes:
+    """Return the object of an experience: ``{"digest": ..., "experience": {...}}``, one line.
+
+    The digest is SHA-256 over the canonical JSON (sorted keys, no spaces, UTF-8) of the payload.
+
+    Raises:
+        ValueError: A number in it is not finite.
+    """
+    text = canonical(experience.model_dump(mode="json"))
+    return f'{{"digest":"{digest_of(text)}","experience":{text}}}\n'.encode()
+
+
+def decode(data: bytes) -> Payload:
+    """Return the payload of an object, checked against its digest.
+
+    Raises:
+        CorruptObjectError: It is cut off, altered, or no object of ours.
+    """
+    try:
+        envelope = json.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise CorruptObjectError(f"not UTF-8 at byte {error.start}") from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise CorruptObjectError(f"no complete JSON ({len(data)} bytes)") from error
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("experience"), dict):
+        raise CorruptObjectError("has no experience in it")
+    return check_payload(canonical(envelope["experience"]), envelope.get("digest"))
+
+
+def check_payload(text: str, digest: object) -> Payload:
+    """Return the payload if its digest is right and it says what it is.
+
+    Raises:
+        CorruptObjectError: It does not.
+    """
+    found = digest_of(text)
+    if found != digest:
+        raise CorruptObjectError(f"digest is {found[:12]}..., should be {str(digest)[:12]}...")
+    content = json.loads(text)
+    identity = content.get("id") if isinstance(content, dict) else None
+    if not isinstance(identity, str) or not identity:
+        raise CorruptObjectError("has no id")
+    try:
+        ended_at = datetime.fromisoformat(content["ended_at"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptObjectError("has no readable ended_at") from error
+    if ended_at.tzinfo is None:
+        raise CorruptObjectError("its ended_at has no time zone")
+    return Payload(text=text, digest=found, id=identity, ended_at=ended_at)
+
+
+def experience_of(payload: Payload) -> Experience:
+    """Return the experience of a payload.
+
+    What a newer writer added is ignored.
+
+    Raises:
+        CorruptObjectError: It does not fit the schema.
+    """
+    content = json.loads(payload.text)
+    _drop_unknown_configuration_fields(content)
+    try:
+        return Experience.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        version = content.get("schema_version")
+        newer = isinstance(version, int) and version > SCHEMA_VERSION
+        origin = f" (written with schema version {version})" if newer else ""
+        raise CorruptObjectError(f"{where}: {first['msg']}{origin}") from error
+
+
+def canonical(content: Any) -> str:
+    """Return the canonical JSON of plain data.
+
+    Raises:
+        ValueError: A number in it is not finite.
+    """
+    return json.dumps(
+        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest_of(text: str) -> str:
+    """Return the SHA-256 of a text (hex)."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _drop_unknown_configuration_fields(content: dict[str, Any]) -> None:
+    """A configuration forbids what it does not know, which is right everywhere but here."""
+    configuration = content.get("configuration")
+    if isinstance(configuration, dict):
+        known = Configuration.model_fields
+        content["configuration"] = {k: v for k, v in configuration.items() if k in known}

@@ -1,0 +1,46 @@
+"""Opens an experience store by its address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote
+from urllib.parse import urlsplit
+
+from xautolm_core.errors import StoreError
+from xautolm_core.experience.contract import ExperienceStore
+from xautolm_core.experience.folder import FolderStore
+
+
+def open_store(uri_or_path: str, *, create: bool = True) -> ExperienceStore:
+    """Return the experience store at an address.
+
+    Args:
+        uri_or_path: A folder, ``file:///folder``, or ``s3://bucket/prefix`` (extra ``s3``; endpoint
+            and credentials come from the environment, see ``S3Objects.from_uri``).
+        create: Create a folder that does not exist, and make sure that it can be written to.
+
+    Raises:
+        StoreError: There is no such store, or it cannot be used.
+        ConfigError: Credentials are missing or the address is malformed.
+    """
+    scheme = urlsplit(uri_or_path).scheme if "://" in uri_or_path else ""
+    if not uri_or_path.strip():
+        raise StoreError("The store's address is empty", hint="Give a folder: --store FOLDER")
+    if scheme == "":
+        return FolderStore(Path(uri_or_path), create=create)
+    if scheme == "file":
+        parts = urlsplit(uri_or_path)
+        if parts.netloc not in {"", "localhost"} or not parts.path:
+            raise StoreError(
+                f"{uri_or_path} does not name a folder of this machine",
+                hint="Write three slashes: file:///folder",
+            )
+        return FolderStore(Path(unquote(parts.path)), create=create)
+    if scheme == "s3":
+        from xautolm_core.experience.store import ObjectExperienceStore
+        from xautolm_core.objects.s3 import S3Objects
+
+        return ObjectExperienceStore(S3Objects.from_uri(uri_or_path))
+    raise StoreError(
+        f"A store cannot be at a {scheme}:// address", hint="Use a folder or s3://bucket/prefix"
+    )
