@@ -1,0 +1,63 @@
+"""Files of a trial's folder, written so that a reader never meets half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic import ValidationError
+
+from xautolm_core.trial.contract import HEARTBEAT_FILE
+from xautolm_core.trial.contract import RESULT_FILE
+from xautolm_core.trial.contract import TrialResult
+
+
+def write_json_atomic(path: Path, document: BaseModel | Mapping[str, Any]) -> None:
+    """Write a JSON document: after a crash at any moment the file is the old one or the new one.
+
+    Args:
+        path: Where to; missing parent folders are made.
+        document: A pydantic model, or a mapping of what JSON knows (paths become strings).
+
+    Raises:
+        OSError: The file cannot be written. Nothing is left behind.
+    """
+    if isinstance(document, BaseModel):
+        text = document.model_dump_json(indent=2)
+    else:
+        text = json.dumps(document, indent=2, default=str)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_result(folder: Path) -> TrialResult | None:
+    """Return the result in a trial's folder; None if there is none, or none that is whole."""
+    try:
+        return TrialResult.model_validate_json((folder / RESULT_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def read_heartbeat(folder: Path) -> dict[str, Any] | None:
+    """Return the last heartbeat in a trial's folder; None if there is none, or none whole."""
+    try:
+        document = json.loads((folder / HEARTBEAT_FILE).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
