@@ -1,0 +1,123 @@
+"""Where the time of a search went: by outcome of the trials, and by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xautolm_core.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.trial.contract import TrialResult
+
+
+@dataclass(frozen=True)
+class OutcomeTime:
+    """What the trials with one outcome took.
+
+    Attributes:
+        outcome: How they ended.
+        trials: How many they were.
+        seconds: Their wall-clock seconds, from launch to end, added up.
+        share: Share of what all trials together took, in [0, 1].
+    """
+
+    outcome: Outcome
+    trials: int
+    seconds: float
+    share: float
+
+
+@dataclass(frozen=True)
+class TimeAccount:
+    """Where the time of a search went.
+
+    Attributes:
+        by_outcome: The trials, most costly outcome first.
+        trial_seconds: All trials together (they may have run side by side).
+        capacity_seconds: What could have been used: wall-clock seconds times workers.
+        budget_seconds: The budget times workers, or None if the search had none.
+        phases: Phase of the search to wall-clock seconds.
+        trial_phases: Phase of the trials (``train``, ``evaluate``, ...) to their seconds.
+    """
+
+    by_outcome: Sequence[OutcomeTime]
+    trial_seconds: float
+    capacity_seconds: float
+    budget_seconds: float | None
+    phases: Mapping[str, float]
+    trial_phases: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """Trials that failed in the same way.
+
+    Attributes:
+        outcome: How they ended.
+        kind: Class name of the error, or the limit or signal.
+        message: What the first of them said.
+        trials: Their numbers.
+    """
+
+    outcome: Outcome
+    kind: str
+    message: str
+    trials: Sequence[int]
+
+
+def trial_wall_seconds(result: TrialResult) -> float:
+    """Return the wall-clock seconds of an attempt; the sum of its phases where it has no clock."""
+    began = result.launched_at or result.started_at
+    if began is not None and result.ended_at is not None:
+        return max((result.ended_at - began).total_seconds(), 0.0)
+    return float(sum(result.seconds.values()))
+
+
+def account_time(result: SearchResult) -> TimeAccount:
+    """Return where the time of a search went."""
+    seconds: dict[Outcome, float] = {}
+    counts: dict[Outcome, int] = {}
+    trial_phases: dict[str, float] = {}
+    for record in result.trials:
+        outcome = record.result.outcome
+        seconds[outcome] = seconds.get(outcome, 0.0) + trial_wall_seconds(record.result)
+        counts[outcome] = counts.get(outcome, 0) + 1
+        for phase, spent in record.result.seconds.items():
+            trial_phases[phase] = trial_phases.get(phase, 0.0) + spent
+    total = sum(seconds.values())
+    budget = result.spec.budget_seconds
+    return TimeAccount(
+        by_outcome=[
+            OutcomeTime(outcome, counts[outcome], spent, spent / total if total > 0 else 0.0)
+            for outcome, spent in sorted(seconds.items(), key=lambda item: (-item[1], item[0]))
+        ],
+        trial_seconds=total,
+        capacity_seconds=result.seconds * result.spec.workers,
+        budget_seconds=None if budget is None else budget * result.spec.workers,
+        phases=dict(result.phase_seconds),
+        trial_phases=trial_phases,
+    )
+
+
+def failure_groups(trials: Sequence[TrialRecord]) -> list[FailureGroup]:
+    """Return what did not end ok, grouped by outcome and kind, most frequent first."""
+    groups: dict[tuple[Outcome, str], list[TrialRecord]] = {}
+    for record in trials:
+        if record.result.outcome is Outcome.OK:
+            continue
+        kind = record.result.failure.kind if record.result.failure else ""
+        groups.setdefault((record.result.outcome, kind), []).append(record)
+    return [
+        FailureGroup(
+            outcome,
+            kind,
+            next((r.result.failure.message for r in records if r.result.failure), ""),
+            [record.number for record in records],
+        )
+        for (outcome, kind), records in sorted(groups.items(), key=lambda g: (-len(g[1]), g[0]))
+    ]

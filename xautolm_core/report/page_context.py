@@ -1,0 +1,177 @@
+"""What the template of the report is given: everything computed, nothing to decide."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from datetime import UTC
+from datetime import datetime
+from typing import TYPE_CHECKING
+from typing import Any
+
+from xautolm_core import __version__
+from xautolm_core.outcomes import Outcome
+from xautolm_core.report.accounting import account_time
+from xautolm_core.report.accounting import failure_groups
+from xautolm_core.report.accounting import trial_wall_seconds
+from xautolm_core.report.confusion import confusion_view
+from xautolm_core.report.document import chosen_trial
+from xautolm_core.report.document import front_by_time
+from xautolm_core.report.document import is_untrained
+from xautolm_core.report.document import task_name
+from xautolm_core.report.front_plot import FailedPoint
+from xautolm_core.report.front_plot import PlotPoint
+from xautolm_core.report.front_plot import front_plot
+from xautolm_core.report.verdict import verdict
+from xautolm_core.report.wording import configuration_words
+from xautolm_core.report.wording import outcome_words
+from xautolm_core.report.wording import score_words
+from xautolm_core.report.wording import seconds_words
+from xautolm_core.search.contract import Objective
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.contract import TrialRecord
+
+SHOWN_TRIALS = 300
+
+# Okabe and Ito's palette, darkened where white text or a thin bar needs it.
+OUTCOME_COLOURS: Mapping[Outcome, str] = {
+    Outcome.OK: "#0072b2",
+    Outcome.PRUNED: "#56b4e9",
+    Outcome.TIMEOUT: "#e69f00",
+    Outcome.OOM_HOST: "#b34700",
+    Outcome.OOM_GPU: "#7a3000",
+    Outcome.DIVERGED: "#cc79a7",
+    Outcome.INVALID: "#8a4f7d",
+    Outcome.INFRA: "#6b6b6b",
+    Outcome.PREEMPTED: "#9a9a9a",
+    Outcome.CANCELLED: "#c4c4c4",
+}
+
+
+def page_context(result: SearchResult, *, written_at: datetime | None = None) -> dict[str, Any]:
+    """Return the values of the report's template.
+
+    Args:
+        result: What the search came to.
+        written_at: Time of the report (UTC); now if None.
+    """
+    best = chosen_trial(result)
+    run = shlex.quote(str(result.out_folder))
+    return {
+        "result": result,
+        "task": task_name(result),
+        "labels": list(result.task.get("labels") or ()),
+        "rows": dict(result.task.get("rows") or {}),
+        "warnings": list(dict.fromkeys([*(result.task.get("warnings") or ()), *result.notes])),
+        "best": best,
+        "best_untrained": best is not None and is_untrained(result, best.configuration),
+        "front": front_by_time(result),
+        "verdict": verdict(result),
+        "plots": _plots(result),
+        "trials": _shown_trials(result),
+        "hidden_trials": max(len(result.trials) - SHOWN_TRIALS, 0),
+        "any_untrained": any(is_untrained(result, r.configuration) for r in result.trials),
+        "failures": failure_groups(result.trials),
+        "account": account_time(result),
+        "colours": OUTCOME_COLOURS,
+        "confusion": confusion_view(result.test) if result.test else None,
+        "untrained": lambda record: is_untrained(result, record.configuration),
+        "wall_seconds": lambda record: trial_wall_seconds(record.result),
+        "predict_command": f"xautolm predict {run} --text 'A text to classify'",
+        "resume_command": f"xautolm search --resume {run}",
+        "version": __version__,
+        "versions": dict(best.result.versions) if best else _any_versions(result),
+        "written_at": (written_at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _shown_trials(result: SearchResult) -> list[TrialRecord]:
+    """Return the trials of the table by number; of very many, those with the best scores."""
+    if len(result.trials) <= SHOWN_TRIALS:
+        return list(result.trials)
+    ranked = sorted(result.trials, key=lambda r: (not r.on_front, -_score(r), r.number))
+    return sorted(ranked[:SHOWN_TRIALS], key=lambda r: r.number)
+
+
+def _score(record: TrialRecord) -> float:
+    score = record.result.scores.get("macro_f1")
+    return score.value if score else float("-inf")
+
+
+def _any_versions(result: SearchResult) -> dict[str, str]:
+    return next((dict(r.result.versions) for r in result.trials if r.result.versions), {})
+
+
+def _plots(result: SearchResult) -> list[dict[str, Any]]:
+    """Return a plot per cost objective, each in a wide and a narrow form."""
+    costs: list[tuple[str, str, Callable[[TrialRecord], float | None]]] = [
+        ("time", "Training and evaluation (seconds, log scale)", lambda r: r.result.time_seconds)
+    ]
+    if Objective.LATENCY in result.spec.objectives:
+        costs.append(("latency", "Inference (ms a text, log scale)", lambda r: r.result.latency_ms))
+    return [_plot(result, name, label, cost) for name, label, cost in costs]
+
+
+def _plot(
+    result: SearchResult,
+    name: str,
+    cost_label: str,
+    cost_of: Callable[[TrialRecord], float | None],
+) -> dict[str, Any]:
+    points: list[PlotPoint] = []
+    failed: list[FailedPoint] = []
+    for record in result.trials:
+        cost = cost_of(record)
+        if cost is None or cost <= 0:
+            continue
+        words = f"Trial {record.number}: {configuration_words(record.configuration)}"
+        score = record.result.scores.get("macro_f1")
+        if record.result.outcome is not Outcome.OK or score is None:
+            how = outcome_words(record.result.outcome)
+            failed.append(FailedPoint(record.number, cost, f"{words}; {how}"))
+            continue
+        untrained = is_untrained(result, record.configuration)
+        measured = f"macro F1 {score_words(score.value)}, {_cost_words(name, cost)}"
+        points.append(
+            PlotPoint(
+                record.number,
+                cost,
+                score.value,
+                "chosen"
+                if record.number == result.best
+                else "front"
+                if record.on_front
+                else "dominated",
+                not untrained,
+                f"{words}; {measured}{' (not pretrained)' if untrained else ''}",
+            )
+        )
+    baseline = result.baseline.validation_macro_f1 if result.baseline else None
+    sizes = {"wide": (960, 420), "narrow": (360, 340)}
+    return {
+        "name": name,
+        "failed": len(failed),
+        "empty": not points,
+        **{
+            form: front_plot(
+                points,
+                failed,
+                baseline=baseline,
+                cost_label=cost_label
+                if form == "wide"
+                else cost_label.replace("Training and evaluation", "Train and evaluate"),
+                name=f"{name}-{form}",
+                width=width,
+                height=height,
+            )
+            for form, (width, height) in sizes.items()
+        },
+    }
+
+
+def _cost_words(name: str, cost: float) -> str:
+    return f"{cost:.3g} ms a text" if name == "latency" else seconds_words(cost)

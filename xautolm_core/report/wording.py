@@ -1,0 +1,126 @@
+"""How numbers, configurations and outcomes are put into words for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xautolm_core.outcomes import Outcome
+    from xautolm_core.space.configuration import Configuration
+    from xautolm_core.space.configuration import Value
+
+NOT_MEASURED = "–"
+
+OUTCOME_WORDS: Mapping[str, str] = {
+    "ok": "completed",
+    "pruned": "stopped early, as it could not win",
+    "oom_gpu": "out of GPU memory",
+    "oom_host": "out of main memory",
+    "timeout": "ran past its time limit",
+    "diverged": "training diverged (loss not finite)",
+    "invalid": "configuration that cannot be built",
+    "infra": "fault of the machine, says nothing about the configuration",
+    "preempted": "taken off the machine from outside",
+    "cancelled": "cancelled",
+}
+
+
+def outcome_words(outcome: Outcome) -> str:
+    """Return what an outcome means."""
+    return OUTCOME_WORDS[outcome.value]
+
+
+def seconds_words(seconds: float | None) -> str:
+    """Return a duration such as ``0.42 s``, ``12.3 s``, ``4 min 05 s`` or ``2 h 10 min``.
+
+    Args:
+        seconds: The duration; None and values that are not finite were not measured.
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return NOT_MEASURED
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def bytes_words(size: int | None) -> str:
+    """Return a size in binary units, such as ``1.4 GiB``."""
+    if size is None:
+        return NOT_MEASURED
+    amount = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit in ("B", "KiB") else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def score_words(score: float | None) -> str:
+    """Return a score in [0, 1] with four decimals."""
+    if score is None or not math.isfinite(score):
+        return NOT_MEASURED
+    return f"{score:.4f}"
+
+
+def share_words(share: float) -> str:
+    """Return a share in [0, 1] as a percentage."""
+    return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.1f} %"
+
+
+def value_words(value: Value) -> str:
+    """Return a hyper-parameter's value, short."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float):
+        return str(value)
+    # Two-digit exponents (5e-05) only make a line longer.
+    return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e+")
+
+
+def number_words(value: float | str | None) -> str:
+    """Return a feature's value with about four significant digits, large whole numbers in full."""
+    if value is None:
+        return NOT_MEASURED
+    if isinstance(value, str):
+        return value
+    if not math.isfinite(value):
+        return NOT_MEASURED
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}".replace(",", " ")
+    return f"{value:.4g}"
+
+
+def count_words(count: int, singular: str, plural: str | None = None) -> str:
+    """Return a count with its noun, such as ``1 trial`` or ``12 trials``."""
+    return f"{count} {singular if count == 1 else plural or singular + 's'}"
+
+
+_SHORT_NAMES: Mapping[str, str] = {
+    "learning_rate": "lr",
+    "batch_size": "batch",
+    "epochs": "epochs",
+    "max_length": "length",
+    "num_trainable_layers": "layers",
+    "lora_r": "r",
+}
+
+
+def configuration_words(configuration: Configuration) -> str:
+    """Return a configuration on one line: model, method and what matters most."""
+    parts = [f"{configuration.model.rsplit('/', 1)[-1]} {configuration.method}"]
+    parts += [
+        f"{short} {value_words(configuration.parameters[name])}"
+        for name, short in _SHORT_NAMES.items()
+        if name in configuration.parameters
+    ]
+    return ", ".join(parts)
