@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,9 +56,9 @@ def encode_segment(payloads: Mapping[str, Payload]) -> bytes:
             "payload": pa.array([p.text for _, p in rows], text),
         }
     )
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", row_group_size=10_000)
-    return buffer.getvalue()
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", row_group_size=10_000)
+    return bytes(sink.getvalue())
 
 
 def decode_segment(key: str, data: bytes) -> Iterator[SegmentRow]:
@@ -75,7 +74,10 @@ def decode_segment(key: str, data: bytes) -> Iterator[SegmentRow]:
 
     columns = ["id", "key", "digest", "ended_at", "payload"]
     try:
-        table = pq.read_table(io.BytesIO(data), columns=columns)
+        # No Python file object and no threads: Arrow's threads outlive the call, and with a Python
+        # object in their hands they abort the interpreter at exit (apache/arrow 33975, 50482).
+        with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:
+            table = file.read(columns=columns, use_threads=False)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise CorruptObjectError(f"no readable Parquet file: {type(error).__name__}") from error
     yield from _rows(table)
