@@ -1,0 +1,255 @@
+"""Which column holds the text and which the class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xautolm_core.errors import DataError
+from xautolm_core.tasks.suggest import did_you_mean
+from xautolm_core.tasks.tables import Table
+
+# Names in the order of their strength: several of the same strength are ambiguous.
+_TEXT_NAMES: tuple[tuple[str, ...], ...] = (
+    ("text",),
+    ("sentence", "texts"),
+    (
+        "content",
+        "review",
+        "review_text",
+        "reviewtext",
+        "comment",
+        "comment_text",
+        "tweet",
+        "message",
+        "utterance",
+        "document",
+        "post",
+        "article",
+        "statement",
+        "question",
+        "query",
+        "abstract",
+        "headline",
+        "title",
+        "description",
+        "body",
+        "input",
+        "prompt",
+        "passage",
+        "docstring",
+        "sms",
+    ),
+)
+_LABEL_NAMES: tuple[tuple[str, ...], ...] = (
+    ("label",),
+    ("labels",),
+    (
+        "class",
+        "category",
+        "target",
+        "sentiment",
+        "emotion",
+        "intent",
+        "topic",
+        "polarity",
+        "stance",
+        "rating",
+        "stars",
+        "verdict",
+        "tag",
+        "y",
+        "label_name",
+        "class_name",
+        "coarse_label",
+        "gold_label",
+    ),
+)
+_PAIR_NAMES: tuple[tuple[str, str], ...] = (
+    ("sentence1", "sentence2"),
+    ("sentence_1", "sentence_2"),
+    ("sentence_a", "sentence_b"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("question_1", "question_2"),
+    ("text1", "text2"),
+    ("text_1", "text_2"),
+    ("text_a", "text_b"),
+    ("text", "text_pair"),
+    ("question", "sentence"),
+    ("question", "passage"),
+    ("query", "passage"),
+    ("query", "document"),
+    ("claim", "evidence"),
+)
+_MAX_LISTED = 12
+# A column is taken for the classes by itself only if its values look like names.
+_MAX_CLASSES_FOUND = 1000
+_MAX_NAME_CHARACTERS = 50
+_OPTIONS = "Say which with --text COL and --label COL (and --text-pair COL for a second text)"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names of the columns that matter."""
+
+    text: str
+    text_pair: str | None
+    label: str
+
+
+def find_columns(
+    table: Table, *, text: str | None, text_pair: str | None, label: str | None
+) -> Columns:
+    """Find the columns of text and class: as given, by their names, or by their content.
+
+    Raises:
+        DataError: If a given column does not exist, or none or several could be meant.
+    """
+    for option, given in (("--text", text), ("--text-pair", text_pair), ("--label", label)):
+        if given is not None:
+            require_column(table, given, option)
+    given_names = [n for n in (text, text_pair, label) if n is not None]
+    if len(set(given_names)) < len(given_names):
+        raise DataError(
+            f"{table.source}: the same column is given twice ({', '.join(given_names)})",
+            hint="Text and label must be different columns",
+        )
+    free = [name for name in table.columns if name not in given_names]
+    if label is None:
+        label = _by_name(table, free, _LABEL_NAMES, "label")
+    free = [name for name in free if name != label]
+    if text is None and text_pair is None:
+        text, text_pair = _pair_by_name(table, free)
+    if text is None:
+        text = _by_name(table, free, _TEXT_NAMES, "text")
+    free = [name for name in free if name not in (text, text_pair)]
+    if text is None:
+        text = _by_content(table, free, "text", needs_label=label is None)
+        free.remove(text)
+    if label is None:
+        label = _by_content(table, free, "label", needs_label=True)
+    return Columns(text, text_pair, label)
+
+
+def require_column(table: Table, name: str, option: str) -> None:
+    """Refuse a column that the table does not have."""
+    if name not in table.columns:
+        raise DataError(
+            f"{table.source} has no column '{name}' (columns: {_listed(list(table.columns))})",
+            hint=did_you_mean(name, table.columns) or f"Name one of them with {option} COL",
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """List column names, at most a dozen."""
+    shown = ", ".join(names[:_MAX_LISTED])
+    return shown if len(names) <= _MAX_LISTED else f"{shown}, and {len(names) - _MAX_LISTED} more"
+
+
+def _by_name(
+    table: Table, free: Sequence[str], tiers: Sequence[Sequence[str]], what: str
+) -> str | None:
+    """Return the column that is named like a text or a label, the strongest name first."""
+    for tier in tiers:
+        found = [name for name in free if _plain_name(name) in tier]
+        if what == "text":
+            found = [name for name in found if _is_text(table, name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise _ambiguous(table, what, found)
+    return None
+
+
+def _plain_name(name: str) -> str:
+    """Return a column's name in the form of the lists above."""
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _pair_by_name(table: Table, free: Sequence[str]) -> tuple[str | None, str | None]:
+    """Return the two columns that are named like a pair of texts, or two Nones."""
+    by_name = {_plain_name(name): name for name in free if _is_text(table, name)}
+    found = [pair for pair in _PAIR_NAMES if pair[0] in by_name and pair[1] in by_name]
+    if len(found) > 1:
+        raise _ambiguous(table, "text", [by_name[n] for pair in found for n in pair])
+    if not found:
+        return None, None
+    if "text" in by_name and "text" not in found[0]:
+        raise _ambiguous(table, "text", [by_name[n] for n in ("text", *found[0])])
+    return by_name[found[0][0]], by_name[found[0][1]]
+
+
+def _by_content(table: Table, free: Sequence[str], what: str, *, needs_label: bool) -> str:
+    """Return the only column that can hold the texts, or the only one that can hold classes."""
+    if what == "text":
+        found = [name for name in free if _is_text(table, name)]
+        if needs_label and len(found) > 1:
+            found = [name for name in found if not _has_few_values(table, name)]
+    else:
+        found = [name for name in free if _has_few_values(table, name)]
+    if len(found) != 1:
+        raise _ambiguous(table, what, found)
+    return found[0]
+
+
+def _ambiguous(table: Table, what: str, found: Sequence[str]) -> DataError:
+    """Say that none or several columns could hold the texts or the classes."""
+    columns = _listed(list(table.columns))
+    if found:
+        problem = (
+            f"{table.source}: the {what} could be any of {_listed(list(dict.fromkeys(found)))}"
+        )
+    else:
+        problem = f"{table.source}: no column looks like the {what}"
+    return DataError(f"{problem} (columns: {columns})", hint=_OPTIONS)
+
+
+def _is_text(table: Table, name: str) -> bool:
+    """Whether a column holds strings (of CSV: strings that are not all numbers)."""
+    import pyarrow as pa
+
+    column = table.columns[name]
+    if isinstance(column, list):
+        return any(isinstance(value, str) for value in column)
+    if not pa.types.is_large_string(column.type):
+        return False
+    return not (table.untyped and _all_numbers(column))
+
+
+def _all_numbers(column: object) -> bool:
+    """Whether every string of a column of CSV reads as a number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        pc.cast(pc.replace_substring_regex(column, r"^$", "0"), pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _has_few_values(table: Table, name: str) -> bool:
+    """Whether a column's values repeat often enough to be classes."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = table.columns[name]
+    if isinstance(column, list):
+        if not all(isinstance(value, str | int | float | bool | None) for value in column):
+            return False
+        values = {str(value) for value in column if value is not None}
+        return _may_be_classes(table, len(values), sum(map(len, values)))
+    if pa.types.is_floating(column.type):
+        column = column.drop_null()
+    values = pc.unique(column).drop_null()
+    characters = 0
+    if pa.types.is_large_string(column.type):
+        characters = pc.sum(pc.utf8_length(values)).as_py() or 0
+    return _may_be_classes(table, len(values), characters)
+
+
+def _may_be_classes(table: Table, distinct: int, characters: int) -> bool:
+    """Whether so many different values, of so many characters together, may be class names."""
+    few = 2 <= distinct <= min(table.rows // 2, _MAX_CLASSES_FOUND)
+    return few and characters <= _MAX_NAME_CHARACTERS * distinct

@@ -1,0 +1,203 @@
+"""From what the user names (a task file, data, a folder, a data set) to a task description."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from xautolm_core.errors import DataError
+from xautolm_core.tasks.hub import looks_like_hub_name
+from xautolm_core.tasks.spec import TaskSpec
+from xautolm_core.tasks.suggest import did_you_mean
+from xautolm_core.tasks.tables import DATA_SUFFIXES
+from xautolm_core.tasks.tables import data_stem
+from xautolm_core.tasks.tables import data_suffix
+
+TASK_SUFFIXES = (".yaml", ".yml")
+# A file of such a name says nothing of the task: its folder's name does.
+_GENERIC_STEMS = frozenset({"train", "training", "data", "dataset", "all", "full", "input"})
+_PATH_FIELDS = ("train", "validation", "test")
+
+
+def read_task_spec(
+    argument: str,
+    *,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+    name: str | None = None,
+    seed: int = 0,
+    drop_invalid: bool = False,
+) -> TaskSpec:
+    """Describe the task that an argument of the command line names.
+
+    What is given here goes before what a task file says (a seed of 0 and ``drop_invalid=False``
+    are no statement).
+
+    Args:
+        argument: A YAML task file, a data file, a folder with ``train``, ``validation`` and
+            ``test`` files, a folder of the ``datasets`` library, or a name on its hub.
+        text: Column of the text.
+        text_pair: Column of a second text.
+        label: Column of the class.
+        name: Name of the task.
+        seed: Seed of the splits.
+        drop_invalid: Leave out rows that cannot be used.
+
+    Returns:
+        The description, with absolute paths and a name.
+
+    Raises:
+        DataError: If the argument names nothing, or the task file is wrong.
+    """
+    given: dict[str, Any] = {
+        "text": text,
+        "text_pair": text_pair,
+        "label": label,
+        "name": name,
+        "seed": seed or None,
+        "drop_invalid": drop_invalid or None,
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    path = Path(argument).expanduser()
+    if data_suffix(path) in TASK_SUFFIXES and not path.is_dir():
+        fields = _read_task_file(path)
+    else:
+        fields = {"data": _locate(argument, Path.cwd())}
+    fields.update(given)
+    fields.setdefault("name", _derive_name(fields, path))
+    try:
+        return TaskSpec.model_validate(fields)
+    except ValidationError as error:
+        raise DataError(f"{argument}: {_validation_text(error)}") from error
+
+
+def _locate(data: str, base: Path) -> str:
+    """Return the absolute path of local data, or the name of a data set of the hub."""
+    if re.match(r"[a-z][a-z0-9+.-]*://", data):
+        scheme = data.split(":", 1)[0]
+        raise DataError(
+            f"{data}: data cannot be read from {scheme}:// yet",
+            hint="Copy the files to a local folder and give that",
+        )
+    path = base / Path(data).expanduser()
+    if path.exists():
+        return str(path.resolve())
+    is_file_name = data_suffix(path) in DATA_SUFFIXES + TASK_SUFFIXES
+    lies_here = "/" in data and path.parent.is_dir()
+    if looks_like_hub_name(data) and not is_file_name and not lies_here:
+        return data
+    raise _missing(path)
+
+
+def _missing(path: Path) -> DataError:
+    """Say that a path does not exist, and what beside it may be meant."""
+    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    return DataError(
+        f"{path} does not exist",
+        hint=did_you_mean(path.name, beside) or "Check the path of the file or folder",
+    )
+
+
+def _read_task_file(path: Path) -> dict[str, Any]:
+    """Read a YAML task file; its relative paths start at its own folder."""
+    if not path.is_file():
+        raise _missing(path)
+    fields, lines = _parse_yaml(path)
+    for field in fields:
+        if field not in TaskSpec.model_fields:
+            raise DataError(
+                f"{path}:{lines.get(str(field), 1)}: unknown field '{field}'",
+                hint=did_you_mean(str(field), TaskSpec.model_fields)
+                or f"Known are: {', '.join(TaskSpec.model_fields)}",
+            )
+    try:
+        TaskSpec.model_validate(fields)
+    except ValidationError as error:
+        key = str(error.errors()[0]["loc"][0]) if error.errors()[0]["loc"] else ""
+        raise DataError(
+            f"{path}:{lines.get(key, 1)}: {_validation_text(error)}",
+            hint="Mend the task file at that line",
+        ) from error
+    if (fields.get("data") is None) == (fields.get("train") is None):
+        raise DataError(
+            f"{path} must name its data in exactly one way",
+            hint="Write either 'data: FILE' or 'train: FILE' (with 'validation:', 'test:')",
+        )
+    base = path.resolve().parent
+    if fields.get("data") is not None:
+        fields["data"] = _locate(str(fields["data"]), base)
+    for field in _PATH_FIELDS:
+        if fields.get(field) is not None:
+            fields[field] = str((base / Path(str(fields[field])).expanduser()).resolve())
+    if fields.get("name") is None:
+        fields["name"] = safe_name(path.stem)
+    return fields
+
+
+def _parse_yaml(path: Path) -> tuple[dict[str, Any], Mapping[str, int]]:
+    """Read a YAML mapping and the line of each of its keys."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        fields = yaml.safe_load(text)
+        lines = _key_lines(text)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not UTF-8: byte {error.start}", hint="Save the task file as UTF-8"
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror})", hint="Check that you may read it"
+        ) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or "not valid YAML"
+        raise DataError(f"{path}{where}: {problem}", hint="Mend the YAML at that line") from error
+    if not isinstance(fields, dict):
+        raise DataError(
+            f"{path} is no mapping of task fields",
+            hint="Write at least 'data: FILE', see the documentation of tasks",
+        )
+    return fields, lines
+
+
+def _key_lines(text: str) -> Mapping[str, int]:
+    """Return the line, from 1 on, of each key at the top of a YAML mapping."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    if not isinstance(node, yaml.MappingNode):
+        return {}
+    return {str(key.value): key.start_mark.line + 1 for key, _ in node.value}
+
+
+def _validation_text(error: ValidationError) -> str:
+    """Return the first fault that pydantic found, on one line."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else str(first["msg"])
+
+
+def _derive_name(fields: Mapping[str, Any], argument: Path) -> str:
+    """Name a task after its data: the same data file of next month has the same name."""
+    data = fields.get("data")
+    if data is None:
+        return safe_name(argument.stem)
+    path = Path(str(data))
+    if not path.is_absolute():
+        return safe_name(str(data))
+    if path.is_dir():
+        return safe_name(path.name)
+    stem = data_stem(path)
+    if stem.lower() in _GENERIC_STEMS and path.parent.name:
+        return safe_name(path.parent.name)
+    return safe_name(stem)
+
+
+def safe_name(name: str) -> str:
+    """Return a name with no other characters than letters, digits, ``.``, ``_`` and ``-``."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "task"
