@@ -32,6 +32,9 @@ class ModelDescriptor(BaseModel):
         heads: Attention heads a block.
         vocabulary: Number of tokens.
         max_length: Longest input in tokens.
+        computed_parameters: Weights of the blocks that each token is multiplied with in a forward
+            pass (shared blocks count as often as they run, of experts the chosen ones); 0 if not
+            known.
         languages: ISO 639-1 codes; ``multilingual`` for many.
         pretrained: False for an architecture with random weights.
     """
@@ -48,6 +51,7 @@ class ModelDescriptor(BaseModel):
     heads: int
     vocabulary: int
     max_length: int
+    computed_parameters: int = 0
     languages: tuple[str, ...] = ()
     pretrained: bool = True
 

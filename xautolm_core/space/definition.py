@@ -1,0 +1,273 @@
+"""Reads a space's file into branches, models and starts, before any model is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from xautolm_core.errors import SpaceError
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.configuration import Value
+from xautolm_core.space.domains import read_domain
+from xautolm_core.space.hyperparameters import suggestion
+from xautolm_core.space.parameters import Boolean
+from xautolm_core.space.parameters import Categorical
+from xautolm_core.space.parameters import Integer
+from xautolm_core.space.parameters import Parameter
+from xautolm_core.space.presets import preset_names
+from xautolm_core.space.presets import preset_text
+from xautolm_core.space.schema import BranchEntry
+from xautolm_core.space.schema import ModelEntry
+from xautolm_core.space.schema import SpaceFile
+from xautolm_core.space.schema import StartEntry
+from xautolm_core.space.space import Branch
+from xautolm_core.space.space import admits
+from xautolm_core.space.yaml_document import Document
+from xautolm_core.space.yaml_document import parse
+
+_FREE_KEY = "x-"
+
+
+@dataclass(frozen=True)
+class SpaceDefinition:
+    """A space as its file says it, checked.
+
+    Attributes:
+        name: Its name.
+        description: For the reader.
+        source: Preset name or path of the file.
+        folder: Folder that relative paths in the file start from; None for a preset.
+        models: Model id to entry, of all groups.
+        branches: The fine-tuners with all models of their groups.
+        starts: Configurations to try first; their revision is not filled in yet.
+    """
+
+    name: str
+    description: str
+    source: str
+    folder: Path | None
+    models: Mapping[str, ModelEntry]
+    branches: tuple[Branch, ...]
+    starts: tuple[Configuration, ...]
+
+
+def read_definition(name_or_path: str) -> SpaceDefinition:
+    """Return the definition of a preset or of a file.
+
+    Raises:
+        SpaceError: There is none, or it is wrong; the message names the line and the fix.
+    """
+    if name_or_path in preset_names():
+        return parse_definition(preset_text(name_or_path), f"{name_or_path}.yaml")
+    path = Path(name_or_path).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        hint = f"Presets: {', '.join(preset_names())}; or give the path of a YAML file"
+        raise SpaceError(f"There is no search space {name_or_path!r}", hint=hint) from None
+    except UnicodeDecodeError as error:
+        raise SpaceError(
+            f"{path} is not UTF-8 (byte {error.start})", hint="Save it anew"
+        ) from error
+    except OSError as error:
+        raise SpaceError(
+            f"Cannot read {path}: {error.strerror or error}", hint="Give a YAML file"
+        ) from error
+    return parse_definition(text, str(path), folder=path.resolve().parent)
+
+
+def parse_definition(text: str, source: str, *, folder: Path | None = None) -> SpaceDefinition:
+    """Return the definition that a YAML text holds.
+
+    Args:
+        text: The YAML.
+        source: Name of the file, for messages.
+        folder: Folder that relative paths in it start from.
+
+    Raises:
+        SpaceError: It is wrong; the message names the line and the fix.
+    """
+    document = parse(text, source)
+    file = _validate(document)
+    models = _models(document, file)
+    branches = tuple(_branch(document, file, name) for name in file.branches)
+    starts = tuple(
+        _start(document, index, start, branches) for index, start in enumerate(file.starts)
+    )
+    return SpaceDefinition(
+        name=file.name,
+        description=file.description,
+        source=source,
+        folder=folder,
+        models=models,
+        branches=branches,
+        starts=starts,
+    )
+
+
+def _validate(document: Document) -> SpaceFile:
+    data = document.data
+    if not isinstance(data, dict):
+        raise document.error(
+            (), "this is no search space", "Begin with 'name:', 'models:' and 'branches:'"
+        )
+    content = {k: v for k, v in data.items() if not str(k).startswith(_FREE_KEY)}
+    try:
+        return SpaceFile.model_validate(content)
+    except ValidationError as error:
+        raise _translated(document, error) from error
+
+
+def _translated(document: Document, error: ValidationError) -> SpaceError:
+    """Return pydantic's first error as one of ours."""
+    errors = error.errors(include_url=False)
+    # An unknown key often causes the others ("field required"), so it comes first.
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    path = tuple(part for part in first["loc"] if part not in {"[key]"})
+    more = f" ({len(errors) - 1} more after it)" if len(errors) > 1 else ""
+    match first["type"]:
+        case "extra_forbidden":
+            hint = suggestion(str(path[-1]), _fields_at(path))
+            return document.error(path, f"unknown key{more}", hint)
+        case "missing":
+            return document.error(
+                path[:-1], f"{path[-1]!r} is missing{more}", f"Add the key '{path[-1]}:'"
+            )
+        case "value_error":
+            problem = str(first["ctx"]["error"])
+            return document.error(path, f"{problem}{more}", "Correct it")
+        case _:
+            shown = repr(first["input"])
+            shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+            message = first["msg"][:1].lower() + first["msg"][1:]
+            return document.error(path, f"{message}, not {shown}{more}", "Correct the value")
+
+
+def _fields_at(path: tuple[str | int, ...]) -> list[str]:
+    model: Any = SpaceFile
+    if path[0] == "models" and len(path) > 3:
+        model = ModelEntry
+    elif path[0] == "branches" and len(path) > 2:
+        model = BranchEntry
+    elif path[0] == "starts" and len(path) > 2:
+        model = StartEntry
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models(document: Document, file: SpaceFile) -> dict[str, ModelEntry]:
+    known: dict[str, ModelEntry] = {}
+    for group, entries in file.models.items():
+        seen: set[str] = set()
+        for index, entry in enumerate(entries):
+            path = ("models", group, index)
+            if entry.id in seen:
+                raise document.error(
+                    path, f"model {entry.id!r} stands twice in this group", "Remove one of them"
+                )
+            seen.add(entry.id)
+            if known.setdefault(entry.id, entry) != entry:
+                raise document.error(
+                    path,
+                    f"model {entry.id!r} is described differently in another group",
+                    "Use one description (a YAML anchor)",
+                )
+    return known
+
+
+def _branch(document: Document, file: SpaceFile, name: str) -> Branch:
+    entry = file.branches[name]
+    path = ("branches", name)
+    if entry.models not in file.models:
+        raise document.error(
+            (*path, "models"),
+            f"there is no group of models {entry.models!r}",
+            suggestion(entry.models, list(file.models)),
+        )
+    if {"warmup_steps", "warmup_ratio"} <= set(entry.parameters):
+        raise document.error(
+            (*path, "parameters", "warmup_ratio"),
+            "warmup_steps and warmup_ratio exclude each other",
+            "Keep one of them",
+        )
+    parameters = tuple(
+        read_domain(document, name, entry.method, key, value)
+        for key, value in entry.parameters.items()
+    )
+    ids = tuple(model.id for model in file.models[entry.models])
+    model = Categorical(name="model", choices=ids, handle=f"{entry.models}.model")
+    return Branch(name=name, method=entry.method, model=model, parameters=parameters)
+
+
+def _start(
+    document: Document, index: int, start: StartEntry, branches: tuple[Branch, ...]
+) -> Configuration:
+    path = ("starts", index)
+    branch = next((b for b in branches if b.name == start.branch), None)
+    if branch is None:
+        raise document.error(
+            (*path, "branch"),
+            f"there is no branch {start.branch!r}",
+            suggestion(start.branch, [b.name for b in branches]),
+        )
+    if start.model not in branch.model.choices:
+        raise document.error(
+            (*path, "model"),
+            f"branch {branch.name!r} has no model {start.model!r}",
+            suggestion(start.model, [str(c) for c in branch.model.choices]),
+        )
+    _check_start_parameters(document, path, start, branch)
+    return Configuration(
+        branch=branch.name,
+        model=start.model,
+        method=branch.method,
+        parameters={p.name: start.parameters[p.name] for p in branch.parameters},
+    )
+
+
+def _check_start_parameters(
+    document: Document, path: tuple[str | int, ...], start: StartEntry, branch: Branch
+) -> None:
+    place = (*path, "parameters")
+    names = [p.name for p in branch.parameters]
+    for name in start.parameters:
+        if name not in names:
+            raise document.error(
+                (*place, name),
+                f"branch {branch.name!r} has no hyper-parameter {name!r}",
+                suggestion(name, names),
+            )
+    missing = [name for name in names if name not in start.parameters]
+    if missing:
+        raise document.error(
+            place,
+            f"a start is complete, but {', '.join(missing)} is missing",
+            "Give a value to every hyper-parameter of the branch",
+        )
+    for parameter in branch.parameters:
+        value = start.parameters[parameter.name]
+        if not admits(parameter, value):
+            raise document.error(
+                (*place, parameter.name),
+                f"{_shown(value)} is not in the domain of branch {branch.name!r}",
+                f"Use one of: {_domain(parameter)}; or add it there",
+            )
+
+
+def _domain(parameter: Parameter) -> str:
+    match parameter:
+        case Categorical(choices=choices):
+            return ", ".join(map(_shown, choices))
+        case Integer(low=low, high=high):
+            return f"{low} to {high}"
+        case Boolean():
+            return "true, false"
+
+
+def _shown(value: Value) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,80 @@
+"""Copies a model from an object storage into the cache of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+from fnmatch import fnmatch
+from pathlib import Path
+
+from xautolm_core.objects.contract import ObjectInfo
+from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.space.descriptor import CONFIG_FILE
+from xautolm_core.space.descriptor import TOKENIZER_FILES
+from xautolm_core.space.descriptor import WEIGHTS_PATTERN
+
+_WANTED = (CONFIG_FILE, *TOKENIZER_FILES, WEIGHTS_PATTERN, "model.safetensors.index.json")
+
+
+def cache_folder() -> Path:
+    """Return the cache of this machine: ``XAUTOLM_CACHE``, else ``xautolm`` below the user's."""
+    own = os.environ.get("XAUTOLM_CACHE")
+    if own:
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "xautolm"
+
+
+def download_model(storage: ObjectStorage, prefix: str, cache: Path) -> Path | None:
+    """Return a local copy of the model below a prefix, or None if there is no model.
+
+    The copy is named by the listing (names, sizes, times), so a changed model is copied anew; it is
+    complete once it is there. Only config, tokenizer and safetensors files are copied.
+
+    Raises:
+        StoreError: The storage cannot be read.
+        OSError: The cache cannot be written.
+    """
+    root = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+    # A key comes from outside: files of subfolders are left out, so a name is never a path.
+    found = [(info, info.key.removeprefix(root)) for info in storage.list(root)]
+    files = [(info, name) for info, name in found if _is_wanted(name)]
+    if not any(name == CONFIG_FILE for _, name in files):
+        return None
+    target = cache / "models" / f"{_plain(prefix)}-{_listing_digest(files)}"
+    if not target.is_dir():
+        _copy(storage, files, target)
+    return target
+
+
+def _copy(storage: ObjectStorage, files: list[tuple[ObjectInfo, str]], target: Path) -> None:
+    temporary = target.with_name(f".tmp-{os.getpid()}-{secrets.token_hex(8)}")
+    temporary.mkdir(parents=True)
+    try:
+        for info, name in files:
+            (temporary / name).write_bytes(storage.get(info.key))
+        try:
+            temporary.rename(target)
+        except OSError:
+            if not target.is_dir():  # else another process was faster with the same content
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_wanted(name: str) -> bool:
+    is_plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name) is not None
+    return is_plain and any(fnmatch(name, pattern) for pattern in _WANTED)
+
+
+def _plain(prefix: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", prefix.strip("/"))[-60:].strip("-") or "model"
+
+
+def _listing_digest(files: list[tuple[ObjectInfo, str]]) -> str:
+    listing = sorted((name, i.size_bytes, i.modified_at.isoformat()) for i, name in files)
+    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:16]

