@@ -1,0 +1,201 @@
+"""What a configuration will probably cost: memory and time, before it runs.
+
+The model of the memory is the usual sum (weights, gradients, optimiser state, activations, a
+constant), of the time the usual count of operations: two a weight and token forward, as many again
+for the gradients of the activations, as many again for those of the weights (J. Kaplan et al.,
+"Scaling Laws for Neural Language Models", arXiv 2001.08361, section 2.1). Activations are counted
+as in V. Korthikanti et al., "Reducing Activation Recomputation in Large Transformer Models",
+arXiv 2205.05198, section 4.1. The constants were calibrated by real trials (docs/search-space.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.model import ModelDescriptor
+
+BYTES = 4
+"""Weights, gradients and states are 32-bit; mixed precision keeps them so."""
+
+OPTIMIZER_STATES: Mapping[str, int] = {"adamw": 2, "adam": 2, "sgd": 1, "adagrad": 1}
+"""Numbers that an optimiser keeps for each trained weight (sgd: its momentum)."""
+
+CPU_BASE_BYTES = 420 * 2**20
+"""A trial's process with its libraries, before it loads anything."""
+
+GPU_HOST_BASE_BYTES = 2_000 * 2**20
+"""The same with CUDA's libraries."""
+
+GPU_BASE_BYTES = 700 * 2**20
+"""CUDA's context and workspaces."""
+
+ALLOCATOR_SLACK = 1.1
+"""Freed blocks that the allocator cannot use again."""
+
+CPU_GIGAFLOPS_PER_THREAD = 40.0
+"""Speed of training on one core with wide vectors; a slower machine only finds trials slower."""
+
+GPU_GIGAFLOPS = 30_000.0
+"""A data-centre GPU with 16-bit matrix units, at the utilisation of small batches."""
+
+STEP_SECONDS = {False: 0.004, True: 0.012}
+"""What an optimiser step costs besides the operations (without and with a GPU)."""
+
+_EAGER_ATTENTION = frozenset({"deberta", "deberta-v2"})
+_DEFAULTS: Mapping[str, int] = {"batch_size": 16, "max_length": 128, "epochs": 3}
+
+
+@dataclass(frozen=True)
+class CostEstimate:
+    """The probable cost of a configuration on all training rows.
+
+    Attributes:
+        host_bytes: Peak resident memory of the trial's process.
+        gpu_bytes: Peak memory on the GPU; 0 without one.
+        train_seconds: Training without evaluation.
+        steps: Optimiser steps.
+    """
+
+    host_bytes: int
+    gpu_bytes: int
+    train_seconds: float
+    steps: int
+
+
+def estimate(
+    configuration: Configuration,
+    descriptor: ModelDescriptor,
+    *,
+    rows: int,
+    mean_tokens: float,
+    p99_tokens: float,
+    classes: int,
+    threads: int,
+    gpu: bool,
+    gigaflops: float | None = None,
+) -> CostEstimate:
+    """Return the probable cost of a configuration.
+
+    Args:
+        configuration: The configuration.
+        descriptor: Its model.
+        rows: Training rows.
+        mean_tokens: Mean length of a row in tokens, uncut.
+        p99_tokens: 99th percentile of it: the batches that decide the peak memory.
+        classes: Number of classes.
+        threads: CPU threads of the trial.
+        gpu: Whether it runs on a GPU.
+        gigaflops: Speed of training, of all threads or of the GPU; a typical value if None.
+    """
+    plan = _Plan(configuration, descriptor, mean_tokens, p99_tokens, classes)
+    weights = descriptor.parameters * BYTES
+    # Gradient, optimiser state, and the copy of the best epoch's weights.
+    kept = plan.trained * BYTES * (1 + OPTIMIZER_STATES.get(plan.optimizer, 2))
+    best = plan.trained * BYTES
+    work = plan.activation_bytes(gpu=gpu)
+    host: float
+    device = 0.0
+    if gpu:
+        host = GPU_HOST_BASE_BYTES + weights + best
+        device = GPU_BASE_BYTES + ALLOCATOR_SLACK * (weights + kept + work)
+    else:
+        host = CPU_BASE_BYTES + weights + best + ALLOCATOR_SLACK * (kept + work)
+    batches = math.ceil(rows / plan.batch_size) * plan.epochs
+    steps = math.ceil(batches / plan.accumulation)
+    speed = gigaflops or (GPU_GIGAFLOPS if gpu else CPU_GIGAFLOPS_PER_THREAD * max(threads, 1))
+    seconds = plan.operations(rows) / (speed * 1e9) + batches * STEP_SECONDS[gpu]
+    return CostEstimate(
+        host_bytes=math.ceil(host),
+        gpu_bytes=math.ceil(device),
+        train_seconds=seconds,
+        steps=steps,
+    )
+
+
+class _Plan:
+    """A configuration's numbers, with defaults where it says nothing."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        descriptor: ModelDescriptor,
+        mean_tokens: float,
+        p99_tokens: float,
+        classes: int,
+    ) -> None:
+        self.method = configuration.method
+        self.model = descriptor
+        self._values = configuration.parameters
+        self._classes = classes
+        self.batch_size = self._whole("batch_size")
+        self.epochs = self._whole("epochs")
+        self.accumulation = max(1, self._whole("gradient_accumulation_steps", 1))
+        longest = min(self._whole("max_length"), descriptor.max_length)
+        self.peak_length = max(1.0, min(float(longest), p99_tokens))
+        self.mean_length = max(1.0, min(float(longest), mean_tokens))
+        self.optimizer = str(configuration.parameters.get("optimizer", "adamw"))
+
+    @property
+    def trained(self) -> int:
+        """Trained parameters."""
+        width, layers = self.model.width, self.model.layers
+        head = width * width + width + width * self._classes + self._classes
+        blocks = self.model.parameters - self.model.embedding_parameters
+        match self.method:
+            case "head":
+                return head
+            case "lora":
+                # Two matrices for each of the query's and the value's projections.
+                return head + layers * 4 * width * self._whole("lora_r", 8)
+            case "partial" if self.trained_share < 1:
+                return head + math.ceil(blocks * self.trained_share)
+            case _:
+                return head + self.model.parameters
+
+    @property
+    def trained_share(self) -> float:
+        """Share of the blocks that the gradient goes through."""
+        if self.method == "head":
+            return 0.0
+        if self.method != "partial" or self.model.layers == 0:
+            return 1.0
+        asked = self._whole("num_trainable_layers", 2)
+        # An encoder with a decoder has as many trained blocks on either side.
+        both = 2 if self.model.kind == "encoder-decoder" else 1
+        return min(1.0, both * asked / self.model.layers)
+
+    def activation_bytes(self, *, gpu: bool) -> float:
+        """Bytes of what the backward pass needs, and of one block's working memory."""
+        width, inner = self.model.width, self.model.feed_forward_width
+        tokens = self.batch_size * self.peak_length
+        # Inputs of projections and norms, queries, keys, values and both sides of the activation.
+        block = tokens * (9 * width + 2 * inner) * BYTES
+        if not gpu or self.model.architecture in _EAGER_ATTENTION:
+            # Scores, probabilities and dropout mask; a GPU's fused kernels keep none of them.
+            block += 3 * BYTES * self.model.heads * tokens * self.peak_length
+        # Frozen weights need no inputs kept for their own gradients.
+        share = self.trained_share * (0.8 if self.method == "lora" else 1.0)
+        return block * (1 + self.model.layers * share)
+
+    def operations(self, rows: int) -> float:
+        """Floating-point operations of the training."""
+        model = self.model
+        weights = model.computed_parameters or max(0, model.parameters - model.embedding_parameters)
+        length = self.mean_length
+        attention = 4 * model.layers * model.width * length
+        forward = (2 * weights + attention) * length * rows
+        if self.method == "head":
+            # The frozen backbone's answers are computed once and kept.
+            return forward
+        # Gradients of activations and of weights; LoRA's own weights are few.
+        backward = 1.0 if self.method == "lora" else 2.0
+        return forward * (1 + backward * self.trained_share) * self.epochs
+
+    def _whole(self, name: str, default: int | None = None) -> int:
+        value = self._values.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return int(value)
+        return _DEFAULTS[name] if default is None else default
