@@ -1,0 +1,97 @@
+"""From a trial's result to the experience that is kept of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from xautolm_core.experience.schema import Experience
+from xautolm_core.experience.schema import ExperienceEnergy
+from xautolm_core.experience.schema import ExperienceFailure
+from xautolm_core.experience.schema import ExperienceFeatures
+from xautolm_core.experience.schema import ExperienceScore
+from xautolm_core.experience.schema import experience_id
+
+if TYPE_CHECKING:
+    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.search.contract import SearchSpec
+    from xautolm_core.space.model import ModelDescriptor
+    from xautolm_core.tasks.task import Task
+    from xautolm_core.trial.contract import TrialResult
+    from xautolm_core.trial.contract import TrialSpec
+
+
+@dataclass(frozen=True)
+class ExperienceWriter:
+    """Makes experiences of one search.
+
+    Attributes:
+        search: What was asked.
+        task: The task.
+        task_features: Its meta-features.
+        system_features: Those of the machine.
+        warm_started: Whether history biased the sampler.
+    """
+
+    search: SearchSpec
+    task: Task
+    task_features: FeatureVector
+    system_features: FeatureVector
+    warm_started: bool
+
+    def experience(
+        self, spec: TrialSpec, result: TrialResult, descriptor: ModelDescriptor | None
+    ) -> Experience:
+        """Return the experience of one attempt."""
+        progress = result.progress
+        planned = progress.planned_steps
+        failure = result.failure
+        return Experience(
+            id=experience_id(spec.search_id, spec.trial_number, spec.attempt),
+            tenant=self.search.tenant,
+            search_id=spec.search_id,
+            trial_number=spec.trial_number,
+            attempt=spec.attempt,
+            task_name=self.task.name,
+            task_fingerprint=self.task.fingerprint,
+            task_type=self.task.type.value,
+            task_features=features_of(self.task_features),
+            system_features=features_of(self.system_features),
+            configuration=spec.configuration,
+            model_descriptor=None if descriptor is None else descriptor.model_dump(mode="python"),
+            outcome=result.outcome,
+            scores={
+                name: ExperienceScore.model_validate(score.model_dump())
+                for name, score in result.scores.items()
+            },
+            seconds=dict(result.seconds),
+            latency_ms=result.latency_ms,
+            data_fraction=spec.budget.data_fraction,
+            schedule_fraction=min(1.0, progress.scheduled_steps / planned) if planned else 1.0,
+            peak_gpu_bytes=result.peak_gpu_bytes,
+            peak_host_bytes=result.peak_host_bytes,
+            energy=tuple(ExperienceEnergy.model_validate(e.model_dump()) for e in result.energy),
+            failure=None if failure is None else ExperienceFailure(**failure.model_dump()),
+            threads=result.threads,
+            concurrent_trials=result.concurrent_trials,
+            device=result.device,
+            sampler=self.search.sampler,
+            warm_started=self.warm_started,
+            versions=dict(result.versions),
+            seed=spec.seed,
+            started_at=result.started_at,
+            ended_at=result.ended_at or datetime.now(UTC),
+        )
+
+
+def features_of(vector: FeatureVector) -> ExperienceFeatures:
+    """Return a feature vector as it stands in an experience."""
+    return ExperienceFeatures(
+        extractor=vector.extractor,
+        version=vector.version,
+        values=dict(vector.values),
+        units=dict(vector.units),
+        facts=dict(vector.facts),
+    )

@@ -1,0 +1,151 @@
+"""Which configurations are refused before they run, and what the others will probably cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xautolm_core.errors import SpaceError
+from xautolm_core.search.plan import LARGE_TRAINING_ROWS
+from xautolm_core.search.samplers.probabilistic_model import UniformChooser
+from xautolm_core.space.draw import draw
+
+if TYPE_CHECKING:
+    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.space.configuration import Configuration
+    from xautolm_core.space.estimate import CostEstimate
+    from xautolm_core.space.space import SearchSpace
+    from xautolm_core.tasks.task import Task
+
+_CHARACTERS_PER_TOKEN = 4.5
+_SPECIAL_TOKENS = 2.0
+_DRAWS = 200
+
+
+@dataclass(frozen=True)
+class TextStatistics:
+    """What the estimates need to know of the training texts.
+
+    Attributes:
+        rows: Training rows.
+        mean_tokens: Mean length in tokens.
+        p99_tokens: 99th percentile of the length in tokens.
+        classes: Number of classes.
+    """
+
+    rows: int
+    mean_tokens: float
+    p99_tokens: float
+    classes: int
+
+
+def text_statistics(task: Task, sample_rows: int = 2_000) -> TextStatistics:
+    """Estimate token lengths from the lengths of a few texts; no tokenizer is needed."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    split = task.train
+    rows = len(split)
+    chosen = pa.array(np.linspace(0, rows - 1, min(rows, sample_rows)).astype(np.int64))
+    lengths = np.asarray(pc.utf8_length(split.texts.take(chosen)), dtype=float)
+    if split.text_pairs is not None:
+        lengths = lengths + np.asarray(pc.utf8_length(split.text_pairs.take(chosen)), dtype=float)
+    tokens = lengths / _CHARACTERS_PER_TOKEN + _SPECIAL_TOKENS
+    return TextStatistics(
+        rows=rows,
+        mean_tokens=float(tokens.mean()),
+        p99_tokens=float(np.quantile(tokens, 0.99)),
+        classes=len(task.labels),
+    )
+
+
+@dataclass
+class Feasibility:
+    """Says of each configuration why it cannot run here, if it cannot.
+
+    Attributes:
+        space: The search space.
+        statistics: Of the training texts.
+        threads: CPU threads of a trial.
+        host_bytes: Host memory of a trial.
+        gpu_bytes: GPU memory of a trial; None without a GPU.
+        seconds_allowed: Longest training and evaluation of a trial; None if unbounded.
+    """
+
+    space: SearchSpace
+    statistics: TextStatistics
+    threads: int
+    host_bytes: int | None
+    gpu_bytes: int | None
+    seconds_allowed: float | None
+    _verdicts: dict[Configuration, str | None] = field(default_factory=dict)
+
+    def learn_token_lengths(self, features: FeatureVector) -> None:
+        """Take the token lengths that a tokenizer measured, in place of those from characters."""
+        mean, p99 = features.values.get("tokens_mean"), features.values.get("tokens_p99")
+        if mean is None or p99 is None or features.facts.get("tokenizer") in (None, "words"):
+            return
+        self.statistics = replace(self.statistics, mean_tokens=mean, p99_tokens=p99)
+        self._verdicts.clear()
+
+    def estimate(self, configuration: Configuration, rows: int | None = None) -> CostEstimate:
+        """Return the estimated memory and time of a configuration.
+
+        Args:
+            configuration: Of the space.
+            rows: Training rows; all of them if None.
+        """
+        from xautolm_core.space.estimate import estimate
+
+        return estimate(
+            configuration,
+            self.space.models[configuration.model].descriptor,
+            rows=rows or self.statistics.rows,
+            mean_tokens=self.statistics.mean_tokens,
+            p99_tokens=self.statistics.p99_tokens,
+            classes=self.statistics.classes,
+            threads=self.threads,
+            gpu=self.gpu_bytes is not None,
+        )
+
+    def __call__(self, configuration: Configuration) -> str | None:
+        """Return why a configuration cannot run here, or None if it can."""
+        from xautolm_core.space.feasible import infeasibility
+
+        if configuration not in self._verdicts:
+            # Of large data a trial gets a share that fits: their size makes nothing infeasible.
+            rows = min(self.statistics.rows, LARGE_TRAINING_ROWS)
+            self._verdicts[configuration] = infeasibility(
+                self.estimate(configuration, rows),
+                host_bytes_available=self.host_bytes,
+                gpu_bytes_available=self.gpu_bytes,
+                seconds_allowed=self.seconds_allowed,
+                configuration=configuration,
+            )
+        return self._verdicts[configuration]
+
+    def require_any(self, seed: int) -> None:
+        """Make sure that something in the space can run here.
+
+        Raises:
+            SpaceError: Neither a start nor any of many draws can.
+        """
+        reasons: Counter[str] = Counter()
+        chooser = UniformChooser(np.random.default_rng(seed))
+        for i in range(len(self.space.starts) + _DRAWS):
+            starts = self.space.starts
+            configuration = starts[i] if i < len(starts) else draw(self.space, chooser)
+            reason = self(configuration)
+            if reason is None:
+                return
+            reasons[reason] += 1
+        common = reasons.most_common(1)[0][0].rstrip(".")
+        raise SpaceError(
+            f"No configuration of space {self.space.name} can run on this machine: {common}",
+            hint="Use a space of smaller models, or allow more: --trial-memory, --trial-timeout",
+        )

@@ -1,0 +1,146 @@
+"""What stands where in a run folder, and the small files that a resume rests on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from typing import TypeVar
+
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+from pydantic import ValidationError
+
+from xautolm_core.search.contract import TRIALS_FOLDER
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.trial.contract import SPEC_FILE
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.files import read_result
+
+PROPOSAL_FILE = "proposal.json"
+STATE_FILE = "state.json"
+CACHE_FOLDER = "cache"
+LOCK_FILE = ".lock"
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+_TRIAL_FOLDER = re.compile(r"(\d{4,})-(\d+)")
+
+
+class Proposal(BaseModel):
+    """What a sampler proposed, written before the trial is started.
+
+    Attributes:
+        number: Number of the trial.
+        configuration: What to try.
+        why: Where it comes from, in words.
+        study_attributes: Attributes of the study that the sampler had set by then.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    number: int = Field(ge=0)
+    configuration: Configuration
+    why: str
+    study_attributes: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class RunState(BaseModel):
+    """What a search found out before its trials, and how long it has run: pinned for a resume.
+
+    Attributes:
+        elapsed_seconds: Wall-clock seconds used so far, over all of its processes.
+        expected_trials: What the sampler's constants were derived from.
+        task_fingerprint: Content of the task.
+        task_features: Fields of the task's ``FeatureVector``.
+        system_features: Likewise of the machine.
+        baseline: Fields of the ``BaselineResult``, once it is there.
+        test: Fields of the ``TestReport``, once the test split was touched.
+        test_trial: Trial whose model that was.
+        phase_seconds: Seconds by phase so far.
+        notes: What the user was told.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    elapsed_seconds: float = 0.0
+    expected_trials: int | None = None
+    task_fingerprint: str = ""
+    task_features: dict[str, Any] = Field(default_factory=dict)
+    system_features: dict[str, Any] = Field(default_factory=dict)
+    baseline: dict[str, Any] | None = None
+    test: dict[str, Any] | None = None
+    test_trial: int | None = None
+    phase_seconds: dict[str, float] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt of a trial, as its folder tells.
+
+    Attributes:
+        number: Number of the trial.
+        attempt: Number of the attempt.
+        folder: Its folder.
+        proposal: What was to be tried.
+        spec: None if the process was never submitted.
+        result: None if it did not come to a result.
+    """
+
+    number: int
+    attempt: int
+    folder: Path
+    proposal: Proposal
+    spec: TrialSpec | None
+    result: TrialResult | None
+
+
+def trial_folder(out_folder: Path, number: int, attempt: int) -> Path:
+    """Return the folder of one attempt of a trial."""
+    return out_folder / TRIALS_FOLDER / f"{number:04d}-{attempt}"
+
+
+def read_attempts(out_folder: Path) -> dict[int, list[Attempt]]:
+    """Read all attempts of a run, by trial number; folders without a proposal are left out.
+
+    Returns:
+        Trial number to its attempts in their order; numbers run from 0 without a gap.
+    """
+    found: dict[int, list[Attempt]] = {}
+    parent = out_folder / TRIALS_FOLDER
+    for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
+        match = _TRIAL_FOLDER.fullmatch(folder.name)
+        proposal = _read(folder / PROPOSAL_FILE, Proposal)
+        if match is None or proposal is None:
+            continue
+        number, attempt = int(match[1]), int(match[2])
+        spec = _read(folder / SPEC_FILE, TrialSpec)
+        result = read_result(folder)
+        if result is not None and (result.trial_number, result.attempt) != (number, attempt):
+            result = None
+        found.setdefault(number, []).append(
+            Attempt(number, attempt, folder, proposal, spec, result)
+        )
+    for attempts in found.values():
+        attempts.sort(key=lambda a: a.attempt)
+    contiguous = 0
+    while contiguous in found:
+        contiguous += 1
+    return {number: found[number] for number in range(contiguous)}
+
+
+def read_state(out_folder: Path) -> RunState | None:
+    """Return the state of a run, or None if it has none yet."""
+    return _read(out_folder / STATE_FILE, RunState)
+
+
+def _read(path: Path, kind: type[ModelT]) -> ModelT | None:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,408 @@
+"""The ask/tell loop: proposes, launches, records, and stops in time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Any
+
+from xautolm_core.errors import StoreError
+from xautolm_core.outcomes import Outcome
+from xautolm_core.search.background import Baseline
+from xautolm_core.search.contract import Objective
+from xautolm_core.search.contract import TrialRecord
+from xautolm_core.search.folders import PROPOSAL_FILE
+from xautolm_core.search.folders import Proposal
+from xautolm_core.search.folders import trial_folder
+from xautolm_core.search.models import delete_useless
+from xautolm_core.search.models import point_to_best
+from xautolm_core.search.plan import MAX_VALIDATION_ROWS
+from xautolm_core.search.plan import TrialAllowance
+from xautolm_core.search.plan import data_fraction
+from xautolm_core.search.plan import final_reserve_seconds
+from xautolm_core.search.records import choose_best
+from xautolm_core.search.records import objective_values
+from xautolm_core.search.records import with_front
+from xautolm_core.search.resume import ResumedTrial
+from xautolm_core.search.resume import is_final
+from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
+from xautolm_core.search.samplers.base import SpaceExhaustedError
+from xautolm_core.search.samplers.encoding import ask_configuration
+from xautolm_core.search.study import WHY_ATTRIBUTE
+from xautolm_core.search.study import tell
+from xautolm_core.trial.contract import TrialBudget
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.files import read_heartbeat
+from xautolm_core.trial.files import write_json_atomic
+
+if TYPE_CHECKING:
+    import optuna
+
+    from xautolm_core.experience.schema import Experience
+    from xautolm_core.launch.contract import TrialHandle
+    from xautolm_core.search.setup import SearchSetup
+    from xautolm_core.space.configuration import Configuration
+
+_WAIT_SECONDS = 0.5
+_SAVE_STATE_SECONDS = 5.0
+_SEED_STEP = 1_000_003
+
+
+@dataclass
+class _Running:
+    """A trial that was launched."""
+
+    trial: optuna.Trial
+    spec: TrialSpec
+    handle: TrialHandle
+    why: str
+    infra_attempts: int
+    launched_seconds: float
+
+
+class TrialLoop:
+    """Runs the trials of one search.
+
+    Args:
+        setup: What the trials share.
+        resumed: Trials of an earlier process; those that are not final are run first.
+        baseline: Is started after the first trial if it has not run by then.
+    """
+
+    def __init__(
+        self, setup: SearchSetup, resumed: Sequence[ResumedTrial], baseline: Baseline
+    ) -> None:
+        self._setup = setup
+        self._baseline = baseline
+        self._waiting = {r.proposal.number: r for r in resumed if r.final is None}
+        self._running: dict[int, _Running] = {}
+        self._unsaved: list[Experience] = []
+        self._exhausted = False
+        self._saved_at = 0.0
+        self._overheads: list[float] = []
+        self.records: list[TrialRecord] = with_front(
+            resumed_records(resumed, setup.spec.objectives), setup.spec.objectives
+        )
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best trial so far."""
+        return choose_best(self.records)
+
+    def run(self) -> str:
+        """Run trials until the budget is used; return why it stopped.
+
+        Whatever happens, no trial is left running.
+
+        Returns:
+            ``trials``, ``budget``, ``exhausted`` or ``interrupted``.
+
+        Raises:
+            LaunchError: The launcher cannot start trials any more.
+        """
+        try:
+            return self._run()
+        finally:
+            for number in list(self._running):
+                self._setup.launcher.cancel(self._running.pop(number).handle, grace_seconds=1.0)
+            self._append_unsaved()
+            self._setup.save_state()
+
+    def _run(self) -> str:
+        while True:
+            self._collect()
+            self._baseline.collect()
+            if self._setup.interrupts.count:
+                self._cancel_running()
+                return "interrupted"
+            reason = self._fill()
+            if not self._running and not self._baseline.is_running:
+                assert reason is not None
+                return reason
+            self._watch()
+
+    # --- starting trials ---
+
+    def _fill(self) -> str | None:
+        """Start trials while there is room; return why no further one is started, if none is."""
+        workers = self._setup.spec.workers
+        while len(self._running) < workers and not (self._baseline.is_running and workers == 1):
+            reason = "exhausted" if self._exhausted else self._stop_reason()
+            if reason is not None:
+                return reason
+            self._start_next()
+        return None
+
+    def _stop_reason(self) -> str | None:
+        times = [r.result.time_seconds for r in self.records if r.values]
+        known = [t + self._overhead_seconds for t in times if t is not None]
+        return self._setup.policy.may_start(
+            started_trials=len(self.records) + len(self._running),
+            elapsed_seconds=self._setup.clock.elapsed_seconds,
+            reserve_seconds=self._reserve_seconds,
+            cheapest_trial_seconds=min(known, default=None),
+        )
+
+    def _start_next(self) -> None:
+        setup = self._setup
+        trial = setup.study.ask()
+        resumed = self._waiting.pop(trial.number, None)
+        try:
+            configuration = ask_configuration(trial, setup.space)
+        except SpaceExhaustedError:
+            trial.set_user_attr(OUTCOME_ATTRIBUTE, Outcome.CANCELLED.value)
+            setup.study.tell(trial, state=_fail_state())
+            self._exhausted = True
+            return
+        if resumed is None:
+            why = setup.sampler.why(trial.number)
+            trial.set_user_attr(WHY_ATTRIBUTE, why)
+            self._launch(trial, configuration, why, attempt=0, infra_attempts=0)
+            return
+        why = resumed.proposal.why
+        if resumed.lost_spec is not None:
+            handle = setup.launcher.adopt(resumed.lost_spec)
+            if handle is not None:
+                self._watch_over(trial, resumed.lost_spec, handle, why, resumed.infra_attempts)
+                return
+        self._launch(
+            trial,
+            resumed.proposal.configuration,
+            why,
+            attempt=resumed.next_attempt,
+            infra_attempts=resumed.infra_attempts,
+        )
+
+    def _launch(
+        self,
+        trial: optuna.Trial,
+        configuration: Configuration,
+        why: str,
+        *,
+        attempt: int,
+        infra_attempts: int,
+    ) -> None:
+        setup = self._setup
+        folder = trial_folder(setup.out_folder, trial.number, attempt)
+        proposal = Proposal(
+            number=trial.number,
+            configuration=configuration,
+            why=why,
+            study_attributes=_sampler_attributes(setup.study),
+        )
+        write_json_atomic(folder / PROPOSAL_FILE, proposal)
+        spec = TrialSpec(
+            search_id=setup.spec.search_id,
+            trial_number=trial.number,
+            attempt=attempt,
+            task_type=setup.task.type,
+            task_folder=setup.task_folder,
+            out_folder=folder,
+            cache_folder=setup.cache_folder,
+            configuration=configuration,
+            model=setup.space.models[configuration.model].reference,
+            seed=(setup.spec.seed * _SEED_STEP + trial.number) % 2**31,
+            budget=self._trial_budget(configuration),
+            threads=setup.threads,
+            measure_latency=Objective.LATENCY in setup.spec.objectives,
+        )
+        self._watch_over(trial, spec, setup.launcher.submit(spec), why, infra_attempts)
+
+    def _watch_over(
+        self,
+        trial: optuna.Trial,
+        spec: TrialSpec,
+        handle: TrialHandle,
+        why: str,
+        infra_attempts: int,
+    ) -> None:
+        now = time.monotonic()
+        self._running[trial.number] = _Running(trial, spec, handle, why, infra_attempts, now)
+        self._setup.observer.trial_started(trial.number, spec.configuration, why)
+
+    def _trial_budget(self, configuration: Configuration) -> TrialBudget:
+        allowance = self._allowance()
+        estimated = self._setup.feasibility.estimate(configuration).train_seconds
+        epochs = configuration.parameters.get("epochs")
+        passes = float(epochs) if isinstance(epochs, int | float) and epochs > 0 else 1.0
+        return TrialBudget(
+            soft_deadline_seconds=allowance.soft_deadline_seconds,
+            wall_limit_seconds=allowance.wall_limit_seconds,
+            host_memory_bytes=self._setup.trial_memory_bytes,
+            data_fraction=data_fraction(
+                rows=len(self._setup.task.train),
+                epoch_seconds=estimated / passes,
+                soft_deadline_seconds=allowance.soft_deadline_seconds,
+            ),
+            max_validation_rows=MAX_VALIDATION_ROWS,
+        )
+
+    def _allowance(self) -> TrialAllowance:
+        return self._setup.policy.allowance(
+            elapsed_seconds=self._setup.clock.elapsed_seconds,
+            reserve_seconds=self._reserve_seconds,
+            overhead_seconds=self._overhead_seconds,
+            first=not any(record.values for record in self.records),
+        )
+
+    @property
+    def _overhead_seconds(self) -> float:
+        """What a trial takes beside training and evaluation, as of late."""
+        return max(self._overheads[-3:], default=4.0)
+
+    @property
+    def _reserve_seconds(self) -> float:
+        """What the end of the search will take."""
+        evaluations = [_evaluation_seconds(record.result) for record in self.records]
+        slowest = max((seconds for seconds in evaluations if seconds is not None), default=None)
+        rows = min(MAX_VALIDATION_ROWS, len(self._setup.task.validation))
+        return final_reserve_seconds(
+            test_rows=len(self._setup.task.test),
+            seconds_per_row=None if slowest is None else slowest / max(rows, 1),
+            budget_seconds=self._setup.policy.effective_budget_seconds,
+        )
+
+    # --- taking results ---
+
+    def _watch(self) -> None:
+        """Wait for something to happen; tell the observer how it stands."""
+        setup = self._setup
+        handles = [running.handle for running in self._running.values()]
+        if handles:
+            setup.launcher.wait(handles, _WAIT_SECONDS)
+        else:
+            time.sleep(_WAIT_SECONDS)
+        budget = setup.policy.effective_budget_seconds
+        left = None if budget is None else max(0.0, budget - setup.clock.elapsed_seconds)
+        setup.observer.tick(left, self._heartbeats())
+        if time.monotonic() - self._saved_at > _SAVE_STATE_SECONDS:
+            self._saved_at = time.monotonic()
+            setup.save_state()
+
+    def _heartbeats(self) -> Mapping[int, Mapping[str, Any]]:
+        return {
+            number: read_heartbeat(running.spec.out_folder) or {}
+            for number, running in self._running.items()
+        }
+
+    def _collect(self) -> None:
+        for number, running in list(self._running.items()):
+            result = self._setup.launcher.poll(running.handle)
+            if result is not None:
+                del self._running[number]
+                self._take(running, result)
+
+    def _take(self, running: _Running, result: TrialResult) -> None:
+        """Keep a result: in the store first, then in the study, then as the best model."""
+        setup = self._setup
+        self._keep_experience(running.spec, result)
+        infra_attempts = running.infra_attempts + (result.outcome is Outcome.INFRA)
+        if not is_final(result.outcome, infra_attempts):
+            if result.outcome is not Outcome.CANCELLED and not setup.interrupts.count:
+                self._launch(
+                    running.trial,
+                    running.spec.configuration,
+                    running.why,
+                    attempt=running.spec.attempt + 1,
+                    infra_attempts=infra_attempts,
+                )
+                return
+        else:
+            values = objective_values(result, setup.spec.objectives)
+            tell(setup.study, running.trial, result, list(values.values()) or None)
+        self._record(running, result)
+
+    def _record(self, running: _Running, result: TrialResult) -> None:
+        setup = self._setup
+        record = TrialRecord(
+            number=running.spec.trial_number,
+            configuration=running.spec.configuration,
+            result=result,
+            why=running.why,
+            values=objective_values(result, setup.spec.objectives),
+        )
+        before = self.best
+        others = [r for r in self.records if r.number != record.number]
+        self.records = with_front([*others, record], setup.spec.objectives)
+        best = self.best
+        if best is not None and (before is None or best.number != before.number):
+            point_to_best(setup.out_folder, best)
+        delete_useless(setup.out_folder, self.records, best, setup.spec.keep_models)
+        wall = time.monotonic() - running.launched_seconds
+        if result.outcome is Outcome.OK and result.time_seconds is not None:
+            self._overheads.append(max(0.0, wall - result.time_seconds))
+        setup.save_state()
+        shown = next(r for r in self.records if r.number == record.number)
+        setup.observer.trial_ended(shown, [r for r in self.records if r.on_front], best)
+        if best is not None:
+            self._baseline.start()
+
+    def _keep_experience(self, spec: TrialSpec, result: TrialResult) -> None:
+        model = self._setup.space.models.get(spec.configuration.model)
+        descriptor = None if model is None else model.descriptor
+        self._unsaved.append(self._setup.writer.experience(spec, result, descriptor))
+        self._append_unsaved()
+
+    def _append_unsaved(self) -> None:
+        """Append what is not yet in the store; what cannot be written is tried again later."""
+        while self._unsaved:
+            try:
+                self._setup.store.append(self._unsaved[0])
+            except StoreError as error:
+                self._setup.note(f"An experience could not be kept: {error}", warning=True)
+                return
+            self._unsaved.pop(0)
+
+    def _cancel_running(self) -> None:
+        for number, running in list(self._running.items()):
+            grace = 5.0 if self._setup.interrupts.count == 1 else 0.5
+            result = self._setup.launcher.cancel(running.handle, grace_seconds=grace)
+            del self._running[number]
+            self._take(running, result)
+
+
+def resumed_values(one: ResumedTrial, objectives: Sequence[Objective]) -> Mapping[str, float]:
+    """Return the objectives of a trial that an earlier process has finished; empty if none."""
+    result = None if one.final is None else one.final.result
+    return {} if result is None else objective_values(result, objectives)
+
+
+def resumed_records(
+    resumed: Iterable[ResumedTrial], objectives: Sequence[Objective]
+) -> list[TrialRecord]:
+    """Return the records of trials that an earlier process has finished."""
+    return [
+        TrialRecord(
+            number=one.proposal.number,
+            configuration=one.proposal.configuration,
+            result=one.final.result,
+            why=one.proposal.why,
+            values=resumed_values(one, objectives),
+        )
+        for one in resumed
+        if one.final is not None and one.final.result is not None
+    ]
+
+
+def _sampler_attributes(study: optuna.Study) -> dict[str, Any]:
+    return {k: v for k, v in study.user_attrs.items() if not k.startswith("_")}
+
+
+def _evaluation_seconds(result: TrialResult) -> float | None:
+    """Return what one evaluation on validation took; a trial makes one an epoch."""
+    seconds = result.seconds.get("evaluate")
+    if result.outcome is not Outcome.OK or seconds is None:
+        return None
+    return seconds / max(1, math.ceil(result.progress.epochs))
+
+
+def _fail_state() -> optuna.trial.TrialState:
+    import optuna
+
+    return optuna.trial.TrialState.FAIL

@@ -1,0 +1,99 @@
+"""Models on disk during a search: the best one always at hand, those of no use deleted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from xautolm_core.search.contract import BEST_MODEL_FOLDER
+from xautolm_core.search.contract import TrialRecord
+from xautolm_core.search.folders import trial_folder
+from xautolm_core.trial.contract import MODEL_FOLDER
+
+_DRAFT = ".model-draft"
+_OLD = ".model-old"
+
+
+def model_folder(out_folder: Path, record: TrialRecord) -> Path:
+    """Return the folder of a trial's own model."""
+    folder = trial_folder(out_folder, record.number, record.result.attempt)
+    return folder / (record.result.model_folder or MODEL_FOLDER)
+
+
+def point_to_best(out_folder: Path, best: TrialRecord | None) -> None:
+    """Let ``model`` in the run folder be the best trial's, by one atomic rename.
+
+    While a search runs it is a symbolic link: that can be replaced at any time without a moment in
+    which there is no model.
+    """
+    if best is None:
+        return
+    source = model_folder(out_folder, best)
+    if not source.is_dir():
+        return
+    draft = out_folder / _DRAFT
+    _remove(draft)
+    draft.symlink_to(os.path.relpath(source, out_folder), target_is_directory=True)
+    _swap(draft, out_folder)
+
+
+def settle_best(out_folder: Path, best: TrialRecord | None) -> None:
+    """Make ``model`` a folder of its own at the end of a search, by hard links where possible."""
+    if best is None:
+        return
+    source = model_folder(out_folder, best)
+    if not source.is_dir():
+        return
+    draft = out_folder / _DRAFT
+    _remove(draft)
+    shutil.copytree(source, draft, copy_function=_link)
+    _swap(draft, out_folder)
+
+
+def delete_useless(
+    out_folder: Path,
+    records: Iterable[TrialRecord],
+    best: TrialRecord | None,
+    keep: Literal["front", "best", "all"],
+) -> list[int]:
+    """Delete the models of trials that the policy does not keep; return their numbers."""
+    deleted = []
+    for record in records:
+        if keep == "all" or (best is not None and record.number == best.number):
+            continue
+        if keep == "front" and record.on_front:
+            continue
+        folder = model_folder(out_folder, record)
+        if folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+            deleted.append(record.number)
+    return deleted
+
+
+def _swap(draft: Path, out_folder: Path) -> None:
+    target = out_folder / BEST_MODEL_FOLDER
+    if target.is_symlink() and not draft.is_symlink():
+        target.unlink()
+    elif target.is_dir() and not target.is_symlink():
+        old = out_folder / _OLD
+        _remove(old)
+        target.rename(old)
+    draft.rename(target) if not draft.is_symlink() else os.replace(draft, target)  # noqa: PTH105
+    _remove(out_folder / _OLD)
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.is_dir():
+        shutil.rmtree(path)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copy2(source, target)

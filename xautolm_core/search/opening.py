@@ -1,0 +1,101 @@
+"""The checks before a search: task, space, machine and store, without writing anything."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xautolm_core.search.feasibility import Feasibility
+from xautolm_core.search.feasibility import text_statistics
+from xautolm_core.search.plan import BudgetPolicy
+from xautolm_core.search.samplers.factory import check_sampler
+
+if TYPE_CHECKING:
+    from xautolm_core.experience.contract import ExperienceStore
+    from xautolm_core.search.clock import Clock
+    from xautolm_core.search.contract import SearchObserver
+    from xautolm_core.search.contract import SearchSpec
+    from xautolm_core.space.space import SearchSpace
+    from xautolm_core.tasks.task import Task
+
+_SHARE_OF_FREE_MEMORY = 0.9
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What was loaded and opened.
+
+    Attributes:
+        task: The task.
+        space: The search space.
+        feasibility: Estimates and refusals for this machine.
+        policy: The budget.
+        store: Where experiences are.
+        tokenizers: Model id to ``tokenizer.json``, of the models that are at hand.
+        threads: CPU threads of a trial.
+        trial_memory_bytes: Host memory of a trial.
+    """
+
+    task: Task
+    space: SearchSpace
+    feasibility: Feasibility
+    policy: BudgetPolicy
+    store: ExperienceStore
+    tokenizers: Mapping[str, Path]
+    threads: int
+    trial_memory_bytes: int | None
+
+    def typical_trial_seconds(self) -> list[float]:
+        """Return the estimated seconds of the space's starts, or of what there is."""
+        starts = list(self.space.starts)
+        return [self.feasibility.estimate(start).train_seconds for start in starts]
+
+
+def open_search(spec: SearchSpec, observer: SearchObserver, clock: Clock) -> Opening:
+    """Check everything that can be wrong with a search before it begins.
+
+    Raises:
+        ConfigError: The sampler, the data or the space cannot be used.
+        StoreError: The store cannot be used.
+    """
+    from xautolm_core.experience.open import open_store
+    from xautolm_core.features.cgroup import available_memory_bytes
+    from xautolm_core.features.cgroup import cpu_count
+    from xautolm_core.features.gpus import list_gpus
+    from xautolm_core.space.load import load_space
+    from xautolm_core.tasks.load import load_task
+
+    check_sampler(spec.sampler, spec.sampler_options)
+    observer.phase("load", spec.task.name or spec.task.data or "")
+    with clock.phase("load"):
+        task = load_task(spec.task)
+    observer.phase("space", spec.space)
+    with clock.phase("space"):
+        space = load_space(spec.space, model_folders=spec.model_folders, offline=spec.offline)
+        policy = BudgetPolicy(spec.budget_seconds, spec.max_trials, spec.trial_timeout_seconds)
+        threads = max(1, cpu_count() // spec.workers)
+        memory = spec.trial_memory_bytes or int(
+            available_memory_bytes() * _SHARE_OF_FREE_MEMORY / spec.workers
+        )
+        gpus = list_gpus()
+        allowed = policy.allowance(elapsed_seconds=0, reserve_seconds=0).soft_deadline_seconds
+        feasibility = Feasibility(
+            space=space,
+            statistics=text_statistics(task),
+            threads=threads,
+            host_bytes=memory,
+            gpu_bytes=round(statistics.median(g.memory_bytes for g in gpus)) if gpus else None,
+            seconds_allowed=allowed,
+        )
+        feasibility.require_any(spec.seed)
+    store = open_store(spec.store)
+    tokenizers = {
+        name: Path(model.reference.path) / "tokenizer.json"
+        for name, model in space.models.items()
+        if model.reference.path is not None
+        and (Path(model.reference.path) / "tokenizer.json").is_file()
+    }
+    return Opening(task, space, feasibility, policy, store, tokenizers, threads, memory)

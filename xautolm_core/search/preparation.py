@@ -1,0 +1,232 @@
+"""From what was opened to a search that can begin: features, history, sampler, study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.errors import StoreError
+from xautolm_core.search.clock import Clock
+from xautolm_core.search.contract import SearchSpec
+from xautolm_core.search.experiences import ExperienceWriter
+from xautolm_core.search.folders import CACHE_FOLDER
+from xautolm_core.search.folders import RunState
+from xautolm_core.search.interrupts import Interrupts
+from xautolm_core.search.loop import resumed_values
+from xautolm_core.search.opening import Opening
+from xautolm_core.search.resume import ResumedTrial
+from xautolm_core.search.run_folder import pin_snapshot
+from xautolm_core.search.samplers.factory import learns_from_history
+from xautolm_core.search.samplers.factory import make_sampler
+from xautolm_core.search.setup import SearchSetup
+from xautolm_core.search.study import create_study
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import optuna
+
+    from xautolm_core.experience.schema import Experience
+    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.launch.contract import Launcher
+    from xautolm_core.search.contract import SearchObserver
+    from xautolm_core.search.samplers.base import SpaceSampler
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a search is given from outside: launcher, observer, clock and interrupts."""
+
+    launcher: Launcher
+    observer: SearchObserver
+    clock: Clock
+    interrupts: Interrupts
+
+
+def set_up(
+    spec: SearchSpec,
+    out_folder: Path,
+    opening: Opening,
+    *,
+    state: RunState,
+    resumed: Sequence[ResumedTrial],
+    around: Surroundings,
+) -> SearchSetup:
+    """Prepare everything that the trials share.
+
+    Raises:
+        ConfigError: The space is another one than that of the resumed trials.
+        StoreError: The store's snapshot cannot be read.
+    """
+    from xautolm_core.tasks.prepared import write_prepared
+
+    _check_space(opening, resumed)
+    cache = out_folder / CACHE_FOLDER
+    with around.clock.phase("load"):
+        task_folder = write_prepared(opening.task, cache)
+    task_features, system_features = _features(opening, state, around)
+    opening.feasibility.learn_token_lengths(task_features)
+    spec = pin_snapshot(spec, out_folder, opening)
+    if state.expected_trials is None:
+        state.expected_trials = opening.policy.expected_trials(opening.typical_trial_seconds())
+    around.observer.phase("history")
+    with around.clock.phase("history"):
+        sampler = make_sampler(
+            spec.sampler,
+            space=opening.space,
+            objectives=spec.objectives,
+            seed=spec.seed,
+            task_type=opening.task.type.value,
+            task_features=task_features,
+            system_features=system_features,
+            options=spec.sampler_options,
+            history=_history(spec, opening),
+            expected_trials=state.expected_trials,
+            infeasible=opening.feasibility,
+        )
+    report = sampler.report
+    setup = SearchSetup(
+        spec=spec,
+        out_folder=out_folder,
+        cache_folder=cache,
+        task=opening.task,
+        task_folder=task_folder,
+        space=opening.space,
+        sampler=sampler,
+        study=_study(spec, out_folder, sampler, resumed),
+        store=opening.store,
+        launcher=around.launcher,
+        observer=around.observer,
+        feasibility=opening.feasibility,
+        policy=opening.policy,
+        clock=around.clock,
+        interrupts=around.interrupts,
+        writer=ExperienceWriter(
+            search=spec,
+            task=opening.task,
+            task_features=task_features,
+            system_features=system_features,
+            warm_started=report.applied + report.mapped > 0,
+        ),
+        state=state,
+        threads=opening.threads,
+        trial_memory_bytes=opening.trial_memory_bytes,
+    )
+    for warning in (*opening.task.warnings, *opening.space.warnings):
+        setup.note(warning, warning=True)
+    _tell_warm_start(setup, sampler)
+    setup.save_state()
+    return setup
+
+
+def _check_space(opening: Opening, resumed: Sequence[ResumedTrial]) -> None:
+    for one in resumed:
+        if not opening.space.contains(one.proposal.configuration):
+            raise ConfigError(
+                f"Space {opening.space.name} has changed since this search began: trial "
+                f"{one.proposal.number} is not in it any more",
+                hint="Restore the space file and its models, or begin a new search",
+            )
+
+
+def _study(
+    spec: SearchSpec, out_folder: Path, sampler: SpaceSampler, resumed: Sequence[ResumedTrial]
+) -> optuna.Study:
+    attributes: dict[str, Any] = {}
+    for one in resumed:
+        attributes.update(one.proposal.study_attributes)
+    return create_study(
+        out_folder,
+        name=spec.search_id,
+        objectives=spec.objectives,
+        sampler=sampler,
+        finished=[
+            (r.proposal, r.final.result if r.final else None, resumed_values(r, spec.objectives))
+            for r in resumed
+        ],
+        study_attributes=attributes,
+    )
+
+
+def _features(
+    opening: Opening, state: RunState, around: Surroundings
+) -> tuple[FeatureVector, FeatureVector]:
+    """Measure task and machine, or take what was measured before the search stopped."""
+    from xautolm_core.features.system_features import extract_system_features
+    from xautolm_core.features.task_features import extract_task_features
+    from xautolm_core.features.vector import FeatureVector
+
+    if state.task_features and state.system_features:
+        return FeatureVector(**state.task_features), FeatureVector(**state.system_features)
+    around.observer.phase("features")
+    with around.clock.phase("features"):
+        task = extract_task_features(opening.task, tokenizers=opening.tokenizers)
+        system = extract_system_features()
+    state.task_features = _plain(task)
+    state.system_features = _plain(system)
+    return task, system
+
+
+def _plain(vector: FeatureVector) -> dict[str, Any]:
+    return {
+        "extractor": vector.extractor,
+        "version": vector.version,
+        "values": dict(vector.values),
+        "units": dict(vector.units),
+        "facts": dict(vector.facts),
+        "seconds": vector.seconds,
+    }
+
+
+def _history(spec: SearchSpec, opening: Opening) -> list[Experience]:
+    from xautolm_core.experience.contract import SnapshotId
+
+    if spec.snapshot is None or not learns_from_history(spec.sampler):
+        return []
+    return [
+        experience
+        for experience in opening.store.read(SnapshotId(spec.snapshot))
+        if experience.tenant == spec.tenant and experience.search_id != spec.search_id
+    ]
+
+
+def _tell_warm_start(setup: SearchSetup, sampler: SpaceSampler) -> None:
+    report = sampler.report
+    setup.observer.warm_started(report)
+    faults = len(setup.store.faults)
+    if faults:
+        setup.note(
+            f"{faults} objects of the store cannot be read and were skipped: "
+            "'xautolm store verify' names them",
+            warning=True,
+        )
+    if learns_from_history(setup.spec.sampler) and report.applied + report.mapped == 0:
+        seen = sum(report.dropped.values())
+        reasons = ", ".join(f"{count} {reason}" for reason, count in report.dropped.items())
+        found = (
+            f"none of {seen} experiences could be used ({reasons})"
+            if seen
+            else "the store \
+holds no experience yet"
+        )
+        setup.note(f"No warm start: {found}; the search starts from scratch", warning=True)
+
+
+def append_again(setup: SearchSetup, resumed: Sequence[ResumedTrial]) -> None:
+    """Append what a killed process may not have come to append; appending twice is no harm."""
+    for one in resumed:
+        for attempt in one.attempts:
+            if attempt.spec is None or attempt.result is None:
+                continue
+            model = setup.space.models.get(attempt.spec.configuration.model)
+            descriptor = None if model is None else model.descriptor
+            try:
+                setup.store.append(
+                    setup.writer.experience(attempt.spec, attempt.result, descriptor)
+                )
+            except StoreError as error:
+                setup.note(f"An experience could not be kept: {error}", warning=True)
+                return

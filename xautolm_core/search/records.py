@@ -1,0 +1,64 @@
+"""From results to objectives, records, the front and the best trial."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from xautolm_core.outcomes import Outcome
+from xautolm_core.search.contract import Objective
+from xautolm_core.search.contract import TrialRecord
+from xautolm_core.search.pareto import non_dominated_fronts
+from xautolm_core.trial.contract import TrialResult
+
+
+def objective_values(result: TrialResult, objectives: Sequence[Objective]) -> Mapping[str, float]:
+    """Return objective name to value; empty if the trial failed or one of them is not finite."""
+    if result.outcome is not Outcome.OK:
+        return {}
+    score = result.scores.get("macro_f1")
+    found = {
+        Objective.F1: None if score is None else score.value,
+        Objective.TIME: result.time_seconds,
+        Objective.LATENCY: result.latency_ms,
+    }
+    values: dict[str, float] = {}
+    for objective in objectives:
+        value = found[objective]
+        if value is None or not math.isfinite(value):
+            return {}
+        values[objective.value] = float(value)
+    return values
+
+
+def costs(record: TrialRecord, objectives: Sequence[Objective]) -> list[float]:
+    """Return a record's objectives, all minimised."""
+    return [-record.values[o.value] if o.maximize else record.values[o.value] for o in objectives]
+
+
+def with_front(
+    records: Iterable[TrialRecord], objectives: Sequence[Objective]
+) -> list[TrialRecord]:
+    """Return the records by number, with ``on_front`` set for those of the Pareto front."""
+    ordered = sorted(records, key=lambda record: record.number)
+    scored = [record for record in ordered if record.values]
+    front: set[int] = set()
+    if scored:
+        points = np.asarray([costs(record, objectives) for record in scored])
+        front = {scored[i].number for i in non_dominated_fronts(points)[0]}
+    return [replace(record, on_front=record.number in front) for record in ordered]
+
+
+def choose_best(records: Iterable[TrialRecord]) -> TrialRecord | None:
+    """Return the record with the best score; of equals the faster, then the earlier one."""
+    scored = [record for record in records if record.values and record.result.model_folder]
+    return min(
+        scored,
+        key=lambda r: (-r.values[Objective.F1.value], r.result.time_seconds or math.inf, r.number),
+        default=None,
+    )

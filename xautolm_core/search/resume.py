@@ -1,0 +1,79 @@
+"""What the run folder of a search that stopped says: which trials are done, which to run again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from xautolm_core.outcomes import Outcome
+from xautolm_core.search.folders import Attempt
+from xautolm_core.search.folders import Proposal
+from xautolm_core.search.folders import read_attempts
+from xautolm_core.trial.contract import TrialSpec
+
+MAX_INFRA_ATTEMPTS = 2
+"""A trial that met so many infrastructure faults is given up."""
+
+_TO_REPEAT = frozenset({Outcome.CANCELLED, Outcome.PREEMPTED})
+
+
+@dataclass(frozen=True)
+class ResumedTrial:
+    """One trial of the stopped search.
+
+    Attributes:
+        proposal: What the sampler proposed.
+        attempts: All attempts so far.
+        final: The attempt that counts; None if the trial has to run (again).
+    """
+
+    proposal: Proposal
+    attempts: tuple[Attempt, ...]
+    final: Attempt | None
+
+    @property
+    def next_attempt(self) -> int:
+        """Number of the attempt to run: a new one if the last was ever submitted."""
+        last = self.attempts[-1]
+        return last.attempt + (last.spec is not None)
+
+    @property
+    def infra_attempts(self) -> int:
+        """How many attempts met an infrastructure fault."""
+        results = [a.result for a in self.attempts]
+        return sum(r is not None and r.outcome is Outcome.INFRA for r in results)
+
+    @property
+    def lost_spec(self) -> TrialSpec | None:
+        """The last attempt's spec, if it was submitted and came to no result that is known."""
+        last = self.attempts[-1]
+        return last.spec if last.result is None else None
+
+
+def read_run(out_folder: Path) -> list[ResumedTrial]:
+    """Return the trials of a run, by number."""
+    return [_resumed(tuple(attempts)) for attempts in read_attempts(out_folder).values()]
+
+
+def is_final(outcome: Outcome, infra_attempts: int) -> bool:
+    """Whether a trial that ended so is over.
+
+    Args:
+        outcome: How its last attempt ended.
+        infra_attempts: Attempts that met an infrastructure fault, that one included.
+    """
+    if outcome in _TO_REPEAT:
+        return False
+    return outcome is not Outcome.INFRA or infra_attempts >= MAX_INFRA_ATTEMPTS
+
+
+def _resumed(attempts: tuple[Attempt, ...]) -> ResumedTrial:
+    infra = 0
+    final = None
+    for attempt in attempts:
+        if attempt.result is None or attempt.spec is None:
+            continue
+        infra += attempt.result.outcome is Outcome.INFRA
+        if is_final(attempt.result.outcome, infra):
+            final = attempt
+    return ResumedTrial(attempts[0].proposal, attempts, final)

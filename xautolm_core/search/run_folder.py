@@ -1,0 +1,112 @@
+"""The run folder: one process at a time, and the spec that a resume begins with."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from datetime import datetime
+from pathlib import Path
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.errors import DataError
+from xautolm_core.search.contract import SEARCH_FILE
+from xautolm_core.search.contract import SearchSpec
+from xautolm_core.search.folders import LOCK_FILE
+from xautolm_core.search.folders import STATE_FILE
+from xautolm_core.search.folders import RunState
+from xautolm_core.search.folders import read_state
+from xautolm_core.search.opening import Opening
+from xautolm_core.search.samplers.factory import learns_from_history
+from xautolm_core.trial.files import write_json_atomic
+
+
+@contextmanager
+def locked(out_folder: Path) -> Iterator[None]:
+    """Keep other processes out of the run folder."""
+    created = not out_folder.exists()
+    try:
+        out_folder.mkdir(parents=True, exist_ok=True)
+        lock = (out_folder / LOCK_FILE).open("w")
+    except OSError as error:
+        raise ConfigError(
+            f"The run folder {out_folder} cannot be written: {error.strerror}",
+            hint="Give another one with --out",
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"Another process is searching in {out_folder}",
+                hint="Wait for it, or give another folder with --out",
+            ) from None
+        try:
+            yield
+        except ConfigError:
+            if created and not (out_folder / SEARCH_FILE).exists():
+                shutil.rmtree(out_folder, ignore_errors=True)
+            raise
+        finally:
+            (out_folder / LOCK_FILE).unlink(missing_ok=True)
+
+
+def begin_run(spec: SearchSpec, out_folder: Path, opening: Opening, *, resume: bool) -> RunState:
+    """Write down what is asked, or check that it is the search that the folder holds."""
+    known = out_folder / SEARCH_FILE
+    if not resume:
+        if known.exists():
+            raise ConfigError(
+                f"{out_folder} already holds a search",
+                hint="Resume it with --resume, or give another folder with --out",
+            )
+        created = spec.model_copy(update={"created_at": spec.created_at or datetime.now(UTC)})
+        state = RunState(task_fingerprint=opening.task.fingerprint)
+        write_json_atomic(out_folder / STATE_FILE, state)
+        write_json_atomic(known, created)
+        return state
+    earlier = read_spec(known)
+    if earlier.search_id != spec.search_id:
+        raise ConfigError(
+            f"{out_folder} holds search {earlier.search_id}, not {spec.search_id}",
+            hint="Resume with the search.json of that folder",
+        )
+    state = read_state(out_folder) or RunState(task_fingerprint=opening.task.fingerprint)
+    if state.task_fingerprint != opening.task.fingerprint:
+        raise DataError(
+            f"The data of task {opening.task.name} have changed since this search began",
+            hint="Restore them, or begin a new search: it learns from this one's experiences",
+        )
+    return state
+
+
+def read_spec(path: Path) -> SearchSpec:
+    """Read a ``search.json``.
+
+    Raises:
+        ConfigError: There is none, or it is not whole.
+    """
+    try:
+        return SearchSpec.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(
+            f"{path.parent} holds no search to resume ({SEARCH_FILE} is missing)",
+            hint="Name the folder of an earlier run",
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not a search: {error}", hint="Begin a new one") from error
+
+
+def pin_snapshot(spec: SearchSpec, out_folder: Path, opening: Opening) -> SearchSpec:
+    """Fix which experiences the search starts from, so that a resume starts from the same."""
+    known = read_spec(out_folder / SEARCH_FILE)
+    snapshot = known.snapshot or spec.snapshot
+    if snapshot is None and learns_from_history(spec.sampler):
+        snapshot = opening.store.snapshot().value
+    pinned = spec.model_copy(
+        update={"snapshot": snapshot, "created_at": known.created_at or spec.created_at}
+    )
+    write_json_atomic(out_folder / SEARCH_FILE, pinned)
+    return pinned

@@ -1,0 +1,160 @@
+"""What all samplers have in common, as a plug-in of Optuna's public ``BaseSampler``."""
+
+from __future__ import annotations
+
+import zlib
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
+
+from xautolm_core.search.contract import WarmStartReport
+from xautolm_core.search.samplers.encoding import distributions
+from xautolm_core.search.samplers.encoding import handles_key
+from xautolm_core.search.samplers.options import RandomOptions
+from xautolm_core.search.samplers.probabilistic_model import UniformChooser
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.configuration import Value
+from xautolm_core.space.draw import Chooser
+from xautolm_core.space.draw import draw
+from xautolm_core.space.draw import encode
+from xautolm_core.space.space import SearchSpace
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+MAX_TRIES = 200
+OUTCOME_ATTRIBUTE = "outcome"
+
+Infeasibility = Callable[[Configuration], str | None]
+
+
+class SpaceExhaustedError(Exception):
+    """Everything feasible that could be found has been tried already."""
+
+
+class SpaceSampler(BaseSampler):
+    """Draws whole configurations of a search space.
+
+    What it proposes depends on its seed, the trial's number and the finished trials of the study
+    alone: a new instance on the same study goes on where another one stopped. The first proposals
+    are the space's own starts. Configurations that cannot run, and exact repetitions, are drawn
+    again, up to ``MAX_TRIES`` times, and then uniformly as often.
+
+    Args:
+        space: What to draw from.
+        seed: Seed of all draws.
+        options: Which first configurations, whether repetitions are allowed.
+        infeasible: Returns why a configuration cannot run here, or None if it can.
+        report: What the history did to the sampler.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int,
+        options: RandomOptions,
+        infeasible: Infeasibility | None = None,
+        report: WarmStartReport | None = None,
+    ) -> None:
+        self.space = space
+        self.report = report or WarmStartReport()
+        self._seed = seed
+        self._common = options
+        self._infeasible = infeasible or (lambda _: None)
+        self._distributions = distributions(space)
+        self._why: dict[int, str] = {}
+
+    @abstractmethod
+    def chooser(
+        self, study: Study, number: int, generator: np.random.Generator
+    ) -> tuple[Chooser, str]:
+        """Return what draws the trial's configuration, and in words where it comes from."""
+
+    def why(self, number: int) -> str:
+        """Return where the configuration of a trial comes from, in words."""
+        return self._why.get(number, "given from outside")
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return all handles of the space: conditional ones are drawn jointly."""
+        return dict(self._distributions)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Draw a configuration; handles of other fine-tuners are absent.
+
+        Raises:
+            SpaceExhaustedError: Nothing new and feasible was found.
+        """
+        tried = self._tried(study, trial.number)
+        start = self._next_start(tried)
+        if start is not None:
+            index, handles = start
+            self._why[trial.number] = f"first configuration {index + 1} of space {self.space.name}"
+            return handles
+        generator = np.random.default_rng([self._seed, trial.number])
+        chooser, why = self.chooser(study, trial.number, generator)
+        drawn = self._draw_new(chooser, tried)
+        if drawn is None:
+            why = "uniform draw, since all else was tried already or cannot run"
+            drawn = self._draw_new(UniformChooser(generator), tried)
+        if drawn is None:
+            raise SpaceExhaustedError
+        self._why[trial.number] = why
+        return drawn
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Draw one value uniformly (a handle that the configuration does not have)."""
+        from optuna.distributions import CategoricalDistribution
+        from optuna.distributions import IntDistribution
+
+        name_seed = zlib.crc32(param_name.encode())
+        generator = np.random.default_rng([self._seed, trial.number, name_seed])
+        match param_distribution:
+            case CategoricalDistribution(choices=choices):
+                return choices[int(generator.integers(len(choices)))]
+            case IntDistribution(low=low, high=high):
+                return int(generator.integers(low, high + 1))
+        raise TypeError(f"{param_name}: the space has no such kind of parameter")
+
+    def _tried(self, study: Study, number: int) -> set[frozenset[Any]]:
+        if self._common.allow_duplicates:
+            return set()
+        return {
+            handles_key(other.params)
+            for other in study.get_trials(deepcopy=False)
+            if other.number != number and other.state is not TrialState.WAITING
+        }
+
+    def _next_start(self, tried: set[frozenset[Any]]) -> tuple[int, dict[str, Value]] | None:
+        if self._common.starts == "none":
+            return None
+        for index, start in enumerate(self.space.starts):
+            handles = encode(self.space, start)
+            if handles_key(handles) not in tried and self._infeasible(start) is None:
+                return index, handles
+        return None
+
+    def _draw_new(self, chooser: Chooser, tried: set[frozenset[Any]]) -> dict[str, Value] | None:
+        for _ in range(MAX_TRIES):
+            configuration = draw(self.space, chooser)
+            handles = encode(self.space, configuration)
+            if handles_key(handles) not in tried and self._infeasible(configuration) is None:
+                return handles
+        return None

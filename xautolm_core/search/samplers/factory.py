@@ -1,0 +1,135 @@
+"""From a sampler's name and options to a sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from typing import Any
+
+from xautolm_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from xautolm_core.experience.schema import Experience
+    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.search.contract import Objective
+    from xautolm_core.search.contract import WarmStartReport
+    from xautolm_core.search.samplers.base import Infeasibility
+    from xautolm_core.search.samplers.base import SpaceSampler
+    from xautolm_core.search.samplers.options import RandomOptions
+    from xautolm_core.space.space import SearchSpace
+
+SAMPLER_NAMES = ("xautolm", "zero_shot", "knn", "random")
+
+
+def check_sampler(name: str, options: Mapping[str, Any]) -> RandomOptions:
+    """Check a sampler's name and options without building it.
+
+    Raises:
+        ConfigError: The name or an option is unknown, or a value is wrong.
+    """
+    from xautolm_core.search.samplers import options as kinds
+
+    types: dict[str, type[RandomOptions]] = {
+        "xautolm": kinds.WarmStartOptions,
+        "zero_shot": kinds.EvolutionOptions,
+        "knn": kinds.NeighbourOptions,
+        "random": kinds.RandomOptions,
+    }
+    if name not in types:
+        raise ConfigError(f"unknown sampler {name!r}", hint=f"Use {', '.join(SAMPLER_NAMES)}")
+    return kinds.parse_options(types[name], options, name)
+
+
+def learns_from_history(name: str) -> bool:
+    """Whether a sampler of that name uses earlier experiences."""
+    return name in ("xautolm", "knn")
+
+
+def make_sampler(
+    name: str,
+    *,
+    space: SearchSpace,
+    objectives: tuple[Objective, ...],
+    seed: int,
+    task_type: str,
+    task_features: FeatureVector,
+    system_features: FeatureVector,
+    options: Mapping[str, Any] | None = None,
+    history: Iterable[Experience] = (),
+    expected_trials: int | None = None,
+    infeasible: Infeasibility | None = None,
+) -> SpaceSampler:
+    """Build a sampler.
+
+    Args:
+        name: One of ``SAMPLER_NAMES``.
+        space: What it draws from.
+        objectives: What the search optimises.
+        seed: Seed of its draws.
+        task_type: Kind of the current task.
+        task_features: Meta-features of the current task.
+        system_features: Meta-features of the machine.
+        options: See ``xautolm_core.search.samplers.options``.
+        history: Earlier experiences; ``zero_shot`` and ``random`` do not read them.
+        expected_trials: How many trials the search will probably come to; None if unbounded.
+        infeasible: Returns why a configuration cannot run here, or None if it can.
+
+    Raises:
+        ConfigError: The name or an option is unknown, or a value is wrong.
+    """
+    from xautolm_core.search.samplers.history import SearchContext
+    from xautolm_core.search.samplers.neighbours import neighbour_start
+    from xautolm_core.search.samplers.options import EvolutionOptions
+    from xautolm_core.search.samplers.options import NeighbourOptions
+    from xautolm_core.search.samplers.options import WarmStartOptions
+    from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
+    from xautolm_core.search.samplers.random_sampler import UniformSampler
+    from xautolm_core.search.samplers.warm_start import warm_start
+    from xautolm_core.search.samplers.zero_shot import EvolutionSampler
+
+    parsed = check_sampler(name, options or {})
+    if getattr(parsed, "features", "all") == "paper":
+        task_features = _paper_features(task_features)
+        system_features = _paper_features(system_features)
+    context = SearchContext(space, objectives, task_type, task_features, system_features)
+    if not isinstance(parsed, EvolutionOptions):
+        return UniformSampler(space, seed=seed, options=parsed, infeasible=infeasible)
+    started = None
+    exploration = None
+    if isinstance(parsed, WarmStartOptions):
+        started = warm_start(history, context, parsed)
+        if parsed.exploration == "uniform":
+            exploration = ProbabilisticModel.initial(space)
+    elif isinstance(parsed, NeighbourOptions):
+        started = neighbour_start(history, context, parsed)
+    return EvolutionSampler(
+        space,
+        seed=seed,
+        options=parsed,
+        expected_trials=expected_trials,
+        initial=started.model if started else None,
+        exploration=exploration,
+        prior=_prior_in_words(started.report) if started else "the uniform model",
+        infeasible=infeasible,
+        report=started.report if started else None,
+    )
+
+
+def _paper_features(vector: FeatureVector) -> FeatureVector:
+    """Return a vector with the paper's features alone; all of them if it has none of those."""
+    from xautolm_core.features import system_features
+    from xautolm_core.features import task_features
+
+    paper = {*task_features.PAPER_FEATURES, *system_features.PAPER_FEATURES}
+    values = {name: value for name, value in vector.values.items() if name in paper}
+    return replace(vector, values=values) if values else vector
+
+
+def _prior_in_words(report: WarmStartReport) -> str:
+    used = report.applied + report.mapped
+    if not used:
+        return "the uniform model (no experience applied)"
+    tasks = ", ".join(f"{n} (weight {w:.2f}, {c})" for n, w, c in report.neighbours[:3])
+    return f"the model biased by {used} experiences of {tasks}"

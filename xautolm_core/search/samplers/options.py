@@ -1,0 +1,149 @@
+"""The options of the samplers, as ``sampler_options`` or ``--sampler-option KEY=VALUE``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+from typing import Literal
+from typing import TypeVar
+
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+from pydantic import ValidationError
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.search.samplers.distance import Distance
+from xautolm_core.search.samplers.normalize import Normalizer
+from xautolm_core.search.samplers.utility import Utility
+
+
+class RandomOptions(BaseModel):
+    """Options that every sampler has.
+
+    Attributes:
+        starts: ``preset`` tries the space's own first configurations first, ``none`` does not.
+        allow_duplicates: Whether a configuration may be tried twice in one search.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    starts: Literal["preset", "none"] = "preset"
+    allow_duplicates: bool = False
+
+
+class EvolutionOptions(RandomOptions):
+    """Options of the evolution (``zero_shot``).
+
+    The paper's constants are ``population=20``, ``epsilon=0.1``, ``selection=0.2``,
+    ``learning_factor=0.05``. They are what ``auto`` comes to in a search that can afford a hundred
+    trials; a shorter one gets smaller generations that move the model further, since it would
+    otherwise be over before the first update.
+
+    Attributes:
+        population: Trials of a generation.
+        epsilon: Share of each generation that explores from the initial model.
+        selection: Share of the finished trials that the model learns from.
+        learning_factor: Learning rate of one generation's update.
+    """
+
+    population: int | Literal["auto"] = Field(default="auto")
+    epsilon: float = Field(default=0.1, ge=0, le=1)
+    selection: float = Field(default=0.2, gt=0, le=1)
+    learning_factor: float | Literal["auto"] = Field(default="auto")
+
+
+class WarmStartOptions(EvolutionOptions):
+    """Options of the warm start (``xautolm``).
+
+    The paper's variants are named by these: "a-pos f-neg cos k=0.5 [linear_front]" is
+    ``positive=adaptive, negative=fixed, distance=cosine, beta_scale=0.5, utility=linear_front``
+    with both multipliers 1.
+
+    Attributes:
+        positive: Rate of successes: ``fixed`` (``positive_limit``), ``adaptive`` (1 over their
+            number) or ``none``.
+        negative: Rate of failures: ``fixed`` (``negative_limit``), ``adaptive`` (-1 over their
+            number), ``bounded`` (the smaller of the two) or ``none``.
+        positive_limit: Fixed rate of successes.
+        negative_limit: Fixed rate of failures.
+        positive_multiplier: Factor on the rates of successes. The paper's 1 hardly moves the model
+            in a short search.
+        negative_multiplier: Factor on the rates of failures.
+        k_positive: Use so many nearest successes only; None for all.
+        k_negative: Use so many nearest failures only; None for all.
+        features: Distances on the ``paper``'s fifteen meta-features, or on ``all``.
+        distance: Between tasks.
+        normalizer: Of the meta-features before distances are taken.
+        beta_scale: Strength of the decay with distance; the paper tries 0, 0.5 and 1.
+        utility: How successes are weighted.
+        exploration: Model that the exploring trials are drawn from: ``warm`` (the paper's) or
+            ``uniform``.
+    """
+
+    positive: Literal["fixed", "adaptive", "none"] = "adaptive"
+    negative: Literal["fixed", "adaptive", "bounded", "none"] = "bounded"
+    positive_limit: float = Field(default=0.05, gt=0, le=1)
+    negative_limit: float = Field(default=-0.02, ge=-1, lt=0)
+    positive_multiplier: float = Field(default=4.0, gt=0)
+    negative_multiplier: float = Field(default=1.0, gt=0)
+    k_positive: int | None = Field(default=None, gt=0)
+    k_negative: int | None = Field(default=None, gt=0)
+    features: Literal["paper", "all"] = "paper"
+    distance: Distance = "euclidean"
+    normalizer: Normalizer = "standard"
+    beta_scale: float = Field(default=0.5, ge=0)
+    utility: Utility = "weighted_sum"
+    exploration: Literal["warm", "uniform"] = "warm"
+
+
+class NeighbourOptions(EvolutionOptions):
+    """Options of the nearest-neighbour baselines (``knn``).
+
+    Attributes:
+        k: Successes and failures that are replayed; the paper's baselines are 25 and 50.
+        features: Distances on the ``paper``'s fifteen meta-features, or on ``all``.
+        feature_weight: Weight of the features' distance beside that of the scores.
+    """
+
+    k: int = Field(default=25, gt=0)
+    features: Literal["paper", "all"] = "paper"
+    feature_weight: float = Field(default=0.7, ge=0, le=1)
+
+
+OptionsT = TypeVar("OptionsT", bound=RandomOptions)
+
+
+def parse_options(kind: type[OptionsT], options: Mapping[str, Any], sampler: str) -> OptionsT:
+    """Check the options of a sampler.
+
+    Raises:
+        ConfigError: An option is unknown or has a wrong value.
+    """
+    known = list(kind.model_fields)
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ConfigError(
+                f"sampler {sampler} has no option {name!r}",
+                hint=f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(known)}",
+            )
+    try:
+        parsed = kind.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "?"
+        raise ConfigError(
+            f"sampler option {name}={options.get(name)!r} is wrong: {first['msg'].lower()}",
+            hint="docs/samplers.md lists the options and their values",
+        ) from error
+    population = getattr(parsed, "population", "auto")
+    if isinstance(population, int) and population < 1:
+        raise ConfigError(f"sampler option population={population} is wrong", hint="Give 1 or more")
+    factor = getattr(parsed, "learning_factor", "auto")
+    if isinstance(factor, float) and not 0 < factor <= 1:
+        raise ConfigError(
+            f"sampler option learning_factor={factor} is wrong", hint="Give a number in (0, 1]"
+        )
+    return parsed

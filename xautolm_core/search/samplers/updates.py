@@ -1,0 +1,97 @@
+"""The update rules of the probabilistic model.
+
+Source: XAutoLM, arXiv 2508.00924, and AutoGOAL's sampler. With a learning rate ``a`` and the
+observed values ``U`` of a handle:
+
+* fine-tuner: ``w <- w + a * (number of picks)``
+* categorical: ``weight[i] <- weight[i] + a`` for each observation of ``i``, then the weights are
+  divided by their sum
+* whole number: ``mean <- (1 - a) * mean + a * mean(U)``; ``dev <- (1 - a) * dev + a * std(U)``
+* switch: ``p <- (1 - a) * p + a * mean(U)``
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+
+import numpy as np
+
+from xautolm_core.search.samplers.probabilistic_model import SAMPLING_FLOOR
+from xautolm_core.search.samplers.probabilistic_model import Bernoulli
+from xautolm_core.search.samplers.probabilistic_model import CategoricalWeights
+from xautolm_core.search.samplers.probabilistic_model import Gaussian
+from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
+from xautolm_core.search.samplers.probabilistic_model import value_key
+from xautolm_core.space.configuration import Value
+
+ZERO_BRANCH_WEIGHT = 1e-3
+"""A fine-tuner's weight that becomes exactly 0 in a replay is set to this (as the paper does)."""
+
+_LARGEST_WEIGHT = 1e6
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The choices of one configuration, as far as they are known.
+
+    Attributes:
+        branch: Its fine-tuner.
+        values: Handle to chosen value; handles of which nothing is known are absent.
+    """
+
+    branch: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+def update(model: ProbabilisticModel, observations: Iterable[Observation], rate: float) -> None:
+    """Move a model towards observations (or away from them, with a negative rate), in place.
+
+    Args:
+        model: The model to change.
+        observations: Merged into one update.
+        rate: Learning rate, at most 1.
+    """
+    values: dict[str, list[Value]] = {}
+    for observation in observations:
+        if observation.branch in model.branches:
+            model.branches[observation.branch] += rate
+        for handle, value in observation.values.items():
+            values.setdefault(handle, []).append(value)
+    for handle, seen in values.items():
+        match model.distributions.get(handle):
+            case CategoricalWeights() as categorical:
+                _update_categorical(categorical, seen, rate)
+            case Gaussian() as gaussian:
+                numbers = np.asarray(seen, dtype=float)
+                gaussian.mean = (1 - rate) * gaussian.mean + rate * float(numbers.mean())
+                gaussian.deviation = (1 - rate) * gaussian.deviation + rate * float(numbers.std())
+            case Bernoulli() as bernoulli:
+                share = float(np.mean([bool(value) for value in seen]))
+                bernoulli.probability = (1 - rate) * bernoulli.probability + rate * share
+
+
+def revive_zero_branches(model: ProbabilisticModel) -> None:
+    """Give fine-tuners whose weight is exactly 0 a small one, in place."""
+    for name, weight in model.branches.items():
+        if weight == 0:
+            model.branches[name] = ZERO_BRANCH_WEIGHT
+
+
+def _update_categorical(categorical: CategoricalWeights, seen: list[Value], rate: float) -> None:
+    weights = categorical.weights
+    for value in seen:
+        if value_key(value) in weights:
+            weights[value_key(value)] += rate
+    total = math.fsum(weights.values())
+    # The rule divides by the sum, which a rate near -1 can bring to zero or below: there, and only
+    # there, negative weights are clipped before, since the quotients would mean nothing.
+    if total <= SAMPLING_FLOOR or max(map(abs, weights.values())) > _LARGEST_WEIGHT * total:
+        for key, weight in weights.items():
+            weights[key] = max(weight, SAMPLING_FLOOR)
+        total = math.fsum(weights.values())
+    for key in weights:
+        weights[key] /= total

@@ -1,0 +1,142 @@
+"""The Optuna study of a search: a journal file that ``optuna-dashboard`` opens.
+
+The study is a view of the search, rebuilt from the run folder whenever a search is resumed: a
+journal that was cut off by a kill is never repaired, but replaced.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from xautolm_core.outcomes import Outcome
+from xautolm_core.search.contract import STUDY_FILE
+from xautolm_core.search.contract import Objective
+from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
+from xautolm_core.search.samplers.encoding import distributions
+from xautolm_core.space.draw import encode
+
+if TYPE_CHECKING:
+    import optuna
+
+    from xautolm_core.search.folders import Proposal
+    from xautolm_core.search.samplers.base import SpaceSampler
+    from xautolm_core.space.space import SearchSpace
+    from xautolm_core.trial.contract import TrialResult
+
+WHY_ATTRIBUTE = "why"
+
+
+def create_study(
+    out_folder: Path,
+    *,
+    name: str,
+    objectives: Sequence[Objective],
+    sampler: SpaceSampler,
+    finished: Sequence[tuple[Proposal, TrialResult | None, Mapping[str, float]]] = (),
+    study_attributes: Mapping[str, Any] | None = None,
+) -> optuna.Study:
+    """Create the study of a run, in place of the one that may be there.
+
+    Args:
+        out_folder: The run folder.
+        name: Name of the study: the search's id.
+        objectives: Their directions and names.
+        sampler: Proposes the next trials.
+        finished: Trials so far, in the order of their numbers: what was proposed, the result and
+            the objectives' values. Trials without a result wait: they are asked for next, with the
+            same number and the same configuration.
+        study_attributes: Attributes that the sampler had set.
+    """
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    path = out_folder / STUDY_FILE
+    draft = path.with_name(f".{path.name}")
+    for leftover in (draft, *out_folder.glob(f"{STUDY_FILE}.lock*")):
+        leftover.unlink(missing_ok=True)
+    better = optuna.study.StudyDirection
+    directions = [better.MAXIMIZE if o.maximize else better.MINIMIZE for o in objectives]
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(draft))),
+        study_name=name,
+        directions=directions,
+        sampler=sampler,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([o.value for o in objectives])
+    for key, value in (study_attributes or {}).items():
+        study.set_user_attr(key, value)
+    for proposal, result, values in finished:
+        _add_trial(
+            study,
+            sampler.space,
+            proposal,
+            result,
+            [values[o.value] for o in objectives] if values else None,
+        )
+    draft.replace(path)
+    return optuna.load_study(
+        storage=JournalStorage(JournalFileBackend(str(path))), study_name=name, sampler=sampler
+    )
+
+
+def _add_trial(
+    study: optuna.Study,
+    space: SearchSpace,
+    proposal: Proposal,
+    result: TrialResult | None,
+    values: list[float] | None,
+) -> None:
+    import optuna
+
+    handles = encode(space, proposal.configuration)
+    attributes = {WHY_ATTRIBUTE: proposal.why}
+    if result is None:
+        study.enqueue_trial(handles, user_attrs=attributes)
+        return
+    known = distributions(space)
+    study.add_trial(
+        optuna.trial.create_trial(
+            state=told_state(result, values),
+            values=values,
+            params=handles,
+            distributions={handle: known[handle] for handle in handles},
+            user_attrs={**attributes, **result_attributes(result)},
+        )
+    )
+
+
+def told_state(result: TrialResult, values: Sequence[float] | None) -> optuna.trial.TrialState:
+    """Return the state that a finished trial is told with."""
+    import optuna
+
+    if values:
+        return optuna.trial.TrialState.COMPLETE
+    if result.outcome is Outcome.PRUNED:
+        return optuna.trial.TrialState.PRUNED
+    return optuna.trial.TrialState.FAIL
+
+
+def result_attributes(result: TrialResult) -> dict[str, Any]:
+    """Return what the study says of a result beside its values."""
+    attributes: dict[str, Any] = {OUTCOME_ATTRIBUTE: result.outcome.value}
+    if result.failure is not None:
+        attributes["failure"] = result.failure.kind
+    return attributes
+
+
+def tell(
+    study: optuna.Study, trial: optuna.Trial, result: TrialResult, values: list[float] | None
+) -> None:
+    """Tell the study how a trial ended."""
+    for key, value in result_attributes(result).items():
+        trial.set_user_attr(key, value)
+    study.tell(trial, values, state=told_state(result, values))
