@@ -1,0 +1,78 @@
+"""The folder backend: the contract, and what only files can get wrong."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.objects.conformance import ObjectStorageContract
+from xautolm_core.errors import StoreError
+from xautolm_core.objects.folder import FolderObjects
+
+
+class TestFolderObjects(ObjectStorageContract):
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> FolderObjects:
+        return FolderObjects(tmp_path / "root")
+
+
+def test_half_written_files_are_not_listed(tmp_path: Path) -> None:
+    storage = FolderObjects(tmp_path)
+    storage.put("a/b", b"x")
+    (tmp_path / "a" / ".tmp-1-abc").write_bytes(b"torn")
+    assert [info.key for info in storage.list()] == ["a/b"]
+
+
+def test_an_unwritable_folder_is_named_with_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    storage = FolderObjects(tmp_path / "file" / "below")
+    for action in (lambda: storage.put("key", b"x"), storage.require_writable):
+        with pytest.raises(StoreError, match="Cannot write") as caught:
+            action()
+        assert str(tmp_path) in str(caught.value)
+        assert "Choose a folder" in caught.value.hint
+    assert list(storage.list()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(StoreError, match="Permission denied"):
+        FolderObjects(tmp_path).require_writable()
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    FolderObjects(tmp_path).put("key", b"old")
+    script = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from xautolm_core.errors import StoreError\n"
+        "from xautolm_core.objects.folder import FolderObjects\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try:\n"
+        "    FolderObjects(Path(sys.argv[1])).put('key', b'x' * 5000)\n"
+        "except StoreError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert "Cannot write" in done.stdout
+    assert FolderObjects(tmp_path).get("key") == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 1000
+
+
+def test_a_link_to_elsewhere_is_not_followed_by_listings(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("x")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link").symlink_to(outside)
+    assert list(FolderObjects(root).list()) == []
