@@ -72,7 +72,8 @@ def _front_matter(result: SearchResult, best: TrialRecord) -> str:
 
 
 def _model_index(result: SearchResult) -> dict[str, Any]:
-    name = task_name(result)
+    # On one line, as a line of dashes in a name would end the front matter.
+    name = " ".join(task_name(result).split())
     entry: dict[str, Any] = {
         "task": {"type": "text-classification", "name": "Text classification"},
         "dataset": {"type": "private", "name": name, "split": "test"},

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.report.samples import record
+from tests.report.samples import search_result
+from xautolm_core.report.model_card import model_card
+from xautolm_core.search.contract import SearchResult
+
+
+def _front_matter(result: SearchResult) -> dict[str, object]:
+    _, matter, _ = model_card(result).split("---\n", 2)
+    loaded = yaml.safe_load(matter)
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def test_the_front_matter_names_base_model_tags_and_test_scores(tmp_path: Path) -> None:
+    matter = _front_matter(search_result(tmp_path))
+    assert matter["base_model"] == "sentence-transformers/all-MiniLM-L6-v2"
+    assert matter["library_name"] == "transformers"
+    assert matter["pipeline_tag"] == "text-classification"
+    assert matter["language"] == ["en"]
+    index = matter["model-index"]
+    assert index[0]["results"][0]["metrics"][0] == {  # type: ignore[index]
+        "type": "f1",
+        "name": "Macro F1 (test)",
+        "value": 0.879,
+    }
+
+
+def test_the_hub_library_understands_it(tmp_path: Path) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    card = hub.ModelCard(model_card(search_result(tmp_path)))
+    assert card.data.base_model == "sentence-transformers/all-MiniLM-L6-v2"
+    assert card.data.eval_results[0].metric_value == 0.879
+    assert card.data.eval_results[0].dataset_name == "news"
+
+
+def test_it_tells_how_the_model_was_found_and_where_it_ends(tmp_path: Path) -> None:
+    card = model_card(search_result(tmp_path))
+    for part in (
+        "9f" * 32,
+        "nearest tasks: docstrings-a (0.93), docstrings-b (0.41)",
+        "| learning_rate | 5e-5 |",
+        "| test | 2000 | 0.8790 | 0.8800 |",
+        "| test, linear baseline | 2000 | 0.8004 | 0.8020 |",
+        "9 trials in 9 min 58 s",
+        "## Limits",
+        "torch 2.13.0",
+        "science & \\<technology\\>",
+    ):
+        assert part in card
+    assert "Not pretrained" not in card
+
+
+def test_an_untrained_architecture_is_labelled_and_has_no_base_model(tmp_path: Path) -> None:
+    records = [record(0, f1=0.6, train_seconds=3.0, model="untrained/tiny-bert", on_front=True)]
+    result = search_result(tmp_path, records=records, best=0)
+    assert "base_model" not in _front_matter(result)
+    assert "**Not pretrained.**" in model_card(result)
+
+
+def test_without_a_test_the_card_gives_validation_scores_as_such(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    result = replace(search_result(tmp_path), test=None)
+    metrics = _front_matter(result)["model-index"][0]["results"][0]["metrics"]  # type: ignore[index]
+    assert [metric["name"] for metric in metrics] == [
+        "Macro F1 (validation)",
+        "Accuracy (validation)",
+    ]
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    name = "x: [y]\n---\nlicense: mit"
+    matter = _front_matter(search_result(tmp_path, task_name=name))
+    assert "license" not in matter
+    assert matter["model-index"][0]["name"] == "x: [y] --- license: mit"  # type: ignore[index]
+
+
+def test_a_search_without_a_model_has_no_card(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="without a chosen model"):
+        model_card(search_result(tmp_path, records=[], best=None))

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.report.samples import record
+from tests.report.samples import search_result
+from tests.report.samples import trials
+from xautolm_core.outcomes import Outcome
+from xautolm_core.report.page import report_page
+from xautolm_core.report.page_context import OUTCOME_COLOURS
+from xautolm_core.report.page_context import SHOWN_TRIALS
+from xautolm_core.search.contract import Objective
+from xautolm_core.search.contract import WarmStartReport
+
+_VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+class _Checker(HTMLParser):
+    """Checks that tags nest, and collects links and ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in {"href", "src", "action"}:
+                self.links.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in _VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+
+def _checked(page: str) -> _Checker:
+    checker = _Checker()
+    checker.feed(page)
+    assert checker.open == []
+    return checker
+
+
+def test_it_is_well_formed_and_refers_to_nothing_outside(tmp_path: Path) -> None:
+    page = report_page(search_result(tmp_path))
+    checker = _checked(page)
+    assert len(checker.ids) == len(set(checker.ids))
+    inside = {f"#{identifier}" for identifier in checker.ids}
+    assert [link for link in checker.links if link not in inside] == ["data:,"]
+    assert not re.search(r"url\(|@import|<script", page)
+
+
+def test_it_shows_what_it_must(tmp_path: Path) -> None:
+    page = report_page(search_result(tmp_path))
+    for part in (
+        "Fine-tuning was worth it.",
+        "37 experiences applied, 4 mapped from another space, 3 dropped",
+        "0.214",
+        "docstrings-a",
+        "memory limit of 2.0 GiB reached",
+        "12 rows of test also stand in train",
+        "Confusion matrix",
+        "xautolm search --resume",
+        "torch 2.13.0",
+        "Of the budget",
+        "not pretrained",
+    ):
+        assert part in page
+
+
+def test_texts_from_outside_are_escaped(tmp_path: Path) -> None:
+    page = report_page(search_result(tmp_path, task_name="<img src=x onerror=alert(1)>"))
+    assert "<img" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "science &amp; &lt;technology&gt;" in page
+    _checked(page)
+
+
+def test_untrained_architectures_are_labelled_wherever_they_stand(tmp_path: Path) -> None:
+    records = [record(0, f1=0.6, train_seconds=3.0, model="untrained/tiny-bert", on_front=True)]
+    page = report_page(search_result(tmp_path, records=records, best=0))
+    # Tile, front table, chosen model, test section, trials table.
+    assert page.count('<span class="badge">not pretrained</span>') >= 5
+    assert "(not pretrained)</title>" in page
+
+
+@pytest.mark.parametrize("kind", ["nothing", "failures", "interrupted"])
+def test_it_stands_with_little_in_it(tmp_path: Path, kind: str) -> None:
+    records = [] if kind == "nothing" else [r for r in trials() if r.number in (3, 6, 7)]
+    result = replace(
+        search_result(tmp_path, records=records, best=None, baseline_f1=None),
+        warm_start=WarmStartReport(),
+        phase_seconds={},
+        task={"name": "x"},
+        stopped_by="interrupted",
+    )
+    page = report_page(result)
+    _checked(page)
+    assert "The search started without any help of earlier ones." in page
+
+
+def test_latency_gets_a_plot_of_its_own(tmp_path: Path) -> None:
+    objectives = (Objective.F1, Objective.TIME, Objective.LATENCY)
+    records = [record(0, f1=0.9, train_seconds=9.0, on_front=True, latency_ms=4.2)]
+    page = report_page(search_result(tmp_path, records=records, best=0, objectives=objectives))
+    assert page.count('<svg viewBox="0 0 960') == 2
+    assert "ms a text" in page
+    assert len(_checked(page).ids) == len(set(_checked(page).ids))
+
+
+def test_of_very_many_trials_the_best_are_shown(tmp_path: Path) -> None:
+    records = [record(n, f1=n / 1000, train_seconds=1.0) for n in range(SHOWN_TRIALS + 50)]
+    page = report_page(search_result(tmp_path, records=records, best=SHOWN_TRIALS + 49))
+    assert f"The best {SHOWN_TRIALS} are shown" in page
+    table = page[page.index('id="trials"') :]
+    assert ">#49<" not in table
+    assert ">#50<" in table
+
+
+def test_many_classes_get_no_matrix(tmp_path: Path) -> None:
+    page = report_page(search_result(tmp_path, labels=tuple(f"class {n}" for n in range(30))))
+    assert "Confusion matrix" not in page
+    assert "Most frequent confusions" in page
+
+
+def test_every_outcome_has_a_colour_of_its_own() -> None:
+    assert set(OUTCOME_COLOURS) == set(Outcome)
+    assert len(set(OUTCOME_COLOURS.values())) == len(Outcome)

@@ -1,0 +1,77 @@
+"""Where things are by default: the experience store and the run folders."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import datetime
+from pathlib import Path
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.search.contract import SEARCH_FILE
+
+STORE_VARIABLE = "XAUTOLM_STORE"
+
+
+def store_location(given: str | None) -> str:
+    """Return the store: as given, else ``$XAUTOLM_STORE``, else in the user's data folder (XDG)."""
+    if given is not None:
+        return given
+    from_environment = os.environ.get(STORE_VARIABLE)
+    if from_environment:
+        return from_environment
+    data_home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return str(Path(data_home) / "xautolm" / "experiences")
+
+
+def absolute_store(location: str) -> str:
+    """Return a location that stays right when the working directory changes."""
+    return location if "://" in location else str(Path(location).expanduser().absolute())
+
+
+def default_run_folder(task_name: str, now: datetime) -> Path:
+    """Return ``runs/<task>-<UTC timestamp>``, a folder that does not exist yet."""
+    safe = re.sub(r"[^\w.-]+", "-", task_name).strip("-.") or "task"
+    folder = Path("runs") / f"{safe[:80]}-{now:%Y%m%dT%H%M%SZ}"
+    candidate, number = folder, 2
+    while candidate.exists():
+        candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    return candidate.absolute()
+
+
+def check_new_run_folder(folder: Path) -> None:
+    """Refuse a folder that holds anything; create nothing.
+
+    Raises:
+        ConfigError: It is a file, a run, holds something else, or cannot be made.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"--out: {folder} is a file", hint="Give a new folder")
+    if (folder / SEARCH_FILE).exists():
+        raise ConfigError(
+            f"--out: {folder} holds a search already",
+            hint=f"Go on with it by --resume {folder}, or give a new folder",
+        )
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ConfigError(f"--out: {folder} is not empty", hint="Give a new or empty folder")
+    check_can_write(folder, "--out")
+
+
+def check_can_write(folder: Path, option: str) -> None:
+    """Refuse a folder in which nothing can be written; create nothing.
+
+    Raises:
+        ConfigError: The folder (or the nearest one above it that exists) is no writable folder.
+    """
+    nearest = folder.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise ConfigError(
+            f"{option}: {folder} cannot be made, as {nearest} is a file", hint="Give a folder"
+        )
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{option}: {nearest} is not writable",
+            hint=f"Give another folder with {option}, or mend its permissions",
+        )

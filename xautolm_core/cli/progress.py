@@ -1,0 +1,133 @@
+"""What is known of a running search, whichever way it is shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from typing import TYPE_CHECKING
+from typing import Any
+
+from xautolm_core.report.wording import count_words
+from xautolm_core.report.wording import seconds_words
+
+if TYPE_CHECKING:
+    from xautolm_core.outcomes import Outcome
+    from xautolm_core.search.contract import SearchSpec
+    from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.contract import WarmStartReport
+    from xautolm_core.space.configuration import Configuration
+
+
+@dataclass
+class RunningTrial:
+    """A trial that was launched and has not ended.
+
+    Attributes:
+        number: Its number.
+        configuration: What it tries.
+        launched: Monotonic seconds of the launch.
+        heartbeat: What it said last.
+    """
+
+    number: int
+    configuration: Configuration
+    launched: float
+    heartbeat: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def share_done(self) -> float:
+        """Share of the scheduled steps that were done, in [0, 1]."""
+        scheduled = int(self.heartbeat.get("scheduled_steps") or 0)
+        steps = int(self.heartbeat.get("step") or 0)
+        return min(steps / scheduled, 1.0) if scheduled > 0 else 0.0
+
+    @property
+    def phase(self) -> str:
+        """What it is doing."""
+        return str(self.heartbeat.get("phase") or "starting")
+
+
+@dataclass
+class Progress:
+    """The state of a search as far as its events have told.
+
+    Attributes:
+        spec: What was asked.
+        began: Monotonic seconds of the start.
+        phase: The phase that it is in, with its detail.
+        running: Trials that run.
+        done: Trials that have ended, of this and (when resumed) of earlier processes.
+        outcomes: How they ended.
+        front: The Pareto front as of now.
+        best: The best trial as of now.
+        seconds_left: Of the budget, or None without one.
+    """
+
+    spec: SearchSpec
+    began: float = field(default_factory=time.monotonic)
+    phase: str = "start"
+    running: dict[int, RunningTrial] = field(default_factory=dict)
+    done: int = 0
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
+    front: Sequence[TrialRecord] = ()
+    best: TrialRecord | None = None
+    seconds_left: float | None = None
+
+    def started(self, number: int, configuration: Configuration) -> None:
+        """Note that a trial was launched."""
+        self.running[number] = RunningTrial(number, configuration, time.monotonic())
+
+    def ended(
+        self, record: TrialRecord, front: Sequence[TrialRecord], best: TrialRecord | None
+    ) -> None:
+        """Note that a trial has ended."""
+        self.running.pop(record.number, None)
+        self.done += 1
+        outcome = record.result.outcome
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        self.front = sorted(front, key=lambda r: (r.result.time_seconds or 0.0, r.number))
+        self.best = best
+
+    def ticked(self, seconds_left: float | None, running: Mapping[int, Mapping[str, Any]]) -> None:
+        """Note the last heartbeats."""
+        self.seconds_left = seconds_left
+        for number, heartbeat in running.items():
+            if number in self.running and heartbeat:
+                self.running[number].heartbeat = heartbeat
+
+    @property
+    def failures(self) -> Mapping[Outcome, int]:
+        """The outcomes other than ok."""
+        return {outcome: n for outcome, n in self.outcomes.items() if outcome.value != "ok"}
+
+
+def warm_start_words(report: WarmStartReport) -> str:
+    """Return what the history did, in a sentence."""
+    dropped = sum(report.dropped.values())
+    words = (
+        f"{count_words(report.applied, 'experience')} applied, {report.mapped} mapped, "
+        f"{dropped} dropped; the prior moved {report.prior_shift:.3f} away from uniform"
+    )
+    if report.neighbours:
+        nearest = ", ".join(f"{name} ({weight:.2f})" for name, weight, _ in report.neighbours[:3])
+        words += f"; most similar: {nearest}"
+    return words
+
+
+def outcome_counts(outcomes: Mapping[Outcome, int]) -> str:
+    """Return counts such as ``ok 7, timeout 1``."""
+    ordered = sorted(outcomes.items(), key=lambda item: (item[0].value != "ok", -item[1], item[0]))
+    return ", ".join(f"{outcome.value} {count}" for outcome, count in ordered)
+
+
+def time_left_words(progress: Progress) -> str:
+    """Return what is left of the limits."""
+    parts = []
+    if progress.seconds_left is not None:
+        parts.append(f"{seconds_words(max(progress.seconds_left, 0.0))} left")
+    if progress.spec.max_trials is not None:
+        parts.append(f"{max(progress.spec.max_trials - progress.done, 0)} trials left")
+    return ", ".join(parts)

@@ -1,0 +1,285 @@
+"""``xautolm search``: from a file of labelled text to a fine-tuned model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from xautolm_core.cli.search_request import SearchRequest
+    from xautolm_core.search.contract import SearchObserver
+    from xautolm_core.search.contract import SearchResult
+
+EXIT_NO_MODEL = 5
+EXIT_INTERRUPTED = 130
+
+_TASK = "The task"
+_SEARCH = "The search"
+_LIMITS = "Limits"
+_MEMORY = "Experience"
+_RESULT = "Result"
+
+
+def search(
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TASK-FILE-OR-DATA",
+            help="YAML task, data file (.csv, .jsonl, .parquet), folder with train, validation "
+            "and test files, or name of a data set on the hub.",
+        ),
+    ] = None,
+    *,
+    text: Annotated[
+        str | None,
+        typer.Option(metavar="COL", help="Column of the text.", rich_help_panel=_TASK),
+    ] = None,
+    text_pair: Annotated[
+        str | None,
+        typer.Option(metavar="COL", help="Column of a second text.", rich_help_panel=_TASK),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="COL", help="Column of the class.", rich_help_panel=_TASK),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the task, the same over retrainings; by default the data's name.",
+            rich_help_panel=_TASK,
+        ),
+    ] = None,
+    drop_invalid: Annotated[
+        bool,
+        typer.Option(
+            "--drop-invalid", help="Leave out rows without text or label.", rich_help_panel=_TASK
+        ),
+    ] = False,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            help="Preset or YAML file of what is searched (default: starter).",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            help="xautolm, zero_shot, knn or random (default: xautolm).", rich_help_panel=_SEARCH
+        ),
+    ] = None,
+    sampler_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Option of the sampler; may be repeated.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    objectives: Annotated[
+        str | None,
+        typer.Option(
+            help="f1 and what is traded for it: time, latency (milliseconds a text at inference) "
+            "(default: f1,time).",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Seed of splits, sampler and trials (default: 0).",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    models: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder with local models; may be repeated.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Do not ask a model hub.", rich_help_panel=_SEARCH),
+    ] = False,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Stop after this time, everything included: 90s, 10m, 1h30m "
+            "(default: 15m, if --trials is not given).",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Stop after so many trials.", rich_help_panel=_LIMITS
+        ),
+    ] = None,
+    trial_timeout: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Limit of one trial.", rich_help_panel=_LIMITS),
+    ] = None,
+    trial_memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory limit of one trial: 4GiB, 500MB.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Trials at the same time (default: 1).",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Experience store (default: $XAUTOLM_STORE, else "
+            "~/.local/share/xautolm/experiences).",
+            rich_help_panel=_MEMORY,
+        ),
+    ] = None,
+    tenant: Annotated[
+        str | None,
+        typer.Option(help="Whose experiences they are.", rich_help_panel=_MEMORY),
+    ] = None,
+    cold: Annotated[
+        bool,
+        typer.Option(
+            "--cold",
+            "--no-memory",
+            help="Start without history; the experiences are still kept.",
+            rich_help_panel=_MEMORY,
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Run folder (default: runs/<task>-<UTC time>).",
+            rich_help_panel=_RESULT,
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Go on with a run; only limits may be changed.",
+            rich_help_panel=_RESULT,
+        ),
+    ] = None,
+    keep_models: Annotated[
+        str | None,
+        typer.Option(
+            help="Which models stay on disk: front, best or all (default: front).",
+            rich_help_panel=_RESULT,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON document at the end; progress goes to standard error.",
+            rich_help_panel=_RESULT,
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="Show warnings and the result only.", rich_help_panel=_RESULT
+        ),
+    ] = False,
+) -> int:
+    """Search for the best fine-tuned classifier, and write it with a report to the run folder.
+
+    Exit codes: 0 done, 2 bad input, 3 store, 4 trials cannot be started, 5 no trial gave a model,
+    130 interrupted (what was found is kept and can be resumed).
+    """
+    from xautolm_core.cli.search_request import SearchOptions
+    from xautolm_core.cli.search_request import new_search
+    from xautolm_core.cli.search_request import resumed_search
+
+    options = SearchOptions(
+        data=data,
+        text=text,
+        text_pair=text_pair,
+        label=label,
+        name=name,
+        drop_invalid=drop_invalid,
+        space=space,
+        sampler=sampler,
+        sampler_options=tuple(sampler_option or ()),
+        objectives=objectives,
+        seed=seed,
+        models=tuple(models or ()),
+        offline=offline,
+        budget=budget,
+        trials=trials,
+        trial_timeout=trial_timeout,
+        trial_memory=trial_memory,
+        workers=workers,
+        store=store,
+        tenant=tenant,
+        cold=cold,
+        out=out,
+        keep_models=keep_models,
+    )
+    request = new_search(options) if resume is None else resumed_search(options, resume)
+    return run_request(request, as_json=as_json, quiet=quiet)
+
+
+def run_request(request: SearchRequest, *, as_json: bool, quiet: bool) -> int:
+    """Run a search, write its result folder, print what came out, and return the exit code."""
+    from xautolm_core.cli.observers import make_observer
+    from xautolm_core.cli.output import print_json
+    from xautolm_core.cli.summary import print_summary
+    from xautolm_core.cli.summary import resume_command
+    from xautolm_core.report.document import summary_document
+    from xautolm_core.report.folder import write_result_folder
+    from xautolm_core.search.contract import SEARCH_FILE
+
+    try:
+        with make_observer(request.spec, to_stderr=as_json, quiet=quiet) as observer:
+            result = _run(request, observer)
+    except KeyboardInterrupt:
+        if (request.out_folder / SEARCH_FILE).exists():
+            typer.echo(f"resume: {resume_command(request.out_folder)}", err=True)
+        raise
+    write_result_folder(result)
+    if as_json:
+        print_json(summary_document(result))
+    else:
+        print_summary(result)
+    if result.stopped_by == "interrupted":
+        return EXIT_INTERRUPTED
+    return 0 if result.best is not None else EXIT_NO_MODEL
+
+
+def _run(request: SearchRequest, observer: SearchObserver) -> SearchResult:
+    from xautolm_core.launch.local import LocalLauncher
+    from xautolm_core.search.runner import run_search
+
+    launcher = LocalLauncher()
+    try:
+        return run_search(
+            request.spec,
+            request.out_folder,
+            launcher=launcher,
+            observer=observer,
+            resume=request.resume,
+        )
+    finally:
+        launcher.close()

@@ -1,0 +1,87 @@
+"""What a search prints at its end."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from xautolm_core.cli.output import print_table
+from xautolm_core.cli.progress import outcome_counts
+from xautolm_core.report.document import chosen_trial
+from xautolm_core.report.document import front_by_time
+from xautolm_core.report.document import is_untrained
+from xautolm_core.report.document import task_name
+from xautolm_core.report.verdict import verdict
+from xautolm_core.report.wording import configuration_words
+from xautolm_core.report.wording import count_words
+from xautolm_core.report.wording import score_words
+from xautolm_core.report.wording import seconds_words
+from xautolm_core.search.contract import BEST_MODEL_FOLDER
+from xautolm_core.search.contract import REPORT_FILE
+
+if TYPE_CHECKING:
+    from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.contract import TrialRecord
+
+
+def print_summary(result: SearchResult) -> None:
+    """Print the front, the chosen model, its test scores, and what to do next."""
+    best = chosen_trial(result)
+    counts = outcome_counts(result.outcomes)
+    typer.echo(
+        f"\n{task_name(result)}: {count_words(len(result.trials), 'trial')} in "
+        f"{seconds_words(result.seconds)}{f' ({counts})' if counts else ''}, "
+        f"stopped by {result.stopped_by}"
+    )
+    if result.front:
+        typer.echo()
+        _print_front(result)
+    typer.echo()
+    if best is None:
+        typer.echo("No trial gave a model; the report says how each of them failed.")
+    else:
+        _print_best(result, best)
+    run = shlex.quote(str(result.out_folder))
+    typer.echo(f"Report:  {result.out_folder / REPORT_FILE}")
+    if best is not None:
+        typer.echo(f"Model:   {result.out_folder / BEST_MODEL_FOLDER}")
+        typer.echo(f"Predict: xautolm predict {run} --text 'A text to classify'")
+    if result.stopped_by == "interrupted":
+        typer.echo(f"Resume:  {resume_command(result.out_folder)}")
+
+
+def resume_command(out_folder: Path) -> str:
+    """Return the command that goes on with a run."""
+    return f"xautolm search --resume {shlex.quote(str(out_folder))}"
+
+
+def _print_front(result: SearchResult) -> None:
+    rows = []
+    for record in front_by_time(result):
+        score = record.result.scores.get("macro_f1")
+        untrained = " (not pretrained)" if is_untrained(result, record.configuration) else ""
+        rows.append(
+            (
+                f"#{record.number}{' *' if record.number == result.best else ''}",
+                score_words(score.value if score else None),
+                seconds_words(record.result.time_seconds),
+                configuration_words(record.configuration) + untrained,
+            )
+        )
+    print_table(("front", "macro F1", "time", "configuration"), rows, right=("macro F1", "time"))
+
+
+def _print_best(result: SearchResult, best: TrialRecord) -> None:
+    score = best.result.scores.get("macro_f1")
+    line = f"Chosen:  trial {best.number}, macro F1 {score_words(score.value if score else None)}"
+    line += " on validation"
+    if result.test is not None:
+        line += f", {score_words(result.test.macro_f1)} on test"
+    if is_untrained(result, best.configuration):
+        line += " (not pretrained)"
+    typer.echo(line)
+    compared = verdict(result)
+    typer.echo(f"{compared.headline}. {compared.explanation}")
