@@ -21,6 +21,7 @@ RESULT_FILE = "result.json"
 HEARTBEAT_FILE = "heartbeat.json"
 LOG_FILE = "trial.log"
 MODEL_FOLDER = "model"
+MODEL_CARD_FILE = "xautolm.json"
 
 
 class TrialBudget(BaseModel):
@@ -158,7 +159,10 @@ class TrialResult(BaseModel):
         scores: Score name to score on validation: ``macro_f1``, ``accuracy``.
         seconds: Phase to wall-clock seconds: ``startup`` (launch to the trial's first line),
             ``load_data``, ``tokenize``, ``load_model``, ``train`` (with the probe), ``evaluate``,
-            ``save``.
+            ``latency``, ``save``.
+        reused_seconds: What earlier trials spent on the frozen backbone's features that this one
+            read from the cache; part of ``time_seconds``, so that the times of equal
+            configurations compare, but spent once only.
         latency_ms: Median milliseconds a text at inference, batch of one, if measured.
         peak_host_bytes: Peak resident memory of the trial's processes.
         peak_gpu_bytes: Peak memory that the trial had reserved on its GPU; None without one.
@@ -177,6 +181,7 @@ class TrialResult(BaseModel):
     outcome: Outcome
     scores: Mapping[str, Score] = Field(default_factory=dict)
     seconds: Mapping[str, float] = Field(default_factory=dict)
+    reused_seconds: float = 0.0
     latency_ms: float | None = None
     progress: Progress = Progress()
     peak_host_bytes: int | None = None
@@ -196,6 +201,9 @@ class TrialResult(BaseModel):
 
     @property
     def time_seconds(self) -> float | None:
-        """Training plus evaluation seconds, the search's time objective; None if neither ran."""
+        """Training plus evaluation seconds, the search's time objective; None if neither ran.
+
+        Features of a frozen backbone that came from the cache count with what they had cost.
+        """
         parts = [self.seconds[p] for p in ("train", "evaluate") if p in self.seconds]
-        return sum(parts) if parts else None
+        return sum(parts) + self.reused_seconds if parts else None

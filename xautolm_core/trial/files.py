@@ -17,12 +17,15 @@ from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import TrialResult
 
 
-def write_json_atomic(path: Path, document: BaseModel | Mapping[str, Any]) -> None:
+def write_json_atomic(
+    path: Path, document: BaseModel | Mapping[str, Any], *, durable: bool = True
+) -> None:
     """Write a JSON document: after a crash at any moment the file is the old one or the new one.
 
     Args:
         path: Where to; missing parent folders are made.
         document: A pydantic model, or a mapping of what JSON knows (paths become strings).
+        durable: Wait until the disk has it; a heartbeat does without.
 
     Raises:
         OSError: The file cannot be written. Nothing is left behind.
@@ -38,7 +41,8 @@ def write_json_atomic(path: Path, document: BaseModel | Mapping[str, Any]) -> No
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:

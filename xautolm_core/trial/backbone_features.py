@@ -1,0 +1,184 @@
+"""Features of a frozen backbone: computed once a row, memory-mapped by all head-only trials.
+
+With the backbone frozen (and its dropout off: nothing in it learns) the vector that the head reads
+never changes, so an epoch of head-only training costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from xautolm_core.space.model import ModelReference
+from xautolm_core.trial.architectures import HeadRecipe
+from xautolm_core.trial.batches import evaluation_batches
+from xautolm_core.trial.batches import padded_tokens
+from xautolm_core.trial.inputs import TokenInput
+from xautolm_core.trial.locking import make_folder_once
+from xautolm_core.trial.precision import Precision
+from xautolm_core.trial.precision import autocast
+
+_WEIGHT_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "config.json")
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """Features of a split's rows in the cache; a row without them has NaN seconds.
+
+    Rows are filled in as trials need them. Two trials that fill the same row write the same values,
+    and a row counts as filled only after its features are written, so no lock is needed.
+
+    Attributes:
+        features: float32, (rows, width), memory-mapped.
+        seconds: What each row's features had cost, float32, (rows,); NaN where there are none.
+    """
+
+    features: np.ndarray
+    seconds: np.ndarray
+
+    def missing(self, rows: np.ndarray) -> np.ndarray:
+        """Return those of the rows that have no features yet."""
+        return rows[np.isnan(self.seconds[rows])]
+
+    def cost(self, rows: np.ndarray) -> float:
+        """Return the seconds that the features of some rows had cost, as far as they are there."""
+        return float(np.nansum(self.seconds[rows]))
+
+    def put(self, rows: np.ndarray, features: np.ndarray, seconds: float) -> None:
+        """Keep the features of some rows, which took so many seconds together."""
+        self.features[rows] = features
+        self.seconds[rows] = seconds / max(len(rows), 1)
+
+
+def open_feature_store(folder: Path, rows: int, width: int) -> FeatureStore:
+    """Return the store in a folder; it is made (without any features) if it does not exist."""
+
+    def fill(target: Path) -> None:
+        # A sparse file: rows that nobody asks for take no space.
+        shape = (rows, width)
+        np.lib.format.open_memmap(target / "features.npy", "w+", np.dtype(np.float32), shape)
+        np.save(target / "seconds.npy", np.full(rows, np.nan, dtype=np.float32))
+
+    make_folder_once(folder, fill)
+    return FeatureStore(
+        np.load(folder / "features.npy", mmap_mode="r+"),
+        np.load(folder / "seconds.npy", mmap_mode="r+"),
+    )
+
+
+def backbone_key(model: ModelReference, tokens_key: str, precision: Precision, seed: int) -> str:
+    """Return what identifies a backbone's features of some tokens."""
+    parts = [model.id, model.revision or "", tokens_key, precision]
+    if model.untrained_config is not None:
+        parts += [json.dumps(dict(model.untrained_config), sort_keys=True), str(seed)]
+    if model.path is not None:
+        for pattern in _WEIGHT_PATTERNS:
+            for file in sorted(Path(model.path).glob(pattern)):
+                known = file.stat()
+                parts.append(f"{file.name}:{known.st_size}:{known.st_mtime_ns}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+class BackboneFeatures:
+    """Computes what the head of a model reads.
+
+    Args:
+        model: The whole model.
+        recipe: How its head is run.
+        device: Where the model is.
+        precision: Of the matrix products.
+    """
+
+    def __init__(
+        self, model: Any, recipe: HeadRecipe, device: torch.device, precision: Precision
+    ) -> None:
+        self._model = model
+        self._recipe = recipe
+        self._device = device
+        self._precision = precision
+
+    @property
+    def width(self) -> int:
+        """Numbers a row."""
+        return int(self._model.config.hidden_size)
+
+    def compute(self, inputs: TokenInput, rows: np.ndarray) -> np.ndarray:
+        """Return the features of some rows, float32, (rows, width)."""
+        self._model.eval()
+        arguments = inputs.arguments(rows)
+        with torch.inference_mode(), autocast(self._device, self._precision):
+            hidden = self._model.base_model(**arguments).last_hidden_state
+        ids, mask = arguments["input_ids"], arguments["attention_mask"]
+        places = torch.arange(ids.shape[1], device=ids.device)
+        match self._recipe.position:
+            case "first":
+                chosen = torch.zeros(len(ids), dtype=torch.long, device=ids.device)
+            case "last":
+                chosen = (places * mask).argmax(1)
+            case "eos":
+                chosen = (places * (ids == self._model.config.eos_token_id)).argmax(1)
+        vectors = hidden[torch.arange(len(ids), device=ids.device), chosen]
+        return vectors.float().cpu().numpy()
+
+    def agrees(self, inputs: TokenInput, rows: np.ndarray) -> bool:
+        """Whether head and features give the whole model's logits on some rows.
+
+        It is asked before any feature is kept: a new version of an architecture must never be
+        trained on the wrong vectors.
+        """
+        self._model.eval()
+        try:
+            with torch.inference_mode():
+                expected = inputs.logits(rows)
+                vectors = torch.from_numpy(self.compute(inputs, rows)).to(self._device)
+                with autocast(self._device, self._precision):
+                    found = self._recipe.logits(self._model, vectors).float()
+        except (AttributeError, TypeError, IndexError, RuntimeError):
+            return False
+        tolerance = 1e-4 if self._precision == "float32" else 3e-2
+        return bool(torch.allclose(expected, found, rtol=tolerance, atol=tolerance))
+
+    def fill(
+        self,
+        store: FeatureStore,
+        inputs: TokenInput,
+        rows: np.ndarray,
+        *,
+        max_tokens: int,
+        between: Callable[[float], bool],
+    ) -> bool:
+        """Compute what is missing of some rows.
+
+        Args:
+            store: Where the features are kept.
+            inputs: The rows' tokens.
+            rows: The rows.
+            max_tokens: Padded tokens of one forward pass.
+            between: Is asked before each pass, with the seconds that it will take as far as is
+                known, whether to go on.
+
+        Returns:
+            Whether all was computed.
+        """
+        missing = store.missing(rows)
+        lengths = inputs.lengths[missing]
+        pace = 0.0
+        for batch in evaluation_batches(lengths, max_tokens=max_tokens):
+            tokens = padded_tokens(lengths, batch)
+            if not between(pace * tokens):
+                return False
+            since = time.perf_counter()
+            chosen = missing[batch]
+            found = self.compute(inputs, chosen)
+            seconds = time.perf_counter() - since
+            store.put(chosen, found, seconds)
+            pace = seconds / tokens
+        return True

@@ -1,0 +1,96 @@
+"""What a model answers on a split, how good that is, and how fast it answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from xautolm_core.tasks.scores import ClassificationScores
+from xautolm_core.tasks.scores import classification_scores
+from xautolm_core.trial.batches import evaluation_batches
+from xautolm_core.trial.failures import Diverged
+from xautolm_core.trial.inputs import ClassifierInput
+
+# Padded tokens of one forward pass. On a CPU more brings no speed and costs memory.
+CPU_EVALUATION_TOKENS = 4_096
+GPU_EVALUATION_TOKENS = 65_536
+LATENCY_TEXTS = 25
+
+
+def evaluation_tokens(device: torch.device) -> int:
+    """Return the padded tokens of one forward pass at inference."""
+    return GPU_EVALUATION_TOKENS if device.type == "cuda" else CPU_EVALUATION_TOKENS
+
+
+def predict_logits(
+    model: Any,
+    inputs: ClassifierInput,
+    rows: np.ndarray,
+    classes: int,
+    *,
+    max_tokens: int,
+    max_rows: int = 256,
+    between: Callable[[], None] = lambda: None,
+) -> np.ndarray:
+    """Return the logits of some rows, float32, (rows, classes).
+
+    Args:
+        model: Put into evaluation mode.
+        inputs: The rows' split.
+        rows: Which rows.
+        classes: Number of classes.
+        max_tokens: Padded tokens of one forward pass.
+        max_rows: Rows of one forward pass.
+        between: Called after each pass; what it raises ends the prediction.
+    """
+    model.eval()
+    found = np.empty((len(rows), classes), dtype=np.float32)
+    with torch.inference_mode():
+        lengths = inputs.lengths[rows]
+        for batch in evaluation_batches(lengths, max_tokens=max_tokens, max_rows=max_rows):
+            found[batch] = inputs.logits(rows[batch]).cpu().numpy()
+            between()
+    return found
+
+
+def score_logits(
+    logits: np.ndarray, truth: np.ndarray, names: Sequence[str]
+) -> ClassificationScores:
+    """Return the scores of logits.
+
+    Raises:
+        Diverged: A logit is not finite.
+    """
+    if not np.isfinite(logits).all():
+        raise Diverged("The model's output is not finite")
+    return classification_scores(truth, logits.argmax(1), list(names))
+
+
+def measure_latency(
+    model: Any, inputs: ClassifierInput, rows: np.ndarray, device: torch.device
+) -> float:
+    """Return the median milliseconds of one forward pass of one text.
+
+    Args:
+        model: Put into evaluation mode.
+        inputs: The rows' split, through the whole model.
+        rows: Rows to take texts from; evenly spread ones are taken.
+        device: Where the model is.
+    """
+    model.eval()
+    places = np.linspace(0, len(rows) - 1, LATENCY_TEXTS).astype(np.int64)
+    found: list[float] = []
+    with torch.inference_mode():
+        inputs.logits(rows[places[:1]])
+        for row in rows[places]:
+            since = time.perf_counter()
+            inputs.logits(np.array([row]))
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            found.append(time.perf_counter() - since)
+    return float(np.median(found)) * 1_000

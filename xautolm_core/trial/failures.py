@@ -1,0 +1,128 @@
+"""From an exception inside a trial to its outcome and a failure report without the task's data."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import traceback
+
+from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.contract import Failure
+
+MESSAGE_LIMIT = 240
+# What PyTorch says where the CPU allocator or the CUDA allocator gives up.
+_HOST_ALLOCATION = re.compile(
+    r"DefaultCPUAllocator|not enough memory|cannot allocate memory", re.IGNORECASE
+)
+_GPU_ALLOCATION = re.compile(
+    r"CUDA out of memory|CUDNN_STATUS_ALLOC_FAILED|CUBLAS_STATUS_ALLOC_FAILED|"
+    r"CUDA error: out of memory",
+    re.IGNORECASE,
+)
+_HUB_FAULT = re.compile(
+    r"couldn't connect|connection error|cannot find the requested files|offline mode|"
+    r"max retries|timed out|temporary failure|is not the path to a directory|"
+    r"locate the file on the hub",
+    re.IGNORECASE,
+)
+_PATH = re.compile(r"(?<![\w.])(?:/[\w.@+~ -]*[\w.@+~-])+/?|[A-Za-z]:\\[^\s'\"]+")
+_QUOTED = re.compile(r"'([^'\n]*)'|\"([^\"\n]*)\"|`([^`\n]*)`")
+_PLAIN_NAME = re.compile(r"[\w.:\[\]<>-]{1,60}")
+
+
+class TrialFailure(Exception):  # noqa: N818  (its subclasses are outcomes)
+    """A trial cannot go on, and the outcome is known.
+
+    Args:
+        message: One line for people, without texts or paths of the task.
+    """
+
+    outcome = Outcome.INFRA
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidConfiguration(TrialFailure):
+    """The configuration cannot be built or run."""
+
+    outcome = Outcome.INVALID
+
+
+class Diverged(TrialFailure):
+    """The loss or the model's output stopped being finite."""
+
+    outcome = Outcome.DIVERGED
+
+
+class DeadlineExceeded(TrialFailure):
+    """The trial does not end by its soft deadline, or is predicted not to."""
+
+    outcome = Outcome.TIMEOUT
+
+
+class Cancelled(TrialFailure):
+    """SIGTERM arrived."""
+
+    outcome = Outcome.CANCELLED
+
+
+def outcome_of(error: BaseException) -> Outcome:  # noqa: PLR0911  (a list of cases)
+    """Return the outcome that an exception stands for.
+
+    Memory is recognised by the class of the exception or by what the allocators say; errors of
+    imports, files and connections say nothing about the configuration; everything else that a model
+    or a method raises means that the configuration cannot run.
+    """
+    if isinstance(error, TrialFailure):
+        return error.outcome
+    text = f"{type(error).__name__}: {error}"
+    # The names, because this module must not import torch.
+    names = {c.__name__ for c in type(error).__mro__}
+    if "OutOfMemoryError" in names or _GPU_ALLOCATION.search(text):
+        return Outcome.OOM_GPU
+    if isinstance(error, MemoryError) or _HOST_ALLOCATION.search(text):
+        return Outcome.OOM_HOST
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return Outcome.CANCELLED
+    if isinstance(error, (ImportError, OSError)) or "DataError" in names:
+        return Outcome.INFRA
+    if "AcceleratorError" in names or "CUDA error" in text or _HUB_FAULT.search(text):
+        return Outcome.INFRA
+    return Outcome.INVALID
+
+
+def describe(error: BaseException) -> Failure:
+    """Return what may be kept of an exception."""
+    return Failure(
+        kind=type(error).__name__, message=scrub(str(error)), traceback_hash=traceback_hash(error)
+    )
+
+
+def scrub(text: str) -> str:
+    """Return the first line of a message without paths and without anything quoted that is text.
+
+    Short quoted names (of parameters, modules, types) stay; whatever else is quoted could be a text
+    of the task and goes.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    line = lines[0] if lines else ""
+
+    def keep_names(match: re.Match[str]) -> str:
+        inner = next((g for g in match.groups() if g is not None), "")
+        return f"'{inner}'" if _PLAIN_NAME.fullmatch(inner) else "'...'"
+
+    line = _PATH.sub("<path>", _QUOTED.sub(keep_names, line))
+    line = " ".join(line.split())
+    return line if len(line) <= MESSAGE_LIMIT else f"{line[: MESSAGE_LIMIT - 3]}..."
+
+
+def traceback_hash(error: BaseException) -> str:
+    """Return a digest of the modules and functions of the stack: equal for equal faults."""
+    frames = [
+        f"{frame.f_globals.get('__name__', '?')}:{frame.f_code.co_qualname}"
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    digest = hashlib.sha256("\n".join([type(error).__name__, *frames]).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,287 @@
+"""One fine-tuning from the spec to the saved model: the phases of a trial, in their order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import torch
+
+from xautolm_core.tasks.prepared import open_prepared
+from xautolm_core.tasks.sampling import stratified_sample
+from xautolm_core.tasks.task import SplitName
+from xautolm_core.tasks.task import Task
+from xautolm_core.trial.architectures import longest_input
+from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.evaluation import measure_latency
+from xautolm_core.trial.failures import InvalidConfiguration
+from xautolm_core.trial.head_only import HeadOnlyRows
+from xautolm_core.trial.head_only import SplitRows
+from xautolm_core.trial.head_only import replace_backbone
+from xautolm_core.trial.hyperparameters import HyperParameters
+from xautolm_core.trial.hyperparameters import read_hyperparameters
+from xautolm_core.trial.inputs import ClassifierInput
+from xautolm_core.trial.inputs import TokenInput
+from xautolm_core.trial.interruption import Interruption
+from xautolm_core.trial.methods import apply_method
+from xautolm_core.trial.methods import merge
+from xautolm_core.trial.models import load_config
+from xautolm_core.trial.models import load_model
+from xautolm_core.trial.plan import Deadline
+from xautolm_core.trial.precision import Precision
+from xautolm_core.trial.precision import choose_device
+from xautolm_core.trial.precision import choose_precision
+from xautolm_core.trial.saving import make_card
+from xautolm_core.trial.saving import save_model
+from xautolm_core.trial.state import TrialState
+from xautolm_core.trial.tokenizer import TokenizerFolder
+from xautolm_core.trial.tokenizer import open_tokenizer
+from xautolm_core.trial.tokens import Tokens
+from xautolm_core.trial.tokens import open_tokens
+from xautolm_core.trial.training import FineTuning
+from xautolm_core.trial.training import LabelledRows
+
+# Features of a frozen backbone are worth no more than this share of a deadline; rows whose features
+# are not there by then are not trained on.
+_FEATURE_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Row numbers of a trial's training and validation rows; int64."""
+
+    train: np.ndarray
+    validation: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """A trial's data as the model takes them.
+
+    Attributes:
+        task: The task.
+        rows: The rows that the budget allows.
+        tokenizer: The model's tokenizer.
+        max_length: Longest input in tokens.
+        train: Tokens of the training split.
+        validation: Tokens of the validation split.
+    """
+
+    task: Task
+    rows: Rows
+    tokenizer: TokenizerFolder
+    max_length: int
+    train: Tokens
+    validation: Tokens
+
+    def labels(self, split: SplitName) -> np.ndarray:
+        """Class of each row of a split, int64."""
+        return self.task.splits[split].labels.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Device and precision of a trial."""
+
+    device: torch.device
+    precision: Precision
+
+    def inputs(self, model: Any, tokens: Tokens, tokenizer: TokenizerFolder) -> TokenInput:
+        """Return a split's rows as the whole model takes them."""
+        return TokenInput(model, tokens, tokenizer.traits, self.device, self.precision)
+
+
+class FineTuneRun:
+    """The fine-tuning that a spec asks for.
+
+    Args:
+        spec: What is asked.
+        state: Is kept up to date.
+        interruption: Is looked at throughout.
+    """
+
+    def __init__(self, spec: TrialSpec, state: TrialState, interruption: Interruption) -> None:
+        self._spec = spec
+        self._state = state
+        self._interruption = interruption
+
+    def run(self) -> None:
+        """Do it all; the state holds what came of it.
+
+        Raises:
+            TrialFailure: It did not work out, for a reason that is known.
+            Exception: It did not work out, see ``failures.outcome_of``.
+        """
+        spec, state, clock = self._spec, self._state, self._state.clock
+        parameters = read_hyperparameters(spec.configuration)
+        prepare_process(spec.threads, spec.seed)
+        machine = self._choose_machine(parameters)
+        with clock.phase("load_data"):
+            task = open_prepared(spec.task_folder)
+            rows = self._choose_rows(task)
+        with clock.phase("tokenize"):
+            data, config = self._tokenize(task, rows, parameters)
+        self._interruption.check()
+        with clock.phase("load_model"):
+            model = load_model(spec.model, config)
+            _check_vocabulary(model, data.tokenizer)
+            model = apply_method(model, parameters).to(machine.device)
+        self._interruption.check()
+        try:
+            with clock.phase("train"):
+                self._train(model, data, parameters, machine)
+            model = merge(model)
+            if spec.measure_latency:
+                with clock.phase("latency"):
+                    inputs = machine.inputs(model, data.validation, data.tokenizer)
+                    state.latency_ms = measure_latency(
+                        model, inputs, data.rows.validation, machine.device
+                    )
+        finally:
+            if machine.device.type == "cuda":
+                state.peak_gpu_bytes = int(torch.cuda.max_memory_reserved(machine.device))
+        self._interruption.check()
+        if spec.save_model:
+            with clock.phase("save"):
+                card = make_card(
+                    task,
+                    max_length=data.max_length,
+                    precision=machine.precision,
+                    configuration=spec.configuration,
+                    tokenizer=data.tokenizer,
+                )
+                state.model_folder = save_model(model, data.tokenizer, card, spec.out_folder)
+
+    def _choose_machine(self, parameters: HyperParameters) -> Machine:
+        device = choose_device(self._spec.device)
+        precision = choose_precision(device, parameters.use_mixed_precision)
+        self._state.device, self._state.precision = str(device), precision
+        if device.type == "cuda":
+            torch.set_float32_matmul_precision("high")
+            torch.cuda.reset_peak_memory_stats(device)
+        return Machine(device, precision)
+
+    def _choose_rows(self, task: Task) -> Rows:
+        """Return the rows that the budget allows, stratified and seeded."""
+        budget = self._spec.budget
+        size = max(round(len(task.train) * budget.data_fraction), 1)
+        train = stratified_sample(task.train.labels, size, self._spec.seed)
+        limit = budget.max_validation_rows or len(task.validation)
+        # Not seeded by the trial: all trials of a search are scored on the same rows.
+        validation = stratified_sample(task.validation.labels, limit, 0)
+        return Rows(train, validation)
+
+    def _tokenize(
+        self, task: Task, rows: Rows, parameters: HyperParameters
+    ) -> tuple[TrialData, Any]:
+        """Return the trial's data as tokens, and the model's config."""
+        spec = self._spec
+        key = spec.task_folder.name
+        tokenizer = open_tokenizer(spec.model, task, key, spec.cache_folder)
+        traits = tokenizer.traits
+        config = load_config(spec.model, task.labels, traits, parameters.dropout_rate)
+        max_length = min(parameters.max_length, longest_input(config, traits.max_length))
+
+        def tokens_of(split: SplitName) -> Tokens:
+            return open_tokens(
+                task,
+                split,
+                key=key,
+                tokenizer=tokenizer,
+                max_length=max_length,
+                cache_folder=spec.cache_folder,
+            )
+
+        train, validation = tokens_of("train"), tokens_of("validation")
+        return TrialData(task, rows, tokenizer, max_length, train, validation), config
+
+    def _train(
+        self, model: Any, data: TrialData, parameters: HyperParameters, machine: Machine
+    ) -> None:
+        spec, state, labels = self._spec, self._state, data.labels
+        deadline = Deadline(spec.budget, spent=self._spent, wall_left=self._wall_left)
+        train_input: ClassifierInput = machine.inputs(model, data.train, data.tokenizer)
+        validation_input: ClassifierInput = machine.inputs(model, data.validation, data.tokenizer)
+        train_rows = data.rows.train
+        if parameters.method == "head":
+            # Its first training step is the first pass for features.
+            state.first_step_at = datetime.now(UTC)
+            features = self._replace_backbone(model, data, machine, deadline)
+            if features is not None:
+                train_input, validation_input = features.train, features.validation
+                train_rows = features.train_rows
+                state.reused_seconds = features.reused_seconds
+        FineTuning(
+            model=model,
+            parameters=parameters,
+            train=LabelledRows(train_input, train_rows, labels("train")[train_rows]),
+            validation=LabelledRows(
+                validation_input, data.rows.validation, labels("validation")[data.rows.validation]
+            ),
+            names=data.task.labels,
+            device=machine.device,
+            precision=machine.precision,
+            max_steps=spec.budget.max_steps,
+            deadline=deadline,
+            state=state,
+            interruption=self._interruption,
+            seed=spec.seed,
+        ).run()
+
+    def _replace_backbone(
+        self, model: Any, data: TrialData, machine: Machine, deadline: Deadline
+    ) -> HeadOnlyRows | None:
+        splits = [
+            SplitRows(tokens, machine.inputs(model, tokens, data.tokenizer), rows, labels)
+            for tokens, rows, labels in (
+                (data.train, data.rows.train, data.labels("train")),
+                (data.validation, data.rows.validation, data.labels("validation")),
+            )
+        ]
+        return replace_backbone(
+            model,
+            *splits,
+            reference=self._spec.model,
+            cache_folder=self._spec.cache_folder,
+            device=machine.device,
+            precision=machine.precision,
+            seed=self._spec.seed,
+            goes_on=self._interruption.check,
+            has_time=deadline.allows_features,
+        )
+
+    def _spent(self) -> float:
+        seconds = self._state.clock.seconds()
+        return seconds.get("train", 0.0) + seconds.get("evaluate", 0.0)
+
+    def _wall_left(self) -> float | None:
+        limit = self._spec.budget.wall_limit_seconds
+        if limit is None:
+            return None
+        return limit - (datetime.now(UTC) - self._state.started_at).total_seconds()
+
+
+def prepare_process(threads: int, seed: int) -> None:
+    """Set threads, then seeds, and keep libraries quiet. To be called before any tensor is made."""
+    # Read by the tokenizers' Rust threads when the first text is encoded.
+    os.environ["RAYON_NUM_THREADS"] = str(threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
+    torch.set_num_threads(threads)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    for name in ("transformers", "peft", "huggingface_hub"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _check_vocabulary(model: Any, tokenizer: TokenizerFolder) -> None:
+    known = int(model.get_input_embeddings().weight.shape[0])
+    highest = max([tokenizer.traits.pad_id, *tokenizer.traits.special_ids.values()])
+    if highest >= known:
+        raise InvalidConfiguration("The tokenizer has tokens that the model does not know")

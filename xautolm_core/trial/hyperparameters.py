@@ -1,0 +1,182 @@
+"""The hyper-parameters of a configuration, checked and filled up with sound defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import fields
+from typing import Any
+from typing import get_args
+from typing import get_type_hints
+
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.configuration import Value
+from xautolm_core.trial.failures import InvalidConfiguration
+
+METHODS = ("full", "partial", "lora", "head")
+# A frozen backbone leaves only fresh weights to train: they want, and stand, larger steps.
+DEFAULT_LEARNING_RATES = {"full": 5e-5, "partial": 1e-4, "lora": 5e-4, "head": 1e-3}
+
+
+@dataclass(frozen=True)
+class HyperParameters:
+    """What a trial trains with. The names are the paper's (arXiv 2508.00924).
+
+    Attributes:
+        method: ``full``, ``partial``, ``lora`` or ``head``.
+        batch_size: Rows of one forward pass, >= 1.
+        max_length: Longest input in tokens; cut to what the model can take.
+        learning_rate: Peak learning rate, > 0.
+        epochs: Passes over the training rows, >= 1.
+        warmup_steps: Optimiser steps of linear warm-up, or None for ``warmup_ratio``.
+        warmup_ratio: Share of all steps for warm-up, in [0, 1].
+        weight_decay: Not applied to biases and normalisation layers.
+        optimizer: ``adamw``, ``adam``, ``sgd`` or ``adagrad``.
+        gradient_accumulation_steps: Forward passes of one optimiser step, >= 1.
+        lr_scheduler: ``linear``, ``cosine``, ``cosine_with_restarts``, ``polynomial``,
+            ``constant``; all of them with warm-up.
+        use_early_stopping: Stop when macro-F1 on validation does not improve any more.
+        early_stopping_patience: Evaluations without improvement that are borne, >= 1.
+        early_stopping_delta: Least gain of macro-F1 that counts as improvement, >= 0.
+        use_mixed_precision: Where the hardware is faster so; None means True.
+        use_gradient_clipping: Whether gradients are clipped.
+        gradient_clipping_max_norm: To this norm, > 0.
+        class_weighted_loss: Weigh classes by the inverse of their frequency.
+        label_smoothing: In [0, 1).
+        dropout_rate: Of the whole model, in [0, 1); None leaves the model's own.
+        num_trainable_layers: Blocks trained by ``partial``, from the last one on.
+        lora_r: Rank, >= 1.
+        lora_alpha: Scale of the update, > 0.
+        lora_dropout: In [0, 1).
+        lora_bias: ``none``, ``all`` or ``lora_only``.
+        init_lora_weights: None (peft's default), ``gaussian``, ``pissa`` or ``loftq``; the last one
+            needs a quantised model and makes a trial invalid.
+        fan_in_fan_out: Accepted; what a layer really is decides (only GPT-2's are transposed).
+        model_save: Accepted and ignored: the head is always trained beside LoRA's matrices, and the
+            whole merged model is saved.
+        num_workers: Accepted and ignored: tokens are memory-mapped, nothing is left to load.
+    """
+
+    method: str
+    batch_size: int = 16
+    max_length: int = 128
+    learning_rate: float = 0.0
+    epochs: int = 3
+    warmup_steps: int | None = None
+    warmup_ratio: float = 0.06
+    weight_decay: float = 0.01
+    optimizer: str = "adamw"
+    gradient_accumulation_steps: int = 1
+    lr_scheduler: str = "linear"
+    use_early_stopping: bool = False
+    early_stopping_patience: int = 2
+    early_stopping_delta: float = 0.0
+    use_mixed_precision: bool | None = None
+    use_gradient_clipping: bool = True
+    gradient_clipping_max_norm: float = 1.0
+    class_weighted_loss: bool = False
+    label_smoothing: float = 0.0
+    dropout_rate: float | None = None
+    num_trainable_layers: int = 2
+    lora_r: int = 8
+    lora_alpha: float = 16.0
+    lora_dropout: float = 0.0
+    lora_bias: str = "none"
+    init_lora_weights: str | None = None
+    fan_in_fan_out: bool = False
+    model_save: str = "classifier"
+    num_workers: int | str = 0
+
+    @property
+    def clipping_norm(self) -> float | None:
+        """The norm to clip gradients to, or None."""
+        return self.gradient_clipping_max_norm if self.use_gradient_clipping else None
+
+    def warmup(self, steps: int) -> int:
+        """Return the steps of warm-up of a schedule of so many steps; never all of them.
+
+        The paper's grid goes up to 2,000 steps of warm-up, also where a trial has fewer in all:
+        such a trial would never reach its learning rate. At most half of the schedule is warm-up.
+        """
+        asked = self.warmup_steps
+        wanted = round(self.warmup_ratio * steps) if asked is None else asked
+        return min(wanted, steps // 2)
+
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "method": METHODS,
+    "optimizer": ("adamw", "adam", "sgd", "adagrad"),
+    "lr_scheduler": ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant"),
+    "lora_bias": ("none", "all", "lora_only"),
+    "init_lora_weights": ("gaussian", "pissa", "loftq"),
+    "model_save": ("classifier", "all"),
+}
+# Name to least value, greatest value, and whether the least one itself is allowed.
+_RANGES: Mapping[str, tuple[float, float, bool]] = {
+    "batch_size": (1, 65536, True),
+    "max_length": (2, 1_000_000, True),
+    "learning_rate": (0.0, 1e6, False),
+    "epochs": (1, 100_000, True),
+    "warmup_steps": (0, 1e9, True),
+    "warmup_ratio": (0.0, 1.0, True),
+    "weight_decay": (0.0, 1e3, True),
+    "gradient_accumulation_steps": (1, 65536, True),
+    "early_stopping_patience": (1, 100_000, True),
+    "early_stopping_delta": (0.0, 1.0, True),
+    "gradient_clipping_max_norm": (0.0, 1e9, False),
+    "label_smoothing": (0.0, 0.99, True),
+    "dropout_rate": (0.0, 0.99, True),
+    "num_trainable_layers": (1, 100_000, True),
+    "lora_r": (1, 65536, True),
+    "lora_alpha": (0.0, 1e9, False),
+    "lora_dropout": (0.0, 0.99, True),
+}
+
+
+def read_hyperparameters(configuration: Configuration) -> HyperParameters:
+    """Return the hyper-parameters of a configuration.
+
+    Raises:
+        InvalidConfiguration: A name is unknown, or a value has the wrong type or range.
+    """
+    given = {name: v for name, v in configuration.parameters.items() if v is not None}
+    known = {f.name for f in fields(HyperParameters)} - {"method"}
+    if unknown := sorted(set(given) - known):
+        raise InvalidConfiguration(f"Unknown hyper-parameter '{unknown[0]}'")
+    hints = get_type_hints(HyperParameters)
+    values: dict[str, Any] = {"method": configuration.method}
+    values["learning_rate"] = DEFAULT_LEARNING_RATES.get(configuration.method, 5e-5)
+    values["use_early_stopping"] = "early_stopping_patience" in given
+    for name, value in given.items():
+        values[name] = _typed(name, value, hints[name])
+    for name, value in values.items():
+        _check(name, value)
+    return HyperParameters(**values)
+
+
+def _typed(name: str, value: Value, hint: Any) -> Value:
+    """Return a value as the type that its hyper-parameter has."""
+    allowed = get_args(hint) or (hint,)
+    if isinstance(value, bool):
+        if bool in allowed:
+            return value
+    elif isinstance(value, (int, float)):
+        if int in allowed and float(value).is_integer():
+            return int(value)
+        if float in allowed:
+            return float(value)
+    elif isinstance(value, str) and str in allowed:
+        return value
+    raise InvalidConfiguration(f"Hyper-parameter '{name}' cannot be {value!r}")
+
+
+def _check(name: str, value: Value) -> None:
+    """Refuse a value outside its hyper-parameter's domain."""
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise InvalidConfiguration(
+            f"Hyper-parameter '{name}' cannot be {value!r}; choose of: {', '.join(_CHOICES[name])}"
+        )
+    if name in _RANGES and isinstance(value, (int, float)):
+        low, high, closed = _RANGES[name]
+        if not (low <= value <= high) or (value == low and not closed):
+            raise InvalidConfiguration(f"Hyper-parameter '{name}' cannot be {value!r}")

@@ -1,0 +1,94 @@
+"""Fine-tuning methods: which parameters are trained."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from xautolm_core.trial.architectures import block_lists
+from xautolm_core.trial.architectures import has_transposed_layers
+from xautolm_core.trial.architectures import head_module_names
+from xautolm_core.trial.architectures import head_parameter_names
+from xautolm_core.trial.architectures import lora_targets
+from xautolm_core.trial.failures import InvalidConfiguration
+from xautolm_core.trial.hyperparameters import HyperParameters
+
+
+def apply_method(model: Any, parameters: HyperParameters) -> Any:
+    """Return the model with the parameters of the method trainable and all others frozen.
+
+    ``full`` trains everything; ``head`` the classification head with the pooler; ``partial`` the
+    head and the last blocks, of encoder and decoder alike, and everything if there are no more
+    blocks than that (the paper, arXiv 2508.00924, trains the rest too then); ``lora`` the head and
+    low-rank updates of the attention, wrapped by peft.
+
+    Raises:
+        InvalidConfiguration: The method does not fit the model.
+    """
+    match parameters.method:
+        case "full":
+            return model
+        case "head":
+            _freeze_all_but(model, head_parameter_names(model))
+            return model
+        case "partial":
+            _apply_partial(model, parameters.num_trainable_layers)
+            return model
+        case "lora":
+            return _apply_lora(model, parameters)
+    raise InvalidConfiguration(f"Unknown method '{parameters.method}'")
+
+
+def merge(model: Any) -> Any:
+    """Return the model as a plain transformers model, LoRA's updates merged into the weights."""
+    if hasattr(model, "merge_and_unload"):
+        return model.merge_and_unload()
+    return model
+
+
+def _freeze_all_but(model: Any, names: set[str]) -> None:
+    if not names:
+        raise InvalidConfiguration("The model has no classification head of its own")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in names)
+
+
+def _apply_partial(model: Any, layers: int) -> None:
+    stacks = block_lists(model.base_model)
+    if not stacks:
+        raise InvalidConfiguration("The model's blocks cannot be told apart")
+    if layers > max(len(stack) for stack in stacks):
+        return
+    _freeze_all_but(model, head_parameter_names(model))
+    for stack in stacks:
+        for block in list(stack)[-layers:]:
+            block.requires_grad_(True)
+
+
+def _apply_lora(model: Any, parameters: HyperParameters) -> Any:
+    from peft import LoraConfig
+    from peft import TaskType
+    from peft import get_peft_model
+
+    if parameters.init_lora_weights == "loftq":
+        raise InvalidConfiguration("LoftQ initialises LoRA on a quantised model; this one is not")
+    config = LoraConfig(
+        task_type=TaskType.SEQ_CLS,
+        r=parameters.lora_r,
+        lora_alpha=parameters.lora_alpha,
+        lora_dropout=parameters.lora_dropout,
+        bias=parameters.lora_bias,
+        init_lora_weights=parameters.init_lora_weights or True,
+        fan_in_fan_out=has_transposed_layers(model),
+        target_modules=lora_targets(model),
+        modules_to_save=head_module_names(model),
+    )
+    try:
+        with warnings.catch_warnings():
+            # peft corrects fan_in_fan_out by itself for models that mix both kinds of layers.
+            warnings.simplefilter("ignore")
+            return get_peft_model(model, config)
+    except (ValueError, TypeError, RuntimeError, AttributeError) as error:
+        if isinstance(error, RuntimeError) and "alloc" in str(error).lower():
+            raise
+        raise InvalidConfiguration("LoRA cannot be applied to this model") from error

@@ -1,0 +1,102 @@
+"""Builds the model of a trial: from a folder, from the hub, or with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from xautolm_core.space.model import ModelReference
+from xautolm_core.trial.architectures import DROPOUT_NAMES
+from xautolm_core.trial.encoding import TokenizerTraits
+from xautolm_core.trial.failures import InvalidConfiguration
+
+
+def load_config(
+    model: ModelReference,
+    labels: Sequence[str],
+    traits: TokenizerTraits,
+    dropout_rate: float | None,
+) -> Any:
+    """Return the model's config, made ready for a classification.
+
+    Args:
+        model: The model.
+        labels: Class names in their order.
+        traits: Of its tokenizer.
+        dropout_rate: Probability of dropout everywhere; None leaves the model's own.
+
+    Raises:
+        InvalidConfiguration: There is no such architecture, or its values do not fit together.
+        OSError: The config cannot be had.
+    """
+    from transformers import AutoConfig
+
+    try:
+        if model.untrained_config is not None:
+            values = {k: v for k, v in model.untrained_config.items() if k != "model_type"}
+            config = AutoConfig.for_model(str(model.untrained_config["model_type"]), **values)
+            _adopt_tokenizer(config, traits)
+        else:
+            config = AutoConfig.from_pretrained(
+                model.path or model.id,
+                revision=None if model.path else model.revision,
+                local_files_only=model.path is not None,
+                trust_remote_code=False,
+            )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidConfiguration("The model's architecture cannot be configured") from error
+    names = [str(label) for label in labels]
+    config.num_labels = len(names)
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: i for i, name in enumerate(names)}
+    config.problem_type = "single_label_classification"
+    config.use_cache = False
+    # Decoders find the last token by it, and many come without one.
+    config.pad_token_id = traits.pad_id
+    if dropout_rate is not None:
+        for name in DROPOUT_NAMES:
+            value = getattr(config, name, False)
+            # None stands for "as the rest"; a flag is left alone.
+            if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+                setattr(config, name, dropout_rate)
+    return config
+
+
+def load_model(model: ModelReference, config: Any) -> Any:
+    """Return the model in float32 on the CPU; a new head has random weights.
+
+    Raises:
+        InvalidConfiguration: There is no such classifier, or its weights do not fit.
+        OSError: The weights cannot be had.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        if model.untrained_config is not None:
+            return AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+        return AutoModelForSequenceClassification.from_pretrained(
+            model.path or model.id,
+            config=config,
+            revision=None if model.path else model.revision,
+            local_files_only=model.path is not None,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidConfiguration("The model cannot be built as a classifier") from error
+
+
+def _adopt_tokenizer(config: Any, traits: TokenizerTraits) -> None:
+    """Give a config with random weights the vocabulary of the tokenizer that was trained for it."""
+    config.vocab_size = traits.vocabulary
+    ids = traits.special_ids
+    config.pad_token_id = traits.pad_id
+    config.bos_token_id = ids.get("bos", ids.get("cls"))
+    config.eos_token_id = ids.get("eos", ids.get("sep"))
+    if getattr(config, "is_encoder_decoder", False):
+        # BART starts its decoder with the end token, T5 with padding.
+        start = config.eos_token_id if config.model_type == "bart" else config.pad_token_id
+        config.decoder_start_token_id = start

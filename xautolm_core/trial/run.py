@@ -1,0 +1,117 @@
+"""Runs one trial in the process that calls it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version
+
+# The progress bars and advice of libraries have no place in a trial's log.
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+
+from xautolm_core import __version__
+from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.failures import describe
+from xautolm_core.trial.failures import outcome_of
+from xautolm_core.trial.fine_tune import FineTuneRun
+from xautolm_core.trial.heartbeat import Heartbeat
+from xautolm_core.trial.heartbeat import ResultWriter
+from xautolm_core.trial.interruption import Interruption
+from xautolm_core.trial.state import TrialState
+
+_VERSIONED = ("torch", "transformers", "peft", "tokenizers", "numpy")
+# transformers imports the code of an architecture when it is first asked for. These are imported
+# beforehand by a fork server; each one costs it little beside the first.
+PRELOADED_ARCHITECTURES = (
+    "bert",
+    "distilbert",
+    "electra",
+    "roberta",
+    "xlm_roberta",
+    "albert",
+    "deberta_v2",
+    "gpt2",
+    "t5",
+    "bart",
+)
+
+
+def preload(architectures: Sequence[str] = PRELOADED_ARCHITECTURES) -> None:
+    """Import what a trial imports, so that processes forked from this one have it already.
+
+    No thread is started, no tensor is computed and CUDA is not touched, so a fork is safe.
+
+    Args:
+        architectures: Names of the packages in ``transformers.models`` to import.
+    """
+    for name in (
+        "pyarrow.ipc",
+        "safetensors.torch",
+        "tokenizers",
+        "torch.optim.lr_scheduler",
+        "transformers.models.auto.modeling_auto",
+        "transformers.models.auto.tokenization_auto",
+        "transformers.optimization",
+        "peft",
+        *(f"transformers.models.{name}.modeling_{name}" for name in architectures),
+    ):
+        importlib.import_module(name)
+    # Attributes of lazy modules are resolved on first use.
+    import transformers
+
+    for name in ("AutoConfig", "AutoModelForSequenceClassification", "AutoTokenizer"):
+        getattr(transformers, name)
+
+
+def run_trial(spec: TrialSpec) -> TrialResult:
+    """Run one trial; its result is in ``spec.out_folder`` when this returns.
+
+    Threads, seeds and the handling of SIGTERM are set for the whole process, so a trial wants one
+    of its own.
+
+    Args:
+        spec: What to run.
+
+    Returns:
+        The result, whatever the outcome: no failure of a trial is raised.
+    """
+    state = TrialState(spec, versions=_versions())
+    writer = ResultWriter(state)
+    interruption = Interruption()
+    interruption.install()
+    try:
+        spec.out_folder.mkdir(parents=True, exist_ok=True)
+        with Heartbeat(state, interruption, writer):
+            return writer.write(_attempt(spec, state, interruption))
+    except OSError as error:
+        # The disk is full or gone: the launcher sees that there is no result.
+        print(f"xautolm: the result cannot be written: {error.strerror}", file=sys.stderr)
+        return state.result(Outcome.INFRA, describe(error))
+    finally:
+        interruption.restore()
+
+
+def _attempt(spec: TrialSpec, state: TrialState, interruption: Interruption) -> TrialResult:
+    try:
+        FineTuneRun(spec, state, interruption).run()
+    except BaseException as error:  # noqa: BLE001  (every end of a trial is a result)
+        failure = describe(error)
+        print(f"xautolm: {failure.kind}: {failure.message}", file=sys.stderr)
+        return state.result(outcome_of(error), failure)
+    return state.result(Outcome.OK)
+
+
+def _versions() -> dict[str, str]:
+    found = {"xautolm": __version__, "python": sys.version.split()[0]}
+    for name in _VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

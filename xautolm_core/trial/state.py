@@ -1,0 +1,157 @@
+"""What a running trial knows of itself: the source of heartbeats and of the result."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import UTC
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.contract import Failure
+from xautolm_core.trial.contract import Progress
+from xautolm_core.trial.contract import Score
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
+
+
+class PhaseClock:
+    """Wall-clock seconds by phase. A phase within a phase stops the outer one's time."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._stack: list[str] = []
+        self._since = time.perf_counter()
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count the time within the block to a phase."""
+        self._settle()
+        self._seconds.setdefault(name, 0.0)
+        self._stack.append(name)
+        try:
+            yield
+        finally:
+            self._settle()
+            self._stack.pop()
+
+    @property
+    def current(self) -> str:
+        """The phase that runs now; empty between phases."""
+        stack = self._stack
+        return stack[-1] if stack else ""
+
+    def seconds(self) -> dict[str, float]:
+        """Return seconds by phase so far, that of the running phase included."""
+        found = dict(self._seconds)
+        if current := self.current:
+            found[current] = found.get(current, 0.0) + time.perf_counter() - self._since
+        return found
+
+    def _settle(self) -> None:
+        now = time.perf_counter()
+        if self._stack:
+            self._seconds[self._stack[-1]] += now - self._since
+        self._since = now
+
+
+@dataclass
+class TrialState:
+    """Everything that becomes part of the result, kept up to date as the trial goes.
+
+    Attributes:
+        spec: What was asked.
+        best_score: Best macro-F1 on validation so far.
+        The others are those of ``TrialResult`` and ``Progress``.
+    """
+
+    spec: TrialSpec
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: PhaseClock = field(default_factory=PhaseClock)
+    rows: int = 0
+    planned_steps: int = 0
+    scheduled_steps: int = 0
+    steps: int = 0
+    epochs: float = 0.0
+    best_epoch: int = 0
+    best_score: float | None = None
+    tokens: int = 0
+    padded_tokens: int = 0
+    scores: dict[str, Score] = field(default_factory=dict)
+    reused_seconds: float = 0.0
+    latency_ms: float | None = None
+    peak_gpu_bytes: int | None = None
+    model_folder: str | None = None
+    device: str = "cpu"
+    precision: str = "float32"
+    versions: dict[str, str] = field(default_factory=dict)
+    first_step_at: datetime | None = None
+
+    def progress(self) -> Progress:
+        """Return how much of the training was done."""
+        return Progress(
+            rows=self.rows,
+            planned_steps=self.planned_steps,
+            scheduled_steps=self.scheduled_steps,
+            steps=self.steps,
+            epochs=round(self.epochs, 4),
+            best_epoch=self.best_epoch,
+            tokens=self.tokens,
+            padded_tokens=self.padded_tokens,
+        )
+
+    def heartbeat(self) -> dict[str, Any]:
+        """Return what an observer sees of a running trial."""
+        return {
+            "at": datetime.now(UTC).isoformat(),
+            "phase": self.clock.current,
+            "step": self.steps,
+            "scheduled_steps": self.scheduled_steps,
+            "epoch": round(self.epochs, 4),
+            "best_macro_f1": self.best_score,
+            "seconds": self.clock.seconds(),
+            "rss_bytes": _status_bytes("VmRSS"),
+        }
+
+    def result(self, outcome: Outcome, failure: Failure | None = None) -> TrialResult:
+        """Return the result as of now; scores and model count only for a trial that ended ok."""
+        ok = outcome is Outcome.OK
+        return TrialResult(
+            search_id=self.spec.search_id,
+            trial_number=self.spec.trial_number,
+            attempt=self.spec.attempt,
+            outcome=outcome,
+            scores=dict(self.scores) if ok else {},
+            seconds=self.clock.seconds(),
+            reused_seconds=self.reused_seconds,
+            latency_ms=self.latency_ms,
+            progress=self.progress(),
+            peak_host_bytes=_status_bytes("VmHWM"),
+            peak_gpu_bytes=self.peak_gpu_bytes,
+            failure=failure,
+            model_folder=self.model_folder if ok else None,
+            device=self.device,
+            precision=self.precision,
+            threads=self.spec.threads,
+            versions=dict(self.versions),
+            started_at=self.started_at,
+            first_step_at=self.first_step_at,
+            ended_at=datetime.now(UTC),
+        )
+
+
+def _status_bytes(name: str) -> int | None:
+    """Return a memory figure of this process from ``/proc`` (``VmRSS``, ``VmHWM``), in bytes."""
+    try:
+        text = Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return None

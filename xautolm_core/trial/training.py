@@ -1,0 +1,285 @@
+"""The training loop of a trial."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import torch
+
+from xautolm_core.trial.batches import epoch_batches
+from xautolm_core.trial.batches import evaluation_batches
+from xautolm_core.trial.batches import padded_tokens
+from xautolm_core.trial.best_weights import BestWeights
+from xautolm_core.trial.contract import Score
+from xautolm_core.trial.evaluation import evaluation_tokens
+from xautolm_core.trial.evaluation import predict_logits
+from xautolm_core.trial.evaluation import score_logits
+from xautolm_core.trial.failures import Diverged
+from xautolm_core.trial.hyperparameters import HyperParameters
+from xautolm_core.trial.inputs import ClassifierInput
+from xautolm_core.trial.interruption import Interruption
+from xautolm_core.trial.optimisation import LearningRate
+from xautolm_core.trial.optimisation import Loss
+from xautolm_core.trial.optimisation import build_optimizer
+from xautolm_core.trial.plan import Deadline
+from xautolm_core.trial.plan import Pace
+from xautolm_core.trial.plan import Plan
+from xautolm_core.trial.precision import Precision
+from xautolm_core.trial.state import TrialState
+
+# A finite check waits for the GPU; so many steps go by without one.
+_GPU_STEPS_BETWEEN_CHECKS = 16
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows of a split with their classes.
+
+    Attributes:
+        inputs: The split as the model takes it.
+        rows: Which rows of it, int64.
+        labels: Class of each of these rows, int64.
+    """
+
+    inputs: ClassifierInput
+    rows: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each of these rows."""
+        return self.inputs.lengths[self.rows]
+
+
+class FineTuning:
+    """Trains a model, evaluates it after each epoch and leaves it with its best weights.
+
+    Args:
+        model: The model, the method applied, on its device.
+        parameters: What to train with.
+        train: Training rows.
+        validation: Rows to evaluate on.
+        names: Class names.
+        device: Where the model is.
+        precision: Of the matrix products.
+        max_steps: At most so many optimiser steps.
+        deadline: Keeps the training within its time.
+        state: Is kept up to date.
+        interruption: Is looked at between two steps.
+        seed: Of the order of the rows.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Any,
+        parameters: HyperParameters,
+        train: LabelledRows,
+        validation: LabelledRows,
+        names: Sequence[str],
+        device: torch.device,
+        precision: Precision,
+        max_steps: int | None,
+        deadline: Deadline,
+        state: TrialState,
+        interruption: Interruption,
+        seed: int,
+    ) -> None:
+        self._model = model
+        self._parameters = parameters
+        self._train = train
+        self._validation = validation
+        self._names = names
+        self._device = device
+        self._deadline = deadline
+        self._state = state
+        self._interruption = interruption
+        self._seed = seed
+        self._loss = Loss(parameters, train.labels, len(names), device)
+        self._optimizer = build_optimizer(model, parameters)
+        self._scaler = torch.GradScaler(device.type, enabled=precision == "float16")
+        self._trainable = [p for p in model.parameters() if p.requires_grad]
+        self._best = BestWeights(model)
+        self._pace = Pace()
+        self._first_epoch = self._epoch(0)
+        self._plan = self._make_plan(max_steps)
+        self._rate = LearningRate(self._optimizer, parameters, self._plan.scheduled_steps)
+        self._unchecked: list[torch.Tensor] = []
+        self._non_finite = 0
+        self._evaluations = 0
+        self._without_gain = 0
+        self._score_to_beat = -1.0
+
+    def run(self) -> None:
+        """Train. The model ends with the weights of its best evaluation.
+
+        Raises:
+            Diverged: Two losses, or an output, are not finite.
+            DeadlineExceeded: The deadline does not allow for what was asked.
+            Cancelled: SIGTERM has arrived.
+        """
+        state, plan = self._state, self._plan
+        state.rows = len(self._train.rows)
+        state.planned_steps = plan.planned_steps
+        state.scheduled_steps = plan.scheduled_steps
+        state.first_step_at = state.first_step_at or datetime.now(UTC)
+        for step, batches in enumerate(self._steps(), start=1):
+            self._interruption.check()
+            since = time.perf_counter()
+            self._rate.set(step - 1)
+            self._take_step(batches)
+            tokens = sum(padded_tokens(self._train.lengths, b) for b in batches)
+            self._note_step(step, batches, tokens)
+            self._pace.observe(tokens, time.perf_counter() - since)
+            self._mind_deadline(step)
+            if plan.evaluates_after(step) and self._evaluate(step):
+                break
+            if step >= plan.scheduled_steps:
+                break
+        self._best.restore()
+
+    def _make_plan(self, max_steps: int | None) -> Plan:
+        groups = self._groups(self._first_epoch)
+        lengths = self._train.lengths
+        tokens = sum(padded_tokens(lengths, b) for b in self._first_epoch)
+        return Plan.of(
+            steps_per_epoch=len(groups),
+            epochs=self._parameters.epochs,
+            tokens_per_epoch=tokens,
+            max_steps=max_steps,
+        )
+
+    def _epoch(self, epoch: int) -> list[np.ndarray]:
+        generator = np.random.default_rng([self._seed, epoch])
+        return epoch_batches(
+            self._train.lengths,
+            self._train.labels,
+            self._parameters.batch_size,
+            generator,
+            longest_first=epoch == 0,
+        )
+
+    def _groups(self, batches: list[np.ndarray]) -> list[list[np.ndarray]]:
+        size = self._parameters.gradient_accumulation_steps
+        return [batches[i : i + size] for i in range(0, len(batches), size)]
+
+    def _steps(self) -> Iterator[list[np.ndarray]]:
+        """Yield the batches of each step, epoch after epoch."""
+        for epoch in range(self._parameters.epochs):
+            yield from self._groups(self._first_epoch if epoch == 0 else self._epoch(epoch))
+
+    def _take_step(self, batches: list[np.ndarray]) -> None:
+        self._model.train()
+        rows = sum(len(batch) for batch in batches)
+        losses = []
+        for batch in batches:
+            logits = self._train.inputs.logits(self._train.rows[batch])
+            labels = torch.from_numpy(self._train.labels[batch]).to(self._device)
+            loss = self._loss(logits, labels) * (len(batch) / rows)
+            self._scaler.scale(loss).backward()
+            losses.append(loss.detach())
+        if self._is_finite(torch.stack(losses).sum()):
+            self._scaler.unscale_(self._optimizer)
+            if (norm := self._parameters.clipping_norm) is not None:
+                torch.nn.utils.clip_grad_norm_(self._trainable, norm)
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+            self._best.trained_on()
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def _is_finite(self, loss: torch.Tensor) -> bool:
+        """Whether a step's loss may be learnt from; on a GPU looked at once in some steps.
+
+        Raises:
+            Diverged: Two losses in a row are not finite.
+        """
+        self._unchecked.append(loss)
+        if self._device.type == "cuda" and len(self._unchecked) < _GPU_STEPS_BETWEEN_CHECKS:
+            return True
+        finite = torch.isfinite(torch.stack(self._unchecked)).tolist()
+        self._unchecked.clear()
+        for good in finite:
+            self._non_finite = 0 if good else self._non_finite + 1
+            if self._non_finite > 1:
+                raise Diverged("The loss is not finite in two steps in a row")
+        return bool(finite[-1])
+
+    def _note_step(self, step: int, batches: list[np.ndarray], tokens: int) -> None:
+        state = self._state
+        state.steps = step
+        state.epochs = step / self._plan.steps_per_epoch
+        state.padded_tokens += tokens
+        state.tokens += sum(int(self._train.lengths[batch].sum()) for batch in batches)
+
+    def _mind_deadline(self, step: int) -> None:
+        """Fit what is left of the plan to the time that is left."""
+        plan, deadline = self._plan, self._deadline
+        if not deadline.exists:
+            return
+        if deadline.review_due(plan, step):
+            if self._pace.evaluation_seconds is None:
+                self._pace.evaluation_seconds = self._probe_evaluation()
+            if deadline.review(plan, self._pace, step):
+                self._rate.lay_out(plan.scheduled_steps)
+        if deadline.must_end(plan, self._pace, step):
+            plan.scheduled_steps = step
+        self._state.scheduled_steps = plan.scheduled_steps
+
+    def _probe_evaluation(self) -> float:
+        """Predict the seconds of an evaluation from its middle batch."""
+        lengths = self._validation.lengths
+        batches = evaluation_batches(lengths, max_tokens=evaluation_tokens(self._device))
+        middle = batches[len(batches) // 2]
+        found = []
+        self._model.eval()
+        with torch.inference_mode():
+            for _ in range(2):
+                since = time.perf_counter()
+                self._validation.inputs.logits(self._validation.rows[middle]).cpu()
+                found.append(time.perf_counter() - since)
+        total = sum(padded_tokens(lengths, batch) for batch in batches)
+        return min(found) * total / max(padded_tokens(lengths, middle), 1)
+
+    def _evaluate(self, step: int) -> bool:
+        """Evaluate; return whether to stop early."""
+        self._deadline.check_wall(self._pace.evaluation_seconds or 0.0)
+        state = self._state
+        since = time.perf_counter()
+        with state.clock.phase("evaluate"):
+            logits = predict_logits(
+                self._model,
+                self._validation.inputs,
+                self._validation.rows,
+                len(self._names),
+                max_tokens=evaluation_tokens(self._device),
+                between=self._interruption.check,
+            )
+            found = score_logits(logits, self._validation.labels, self._names)
+        self._pace.evaluation_seconds = time.perf_counter() - since
+        self._evaluations += 1
+        if state.best_score is None or found.macro_f1 > state.best_score:
+            state.best_score = found.macro_f1
+            state.best_epoch = self._evaluations
+            state.scores = {
+                "macro_f1": Score(value=found.macro_f1),
+                "accuracy": Score(value=found.accuracy),
+            }
+            self._best.keep(last=step >= self._plan.scheduled_steps)
+        return self._stops_early(found.macro_f1)
+
+    def _stops_early(self, macro_f1: float) -> bool:
+        if not self._parameters.use_early_stopping:
+            return False
+        if macro_f1 > self._score_to_beat + self._parameters.early_stopping_delta:
+            self._score_to_beat = macro_f1
+            self._without_gain = 0
+            return False
+        self._without_gain += 1
+        return self._without_gain >= self._parameters.early_stopping_patience
