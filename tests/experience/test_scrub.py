@@ -1,0 +1,69 @@
+"""Messages that are safe to keep."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from datetime import timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.experience.samples import sample
+from xautolm_core.experience.scrub import MAX_MESSAGE_CHARACTERS
+from xautolm_core.experience.scrub import scrub_experience
+from xautolm_core.experience.scrub import scrub_message
+
+
+@pytest.mark.parametrize(
+    ("message", "clean"),
+    [
+        ("CUDA out of memory. Tried to allocate 2.50 GiB", None),
+        ("mat1 and mat2 shapes cannot be multiplied (2048x1600 and 4800x1)", None),
+        ("unscale_() has already been called on this optimizer since the last update().", None),
+        ("accuracy 1/2, 3/4 of the rows and/or more", None),
+        ("no file at /home/jane/models/x.bin", "no file at <path>"),
+        ("'/root/a b/c' is gone", "'<path> b/c' is gone"),
+        ("file:///etc/shadow is odd", "<url> is odd"),
+        ("get https://user:pw@host.example/x?token=1 failed", "get <url> failed"),
+        ("s3://bucket/key denied", "<url> denied"),
+        (r"C:\Users\jane\x.csv missing", "<path> missing"),
+        ("~/secret/notes missing", "<path> missing"),
+        ("line one\nline two\ttab\x00", "line one line two tab"),
+        ("connect 10.0.3.17:9000 refused", "connect <host> refused"),
+        ("node gpu-7.cluster.local:443 is down", "node <host> is down"),
+        ("worker worker-17 died", "worker <host> died"),
+        ("mail jane.doe@example.org", "mail <mail>"),
+    ],
+)
+def test_paths_hosts_and_lines_are_taken_out(message: str, clean: str | None) -> None:
+    assert scrub_message(message, hostname="worker-17") == (message if clean is None else clean)
+
+
+def test_long_messages_are_cut() -> None:
+    cut = scrub_message("word " * 200)
+    assert len(cut) <= MAX_MESSAGE_CHARACTERS
+    assert cut.endswith("...")
+
+
+@given(st.text(max_size=600))
+def test_scrubbing_is_safe_and_changes_nothing_the_second_time(text: str) -> None:
+    once = scrub_message(text, hostname="worker-17")
+    assert len(once) <= MAX_MESSAGE_CHARACTERS
+    assert len(once.splitlines()) <= 1
+    assert scrub_message(once, hostname="worker-17") == once
+
+
+@given(st.lists(st.text(st.sampled_from("ab1._-"), min_size=1), min_size=1))
+def test_absolute_paths_never_survive(parts: list[str]) -> None:
+    path = "/" + "/".join(parts)
+    assert path not in scrub_message(f"cannot open {path} now", hostname="")
+
+
+def test_times_are_brought_to_utc() -> None:
+    local = datetime(2026, 3, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
+    clean = scrub_experience(sample(ended_at=local, started_at=datetime(2026, 3, 1)))
+    assert clean.ended_at.isoformat() == "2026-02-28T23:00:00+00:00"
+    assert clean.started_at == datetime(2026, 3, 1, tzinfo=UTC)
