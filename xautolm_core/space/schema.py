@@ -8,6 +8,7 @@ from typing import Annotated
 from typing import Any
 from typing import Literal
 
+from pydantic import AfterValidator
 from pydantic import BaseModel
 from pydantic import BeforeValidator
 from pydantic import ConfigDict
@@ -85,6 +86,13 @@ def _entry(value: object) -> object:
     return {"id": value} if isinstance(value, str) else value
 
 
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is no name: use letters, digits, '_' and '-'")
+    return value
+
+
+_Name = Annotated[str, AfterValidator(_name)]
 _Group = Annotated[tuple[Annotated[ModelEntry, BeforeValidator(_entry)], ...], Field(min_length=1)]
 
 
@@ -128,14 +136,6 @@ class SpaceFile(_Strict):
     schema_version: Literal[1] = Field(default=1, alias="schema")
     name: str
     description: str = ""
-    models: Mapping[str, _Group] = Field(min_length=1)
-    branches: Mapping[str, BranchEntry] = Field(min_length=1)
+    models: Mapping[_Name, _Group] = Field(min_length=1)
+    branches: Mapping[_Name, BranchEntry] = Field(min_length=1)
     starts: tuple[StartEntry, ...] = ()
-
-    @field_validator("models", "branches")
-    @classmethod
-    def _check_names(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
-        for name in value:
-            if not _NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no name: use letters, digits, '_' and '-'")
-        return value
