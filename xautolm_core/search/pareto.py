@@ -64,9 +64,9 @@ def crowding_distances(points: Points) -> NDArray[np.float64]:
     points = np.asarray(points, dtype=float)
     distances = np.zeros(len(points))
     for column in points.T:
-        spread = column.max() - column.min() if len(column) else 0.0
-        if not np.isfinite(spread) or spread <= 0:
+        if not np.isfinite(column).all() or column.max() <= column.min():
             continue
+        spread = column.max() - column.min()
         order = np.argsort(column, kind="stable")
         scaled = (column[order] - column.min()) / spread
         distances[order[0]] = distances[order[-1]] = np.inf

@@ -27,7 +27,7 @@ from xautolm_core.space.parameters import Parameter
 from xautolm_core.space.space import SearchSpace
 
 SAMPLING_FLOOR = 1e-3
-"""Least weight and least probability when something is drawn."""
+"""Least probability of anything when something is drawn."""
 
 ValueKey = tuple[bool, Value]
 
@@ -38,8 +38,11 @@ def value_key(value: Value) -> ValueKey:
 
 
 def floored_probabilities(weights: Sequence[float]) -> np.ndarray:
-    """Return probabilities from raw weights, each clipped at ``SAMPLING_FLOOR`` first."""
-    clipped = np.maximum(np.asarray(weights, dtype=float), SAMPLING_FLOOR)
+    """Return probabilities from raw weights: none is below ``SAMPLING_FLOOR`` of the whole."""
+    positive = np.maximum(np.asarray(weights, dtype=float), 0.0)
+    total = positive.sum()
+    shares = positive / total if total > 0 else np.full(len(positive), 1.0 / len(positive))
+    clipped = np.maximum(shares, SAMPLING_FLOOR)
     return np.asarray(clipped / clipped.sum())
 
 

@@ -120,12 +120,12 @@ class EvolutionSampler(SpaceSampler):
         generation, place = divmod(number, self.constants.population)
         if generation == 0:
             return ModelChooser(self.initial, generator), f"drawn from {self._prior}"
+        model, learnt_from = self.generation_model(study, number)
         if place < self.constants.epsilon * self.constants.population:
             return (
                 ModelChooser(self._exploration, generator),
                 f"exploration in generation {generation}",
             )
-        model, learnt_from = self.generation_model(study, number)
         best = ", ".join(map(str, learnt_from)) or "none"
         why = f"drawn in generation {generation} from {self._prior}, moved by trials {best}"
         return ModelChooser(model, generator), why
