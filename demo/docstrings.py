@@ -69,11 +69,26 @@ def docstrings_of(library: str) -> Iterator[str]:
             tree = ast.parse(path.read_text(encoding="utf-8"))
         except (SyntaxError, UnicodeDecodeError, ValueError):
             continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                text = ast.get_docstring(node)
-                if text:
-                    yield text
+        for node in _documented(tree):
+            text = ast.get_docstring(node)
+            if text:
+                yield text
+
+
+_Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _documented(tree: ast.Module) -> Iterator[_Documented]:
+    """Yield what can have a docstring, without a look into expressions (``ast.walk`` does)."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, _Documented):
+            yield node
+        for blocks in ("body", "orelse", "handlers", "finalbody"):
+            children = getattr(node, blocks, [])
+            if isinstance(children, list):
+                pending.extend(reversed(children))
 
 
 def prose_of(docstring: str) -> str | None:
@@ -123,12 +138,14 @@ def _either(names: Sequence[str]) -> str:
 
 
 _NAMES = tuple({name for library, aliases in LIBRARIES.items() for name in (library, *aliases)})
+# The rest of the identifier, and of the qualified name, without the full stop of a sentence.
+_REST = r"(?:\w|\.(?=\w))*"
 _NAMED_WHOLE = re.compile(
-    rf"(?<![A-Za-z0-9])(?:{_either(_NAMES)})(?![A-Za-z0-9])[\w.]*", re.IGNORECASE
+    rf"{_REST}(?<![A-Za-z0-9])(?:{_either(_NAMES)})(?![A-Za-z0-9]){_REST}", re.IGNORECASE
 )
-# Identifiers such as is_torch_tensor and TorchDispatchMode give away as much.
+# Identifiers such as TorchDispatchMode give away as much.
 _NAMED_INSIDE = re.compile(
-    rf"[\w.]*(?:{_either([name for name in _NAMES if len(name) > 3])})[\w.]*", re.IGNORECASE
+    rf"{_REST}(?:{_either([name for name in _NAMES if len(name) > 3])}){_REST}", re.IGNORECASE
 )
 
 

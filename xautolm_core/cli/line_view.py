@@ -35,10 +35,11 @@ class LineView:
     Args:
         spec: What is asked.
         stream: Where the lines go.
+        resumed: Whether the search goes on with an earlier one.
     """
 
-    def __init__(self, spec: SearchSpec, stream: TextIO) -> None:
-        self._progress = Progress(spec)
+    def __init__(self, spec: SearchSpec, stream: TextIO, *, resumed: bool = False) -> None:
+        self._progress = Progress(spec, resumed)
         self._stream = stream
         self._last_line = time.monotonic()
 
@@ -71,7 +72,7 @@ class LineView:
             best_words = f"best {score_words(score.value if score else None)} (#{best.number})"
         numbers = " ".join(f"#{r.number}" for r in self._progress.front) or "empty"
         parts = [
-            f"{self._progress.done} trials done ({outcome_counts(self._progress.outcomes)})",
+            f"{self._progress.done_words} ({outcome_counts(self._progress.outcomes)})",
             best_words,
             f"front {numbers}",
             time_left_words(self._progress),

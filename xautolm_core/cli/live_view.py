@@ -43,14 +43,20 @@ class LiveView:
 
     Args:
         spec: What is asked.
+        resumed: Whether the search goes on with an earlier one.
         stderr: Draw on standard error.
         console: Draw here instead.
     """
 
     def __init__(
-        self, spec: SearchSpec, *, stderr: bool = False, console: Console | None = None
+        self,
+        spec: SearchSpec,
+        *,
+        resumed: bool = False,
+        stderr: bool = False,
+        console: Console | None = None,
     ) -> None:
-        self._progress = Progress(spec)
+        self._progress = Progress(spec, resumed)
         self._console = console or Console(stderr=stderr, highlight=False)
         self._live = Live(
             console=self._console,
@@ -120,7 +126,7 @@ class LiveView:
     def _headline(self) -> Text:
         progress = self._progress
         spent = seconds_words(time.monotonic() - progress.began)
-        parts = [f"{progress.done} trials done", f"{spent} spent", time_left_words(progress)]
+        parts = [progress.done_words, f"{spent} spent", time_left_words(progress)]
         if not progress.running:
             parts.insert(0, progress.phase)
         line = Text(" · ".join(part for part in parts if part), style="bold")

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def make_observer(spec: SearchSpec, *, to_stderr: bool, quiet: bool) -> Iterator[SearchObserver]:
+def make_observer(
+    spec: SearchSpec, *, resumed: bool, to_stderr: bool, quiet: bool
+) -> Iterator[SearchObserver]:
     """Show a search until the context is left.
 
     A terminal gets the live view; anything else plain lines with the time, as logs have them.
 
     Args:
         spec: What is asked.
+        resumed: Whether the search goes on with an earlier one.
         to_stderr: Keep standard output free for the document.
         quiet: Show warnings only (on standard error).
     """
@@ -32,7 +35,7 @@ def make_observer(spec: SearchSpec, *, to_stderr: bool, quiet: bool) -> Iterator
         return
     stream = sys.stderr if to_stderr else sys.stdout
     if not stream.isatty():
-        yield LineView(spec, stream)
+        yield LineView(spec, stream, resumed=resumed)
         return
-    with LiveView(spec, stderr=to_stderr) as view:
+    with LiveView(spec, resumed=resumed, stderr=to_stderr) as view:
         yield view

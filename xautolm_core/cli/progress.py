@@ -59,19 +59,23 @@ class Progress:
         began: Monotonic seconds of the start.
         phase: The phase that it is in, with its detail.
         running: Trials that run.
-        done: Trials that have ended, of this and (when resumed) of earlier processes.
+        resumed: Whether the search goes on with an earlier one, whose trials are not told again.
+        done: Trials that have ended since the start or the resume.
         outcomes: How they ended.
+        highest: Highest number of a trial that was heard of; they are numbered without gaps.
         front: The Pareto front as of now.
         best: The best trial as of now.
         seconds_left: Of the budget, or None without one.
     """
 
     spec: SearchSpec
+    resumed: bool = False
     began: float = field(default_factory=time.monotonic)
     phase: str = "start"
     running: dict[int, RunningTrial] = field(default_factory=dict)
     done: int = 0
     outcomes: dict[Outcome, int] = field(default_factory=dict)
+    highest: int = -1
     front: Sequence[TrialRecord] = ()
     best: TrialRecord | None = None
     seconds_left: float | None = None
@@ -79,12 +83,14 @@ class Progress:
     def started(self, number: int, configuration: Configuration) -> None:
         """Note that a trial was launched."""
         self.running[number] = RunningTrial(number, configuration, time.monotonic())
+        self.highest = max(self.highest, number)
 
     def ended(
         self, record: TrialRecord, front: Sequence[TrialRecord], best: TrialRecord | None
     ) -> None:
         """Note that a trial has ended."""
         self.running.pop(record.number, None)
+        self.highest = max(self.highest, record.number)
         self.done += 1
         outcome = record.result.outcome
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
@@ -97,6 +103,19 @@ class Progress:
         for number, heartbeat in running.items():
             if number in self.running and heartbeat:
                 self.running[number].heartbeat = heartbeat
+
+    @property
+    def done_words(self) -> str:
+        """How many trials have ended."""
+        words = f"{count_words(self.done, 'trial')} done"
+        return f"{words} since the resume" if self.resumed else words
+
+    @property
+    def trials_left(self) -> int | None:
+        """How many trials may still end, the running ones included; None without a limit."""
+        if self.spec.max_trials is None:
+            return None
+        return max(self.spec.max_trials - (self.highest + 1) + len(self.running), 0)
 
     @property
     def failures(self) -> Mapping[Outcome, int]:
@@ -128,6 +147,6 @@ def time_left_words(progress: Progress) -> str:
     parts = []
     if progress.seconds_left is not None:
         parts.append(f"{seconds_words(max(progress.seconds_left, 0.0))} left")
-    if progress.spec.max_trials is not None:
-        parts.append(f"{max(progress.spec.max_trials - progress.done, 0)} trials left")
+    if progress.trials_left is not None:
+        parts.append(f"{count_words(progress.trials_left, 'trial')} left")
     return ", ".join(parts)

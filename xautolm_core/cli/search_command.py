@@ -247,13 +247,22 @@ def run_request(request: SearchRequest, *, as_json: bool, quiet: bool) -> int:
     from xautolm_core.cli.output import print_json
     from xautolm_core.cli.summary import print_summary
     from xautolm_core.cli.summary import resume_command
+    from xautolm_core.errors import ConfigError
+    from xautolm_core.errors import StoreError
     from xautolm_core.report.document import summary_document
     from xautolm_core.report.folder import write_result_folder
     from xautolm_core.search.contract import SEARCH_FILE
 
     try:
-        with make_observer(request.spec, to_stderr=as_json, quiet=quiet) as observer:
+        with make_observer(
+            request.spec, resumed=request.resume, to_stderr=as_json, quiet=quiet
+        ) as observer:
             result = _run(request, observer)
+    except StoreError as error:
+        # A store that could not be used from the start is bad input: nothing has begun.
+        if (request.out_folder / SEARCH_FILE).exists():
+            raise
+        raise ConfigError(error.problem, hint=error.hint) from error
     except KeyboardInterrupt:
         if (request.out_folder / SEARCH_FILE).exists():
             typer.echo(f"resume: {resume_command(request.out_folder)}", err=True)

@@ -80,8 +80,7 @@ def check(
                 "branches": branches,
                 "models": {
                     identifier: {
-                        "source": model.reference.path
-                        or ("untrained" if model.reference.untrained_config else "hub"),
+                        "source": _where(model.reference),
                         **model.descriptor.model_dump(mode="json"),
                     }
                     for identifier, model in space.models.items()

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xautolm_core.cli.search_request import SearchOptions
+from xautolm_core.cli.search_request import new_search
+from xautolm_core.cli.search_request import parse_objectives
+from xautolm_core.cli.search_request import resumed_search
+from xautolm_core.errors import ConfigError
+from xautolm_core.search.contract import SEARCH_FILE
+from xautolm_core.search.contract import Objective
+
+pytest.importorskip("torch")
+
+
+@pytest.fixture
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchOptions:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reviews.csv").write_text("text,label\na,x\n")
+    return SearchOptions(data="reviews.csv", store="store", out=Path("out"))
+
+
+def test_what_is_not_given_has_sound_defaults(options: SearchOptions, tmp_path: Path) -> None:
+    request = new_search(options)
+    spec = request.spec
+    assert request.out_folder == tmp_path / "out"
+    assert spec.store == str(tmp_path / "store")
+    assert (spec.task.name, spec.space, spec.sampler) == ("reviews", "starter", "xautolm")
+    assert spec.objectives == (Objective.F1, Objective.TIME)
+    assert (spec.seed, spec.workers, spec.keep_models) == (0, 1, "front")
+    assert (spec.budget_seconds, spec.max_trials, spec.trial_memory_bytes) == (None, None, None)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["reviews.csv"]
+
+
+def test_what_is_given_arrives(options: SearchOptions, tmp_path: Path) -> None:
+    given = replace(
+        options,
+        text="text",
+        label="label",
+        name="my-reviews",
+        space="small",
+        sampler="knn",
+        sampler_options=("k=25",),
+        objectives="f1,time,latency",
+        seed=7,
+        models=(tmp_path,),
+        offline=True,
+        budget="10m",
+        trials=5,
+        trial_timeout="90s",
+        trial_memory="2GiB",
+        workers=2,
+        tenant="team",
+        keep_models="all",
+        drop_invalid=True,
+    )
+    spec = new_search(given).spec
+    assert (spec.task.text, spec.task.label, spec.task.name) == ("text", "label", "my-reviews")
+    assert (spec.task.seed, spec.seed, spec.task.drop_invalid) == (7, 7, True)
+    assert (spec.space, spec.sampler, dict(spec.sampler_options)) == ("small", "knn", {"k": 25})
+    assert spec.objectives == (Objective.F1, Objective.TIME, Objective.LATENCY)
+    assert (spec.budget_seconds, spec.max_trials, spec.workers) == (600, 5, 2)
+    assert (spec.trial_timeout_seconds, spec.trial_memory_bytes) == (90, 2 * 2**30)
+    assert (spec.model_folders, spec.offline) == ((tmp_path,), True)
+    assert (spec.tenant, spec.keep_models) == ("team", "all")
+
+
+def test_each_search_has_an_id_of_its_own(options: SearchOptions) -> None:
+    assert new_search(options).spec.search_id != new_search(options).spec.search_id
+
+
+def test_cold_leaves_the_warm_start_out(options: SearchOptions) -> None:
+    assert new_search(replace(options, cold=True)).spec.sampler == "zero_shot"
+    assert new_search(replace(options, cold=True, sampler="random")).spec.sampler == "random"
+    with pytest.raises(ConfigError, match="knn is nothing without history"):
+        new_search(replace(options, cold=True, sampler="knn"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data": None}, "no data given"),
+        ({"data": "nowhere.csv"}, "nowhere.csv does not exist"),
+        ({"sampler": "magic"}, "no sampler 'magic'"),
+        ({"sampler_options": ("k",)}, "KEY=VALUE"),
+        ({"budget": "soon"}, "--budget"),
+        ({"trial_timeout": "0"}, "--trial-timeout"),
+        ({"trial_memory": "much"}, "--trial-memory"),
+        ({"keep_models": "none"}, "--keep-models"),
+        ({"models": (Path("nowhere"),)}, "--models"),
+        ({"store": "reviews.csv"}, "--store"),
+        ({"out": Path("reviews.csv")}, "--out"),
+        ({"objectives": "f1,fame"}, "no objective"),
+    ],
+)
+def test_wrong_options_are_refused_and_nothing_is_made(
+    options: SearchOptions, tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        new_search(replace(options, **change))
+    assert [p.name for p in tmp_path.iterdir()] == ["reviews.csv"]
+
+
+@pytest.mark.parametrize("text", ["", "time", "time,f1", "f1,f1", "f1,cost"])
+def test_objectives_begin_with_f1_and_are_known(text: str) -> None:
+    with pytest.raises(ConfigError, match="--objectives"):
+        parse_objectives(text)
+
+
+def _run(options: SearchOptions, folder: Path) -> Path:
+    folder.mkdir()
+    request = new_search(options)
+    (folder / SEARCH_FILE).write_text(request.spec.model_dump_json())
+    return folder
+
+
+def test_a_resumed_search_is_the_same_but_for_its_limits(
+    options: SearchOptions, tmp_path: Path
+) -> None:
+    run = _run(replace(options, seed=3, trials=4), tmp_path / "run")
+    before = new_search(options).spec
+    request = resumed_search(SearchOptions(trials=9, budget="1h", workers=2), Path("run"))
+    assert request.resume
+    assert request.out_folder == run
+    assert (request.spec.max_trials, request.spec.budget_seconds) == (9, 3600)
+    assert (request.spec.workers, request.spec.seed) == (2, 3)
+    assert request.spec.task.data == before.task.data
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data": "reviews.csv"}, "other data cannot be given"),
+        ({"space": "small"}, "--space cannot be given"),
+        ({"seed": 4}, "--seed cannot be given"),
+        ({"out": Path("x")}, "--out cannot be given"),
+    ],
+)
+def test_what_makes_another_search_cannot_be_given_to_a_resume(
+    options: SearchOptions, tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    run = _run(options, tmp_path / "run")
+    with pytest.raises(ConfigError, match=words):
+        resumed_search(SearchOptions(**change), run)
+
+
+def test_only_a_run_can_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no search"):
+        resumed_search(SearchOptions(), tmp_path)
+    (tmp_path / SEARCH_FILE).write_text('{"search_id": 1')
+    with pytest.raises(ConfigError, match="cannot be read"):
+        resumed_search(SearchOptions(), tmp_path)
