@@ -43,6 +43,7 @@ def decision_tree_accuracy(documents: Sequence[str], labels: np.ndarray) -> floa
     from sklearn.model_selection import StratifiedKFold
     from sklearn.model_selection import cross_val_score
     from sklearn.tree import DecisionTreeClassifier
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if np.bincount(labels).max() < _FOLDS:
         return None
@@ -57,7 +58,8 @@ def decision_tree_accuracy(documents: Sequence[str], labels: np.ndarray) -> floa
     svd = TruncatedSVD(n_components=components, random_state=_SEED)
     folds = StratifiedKFold(n_splits=_FOLDS, shuffle=True, random_state=_SEED)
     tree = DecisionTreeClassifier(max_depth=5, random_state=_SEED)
-    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+    # BLAS threads gain little here, and beside a busy neighbour they cost tenfold.
+    with threadpool_limits(limits=1), warnings.catch_warnings():
         # Classes with fewer rows than folds only make scikit-learn warn; the mean is still right.
         warnings.simplefilter("ignore")
         # A tree is fitted without the interpreter's lock, so threads share the matrix.
@@ -75,6 +77,7 @@ def linear_landmarks(documents: Sequence[str], labels: np.ndarray) -> LinearLand
     from sklearn.feature_extraction.text import TfidfTransformer
     from sklearn.linear_model import LogisticRegression
     from sklearn.naive_bayes import MultinomialNB
+    from threadpoolctl import threadpool_limits
 
     held_out, training = stratified_partition(
         labels, [round(len(labels) * _HELD_OUT_SHARE)], seed=_SEED
@@ -95,7 +98,7 @@ def linear_landmarks(documents: Sequence[str], labels: np.ndarray) -> LinearLand
     bayes = MultinomialNB().fit(counts, labels[training])
     weighting = TfidfTransformer(sublinear_tf=True).fit(counts)
     regression = LogisticRegression(C=10.0, tol=1e-3, max_iter=100)
-    with warnings.catch_warnings():
+    with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a landmark need not converge to the last digit
         regression.fit(weighting.transform(counts), labels[training])
     return LinearLandmarks(
