@@ -182,6 +182,7 @@ def spawn_family(spec: TrialSpec) -> None:
 
 
 def leave_daemon(spec: TrialSpec) -> None:
+    before = len((spec.out_folder / PIDS_FILE).read_text().split())
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -194,7 +195,6 @@ def leave_daemon(spec: TrialSpec) -> None:
     os.waitpid(child, 0)
     # The daemon notes itself; wait for it, so that a test can read its id.
     deadline = time.monotonic() + 5
-    before = 1
     while len((spec.out_folder / PIDS_FILE).read_text().split()) <= before:
         if time.monotonic() > deadline:
             break

@@ -5,14 +5,11 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import gc
-import hashlib
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from typing import NoReturn
 
@@ -21,8 +18,8 @@ from xautolm_core.launch.memory_groups import MemoryGroup
 from xautolm_core.launch.protocol import Start
 from xautolm_core.launch.protocol import environment_of_threads
 from xautolm_core.trial.contract import LOG_FILE
-from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.failures import describe
 
 # Of sysexits.h: an internal fault, and an error of the operating system.
 EXIT_SOFTWARE = 70
@@ -105,41 +102,4 @@ def _report(problem: BaseException, report: int) -> None:
     with contextlib.suppress(Exception):
         traceback.print_exception(problem)
     with contextlib.suppress(Exception):
-        os.write(report, failure_of(problem).model_dump_json().encode())
-
-
-def failure_of(problem: BaseException) -> Failure:
-    """Return what may be told of an exception: its class, and its message without any data."""
-    frames = hashlib.sha256()
-    for module, function in _frames(problem.__traceback__):
-        frames.update(f"{module}:{function}\n".encode())
-    return Failure(
-        kind=type(problem).__name__,
-        message=scrub(str(problem)),
-        traceback_hash=frames.hexdigest()[:16],
-    )
-
-
-def _frames(traceback: TracebackType | None) -> list[tuple[str, str]]:
-    found = []
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        found.append((traceback.tb_frame.f_globals.get("__name__", ""), code.co_name))
-        traceback = traceback.tb_next
-    return found
-
-
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|‘[^’]*’|“[^”]*”")
-_PATH = re.compile(r"(?:[A-Za-z]:)?(?:[\w.~-]*/)+[\w.~-]*")
-
-
-def scrub(message: str) -> str:
-    """Return the first line of a message without what stands in quotes, and without paths.
-
-    What an exception quotes may be a text of the task.
-    """
-    line = message.strip().partition("\n")[0]
-    line = _PATH.sub("<path>", _QUOTED.sub("<…>", line))
-    # A quote that is opened and not closed hides the rest.
-    line = re.split(r"['\"`‘“]", line, maxsplit=1)[0].rstrip()
-    return line if len(line) <= 200 else f"{line[:199]}…"
+        os.write(report, describe(problem).model_dump_json().encode())

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
+from datetime import UTC
 from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
 
 from xautolm_core.launch.protocol import Ended
 from xautolm_core.outcomes import Outcome
 from xautolm_core.trial.contract import Failure
+from xautolm_core.trial.contract import Progress
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 # Kind of the failure of trials whose fork server ended under them.
 SERVER_LOST = "ForkServerLost"
+# What a program that handled SIGTERM ends with, by the shell's convention.
+_SIGTERM_STATUS = 128 + signal.SIGTERM
 
 
 def belongs_to(result: TrialResult, spec: TrialSpec) -> bool:
@@ -32,7 +40,7 @@ def classify(
     launched_at: datetime,
     ended_at: datetime,
     concurrent_trials: int,
-    seconds: Mapping[str, float],
+    heartbeat: Mapping[str, Any],
 ) -> TrialResult:
     """Return the result of a trial that has ended.
 
@@ -46,7 +54,7 @@ def classify(
         launched_at: When the launcher was asked (UTC).
         ended_at: When the end was seen (UTC).
         concurrent_trials: Trials running when this one was started, with it.
-        seconds: Phases that the trial last told of, for a trial that wrote no result.
+        heartbeat: What the trial last told, for one that wrote no result; any part may be missing.
     """
     peak_bytes = end.peak_bytes if end else None
     if written is not None and belongs_to(written, spec):
@@ -59,7 +67,8 @@ def classify(
             attempt=spec.attempt,
             outcome=outcome,
             failure=failure,
-            seconds=dict(seconds),
+            seconds=_seconds_of(heartbeat),
+            progress=_progress_of(heartbeat),
             threads=spec.threads,
             ended_at=ended_at,
         )
@@ -77,9 +86,23 @@ def classify(
     )
 
 
-def _utc(moment: datetime) -> datetime:
-    from datetime import UTC
+def _seconds_of(heartbeat: Mapping[str, Any]) -> dict[str, float]:
+    seconds = heartbeat.get("seconds")
+    if not isinstance(seconds, Mapping):
+        return {}
+    return {str(phase): float(v) for phase, v in seconds.items() if isinstance(v, (int, float))}
 
+
+def _progress_of(heartbeat: Mapping[str, Any]) -> Progress:
+    names = {"step": "steps", "scheduled_steps": "scheduled_steps", "epoch": "epochs"}
+    told = {field: heartbeat[name] for name, field in names.items() if name in heartbeat}
+    try:
+        return Progress.model_validate(told)
+    except ValidationError:
+        return Progress()
+
+
+def _utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -87,7 +110,7 @@ def _reread(written: TrialResult, end: Ended | None) -> TrialResult:
     """Correct what a trial cannot know itself: who ended it, and what took its helpers away."""
     if end is None:
         return written
-    if written.outcome is Outcome.INFRA and end.oom_kills:
+    if written.outcome in (Outcome.INFRA, Outcome.INVALID) and end.oom_kills and end.limit_was_hit:
         return written.model_copy(
             update={"outcome": Outcome.OOM_HOST, "failure": _memory_failure(end)}
         )
@@ -110,11 +133,14 @@ def _explain(spec: TrialSpec, end: Ended | None) -> tuple[Outcome, Failure]:
         return Outcome.INFRA, Failure(kind=SERVER_LOST, message=message)
     if end.ended_by == "wall_limit":
         return Outcome.TIMEOUT, _wall_limit_failure(spec.budget.wall_limit_seconds)
-    if end.ended_by == "memory" or (end.oom_kills > 0 and end.signal != "SIGTERM"):
+    # Without a group of its own, the kills may be another trial's.
+    if end.ended_by == "memory" or (
+        end.oom_kills > 0 and (end.limit_was_hit or end.signal == "SIGKILL")
+    ):
         return Outcome.OOM_HOST, _memory_failure(end)
     if end.ended_by == "cancel":
         return Outcome.CANCELLED, Failure(kind="Cancelled", message="ended by its search")
-    if end.ended_by == "shutdown" or end.signal == "SIGTERM":
+    if end.ended_by == "shutdown" or end.signal == "SIGTERM" or end.exit_code == _SIGTERM_STATUS:
         return Outcome.PREEMPTED, Failure(kind="SIGTERM", message="ended from outside")
     return Outcome.INFRA, _infra_failure(end)
 
@@ -133,6 +159,8 @@ def _memory_failure(end: Ended) -> Failure:
 def _infra_failure(end: Ended) -> Failure:
     if end.failure is not None:
         return end.failure
+    if end.ended_by == "lingering":
+        return Failure(kind="NoResult", message="ended without a valid result")
     if end.signal is not None:
         return Failure(kind=end.signal, message="killed by a signal, without a result")
     if end.exit_code is None:

@@ -22,7 +22,6 @@ from types import FrameType
 
 from xautolm_core.launch import processes
 from xautolm_core.launch.child import Target
-from xautolm_core.launch.child import failure_of
 from xautolm_core.launch.child import run_child
 from xautolm_core.launch.memory_groups import MemoryGroup
 from xautolm_core.launch.memory_groups import MemoryGroups
@@ -44,6 +43,7 @@ from xautolm_core.launch.protocol import decode_request
 from xautolm_core.launch.protocol import encode
 from xautolm_core.launch.supervision import Stage
 from xautolm_core.launch.supervision import WatchedTrial
+from xautolm_core.trial.failures import describe
 
 _IDLE_TICK_SECONDS = 0.25
 _CLOSE_TICK_SECONDS = 0.1
@@ -176,7 +176,7 @@ class ForkServer:
         except OSError as problem:
             if group is not None:
                 group.remove()
-            self._say(Ended(key=order.key, failure=failure_of(problem)))
+            self._say(Ended(key=order.key, failure=describe(problem)))
             return
         self._trials[pid] = WatchedTrial(
             order,

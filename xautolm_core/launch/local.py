@@ -25,6 +25,7 @@ from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.protocol import End
 from xautolm_core.launch.protocol import Ended
 from xautolm_core.launch.protocol import MemoryGuard
+from xautolm_core.launch.protocol import Ready
 from xautolm_core.launch.protocol import Settings
 from xautolm_core.launch.protocol import Start
 from xautolm_core.launch.protocol import Started
@@ -316,6 +317,12 @@ class LocalLauncher:
     def _take_note(self, event: object) -> None:
         if isinstance(event, Unusable):
             self._unusable = event
+        elif isinstance(event, Ready) and event.threads > 1:
+            _log.warning(
+                "the process that starts trials has %d threads; a fork of it could hang. "
+                "Look for a preloaded module that starts threads when it is imported",
+                event.threads,
+            )
         elif isinstance(event, Started) and event.key in self._trials:
             self._trials[event.key].pid = event.pid
         elif isinstance(event, Ended) and event.key in self._trials:
@@ -353,7 +360,7 @@ class LocalLauncher:
             launched_at=trial.launched_at,
             ended_at=trial.ended_at or datetime.now(UTC),
             concurrent_trials=trial.concurrent,
-            seconds=_last_known_seconds(spec.out_folder),
+            heartbeat=read_heartbeat(spec.out_folder) or {},
         )
         try:
             write_json_atomic(spec.out_folder / RESULT_FILE, trial.result)
@@ -386,16 +393,3 @@ def _prepare_folder(spec: TrialSpec) -> None:
             f"the trial's folder {spec.out_folder} cannot be written: {problem.strerror}",
             hint="Choose a folder on a disk with space that you may write",
         ) from problem
-
-
-def _last_known_seconds(folder: Path) -> dict[str, float]:
-    """Return the seconds by phase of the last heartbeat, if there was one."""
-    with contextlib.suppress(OSError, ValueError):
-        seconds = (read_heartbeat(folder) or {}).get("seconds")
-        if isinstance(seconds, Mapping):
-            return {
-                str(phase): float(value)
-                for phase, value in seconds.items()
-                if isinstance(value, (int, float)) and not isinstance(value, bool)
-            }
-    return {}

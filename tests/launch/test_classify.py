@@ -1,0 +1,190 @@
+"""The reading of a trial's end, case by case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies
+
+from tests.launch.conftest import MakeSpec
+from xautolm_core.launch.classify import belongs_to
+from xautolm_core.launch.classify import classify
+from xautolm_core.launch.protocol import Ended
+from xautolm_core.outcomes import Outcome
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.model import ModelReference
+from xautolm_core.trial.contract import Failure
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
+
+LAUNCHED_AT = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+ENDED_AT = LAUNCHED_AT + timedelta(seconds=30)
+SPEC = TrialSpec(
+    search_id="s",
+    trial_number=4,
+    attempt=1,
+    task_folder="/t",
+    out_folder="/o",
+    cache_folder="/c",
+    configuration=Configuration(branch="b", model="m", method="full", parameters={}),
+    model=ModelReference(id="m"),
+    seed=0,
+    threads=2,
+)
+
+
+def written(outcome: Outcome = Outcome.OK, **changes: object) -> TrialResult:
+    values = {"search_id": "s", "trial_number": 4, "attempt": 1, "outcome": outcome, **changes}
+    return TrialResult.model_validate(values)
+
+
+def read(end: Ended | None, result: TrialResult | None = None, **heartbeat: object) -> TrialResult:
+    return classify(
+        SPEC,
+        end,
+        result,
+        launched_at=LAUNCHED_AT,
+        ended_at=ENDED_AT,
+        concurrent_trials=3,
+        heartbeat=heartbeat,
+    )
+
+
+def ended(**facts: object) -> Ended:
+    return Ended.model_validate({"key": "s/4/1", **facts})
+
+
+@dataclass(frozen=True)
+class Case:
+    """An end, and how it is to be read."""
+
+    name: str
+    end: Ended | None
+    outcome: Outcome
+    kind: str | None
+    result: TrialResult | None = None
+
+
+CASES = [
+    Case("wall limit, by SIGTERM", ended(ended_by="wall_limit", signal="SIGTERM"),
+         Outcome.TIMEOUT, "WallLimit"),
+    Case("wall limit, by SIGKILL", ended(ended_by="wall_limit", signal="SIGKILL"),
+         Outcome.TIMEOUT, "WallLimit"),
+    Case("wall limit, told as cancelled", ended(ended_by="wall_limit", exit_code=0),
+         Outcome.TIMEOUT, "WallLimit", written(Outcome.CANCELLED)),
+    Case("wall limit, but done before", ended(ended_by="wall_limit", signal="SIGKILL"),
+         Outcome.OK, None, written()),
+    Case("watchdog", ended(ended_by="memory", signal="SIGKILL", limit_was_hit=True),
+         Outcome.OOM_HOST, "MemoryLimit"),
+    Case("kernel, group's limit", ended(signal="SIGKILL", oom_kills=1, limit_was_hit=True),
+         Outcome.OOM_HOST, "MemoryLimit"),
+    Case("kernel, whole machine", ended(signal="SIGKILL", oom_kills=1),
+         Outcome.OOM_HOST, "MachineMemory"),
+    Case("helper taken, told as infra", ended(exit_code=0, oom_kills=1, limit_was_hit=True),
+         Outcome.OOM_HOST, "MemoryLimit", written(Outcome.INFRA)),
+    Case("helper taken, told as invalid", ended(exit_code=0, oom_kills=1, limit_was_hit=True),
+         Outcome.OOM_HOST, "MemoryLimit", written(Outcome.INVALID)),
+    Case("helper taken, ok nevertheless", ended(exit_code=0, oom_kills=1, limit_was_hit=True),
+         Outcome.OK, None, written()),
+    Case("another's memory kill, own fault", ended(signal="SIGSEGV", oom_kills=1),
+         Outcome.INFRA, "SIGSEGV"),
+    Case("another's memory kill, own verdict", ended(exit_code=0, oom_kills=1),
+         Outcome.INVALID, None, written(Outcome.INVALID)),
+    Case("SIGKILL without evidence", ended(signal="SIGKILL"), Outcome.INFRA, "SIGKILL"),
+    Case("SIGTERM from outside", ended(signal="SIGTERM"), Outcome.PREEMPTED, "SIGTERM"),
+    Case("SIGTERM from outside, handled", ended(exit_code=143), Outcome.PREEMPTED, "SIGTERM"),
+    Case("SIGTERM from outside, told", ended(exit_code=0),
+         Outcome.PREEMPTED, "SIGTERM", written(Outcome.CANCELLED)),
+    Case("server told to end", ended(ended_by="shutdown", signal="SIGKILL"),
+         Outcome.PREEMPTED, "SIGTERM"),
+    Case("cancelled", ended(ended_by="cancel", signal="SIGKILL"),
+         Outcome.CANCELLED, "Cancelled"),
+    Case("cancelled, told", ended(ended_by="cancel", exit_code=0),
+         Outcome.CANCELLED, None, written(Outcome.CANCELLED)),
+    Case("cancelled, but done before", ended(ended_by="cancel", signal="SIGTERM"),
+         Outcome.OK, None, written()),
+    Case("lingering, but done", ended(ended_by="lingering", signal="SIGKILL"),
+         Outcome.OK, None, written()),
+    Case("lingering with a torn result", ended(ended_by="lingering", signal="SIGKILL"),
+         Outcome.INFRA, "NoResult"),
+    Case("segmentation fault", ended(signal="SIGSEGV"), Outcome.INFRA, "SIGSEGV"),
+    Case("segmentation fault at the exit", ended(signal="SIGSEGV"), Outcome.OK, None, written()),
+    Case("no result", ended(exit_code=0), Outcome.INFRA, "NoResult"),
+    Case("status", ended(exit_code=3), Outcome.INFRA, "Exit3"),
+    Case("exception", ended(exit_code=70, failure=Failure(kind="KeyError")),
+         Outcome.INFRA, "KeyError"),
+    Case("not started", ended(), Outcome.INFRA, "NotStarted"),
+    Case("server lost", None, Outcome.INFRA, "ForkServerLost"),
+    Case("server lost, but done before", None, Outcome.OK, None, written()),
+    Case("another attempt's result", ended(exit_code=0),
+         Outcome.INFRA, "NoResult", written(attempt=0)),
+    Case("another trial's result", ended(exit_code=0),
+         Outcome.INFRA, "NoResult", written(trial_number=5)),
+    Case("another search's result", ended(signal="SIGKILL"),
+         Outcome.INFRA, "SIGKILL", written(search_id="t")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_end_is_read_right(case: Case) -> None:
+    result = read(case.end, case.result)
+    assert result.outcome is case.outcome
+    assert (result.failure.kind if result.failure else None) == case.kind
+    assert (result.search_id, result.trial_number, result.attempt) == ("s", 4, 1)
+    assert result.launched_at == LAUNCHED_AT
+    assert result.concurrent_trials == 3
+
+
+@given(
+    exit_code=strategies.none() | strategies.integers(0, 255),
+    signal=strategies.sampled_from([None, "SIGKILL", "SIGTERM", "SIGSEGV", "SIG40"]),
+    ended_by=strategies.sampled_from(
+        [None, "wall_limit", "memory", "cancel", "lingering", "shutdown"]
+    ),
+    oom_kills=strategies.integers(0, 2),
+    limit_was_hit=strategies.booleans(),
+)
+def test_without_a_result_nothing_is_ok(**facts: object) -> None:
+    result = read(ended(**facts))
+    assert result.outcome is not Outcome.OK
+    assert result.failure is not None
+    assert not result.scores
+
+
+def test_what_the_trial_measured_is_kept_and_the_rest_is_filled_in() -> None:
+    result = read(
+        ended(exit_code=0, peak_bytes=123),
+        written(
+            seconds={"train": 5.0},
+            started_at=LAUNCHED_AT + timedelta(seconds=0.25),
+            ended_at=LAUNCHED_AT + timedelta(seconds=20),
+        ),
+    )
+    assert result.seconds == {"train": 5.0, "startup": 0.25}
+    assert result.peak_host_bytes == 123
+    assert result.ended_at == LAUNCHED_AT + timedelta(seconds=20)
+    measured = read(ended(exit_code=0, peak_bytes=123), written(peak_host_bytes=99))
+    assert measured.peak_host_bytes == 99
+
+
+def test_the_last_heartbeat_tells_how_far_a_killed_trial_came() -> None:
+    end = ended(ended_by="wall_limit", signal="SIGKILL")
+    result = read(end, seconds={"train": 12.5}, step=40, scheduled_steps=90, epoch=1.5)
+    assert result.seconds == {"train": 12.5}
+    assert (result.progress.steps, result.progress.scheduled_steps) == (40, 90)
+    assert result.progress.epochs == 1.5
+    assert result.threads == 2
+    assert result.ended_at == ENDED_AT
+    odd = read(end, seconds=[1], step="many")
+    assert odd.outcome is Outcome.TIMEOUT
+    assert odd.seconds == {}
+
+
+def test_belongs_to(make_spec: MakeSpec) -> None:
+    assert belongs_to(written(), SPEC)
+    assert not belongs_to(written(), make_spec("succeed"))
