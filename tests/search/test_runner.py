@@ -376,7 +376,7 @@ def test_trial_specs_carry_their_limits(make_spec, tmp_path):
     search(spec, tmp_path / "run", launcher)
     budget = launcher.submitted[0].budget
     assert budget.wall_limit_seconds == 40.0
-    assert budget.soft_deadline_seconds == pytest.approx(34.0)
+    assert budget.soft_deadline_seconds == pytest.approx(30.0)
     assert budget.host_memory_bytes == 2**31
     assert budget.max_validation_rows == 2000
     assert len({s.seed for s in launcher.submitted}) == 2

@@ -27,6 +27,9 @@ PAPER = WarmStartOptions(
     positive="adaptive",
     negative="fixed",
     positive_multiplier=1.0,
+    branch_multiplier=1.0,
+    utility_power=1.0,
+    exploration="warm",
     normalizer="none",
     beta_scale=0.5,
 )
@@ -113,6 +116,20 @@ def test_positive_limits(options, count, expected):
 )
 def test_negative_limits(kind, count, expected):
     assert negative_limit(WarmStartOptions(negative=kind), count) == pytest.approx(expected)
+
+
+def test_stronger_than_the_paper_by_hand():
+    options = PAPER.model_copy(
+        update={"positive_multiplier": 1.5, "branch_multiplier": "auto", "utility_power": 2.0}
+    )
+    started = warm_start([FAR, NEAR], context(), options)
+    # Distances 0 and 5: mean 2.5, deviation 2.5, beta = 0.1, exp(-0.5) = 0.6065307.
+    # The limit is min(1.5 / 2, 0.5) = 0.5, utilities are 0.5^2 = 0.25, and there are two
+    # fine-tuners: 1 + 2 * 0.125 and 1 + 2 * 0.125 * 0.6065307.
+    assert started.model.branches["encoder-full"] == pytest.approx(1.25)
+    assert started.model.branches["encoder-lora"] == pytest.approx(1.1516327)
+    rates = list(started.model.distributions["encoder-full.learning_rate"].weights.values())
+    assert rates[1] == pytest.approx((1 / 3 + 0.125) / 1.125)
 
 
 def test_decay():

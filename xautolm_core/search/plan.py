@@ -169,4 +169,4 @@ def data_fraction(*, rows: int, epoch_seconds: float, soft_deadline_seconds: flo
 
 
 def _within(timeout: float) -> float:
-    return max(0.85 * timeout, timeout - 15.0)
+    return max(0.75 * timeout, timeout - 15.0)

@@ -59,7 +59,12 @@ class WarmStartOptions(EvolutionOptions):
 
     The paper's variants are named by these: "a-pos f-neg cos k=0.5 [linear_front]" is
     ``positive=adaptive, negative=fixed, distance=cosine, beta_scale=0.5, utility=linear_front``
-    with both multipliers 1.
+    with ``positive_multiplier=1, branch_multiplier=1, utility_power=1, exploration=warm``.
+
+    The defaults are stronger, since the paper's rates hardly move the model in a search of a dozen
+    trials: the fine-tuners' weights sum to their number, the others to 1, so that one step moves
+    them less the more there are; and a utility that is linear in the scores barely tells the good
+    from the middling when the history is a random one.
 
     Attributes:
         positive: Rate of successes: ``fixed`` (``positive_limit``), ``adaptive`` (1 over their
@@ -68,9 +73,11 @@ class WarmStartOptions(EvolutionOptions):
             number), ``bounded`` (the smaller of the two) or ``none``.
         positive_limit: Fixed rate of successes.
         negative_limit: Fixed rate of failures.
-        positive_multiplier: Factor on the rates of successes. The paper's 1 hardly moves the model
-            in a short search.
+        positive_multiplier: Factor on the rates of successes.
         negative_multiplier: Factor on the rates of failures.
+        branch_multiplier: Further factor on the rates of successes for the fine-tuners' weights;
+            ``auto`` is their number.
+        utility_power: Exponent on the utilities; above 1 the best successes count for more.
         k_positive: Use so many nearest successes only; None for all.
         k_negative: Use so many nearest failures only; None for all.
         features: Distances on the ``paper``'s fifteen meta-features, or on ``all``.
@@ -79,15 +86,17 @@ class WarmStartOptions(EvolutionOptions):
         beta_scale: Strength of the decay with distance; the paper tries 0, 0.5 and 1.
         utility: How successes are weighted.
         exploration: Model that the exploring trials are drawn from: ``warm`` (the paper's) or
-            ``uniform``.
+            ``uniform``, which insures against a history that misleads.
     """
 
     positive: Literal["fixed", "adaptive", "none"] = "adaptive"
     negative: Literal["fixed", "adaptive", "bounded", "none"] = "bounded"
     positive_limit: float = Field(default=0.05, gt=0, le=1)
     negative_limit: float = Field(default=-0.02, ge=-1, lt=0)
-    positive_multiplier: float = Field(default=4.0, gt=0)
+    positive_multiplier: float = Field(default=8.0, gt=0)
     negative_multiplier: float = Field(default=1.0, gt=0)
+    branch_multiplier: float | Literal["auto"] = "auto"
+    utility_power: float = Field(default=3.0, gt=0)
     k_positive: int | None = Field(default=None, gt=0)
     k_negative: int | None = Field(default=None, gt=0)
     features: Literal["paper", "all"] = "paper"
@@ -95,7 +104,7 @@ class WarmStartOptions(EvolutionOptions):
     normalizer: Normalizer = "standard"
     beta_scale: float = Field(default=0.5, ge=0)
     utility: Utility = "weighted_sum"
-    exploration: Literal["warm", "uniform"] = "warm"
+    exploration: Literal["warm", "uniform"] = "uniform"
 
 
 class NeighbourOptions(EvolutionOptions):

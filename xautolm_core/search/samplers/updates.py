@@ -47,18 +47,27 @@ class Observation:
     values: Mapping[str, Value] = field(default_factory=dict)
 
 
-def update(model: ProbabilisticModel, observations: Iterable[Observation], rate: float) -> None:
+def update(
+    model: ProbabilisticModel,
+    observations: Iterable[Observation],
+    rate: float,
+    *,
+    branch_rate: float | None = None,
+) -> None:
     """Move a model towards observations (or away from them, with a negative rate), in place.
 
     Args:
         model: The model to change.
         observations: Merged into one update.
         rate: Learning rate, at most 1.
+        branch_rate: Learning rate of the fine-tuners' weights; ``rate`` if None.
     """
+    if branch_rate is None:
+        branch_rate = rate
     values: dict[str, list[Value]] = {}
     for observation in observations:
         if observation.branch in model.branches:
-            model.branches[observation.branch] += rate
+            model.branches[observation.branch] += branch_rate
         for handle, value in observation.values.items():
             values.setdefault(handle, []).append(value)
     for handle, seen in values.items():

@@ -10,9 +10,10 @@ task and system:
 Experiences are replayed by descending alpha, each with the update rules of ``updates`` and its
 alpha as the learning rate.
 
-Deviations, all by option: a multiplier on the rates (search is very sensitive to them, and the
-paper's are small for searches of a dozen trials), and ``bounded`` failures, the smaller of the
-fixed and the adaptive rate (a fixed rate on hundreds of failures drives weights far below zero).
+Deviations, all by option (see ``WarmStartOptions``): multipliers on the rates and a power on the
+utilities (the paper's hardly move the model in a search of a dozen trials), and ``bounded``
+failures, the smaller of the fixed and the adaptive rate (a fixed rate on hundreds of failures
+drives weights far below zero).
 """
 
 from __future__ import annotations
@@ -54,11 +55,13 @@ class Replay:
         usable: The experience.
         alpha: Signed learning rate.
         weight: Similarity of its task in [0, 1].
+        branch_alpha: Learning rate of its fine-tuner's weight; ``alpha`` if None.
     """
 
     usable: UsableExperience
     alpha: float
     weight: float
+    branch_alpha: float | None = None
 
 
 @dataclass(frozen=True)
@@ -135,14 +138,13 @@ def plan_replay(
     values = utilities(
         cost_matrix(successes), [u.experience.search_id for u in successes], options.utility
     )
-    replays = [
-        Replay(
-            usable[i],
-            positive_limit(options, len(kept_positives)) * float(u) * float(decays[i]),
-            float(decays[i]),
-        )
-        for i, u in zip(kept_positives, values, strict=True)
-    ]
+    limit = positive_limit(options, len(kept_positives)) if kept_positives else 0.0
+    factor = options.branch_multiplier
+    branch_factor = float(len(context.space.branches)) if factor == "auto" else float(factor)
+    replays = []
+    for i, utility in zip(kept_positives, values, strict=True):
+        alpha = limit * float(utility) ** options.utility_power * float(decays[i])
+        replays.append(Replay(usable[i], alpha, float(decays[i]), alpha * branch_factor))
     replays += [
         Replay(
             usable[i],
@@ -157,7 +159,8 @@ def plan_replay(
 def replay(model: ProbabilisticModel, replays: Iterable[Replay]) -> None:
     """Move a model by each replay in turn, in place."""
     for one in replays:
-        update(model, [one.usable.mapped.observation], one.alpha)
+        observation = one.usable.mapped.observation
+        update(model, [observation], one.alpha, branch_rate=one.branch_alpha)
         revive_zero_branches(model)
 
 
