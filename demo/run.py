@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def search(file: Path, run: Path, store: Path, budget: str) -> int:
 
 def call(*arguments: str) -> int:
     """Run the public command and return its exit code; Ctrl-C is left to it."""
-    print(f"$ xautolm {' '.join(arguments)}", flush=True)
+    print(f"$ xautolm {shlex.join(arguments)}", flush=True)
     process = subprocess.Popen([*COMMAND, *arguments], env=dict(os.environ))
     while True:
         try:

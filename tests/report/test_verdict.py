@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.report.samples import search_result
+from tests.report.samples import trials
 from xautolm_core.report.verdict import verdict
+from xautolm_core.trial.contract import Progress
 
 
 @pytest.mark.parametrize(
@@ -35,3 +38,15 @@ def test_the_explanation_gives_scores_gap_and_cost(tmp_path: Path) -> None:
 
 def test_without_a_model_there_is_nothing_to_judge(tmp_path: Path) -> None:
     assert verdict(search_result(tmp_path, records=[], best=None)).kind == "unknown"
+
+
+def test_a_trial_that_was_cut_short_is_no_last_word(tmp_path: Path) -> None:
+    records = [
+        replace(
+            r, result=r.result.model_copy(update={"progress": Progress(steps=2, planned_steps=250)})
+        )
+        for r in trials()
+    ]
+    words = verdict(search_result(tmp_path, records=records)).explanation
+    assert "only 2 of 250 planned steps" in words
+    assert "planned" not in verdict(search_result(tmp_path)).explanation

@@ -19,6 +19,7 @@ from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import count_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
+from xautolm_core.report.wording import stop_words
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
 from xautolm_core.search.contract import REPORT_FILE
 
@@ -33,8 +34,8 @@ def print_summary(result: SearchResult) -> None:
     counts = outcome_counts(result.outcomes)
     typer.echo(
         f"\n{task_name(result)}: {count_words(len(result.trials), 'trial')} in "
-        f"{seconds_words(result.seconds)}{f' ({counts})' if counts else ''}, "
-        f"stopped by {result.stopped_by}"
+        f"{seconds_words(result.seconds)}{f' ({counts})' if counts else ''}; "
+        f"{stop_words(result.stopped_by)}"
     )
     if result.front:
         typer.echo()

@@ -84,7 +84,7 @@ def page_context(result: SearchResult, *, written_at: datetime | None = None) ->
         "predict_command": f"xautolm predict {run} --text 'A text to classify'",
         "resume_command": f"xautolm search --resume {run}",
         "version": __version__,
-        "versions": dict(best.result.versions) if best else _any_versions(result),
+        "versions": _versions(result, best),
         "written_at": (written_at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
     }
 
@@ -102,8 +102,11 @@ def _score(record: TrialRecord) -> float:
     return score.value if score else float("-inf")
 
 
-def _any_versions(result: SearchResult) -> dict[str, str]:
-    return next((dict(r.result.versions) for r in result.trials if r.result.versions), {})
+def _versions(result: SearchResult, best: TrialRecord | None) -> dict[str, str]:
+    """Return the versions of the chosen trial, else of any; our own stands elsewhere."""
+    of_trials = (dict(r.result.versions) for r in result.trials if r.result.versions)
+    versions = dict(best.result.versions) if best else next(of_trials, {})
+    return {name: version for name, version in versions.items() if name != "xautolm"}
 
 
 def _plots(result: SearchResult) -> list[dict[str, Any]]:

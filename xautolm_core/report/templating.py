@@ -37,6 +37,8 @@ def template_environment(*, escape_html: bool) -> Environment:
         "number": wording.number_words,
         "configuration": wording.configuration_words,
         "outcome": wording.outcome_words,
+        "stop": wording.stop_words,
+        "steps": wording.steps_words,
         "markdown": markdown_text,
     }
     return environment

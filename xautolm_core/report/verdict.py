@@ -12,6 +12,10 @@ from xautolm_core.report.wording import seconds_words
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.contract import TrialRecord
+
+# Early stopping and a slightly shortened last epoch are no news.
+_SHORT = 0.5
 
 Kind = Literal["worth", "unclear", "not_worth", "unknown"]
 
@@ -71,9 +75,20 @@ def verdict(result: SearchResult) -> Verdict:
         f"That is {_points(gain)}, where chance alone explains about ±{100 * margin:.1f}. "
         f"Training and evaluating the chosen model took "
         f"{seconds_words(best.result.time_seconds)}, the whole search "
-        f"{seconds_words(result.seconds)}."
+        f"{seconds_words(result.seconds)}.{_cut_words(best)}"
     )
     return Verdict(kind, headline, explanation)
+
+
+def _cut_words(best: TrialRecord) -> str:
+    """Say if the trial was cut so short that the answer may be another one with more time."""
+    progress = best.result.progress
+    if progress.planned_steps == 0 or progress.steps >= _SHORT * progress.planned_steps:
+        return ""
+    return (
+        f" To end in time, it did only {progress.steps} of {progress.planned_steps} planned "
+        "steps; with a larger budget the answer may be another one."
+    )
 
 
 def _margin_of_chance(accuracy: float, other: float, rows: int) -> float:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from xautolm_core.outcomes import Outcome
     from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.configuration import Value
+    from xautolm_core.trial.contract import TrialResult
 
 NOT_MEASURED = "–"
 
@@ -25,6 +26,19 @@ OUTCOME_WORDS: Mapping[str, str] = {
     "preempted": "taken off the machine from outside",
     "cancelled": "cancelled",
 }
+
+
+_STOP_WORDS: Mapping[str, str] = {
+    "trials": "all trials were run",
+    "budget": "the budget was used up",
+    "interrupted": "interrupted",
+    "exhausted": "nothing was left to try",
+}
+
+
+def stop_words(stopped_by: str) -> str:
+    """Return why a search ended."""
+    return _STOP_WORDS.get(stopped_by, stopped_by)
 
 
 def outcome_words(outcome: Outcome) -> str:
@@ -73,6 +87,14 @@ def score_words(score: float | None) -> str:
 def share_words(share: float) -> str:
     """Return a share in [0, 1] as a percentage."""
     return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.1f} %"
+
+
+def steps_words(result: TrialResult) -> str:
+    """Return the optimiser steps of a trial, with the planned ones where it did not do them all."""
+    done, planned = result.progress.steps, result.progress.planned_steps
+    if planned == 0:
+        return NOT_MEASURED
+    return f"{done}" if done >= planned else f"{done} of {planned}"
 
 
 def value_words(value: Value) -> str:
