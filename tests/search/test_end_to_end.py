@@ -1,0 +1,44 @@
+"""A whole search with real trials of a tiny untrained model."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.search.instant import Silent
+from xautolm_core.launch.local import LocalLauncher
+from xautolm_core.outcomes import Outcome
+from xautolm_core.search.contract import Objective
+from xautolm_core.search.runner import run_search
+
+pytest.importorskip("torch")
+
+
+@pytest.mark.slow
+def test_a_real_search_finds_and_tests_a_model(make_spec, tmp_path):
+    objectives = (Objective.F1, Objective.TIME, Objective.LATENCY)
+    spec = make_spec(max_trials=4, objectives=objectives, sampler="xautolm", workers=2)
+    out = tmp_path / "run"
+    observer = Silent()
+    with LocalLauncher() as launcher:
+        result = run_search(spec, out, launcher=launcher, observer=observer)
+    assert result.stopped_by == "trials"
+    assert result.outcomes == {Outcome.OK: 4}
+    assert result.best is not None
+    assert result.baseline is not None
+    assert result.baseline.test_macro_f1 is not None
+    assert result.test is not None
+    assert result.test.rows == result.task["rows"]["test"]
+    assert (out / "model" / "model.safetensors").exists()
+    assert json.loads((out / "model" / "xautolm.json").read_text())["task"] == "moods"
+    assert observer.ticks > 0
+    assert all(t.values["latency"] > 0 for t in result.trials)
+    assert result.trials[0].result.concurrent_trials >= 1
+
+    # Learning from that search in another one, on the same store.
+    again = make_spec(search_id="search-2", max_trials=2, sampler="xautolm")
+    with LocalLauncher() as launcher:
+        second = run_search(again, tmp_path / "again", launcher=launcher, observer=Silent())
+    assert second.warm_start.applied == 4
+    assert second.warm_start.neighbours[0][0] == "moods"
