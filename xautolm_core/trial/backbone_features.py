@@ -114,8 +114,11 @@ class BackboneFeatures:
         """Return the features of some rows, float32, (rows, width)."""
         self._model.eval()
         arguments = inputs.arguments(rows)
+        # T5 and its kin leave it to the classifier to make the decoder's input.
+        shift = getattr(self._model, "_shift_right", None)
+        decoder = {} if shift is None else {"decoder_input_ids": shift(arguments["input_ids"])}
         with torch.inference_mode(), autocast(self._device, self._precision):
-            hidden = self._model.base_model(**arguments).last_hidden_state
+            hidden = self._model.base_model(**arguments, **decoder).last_hidden_state
         ids, mask = arguments["input_ids"], arguments["attention_mask"]
         places = torch.arange(ids.shape[1], device=ids.device)
         match self._recipe.position:
@@ -141,7 +144,7 @@ class BackboneFeatures:
                 vectors = torch.from_numpy(self.compute(inputs, rows)).to(self._device)
                 with autocast(self._device, self._precision):
                     found = self._recipe.logits(self._model, vectors).float()
-        except (AttributeError, TypeError, IndexError, RuntimeError):
+        except (AttributeError, TypeError, IndexError, ValueError):
             return False
         tolerance = 1e-4 if self._precision == "float32" else 3e-2
         return bool(torch.allclose(expected, found, rtol=tolerance, atol=tolerance))

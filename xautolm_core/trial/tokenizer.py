@@ -19,11 +19,13 @@ from xautolm_core.trial.failures import InvalidConfiguration
 from xautolm_core.trial.locking import make_folder_once
 
 TRAITS_FILE = "xautolm-tokenizer.json"
-# These read a sequence from [CLS] to [SEP] and were made for WordPiece; the others get byte-level
-# BPE between <s> and </s>.
-WORDPIECE_ARCHITECTURES = frozenset(
+# These read a sequence from [CLS] to [SEP], in lower case; the others one from <s> to </s>.
+UNCASED_ARCHITECTURES = frozenset(
     {"bert", "distilbert", "electra", "mobilebert", "convbert", "squeezebert", "mpnet", "albert"}
 )
+_UNCASED_MARKS = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]"}
+# In this order, because RoBERTa, BART and T5 count on the padding token having a low id.
+_CASED_MARKS = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>"}
 _TRAINING_ROWS = 50_000
 _DEFAULT_VOCABULARY = 8_000
 # transformers writes 1e30 where a tokenizer knows no limit.
@@ -115,6 +117,9 @@ def _load(model: ModelReference) -> Any:
         raise InvalidConfiguration("The model's tokenizer cannot be loaded") from error
     if not tokenizer.is_fast:
         raise InvalidConfiguration("The model has no tokenizer of the fast kind")
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        # transformers makes an empty tokenizer where a folder has a config alone.
+        raise InvalidConfiguration("The model comes without a vocabulary")
     if tokenizer.pad_token is None:
         # Decoders were pretrained without padding; the attention mask hides the token anyway.
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
@@ -142,7 +147,7 @@ def _write(tokenizer: Any, folder: Path) -> None:
 
 
 def _kind(config: Mapping[str, Any]) -> str:
-    return "wordpiece" if config.get("model_type") in WORDPIECE_ARCHITECTURES else "bpe"
+    return "uncased" if config.get("model_type") in UNCASED_ARCHITECTURES else "cased"
 
 
 def _vocabulary_limit(config: Mapping[str, Any]) -> int:
@@ -150,7 +155,11 @@ def _vocabulary_limit(config: Mapping[str, Any]) -> int:
 
 
 def _train(config: Mapping[str, Any], task: Task) -> Any:
-    """Train a tokenizer on the training split: lower-cased WordPiece, or byte-level BPE."""
+    """Train a tokenizer on the training split: byte-level BPE, the same for the same texts.
+
+    (A WordPiece of the ``tokenizers`` library would not be: it numbers its tokens in the order of a
+    hash table.)
+    """
     from tokenizers import Tokenizer
     from tokenizers import decoders
     from tokenizers import models
@@ -160,43 +169,34 @@ def _train(config: Mapping[str, Any], task: Task) -> Any:
     from tokenizers import trainers
     from transformers import PreTrainedTokenizerFast
 
-    size = _vocabulary_limit(config)
-    if _kind(config) == "wordpiece":
-        names = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
-        tokenizer = Tokenizer(models.WordPiece(unk_token=names["unk"]))
+    uncased = _kind(config) == "uncased"
+    marks = _UNCASED_MARKS if uncased else _CASED_MARKS
+    start, end = (marks["cls"], marks["sep"]) if uncased else (marks["bos"], marks["eos"])
+    tokenizer = Tokenizer(models.BPE(unk_token=marks["unk"]))
+    if uncased:
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        tokenizer.decoder = decoders.WordPiece()
-        trainer: Any = trainers.WordPieceTrainer(
-            vocab_size=size, special_tokens=list(names.values()), show_progress=False
-        )
-        template = ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", ("[CLS]", "[SEP]"))
-        inputs = ["input_ids", "token_type_ids", "attention_mask"]
-    else:
-        # In this order, because RoBERTa, BART and T5 count on the padding token having a low id.
-        names = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>"}
-        tokenizer = Tokenizer(models.BPE(unk_token=names["unk"]))
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-        tokenizer.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=max(size, 256 + len(names)),
-            special_tokens=list(names.values()),
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        )
-        template = ("<s> $A </s>", "<s> $A </s> </s> $B </s>", ("<s>", "</s>"))
-        inputs = ["input_ids", "attention_mask"]
-    tokenizer.train_from_iterator(_training_texts(task), trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=template[0],
-        pair=template[1],
-        special_tokens=[(name, tokenizer.token_to_id(name)) for name in template[2]],
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=max(_vocabulary_limit(config), len(alphabet) + len(marks)),
+        special_tokens=list(marks.values()),
+        initial_alphabet=alphabet,
+        show_progress=False,
     )
+    tokenizer.train_from_iterator(_training_texts(task), trainer)
+    second = f"$B:1 {end}:1" if uncased else f"{end} $B {end}"
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A {end}",
+        pair=f"{start} $A {end} {second}",
+        special_tokens=[(mark, tokenizer.token_to_id(mark)) for mark in (start, end)],
+    )
+    inputs = ["input_ids", "attention_mask"]
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        model_input_names=inputs,
+        model_input_names=[*inputs, "token_type_ids"] if uncased else inputs,
         padding_side="right",
-        **{f"{role}_token": name for role, name in names.items()},
+        **{f"{role}_token": mark for role, mark in marks.items()},
     )
 
 

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+
+from xautolm_core.errors import DataError
+from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.failures import MESSAGE_LIMIT
+from xautolm_core.trial.failures import Cancelled
+from xautolm_core.trial.failures import DeadlineExceeded
+from xautolm_core.trial.failures import Diverged
+from xautolm_core.trial.failures import InvalidConfiguration
+from xautolm_core.trial.failures import describe
+from xautolm_core.trial.failures import outcome_of
+from xautolm_core.trial.failures import scrub
+from xautolm_core.trial.failures import traceback_hash
+
+
+def _out_of_memory() -> BaseException:
+    import torch
+
+    return torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (InvalidConfiguration("x"), Outcome.INVALID),
+        (Diverged("x"), Outcome.DIVERGED),
+        (DeadlineExceeded("x"), Outcome.TIMEOUT),
+        (Cancelled("x"), Outcome.CANCELLED),
+        (MemoryError(), Outcome.OOM_HOST),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate"),
+            Outcome.OOM_HOST,
+        ),
+        (_out_of_memory(), Outcome.OOM_GPU),
+        (RuntimeError("CUDA error: out of memory"), Outcome.OOM_GPU),
+        (RuntimeError("CUDA error: device-side assert triggered"), Outcome.INFRA),
+        (ImportError("No module named 'torch'"), Outcome.INFRA),
+        (FileNotFoundError("gone"), Outcome.INFRA),
+        (DataError("no whole prepared task"), Outcome.INFRA),
+        (ValueError("mat1 and mat2 shapes cannot be multiplied"), Outcome.INVALID),
+        (RuntimeError("The size of tensor a must match"), Outcome.INVALID),
+        (KeyboardInterrupt(), Outcome.CANCELLED),
+    ],
+)
+def test_outcomes(error: BaseException, outcome: Outcome) -> None:
+    assert outcome_of(error) is outcome
+
+
+def test_message_is_one_line_without_paths_and_texts() -> None:
+    message = scrub(
+        "cannot read '/home/anna/secret/train.csv': got \"my private words\" for 'batch_size'\n"
+        "second line"
+    )
+    assert "anna" not in message and "private" not in message and "second" not in message
+    assert "'batch_size'" in message and "\n" not in message
+    assert len(scrub("word " * 500)) <= MESSAGE_LIMIT
+    assert scrub("") == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["open(/data/x/y.txt) failed", "in /root/a b/c.py", "at C:\\Users\\anna\\x.csv now"]
+)
+def test_paths_go(text: str) -> None:
+    assert "<path>" in scrub(text)
+    assert not any(part in scrub(text) for part in ("y.txt", "c.py", "anna"))
+
+
+def test_ratios_and_units_stay() -> None:
+    assert scrub("took 3/4 of 20 s, 1.5 GiB/s") == "took 3/4 of 20 s, 1.5 GiB/s"
+
+
+def _raise(kind: type[Exception], text: str) -> Exception:
+    try:
+        raise kind(text)
+    except kind as error:
+        return error
+
+
+def _raise_elsewhere() -> Exception:
+    return _raise(ValueError, "a")
+
+
+def test_equal_faults_have_equal_hashes() -> None:
+    first, second = _raise(ValueError, "a"), _raise(ValueError, "b")
+    assert traceback_hash(first) == traceback_hash(second)
+    assert traceback_hash(first) != traceback_hash(_raise(KeyError, "a"))
+    assert describe(first).kind == "ValueError"
+    assert describe(_raise_elsewhere()).message == "a"

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.trial.failures import InvalidConfiguration
+from xautolm_core.trial.hyperparameters import DEFAULT_LEARNING_RATES
+from xautolm_core.trial.hyperparameters import METHODS
+from xautolm_core.trial.hyperparameters import HyperParameters
+from xautolm_core.trial.hyperparameters import read_hyperparameters
+
+
+def _read(method: str = "full", **parameters: Any) -> HyperParameters:
+    return read_hyperparameters(
+        Configuration(branch="b", model="m", method=method, parameters=parameters)
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_defaults(method: str) -> None:
+    found = _read(method)
+    assert found.learning_rate == DEFAULT_LEARNING_RATES[method]
+    assert found.clipping_norm == 1.0
+    assert not found.use_early_stopping
+
+
+def test_given_values_are_taken_and_typed() -> None:
+    found = _read(
+        learning_rate=1,
+        epochs=2.0,
+        warmup_steps=None,
+        init_lora_weights=None,
+        early_stopping_patience=3,
+        use_gradient_clipping=False,
+        num_workers="3/4",
+    )
+    assert found.learning_rate == 1.0 and isinstance(found.learning_rate, float)
+    assert found.epochs == 2 and isinstance(found.epochs, int)
+    assert found.use_early_stopping and found.early_stopping_patience == 3
+    assert found.clipping_norm is None
+
+
+def test_early_stopping_can_be_off_with_a_patience() -> None:
+    assert not _read(use_early_stopping=False, early_stopping_patience=3).use_early_stopping
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_size", 0),
+        ("batch_size", 2.5),
+        ("batch_size", True),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("epochs", "three"),
+        ("dropout_rate", 1.0),
+        ("optimizer", "lion"),
+        ("lr_scheduler", "magic"),
+        ("lora_bias", "some"),
+        ("use_mixed_precision", 1),
+        ("colour", "blue"),
+    ],
+)
+def test_wrong_values_are_invalid_and_named(name: str, value: Any) -> None:
+    with pytest.raises(InvalidConfiguration, match=name):
+        _read(**{name: value})
+
+
+def test_unknown_method_is_invalid() -> None:
+    with pytest.raises(InvalidConfiguration, match="method"):
+        _read("prompt")
+
+
+@given(steps=st.integers(1, 5_000), warmup=st.none() | st.integers(0, 2_000))
+def test_warm_up_leaves_steps_at_the_full_rate(steps: int, warmup: int | None) -> None:
+    found = HyperParameters("full", warmup_steps=warmup).warmup(steps)
+    assert 0 <= found <= steps // 2
+    if warmup is not None and warmup <= steps // 2:
+        assert found == warmup
