@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import socket
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(:[\w.,=+-]+)?")
+_CONNECT_SECONDS = 3.0
 _SAVED_MARKERS = ("dataset_dict.json", "state.json")
 
 
@@ -65,7 +72,8 @@ def read_hub_dataset(name: str) -> Mapping[str, Table]:
     datasets = _library(f"the data set '{name}' (no file or folder of that name is here)")
     path, _, config = name.partition(":")
     try:
-        loaded = datasets.load_dataset(path, config or None)
+        with contextlib.nullcontext() if _hub_answers() else _offline(datasets):
+            loaded = datasets.load_dataset(path, config or None)
     except Exception as error:
         hint = "Check the name and the network, or give a local file or folder"
         if "onfig name is missing" in str(error):
@@ -85,6 +93,35 @@ def _library(purpose: str) -> Any:
     except ImportError as error:
         raise MissingExtraError("trial", purpose) from error
     return datasets
+
+
+def _hub_answers() -> bool:
+    """Whether a connection to the hub can be made at all (the library's own tries take long)."""
+    if any(urllib.request.getproxies().get(kind) for kind in ("https", "http", "all")):
+        return True
+    endpoint = urllib.parse.urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    port = endpoint.port or (80 if endpoint.scheme == "http" else 443)
+    try:
+        socket.create_connection((endpoint.hostname or "", port), _CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _offline(datasets: Any) -> Iterator[None]:
+    """Let the library look into its cache alone."""
+    import huggingface_hub
+
+    places: tuple[Any, ...] = (datasets.config, huggingface_hub.constants)
+    before = [place.HF_HUB_OFFLINE for place in places]
+    for place in places:
+        place.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        for place, value in zip(places, before, strict=True):
+            place.HF_HUB_OFFLINE = value
 
 
 def _one_line(error: Exception) -> str:
