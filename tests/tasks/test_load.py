@@ -325,6 +325,24 @@ class TestBadInput:
         path.write_text('{"text": "a", "label": "b"}\n[1]\n')
         assert "line 2 is a JSON array" in refusal(path)
 
+    def test_csv_without_a_header(self, tmp_path):
+        path = write_csv(tmp_path / "a.csv", rows())
+        path.write_text(path.read_text().split("\n", 1)[1])
+        assert "the first line looks like a row" in refusal(path)
+
+    @pytest.mark.parametrize("other", ["inf", "1.5e400", "NaNa"])
+    def test_infinite_numbers_are_names(self, tmp_path, other):
+        records = [{"text": f"text {i}", "label": ("x", other)[i % 2]} for i in range(40)]
+        path = write_jsonl(tmp_path / "a.jsonl", records)
+        assert set(load(path).labels) == {"x", other}
+
+    def test_half_a_surrogate_pair_is_replaced(self, tmp_path):
+        records = rows(40)
+        records[0]["text"] = "half \ud83d of it"
+        task = load(write_jsonl(tmp_path / "a.jsonl", records))
+        texts = [t for s in SPLIT_NAMES for t in task.splits[s].texts.to_pylist()]
+        assert "half \ufffd of it" in texts
+
     def test_broken_parquet(self, tmp_path):
         (tmp_path / "a.parquet").write_bytes(b"PAR1 this is none")
         assert "no valid Parquet" in refusal(tmp_path / "a.parquet")

@@ -12,6 +12,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from xautolm_core.tasks.scores import classification_scores
 
 
+@pytest.mark.filterwarnings("ignore:A single label was found")
 @given(
     st.integers(1, 6).flatmap(
         lambda k: st.tuples(

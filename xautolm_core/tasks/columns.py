@@ -129,7 +129,20 @@ def find_columns(
         free.remove(text)
     if label is None:
         label = _by_content(table, free, "label", needs_label=True)
+        _refuse_missing_header(table, label)
     return Columns(text, text_pair, label)
+
+
+def _refuse_missing_header(table: Table, label: str) -> None:
+    """Refuse a CSV file whose first line is a row: its label column is then named like a class."""
+    import pyarrow.compute as pc
+
+    if table.untyped and pc.any(pc.equal(table.columns[label], label)).as_py():
+        raise DataError(
+            f"{table.source}: the first line looks like a row, not like column names"
+            f" ('{label}' is also a value of its column)",
+            hint="Put a line with the names of the columns first, such as: text,label",
+        )
 
 
 def require_column(table: Table, name: str, option: str) -> None:

@@ -209,7 +209,8 @@ def _number(value: object) -> float | int | None:
     if _INTEGER.fullmatch(text):
         return int(text)
     if "." in text and _NUMBER.fullmatch(text):
-        return float(text)
+        number = float(text)
+        return number if np.isfinite(number) else None
     return None
 
 
@@ -217,7 +218,7 @@ def _as_name(value: object) -> str:
     """Name a label as it stands; booleans in lower case, whole floats without a point."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value == int(value):
+    if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
 

@@ -296,13 +296,24 @@ def _typed(values: list[Any]) -> pa.ChunkedArray | list[Any]:
 
     kinds = {type(value) for value in values if value is not None}
     if kinds == {str}:
-        return pa.chunked_array([pa.array(values, type=pa.large_string())])
+        try:
+            return pa.chunked_array([pa.array(values, type=pa.large_string())])
+        except UnicodeEncodeError:
+            values = [_well_formed(value) for value in values]
+            return pa.chunked_array([pa.array(values, type=pa.large_string())])
     if kinds in ({int}, {float}, {bool}, {int, float}):
         try:
             return pa.chunked_array([pa.array(values)])
         except (pa.ArrowInvalid, OverflowError):
             return values
-    return values
+    return [_well_formed(value) for value in values]
+
+
+def _well_formed(value: Any) -> Any:
+    """Replace halves of surrogate pairs, which JSON may hold but UTF-8 may not."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
 def _read_parquet(path: Path) -> Table:
