@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xautolm_core.space import presets
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.trial.failures import InvalidConfiguration
 from xautolm_core.trial.hyperparameters import DEFAULT_LEARNING_RATES
@@ -68,6 +72,29 @@ def test_early_stopping_can_be_off_with_a_patience() -> None:
 def test_wrong_values_are_invalid_and_named(name: str, value: Any) -> None:
     with pytest.raises(InvalidConfiguration, match=name):
         _read(**{name: value})
+
+
+def _grids() -> list[tuple[str, str, Any]]:
+    found = []
+    for file in sorted(Path(presets.__file__).parent.glob("*.yaml")):
+        for branch in yaml.safe_load(file.read_text())["branches"].values():
+            for name, domain in branch["parameters"].items():
+                values = [True, False] if domain == "boolean" else domain
+                if isinstance(domain, dict):
+                    values = [domain["low"], domain["high"]]
+                for value in values if isinstance(values, list) else [values]:
+                    # YAML 1.1 takes 5e-6 for a text; the space's own reader does not.
+                    number = isinstance(value, str) and re.fullmatch(r"\d+e-?\d+", value)
+                    found.append((branch["method"], name, float(value) if number else value))
+    return found
+
+
+def test_every_value_of_every_preset_is_taken() -> None:
+    grids = _grids()
+    assert len(grids) > 100
+    for method, name, value in grids:
+        found = _read(method, **{name: value})
+        assert value is None or getattr(found, name) == value
 
 
 def test_unknown_method_is_invalid() -> None:

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from xautolm_core.outcomes import Outcome
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.architectures import HeadRecipe
 from xautolm_core.trial.batches import evaluation_batches
 from xautolm_core.trial.batches import padded_tokens
+from xautolm_core.trial.failures import outcome_of
 from xautolm_core.trial.inputs import TokenInput
 from xautolm_core.trial.locking import make_folder_once
 from xautolm_core.trial.precision import Precision
@@ -146,6 +148,10 @@ class BackboneFeatures:
                     found = self._recipe.logits(self._model, vectors).float()
         except (AttributeError, TypeError, IndexError, ValueError):
             return False
+        except RuntimeError as error:
+            if outcome_of(error) is Outcome.INVALID:
+                return False
+            raise
         tolerance = 1e-4 if self._precision == "float32" else 3e-2
         return bool(torch.allclose(expected, found, rtol=tolerance, atol=tolerance))
 

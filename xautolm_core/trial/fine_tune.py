@@ -164,6 +164,7 @@ class FineTuneRun:
         self._state.device, self._state.precision = str(device), precision
         if device.type == "cuda":
             torch.set_float32_matmul_precision("high")
+            torch.cuda.init()
             torch.cuda.reset_peak_memory_stats(device)
         return Machine(device, precision)
 
