@@ -100,6 +100,56 @@ def test_methods_are_ordered(model: ModelDescriptor, method: str) -> None:
     no_less(cost(method, model), cost("head", model))
 
 
+BASE = describe({"model_type": "bert"})
+GPT2 = describe(
+    {"model_type": "gpt2", "vocab_size": 8000, "n_embd": 384, "n_layer": 6, "n_head": 12,
+     "n_positions": 512}
+)  # fmt: skip
+SHORT = {"mean_tokens": 24.8, "p99_tokens": 52.8}
+LONG = {"mean_tokens": 187.8, "p99_tokens": 251.8}
+
+
+@pytest.mark.parametrize(
+    ("method", "batch_size", "model", "lengths", "mebibytes"),
+    [
+        ("full", 8, MINILM, SHORT, 1111),
+        ("full", 32, MINILM, SHORT, 1149),
+        ("partial", 16, MINILM, SHORT, 781),
+        ("lora", 16, MINILM, SHORT, 873),
+        ("head", 16, MINILM, SHORT, 647),
+        ("full", 16, GPT2, SHORT, 1051),
+        ("full", 8, MINILM, LONG, 2072),
+        ("full", 32, MINILM, LONG, 3825),
+        ("partial", 16, MINILM, LONG, 1502),
+        ("lora", 16, MINILM, LONG, 2393),
+        ("lora", 64, MINILM, LONG, 6312),
+        ("head", 16, MINILM, LONG, 821),
+        ("full", 16, GPT2, LONG, 3204),
+        ("full", 8, BASE, SHORT, 2118),
+        ("lora", 8, BASE, SHORT, 1236),
+        ("partial", 8, BASE, SHORT, 1104),
+    ],
+)
+def test_memory_is_that_of_measured_trials(
+    method: str, batch_size: int, model: ModelDescriptor, lengths: dict[str, float], mebibytes: int
+) -> None:
+    """Peak resident memory of real trials of one epoch on a CPU (docs/search-space.md)."""
+    layers = {"num_trainable_layers": 2} if method == "partial" else {}
+    found = cost(
+        method, model, batch_size=batch_size, max_length=256, epochs=1, **layers, **lengths
+    )
+    assert 0.75 < found.host_bytes / (mebibytes * 2**20) < 1.3
+
+
+def test_time_is_that_of_measured_trials() -> None:
+    """CPU seconds of training on one core: 20.6, 12.5 and 15 of these three."""
+    context = {"rows": 160, "max_length": 256, "epochs": 1, "threads": 1, **LONG}
+    assert 14 < cost("full", batch_size=32, **context).train_seconds < 28
+    partial = cost("partial", batch_size=16, num_trainable_layers=2, **context)
+    assert 9 < partial.train_seconds < 17
+    assert 10 < cost("lora", batch_size=16, **context).train_seconds < 21
+
+
 def test_the_optimizers_state_counts() -> None:
     sizes = {name: cost(optimizer=name).host_bytes for name in ("adamw", "adam", "sgd", "adagrad")}
     assert sizes["adamw"] == sizes["adam"] > sizes["sgd"] == sizes["adagrad"]

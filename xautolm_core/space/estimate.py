@@ -23,8 +23,11 @@ BYTES = 4
 OPTIMIZER_STATES: Mapping[str, int] = {"adamw": 2, "adam": 2, "sgd": 1, "adagrad": 1}
 """Numbers that an optimiser keeps for each trained weight (sgd: its momentum)."""
 
-CPU_BASE_BYTES = 420 * 2**20
+CPU_BASE_BYTES = 540 * 2**20
 """A trial's process with its libraries, before it loads anything."""
+
+LORA_BASE_BYTES = 60 * 2**20
+"""What peft adds to it."""
 
 GPU_HOST_BASE_BYTES = 2_000 * 2**20
 """The same with CUDA's libraries."""
@@ -35,16 +38,30 @@ GPU_BASE_BYTES = 700 * 2**20
 ALLOCATOR_SLACK = 1.1
 """Freed blocks that the allocator cannot use again."""
 
-CPU_GIGAFLOPS_PER_THREAD = 40.0
-"""Speed of training on one core with wide vectors; a slower machine only finds trials slower."""
+ACTIVATION_BYTES = 3
+"""An activation: 16 bits in the matrix products, 32 in norms and residuals."""
+
+SCORE_BYTES = 11
+"""An attention score where they are kept: scores, probabilities and dropout mask."""
+
+INFERENCE_TOKENS = {False: 4_096, True: 65_536}
+"""Padded tokens of one forward pass at evaluation (without and with a GPU)."""
+
+CPU_GIGAFLOPS_PER_THREAD = 90.0
+"""Speed of training on one core with wide vectors and 16-bit products. On a slower machine trials
+take longer than estimated; it is better to begin too much than to refuse what would have run."""
 
 GPU_GIGAFLOPS = 30_000.0
 """A data-centre GPU with 16-bit matrix units, at the utilisation of small batches."""
 
-STEP_SECONDS = {False: 0.004, True: 0.012}
-"""What an optimiser step costs besides the operations (without and with a GPU)."""
+BATCH_SECONDS = {False: 0.004, True: 0.012}
+"""What a batch costs besides the operations (without and with a GPU)."""
+
+MEMORY_BYTES_PER_SECOND = {False: 10e9, True: 1.5e12}
+"""How fast an optimiser step goes over weights, gradients and states."""
 
 _EAGER_ATTENTION = frozenset({"deberta", "deberta-v2"})
+_KEPT_INNER: Mapping[str, int] = {"gpt2": 6}
 _DEFAULTS: Mapping[str, int] = {"batch_size": 16, "max_length": 128, "epochs": 3}
 
 
@@ -92,21 +109,26 @@ def estimate(
     """
     plan = _Plan(configuration, descriptor, mean_tokens, p99_tokens, classes)
     weights = descriptor.parameters * BYTES
-    # Gradient, optimiser state, and the copy of the best epoch's weights.
-    kept = plan.trained * BYTES * (1 + OPTIMIZER_STATES.get(plan.optimizer, 2))
-    best = plan.trained * BYTES
+    # Gradient and optimiser state; the best epoch's weights are copied if another one follows.
+    states = OPTIMIZER_STATES.get(plan.optimizer, 2)
+    kept = plan.trained * BYTES * (1 + states)
+    best = plan.trained * BYTES if plan.epochs > 1 else 0
     work = plan.activation_bytes(gpu=gpu)
     host: float
     device = 0.0
     if gpu:
         host = GPU_HOST_BASE_BYTES + weights + best
-        device = GPU_BASE_BYTES + ALLOCATOR_SLACK * (weights + kept + work)
+        device = GPU_BASE_BYTES + weights + kept + ALLOCATOR_SLACK * work
     else:
-        host = CPU_BASE_BYTES + weights + best + ALLOCATOR_SLACK * (kept + work)
+        base = CPU_BASE_BYTES + (LORA_BASE_BYTES if plan.method == "lora" else 0)
+        host = base + weights + best + kept + ALLOCATOR_SLACK * work
     batches = math.ceil(rows / plan.batch_size) * plan.epochs
     steps = math.ceil(batches / plan.accumulation)
     speed = gigaflops or (GPU_GIGAFLOPS if gpu else CPU_GIGAFLOPS_PER_THREAD * max(threads, 1))
-    seconds = plan.operations(rows) / (speed * 1e9) + batches * STEP_SECONDS[gpu]
+    # A step reads and writes the weights and each state, and reads the gradient.
+    touched = plan.trained * BYTES * (3 + 2 * states)
+    seconds = plan.operations(rows) / (speed * 1e9) + batches * BATCH_SECONDS[gpu]
+    seconds += steps * touched / MEMORY_BYTES_PER_SECOND[gpu]
     return CostEstimate(
         host_bytes=math.ceil(host),
         gpu_bytes=math.ceil(device),
@@ -168,17 +190,19 @@ class _Plan:
         return min(1.0, both * asked / self.model.layers)
 
     def activation_bytes(self, *, gpu: bool) -> float:
-        """Bytes of what the backward pass needs, and of one block's working memory."""
-        width, inner = self.model.width, self.model.feed_forward_width
+        """Bytes that training or evaluation, whichever needs more, holds besides the weights."""
+        width = self.model.width
+        # An activation written as several small functions keeps the results of all of them.
+        inner = self.model.feed_forward_width * _KEPT_INNER.get(self.model.architecture, 2)
+        # A GPU's fused kernels keep no scores.
+        keeps_scores = not gpu or self.model.architecture in _EAGER_ATTENTION
+        scores = SCORE_BYTES * self.model.heads * self.peak_length if keeps_scores else 0.0
+        # Inputs of projections and norms, queries, keys, values, the feed-forward block's inside.
+        block = (9 * width + inner) * ACTIVATION_BYTES + scores
         tokens = self.batch_size * self.peak_length
-        # Inputs of projections and norms, queries, keys, values and both sides of the activation.
-        block = tokens * (9 * width + 2 * inner) * BYTES
-        if not gpu or self.model.architecture in _EAGER_ATTENTION:
-            # Scores, probabilities and dropout mask; a GPU's fused kernels keep none of them.
-            block += 3 * BYTES * self.model.heads * tokens * self.peak_length
-        # Frozen weights need no inputs kept for their own gradients.
-        share = self.trained_share * (0.8 if self.method == "lora" else 1.0)
-        return block * (1 + self.model.layers * share)
+        training = tokens * block * (1 + self.model.layers * self.trained_share)
+        forward = (4 * width + inner) * ACTIVATION_BYTES + scores
+        return max(training, INFERENCE_TOKENS[gpu] * forward)
 
     def operations(self, rows: int) -> float:
         """Floating-point operations of the training."""
