@@ -34,6 +34,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where everything goes")
     parser.add_argument("--budget", default="140s", help="of each search")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        # Two trials of one thread each get more done than one of two threads.
+        default=min(len(os.sched_getaffinity(0)), 2),
+        help="trials at the same time",
+    )
     parser.add_argument("--rows", type=int, default=2500, help="of each task")
     arguments = parser.parse_args()
     began = time.monotonic()
@@ -50,7 +57,9 @@ def main() -> int:
     for number, (file, stage) in enumerate(zip(files, stages, strict=True), start=2):
         say(f"{number}/3  Searching on {file.stem}, {stage}")
         run = folder / "runs" / file.stem
-        code = search(file, run, folder / "store", arguments.budget)
+        code = search(
+            file, run, folder / "store", budget=arguments.budget, workers=arguments.workers
+        )
         if code != 0:
             return code
         summaries.append(json.loads((run / "summary.json").read_text(encoding="utf-8")))
@@ -66,11 +75,12 @@ def main() -> int:
     return code
 
 
-def search(file: Path, run: Path, store: Path, budget: str) -> int:
+def search(file: Path, run: Path, store: Path, *, budget: str, workers: int) -> int:
     """Run ``xautolm search`` on a file; its output goes to the terminal."""
     return call(
         *("search", str(file), "--text", "text", "--label", "label", "--space", "starter"),
-        *("--budget", budget, "--store", str(store), "--out", str(run), "--seed", "0"),
+        *("--budget", budget, "--workers", str(workers), "--seed", "0"),
+        *("--store", str(store), "--out", str(run)),
     )
 
 

@@ -1,0 +1,181 @@
+"""The whole command by real processes and real trials, of an architecture that is tiny."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cli.running import run_process
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+_SPACE = """
+schema: 1
+name: tiny
+description: One untrained architecture, for tests.
+models:
+  tiny:
+    - id: untrained/test-bert
+      untrained: {model_type: bert, vocab_size: 300, hidden_size: 32, num_hidden_layers: 1,
+        num_attention_heads: 2, intermediate_size: 64, max_position_embeddings: 64,
+        type_vocab_size: 2}
+branches:
+  tiny-full:
+    method: full
+    models: tiny
+    parameters:
+      batch_size: [8, 16]
+      max_length: [16, 32]
+      epochs: {low: 1, high: 3}
+      learning_rate: [1e-3, 3e-3, 5e-3]
+"""
+_GOOD = ("splendid", "lovely", "great", "fine", "superb")
+_BAD = ("awful", "dreadful", "poor", "nasty", "grim")
+
+
+def _write_task(file: Path, *, noun: str, rows: int = 240) -> None:
+    lines = ["text,label"]
+    for n in range(rows):
+        words, label = (_GOOD, "good") if n % 2 else (_BAD, "bad")
+        lines.append(f"the {noun} was {words[n % 5]} and {words[n // 5 % 5]} no {n},{label}")
+    file.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with two tasks, a space, and a finished search on the first task."""
+    place = tmp_path_factory.mktemp("place")
+    (place / "space.yaml").write_text(_SPACE)
+    _write_task(place / "films.csv", noun="film")
+    _write_task(place / "meals.csv", noun="meal")
+    return place
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> dict[str, object]:
+    ended = run_process(
+        *("search", "films.csv", "--space", "space.yaml", "--trials", "3", "--offline", "--json"),
+        *("--store", "store", "--out", "run", "--objectives", "f1,time,latency", "--seed", "1"),
+        folder=folder,
+    )
+    assert ended.code == 0, ended.err
+    assert "trial 0 started" in ended.err
+    assert "warning: No warm start" in ended.err
+    document = json.loads(ended.out)
+    assert isinstance(document, dict)
+    return document
+
+
+def test_json_is_one_document_and_the_same_as_the_summary(
+    folder: Path, first: dict[str, object]
+) -> None:
+    assert json.loads((folder / "run" / "summary.json").read_text()) == first
+    assert first["run"] == str(folder / "run")
+    assert first["task"] == "films"
+    assert first["trials"] == 3
+    assert first["outcomes"] == {"ok": 3}
+    assert first["best"]["pretrained"] is False  # type: ignore[index]
+    assert 0 <= first["test"]["macro_f1"] <= 1  # type: ignore[index]
+    assert first["baseline"]["macro_f1"] == pytest.approx(1.0)  # type: ignore[index]
+    assert {"f1", "time", "latency"} == set(first["pareto"][0]["values"])  # type: ignore[index]
+
+
+def test_the_result_folder_is_complete(folder: Path, first: dict[str, object]) -> None:
+    run = folder / "run"
+    for name in ("report.html", "pareto.json", "trials.parquet", "search.json", "study.journal"):
+        assert (run / name).stat().st_size > 0
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "README.md"):
+        assert (run / "model" / name).stat().st_size > 0
+    card = (run / "model" / "README.md").read_text()
+    assert "**Not pretrained.**" in card
+    assert yaml.safe_load(card.split("---\n")[1])["library_name"] == "transformers"
+    page = (run / "report.html").read_text()
+    assert "not pretrained" in page
+    assert "untrained/test-bert" in page
+
+
+def test_predict_answers_texts_and_files(folder: Path, first: dict[str, object]) -> None:
+    ended = run_process("predict", "run", "--text", "a splendid film", "--json", folder=folder)
+    assert ended.code == 0, ended.err
+    answer = json.loads(ended.out)
+    assert answer["label"] == max(answer["probabilities"], key=answer["probabilities"].get)
+    assert sum(answer["probabilities"].values()) == pytest.approx(1)
+    ended = run_process("predict", "run/model", "films.csv", "--out", "p.jsonl", folder=folder)
+    assert ended.code == 0, ended.err
+    rows = [json.loads(line) for line in (folder / "p.jsonl").read_text().splitlines()]
+    assert len(rows) == 240
+    truth = [
+        line.rsplit(",", 1)[1] for line in (folder / "films.csv").read_text().split("\n")[1:-1]
+    ]
+    accuracy = sum(row["label"] == t for row, t in zip(rows, truth, strict=True)) / 240
+    assert accuracy >= first["test"]["accuracy"] - 0.2  # type: ignore[index]
+
+
+def test_pairs_are_refused_by_a_model_of_single_texts(
+    folder: Path, first: dict[str, object]
+) -> None:
+    ended = run_process("predict", "run", "--text", "a", "--text-pair", "b", folder=folder)
+    assert ended.code == 2
+    assert "single texts" in ended.err
+
+
+def test_a_second_search_is_warm_started_and_says_so(
+    folder: Path, first: dict[str, object]
+) -> None:
+    ended = run_process(
+        *("search", "meals.csv", "--space", "space.yaml", "--trials", "1", "--offline"),
+        *("--store", "store", "--out", "second"),
+        folder=folder,
+    )
+    assert ended.code == 0, ended.err
+    assert "history: 3 experiences applied, 0 mapped" in ended.out
+    assert "films" in ended.out
+    assert f"{folder}/second/report.html" in ended.out
+    listed = run_process("store", "ls", "--store", "store", folder=folder)
+    assert "4 experiences" in listed.out
+
+
+def test_ctrl_c_ends_with_the_front_so_far_and_the_command_that_resumes(folder: Path) -> None:
+    command = [sys.executable, "-m", "xautolm_core.cli", "search", "films.csv"]
+    options = ["--space", "space.yaml", "--trials", "60", "--offline", "--out", "stopped"]
+    process = subprocess.Popen(
+        [*command, *options, "--store", "other-store"],
+        cwd=folder,
+        env={**os.environ, "HOME": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and process.poll() is None:
+        if list((folder / "stopped" / "trials").glob("*/result.json")):
+            break
+        time.sleep(0.05)
+    # A terminal sends the signal to the whole group, so this does as well.
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert f"xautolm search --resume {folder}/stopped" in out
+    summary = json.loads((folder / "stopped" / "summary.json").read_text())
+    assert summary["stopped_by"] == "interrupted"
+    done = summary["trials"]
+    assert done >= 1
+
+    wanted = str(done + 1)
+    resumed = run_process("search", "--resume", "stopped", "--trials", wanted, folder=folder)
+    assert resumed.code == 0, resumed.err
+    assert "since the resume" in resumed.out
+    summary = json.loads((folder / "stopped" / "summary.json").read_text())
+    assert summary["stopped_by"] == "trials"
+    assert summary["trials"] >= done
