@@ -7,20 +7,26 @@ from typing import TYPE_CHECKING
 
 from xautolm_core.search.final import evaluate_on_test
 from xautolm_core.search.models import model_folder
-from xautolm_core.search.plan import final_reserve_seconds
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.setup import SearchSetup
 
-_LEAST_LIMIT_SECONDS = 60.0
+_LEAST_LIMIT_SECONDS = 300.0
+_TIMES_EXPECTED = 5.0
 
 
-def evaluate_best(setup: SearchSetup, best: TrialRecord) -> None:
+def evaluate_best(setup: SearchSetup, best: TrialRecord, expected_seconds: float) -> None:
     """Evaluate the chosen model on the test split and keep the report in the state.
 
     A model that has met the test split before is not tested again. An interrupt during the
-    evaluation ends it.
+    evaluation ends it; the budget does not: a search without its test is worth less than one that
+    is a little late.
+
+    Args:
+        setup: The search.
+        best: The chosen trial.
+        expected_seconds: What it should take; the evaluation is given up after several times that.
     """
     state = setup.state
     if state.test is not None and state.test_trial == best.number:
@@ -37,7 +43,7 @@ def evaluate_best(setup: SearchSetup, best: TrialRecord) -> None:
             task_folder=setup.task_folder,
             work_folder=setup.out_folder,
             threads=setup.threads * setup.spec.workers,
-            limit_seconds=_limit_seconds(setup),
+            limit_seconds=max(_LEAST_LIMIT_SECONDS, _TIMES_EXPECTED * expected_seconds),
             give_up=lambda: setup.interrupts.count > interrupts_before,
         )
     if report is None:
@@ -46,14 +52,3 @@ def evaluate_best(setup: SearchSetup, best: TrialRecord) -> None:
     state.test = asdict(report)
     state.test_trial = best.number
     setup.save_state()
-
-
-def _limit_seconds(setup: SearchSetup) -> float | None:
-    budget = setup.policy.effective_budget_seconds
-    if budget is None:
-        return None
-    reserve = final_reserve_seconds(
-        test_rows=len(setup.task.test), seconds_per_row=None, budget_seconds=budget
-    )
-    left = budget - setup.clock.elapsed_seconds
-    return max(_LEAST_LIMIT_SECONDS, 3 * reserve, left)

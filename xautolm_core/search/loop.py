@@ -145,7 +145,7 @@ class TrialLoop:
         return self._setup.policy.may_start(
             started_trials=len(self.records) + len(self._running),
             elapsed_seconds=self._setup.clock.elapsed_seconds,
-            reserve_seconds=self._reserve_seconds,
+            reserve_seconds=self.reserve_seconds,
             cheapest_trial_seconds=min(known, default=None),
         )
 
@@ -246,7 +246,7 @@ class TrialLoop:
     def _allowance(self) -> TrialAllowance:
         return self._setup.policy.allowance(
             elapsed_seconds=self._setup.clock.elapsed_seconds,
-            reserve_seconds=self._reserve_seconds,
+            reserve_seconds=self.reserve_seconds,
             overhead_seconds=self._overhead_seconds,
             first=not any(record.values for record in self.records),
         )
@@ -257,7 +257,7 @@ class TrialLoop:
         return max(self._overheads[-3:], default=4.0)
 
     @property
-    def _reserve_seconds(self) -> float:
+    def reserve_seconds(self) -> float:
         """What the end of the search will take."""
         evaluations = [_evaluation_seconds(record.result) for record in self.records]
         slowest = max((seconds for seconds in evaluations if seconds is not None), default=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,14 +39,18 @@ def locked(out_folder: Path) -> Iterator[None]:
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            # Its last holder removes the file: a lock on a file that is gone keeps nobody out.
+            held = (out_folder / LOCK_FILE).stat().st_ino == os.fstat(lock.fileno()).st_ino
+        except (BlockingIOError, FileNotFoundError):
+            held = False
+        if not held:
             raise ConfigError(
                 f"Another process is searching in {out_folder}",
                 hint="Wait for it, or give another folder with --out",
-            ) from None
+            )
         try:
             yield
-        except ConfigError:
+        except BaseException:
             if created and not (out_folder / SEARCH_FILE).exists():
                 shutil.rmtree(out_folder, ignore_errors=True)
             raise

@@ -101,7 +101,7 @@ def _search(
         baseline.finish()
     best = loop.best
     if with_test and best is not None:
-        evaluate_best(setup, best)
+        evaluate_best(setup, best, loop.reserve_seconds)
     settle_best(setup.out_folder, best)
     if stopped_by != "interrupted":
         shutil.rmtree(setup.cache_folder, ignore_errors=True)
