@@ -33,6 +33,7 @@ class Baseline:
         self._found: BaselineResult | None = None
         self._error = ""
         self._begin = 0.0
+        self._beside_trials = False
 
     @property
     def is_pending(self) -> bool:
@@ -57,6 +58,7 @@ class Baseline:
         if self.is_pending and self._thread is None:
             self._setup.observer.phase("baseline", "beside the search")
             self._begin = time.monotonic()
+            self._beside_trials = True
             self._thread = threading.Thread(target=self._run, name="baseline", daemon=True)
             self._thread.start()
 
@@ -71,9 +73,15 @@ class Baseline:
         """Run it to its end, if that was not done."""
         if not self.is_pending:
             return
-        self.start()
-        if self._thread is not None:
-            self._thread.join()
+        if self._thread is None:
+            self._setup.observer.phase("baseline")
+            self._begin = time.monotonic()
+            self._run()
+            self._keep()
+            return
+        self._charge()  # what is left of it is no longer beside trials
+        self._beside_trials = False
+        self._thread.join()
         self.collect()
 
     def _run(self) -> None:
@@ -84,8 +92,16 @@ class Baseline:
         except Exception as error:  # noqa: BLE001  a search is worth more than its baseline
             self._error = type(error).__name__
 
+    def _charge(self) -> None:
+        """Charge the time since the beginning, which is then not the trials'."""
+        now = time.monotonic()
+        self._setup.clock.add("baseline", now - self._begin)
+        if self._beside_trials:
+            self._setup.clock.add("trials", self._begin - now)
+        self._begin = now
+
     def _keep(self) -> None:
-        self._setup.clock.add("baseline", time.monotonic() - self._begin)
+        self._charge()
         if self._found is not None:
             self._setup.state.baseline = asdict(self._found)
         else:

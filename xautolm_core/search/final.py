@@ -91,6 +91,8 @@ def evaluate_on_test(
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         return None, f"its answer cannot be read ({type(error).__name__})"
+    for leftover in (request, answer, work_folder / LOG_FILE):
+        leftover.unlink(missing_ok=True)
     return report, ""
 
 
