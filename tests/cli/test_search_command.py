@@ -86,5 +86,5 @@ def test_a_store_is_bad_input_only_as_long_as_nothing_has_begun(
     if begun:
         (tmp_path / SEARCH_FILE).write_text("{}")
     _answer_with(monkeypatch, StoreError("the store is full", hint="Make room"))
-    with pytest.raises(kind, match="the store is full. Make room"):
+    with pytest.raises(kind, match=r"the store is full. Make room"):
         run_request(_request(tmp_path), as_json=False, quiet=True)
