@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,14 +79,14 @@ def open_search(spec: SearchSpec, observer: SearchObserver, clock: Clock) -> Ope
         memory = spec.trial_memory_bytes or int(
             available_memory_bytes() * _SHARE_OF_FREE_MEMORY / spec.workers
         )
-        gpus = list_gpus()
+        gpus = list_gpus()  # trials take the first one, and share it
         allowed = policy.allowance(elapsed_seconds=0, reserve_seconds=0).soft_deadline_seconds
         feasibility = Feasibility(
             space=space,
             statistics=text_statistics(task),
             threads=threads,
             host_bytes=memory,
-            gpu_bytes=round(statistics.median(g.memory_bytes for g in gpus)) if gpus else None,
+            gpu_bytes=gpus[0].memory_bytes // spec.workers if gpus else None,
             seconds_allowed=allowed,
         )
         feasibility.require_any(spec.seed)
