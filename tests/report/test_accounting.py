@@ -22,6 +22,8 @@ def test_the_shares_of_all_outcomes_add_up_to_one(tmp_path: Path) -> None:
         (item.seconds for item in account.by_outcome), reverse=True
     )
     assert account.budget_seconds == 600
+    phases = ["startup", "load_data", "tokenize", "train", "evaluate", "save"]
+    assert list(account.trial_phases) == phases
 
 
 def test_a_killed_trial_counts_from_launch_to_end() -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.trial.contract import TrialResult
 
+# In the order in which a trial goes through them.
+_PHASES = ("startup", "load_data", "tokenize", "load_model", "train", "evaluate", "save")
+
 
 @dataclass(frozen=True)
 class OutcomeTime:
@@ -100,8 +103,13 @@ def account_time(result: SearchResult) -> TimeAccount:
         capacity_seconds=result.seconds * result.spec.workers,
         budget_seconds=None if budget is None else budget * result.spec.workers,
         phases=dict(result.phase_seconds),
-        trial_phases=trial_phases,
+        trial_phases={phase: trial_phases[phase] for phase in sorted(trial_phases, key=_order)},
     )
+
+
+def _order(phase: str) -> tuple[int, str]:
+    known = _PHASES.index(phase) if phase in _PHASES else len(_PHASES)
+    return (known, phase)
 
 
 def failure_groups(trials: Sequence[TrialRecord]) -> list[FailureGroup]:

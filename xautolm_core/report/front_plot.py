@@ -305,7 +305,9 @@ def _text(
 ) -> str:
     weight = ' font-weight="600"' if bold else ""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}"{weight}>'
+        f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}"{weight} '
+        # A white edge keeps the text readable where it lies on a line.
+        'stroke="#ffffff" stroke-width="3" paint-order="stroke">'
         f"{escape(words)}</text>"
     )
 

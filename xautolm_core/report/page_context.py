@@ -74,6 +74,7 @@ def page_context(result: SearchResult, *, written_at: datetime | None = None) ->
         "plots": _plots(result),
         "trials": _shown_trials(result),
         "hidden_trials": max(len(result.trials) - SHOWN_TRIALS, 0),
+        "any_reused": any(r.result.reused_seconds > 0 for r in result.trials),
         "any_untrained": any(is_untrained(result, r.configuration) for r in result.trials),
         "failures": failure_groups(result.trials),
         "account": account_time(result),
