@@ -33,7 +33,7 @@ def main() -> int:
     """Build both tasks, search on each, and show what came out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where everything goes")
-    parser.add_argument("--budget", default="140s", help="of each search")
+    parser.add_argument("--budget", default="135s", help="of each search")
     parser.add_argument(
         "--workers",
         type=int,

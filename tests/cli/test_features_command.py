@@ -43,3 +43,9 @@ def test_a_wrong_column_is_one_line(call: Call, data: Path) -> None:
     assert ended.code == 2
     assert "no column 'txt'" in ended.err
     assert ended.err.count("\n") == 1
+
+
+def test_an_unknown_space_is_one_line(call: Call, data: Path) -> None:
+    ended = call("features", data, "--space", "startr")
+    assert ended.code == 2
+    assert "starter" in ended.err

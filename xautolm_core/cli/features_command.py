@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
 
@@ -24,6 +25,9 @@ def features(
     text: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column of a second text.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the class.")] = None,
+    space: Annotated[
+        str, typer.Option(help="Preset or file whose local models' tokenizers count tokens.")
+    ] = "starter",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the splits.")] = 0,
     drop_invalid: Annotated[
         bool, typer.Option("--drop-invalid", help="Leave out rows without text or label.")
@@ -44,7 +48,10 @@ def features(
     task = load_task(spec)
     for warning in task.warnings:
         warn(warning)
-    vectors = [extract_task_features(task), extract_system_features()]
+    vectors = [
+        extract_task_features(task, tokenizers=_tokenizers(space)),
+        extract_system_features(),
+    ]
     if as_json:
         rows = {name: len(split) for name, split in task.splits.items()}
         document = {
@@ -59,6 +66,17 @@ def features(
         return
     for vector in vectors:
         _print_vector(vector)
+
+
+def _tokenizers(space: str) -> dict[str, Path]:
+    """Return the tokenizer files of a space's local models, as the search takes them."""
+    from xautolm_core.space.load import load_space
+
+    folders = {
+        name: model.reference.path for name, model in load_space(space, offline=True).models.items()
+    }
+    files = {name: Path(path) / "tokenizer.json" for name, path in folders.items() if path}
+    return {name: file for name, file in files.items() if file.is_file()}
 
 
 def _vector_document(vector: FeatureVector) -> dict[str, object]:
