@@ -103,6 +103,20 @@ def test_only_active_parameters_are_set():
         assert prefixes == {trial.params["branch"]}
 
 
+def test_a_history_leaves_room_by_one_start_only():
+    starts = tuple(spaces.configuration(epochs=n) for n in (1, 2, 3))
+    space = spaces.space(starts=starts)
+    warm = sampler("xautolm", space=space)
+    assert warm.report.applied == len(HISTORY)
+    found = run(study_of(warm), space, 3)
+    assert found[0] == starts[0]
+    assert found[1:] != list(starts[1:])
+    few = sampler("xautolm", space=space, history=HISTORY[:2])
+    assert run(study_of(few), space, 3) == list(starts)
+    all_of_them = sampler("xautolm", space=space, options={"starts": "preset"})
+    assert run(study_of(all_of_them), space, 3) == list(starts)
+
+
 def test_starts_come_first_and_infeasible_ones_are_left_out():
     starts = tuple(spaces.configuration(epochs=n) for n in (1, 2, 3))
     space = spaces.space(starts=starts)

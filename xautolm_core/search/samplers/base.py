@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from abc import abstractmethod
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 MAX_TRIES = 200
+# So many experiences say more of a task than the space's untried first configurations do.
+ENOUGH_HISTORY = 8
 OUTCOME_ATTRIBUTE = "outcome"
 
 Infeasibility = Callable[[Configuration], str | None]
@@ -44,8 +47,9 @@ class SpaceSampler(BaseSampler):
 
     What it proposes depends on its seed, the trial's number and the finished trials of the study
     alone: a new instance on the same study goes on where another one stopped. The first proposals
-    are the space's own starts. Configurations that cannot run, and exact repetitions, are drawn
-    again, up to ``MAX_TRIES`` times, and then uniformly as often.
+    are the space's own starts (one of them, where there is history to learn from). Configurations
+    that cannot run, and exact repetitions, are drawn again, up to ``MAX_TRIES`` times, and then
+    uniformly as often.
 
     Args:
         space: What to draw from.
@@ -133,6 +137,17 @@ class SpaceSampler(BaseSampler):
                 return int(generator.integers(low, high + 1))
         raise TypeError(f"{param_name}: the space has no such kind of parameter")
 
+    @property
+    def _starts(self) -> Sequence[Configuration]:
+        """The first configurations to try, in their order."""
+        match self._common.starts:
+            case "none":
+                return ()
+            case "auto" if self.report.applied + self.report.mapped >= ENOUGH_HISTORY:
+                return self.space.starts[:1]
+            case _:
+                return self.space.starts
+
     def _tried(self, study: Study, number: int) -> set[frozenset[Any]]:
         if self._common.allow_duplicates:
             return set()
@@ -143,9 +158,7 @@ class SpaceSampler(BaseSampler):
         }
 
     def _next_start(self, tried: set[frozenset[Any]]) -> tuple[int, dict[str, Value]] | None:
-        if self._common.starts == "none":
-            return None
-        for index, start in enumerate(self.space.starts):
+        for index, start in enumerate(self._starts):
             handles = encode(self.space, start)
             if handles_key(handles) not in tried and self._infeasible(start) is None:
                 return index, handles

@@ -23,13 +23,15 @@ class RandomOptions(BaseModel):
     """Options that every sampler has.
 
     Attributes:
-        starts: ``preset`` tries the space's own first configurations first, ``none`` does not.
+        starts: ``preset`` tries the space's own first configurations first, ``none`` does not,
+            ``auto`` tries all of them without history and only the first one with it, so that a
+            short warm-started search gets to what it remembers.
         allow_duplicates: Whether a configuration may be tried twice in one search.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    starts: Literal["preset", "none"] = "preset"
+    starts: Literal["auto", "preset", "none"] = "auto"
     allow_duplicates: bool = False
 
 
