@@ -59,7 +59,7 @@ def features(
             "fingerprint": task.fingerprint,
             "labels": list(task.labels),
             "rows": rows,
-            "features": [_vector_document(vector) for vector in vectors],
+            "features": [vector.document() for vector in vectors],
             "warnings": list(task.warnings),
         }
         print_json(document)
@@ -71,23 +71,9 @@ def features(
 def _tokenizers(space: str) -> dict[str, Path]:
     """Return the tokenizer files of a space's local models, as the search takes them."""
     from xautolm_core.space.load import load_space
+    from xautolm_core.space.space import tokenizer_files
 
-    folders = {
-        name: model.reference.path for name, model in load_space(space, offline=True).models.items()
-    }
-    files = {name: Path(path) / "tokenizer.json" for name, path in folders.items() if path}
-    return {name: file for name, file in files.items() if file.is_file()}
-
-
-def _vector_document(vector: FeatureVector) -> dict[str, object]:
-    return {
-        "extractor": vector.extractor,
-        "version": vector.version,
-        "values": dict(vector.values),
-        "units": dict(vector.units),
-        "facts": dict(vector.facts),
-        "seconds": vector.seconds,
-    }
+    return tokenizer_files(load_space(space, offline=True))
 
 
 def _print_vector(vector: FeatureVector) -> None:

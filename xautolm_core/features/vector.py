@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,14 @@ class FeatureVector:
     units: Mapping[str, str]
     facts: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """Return everything in it as plain JSON values."""
+        return {
+            "extractor": self.extractor,
+            "version": self.version,
+            "values": dict(self.values),
+            "units": dict(self.units),
+            "facts": dict(self.facts),
+            "seconds": self.seconds,
+        }

@@ -65,6 +65,7 @@ def open_search(spec: SearchSpec, observer: SearchObserver, clock: Clock) -> Ope
     from xautolm_core.features.cgroup import cpu_count
     from xautolm_core.features.gpus import list_gpus
     from xautolm_core.space.load import load_space
+    from xautolm_core.space.space import tokenizer_files
     from xautolm_core.tasks.load import load_task
 
     check_sampler(spec.sampler, spec.sampler_options)
@@ -91,10 +92,4 @@ def open_search(spec: SearchSpec, observer: SearchObserver, clock: Clock) -> Ope
         )
         feasibility.require_any(spec.seed)
     store = open_store(spec.store)
-    tokenizers = {
-        name: Path(model.reference.path) / "tokenizer.json"
-        for name, model in space.models.items()
-        if model.reference.path is not None
-        and (Path(model.reference.path) / "tokenizer.json").is_file()
-    }
-    return Opening(task, space, feasibility, policy, store, tokenizers, threads, memory)
+    return Opening(task, space, feasibility, policy, store, tokenizer_files(space), threads, memory)

@@ -165,20 +165,9 @@ def _features(
     with around.clock.phase("features"):
         task = extract_task_features(opening.task, tokenizers=opening.tokenizers)
         system = extract_system_features()
-    state.task_features = _plain(task)
-    state.system_features = _plain(system)
+    state.task_features = task.document()
+    state.system_features = system.document()
     return task, system
-
-
-def _plain(vector: FeatureVector) -> dict[str, Any]:
-    return {
-        "extractor": vector.extractor,
-        "version": vector.version,
-        "values": dict(vector.values),
-        "units": dict(vector.units),
-        "facts": dict(vector.facts),
-        "seconds": vector.seconds,
-    }
 
 
 def _history(spec: SearchSpec, opening: Opening) -> list[Experience]:

@@ -42,3 +42,8 @@ class Boolean:
 
 
 Parameter = Categorical | Integer | Boolean
+
+
+def value_key(value: Value) -> tuple[bool, Value]:
+    """Return a key that tells ``True`` from 1, but not 0 from 0.0."""
+    return (isinstance(value, bool), value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelDescriptor
@@ -12,6 +14,7 @@ from xautolm_core.space.parameters import Boolean
 from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer
 from xautolm_core.space.parameters import Parameter
+from xautolm_core.space.parameters import value_key
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,29 @@ class SearchSpace:
         if set(configuration.parameters) != {p.name for p in branch.parameters}:
             return False
         return all(admits(p, configuration.parameters[p.name]) for p in branch.parameters)
+
+
+def domains(space: SearchSpace) -> dict[str, Parameter]:
+    """Return the hyper-parameter of each handle, models included.
+
+    Branches that share a handle share its distribution: their choices are united, in order.
+    """
+    found: dict[str, Parameter] = {}
+    for branch in space.branches:
+        for parameter in (branch.model, *branch.parameters):
+            known = found.setdefault(parameter.handle, parameter)
+            if isinstance(known, Categorical) and isinstance(parameter, Categorical):
+                keys = {value_key(v) for v in known.choices}
+                more = tuple(v for v in parameter.choices if value_key(v) not in keys)
+                found[parameter.handle] = replace(known, choices=known.choices + more)
+    return found
+
+
+def tokenizer_files(space: SearchSpace) -> dict[str, Path]:
+    """Return the ``tokenizer.json`` of each model of the space that is in a local folder."""
+    folders = {name: model.reference.path for name, model in space.models.items()}
+    files = {name: Path(path) / "tokenizer.json" for name, path in folders.items() if path}
+    return {name: file for name, file in files.items() if file.is_file()}
 
 
 def admits(parameter: Parameter, value: object) -> bool:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 
-from xautolm_core.search.samplers.probabilistic_model import value_key
 from xautolm_core.search.samplers.updates import Observation
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
@@ -22,7 +21,9 @@ from xautolm_core.space.parameters import Boolean
 from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer
 from xautolm_core.space.parameters import Parameter
+from xautolm_core.space.parameters import value_key
 from xautolm_core.space.space import SearchSpace
+from xautolm_core.space.space import domains
 
 if TYPE_CHECKING:
     import optuna
@@ -34,20 +35,16 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     from optuna.distributions import CategoricalDistribution
     from optuna.distributions import IntDistribution
 
-    choices: dict[str, list[Value]] = {BRANCH_HANDLE: [b.name for b in space.branches]}
-    result: dict[str, BaseDistribution] = {}
-    for branch in space.branches:
-        for parameter in (branch.model, *branch.parameters):
-            match parameter:
-                case Categorical(choices=values, handle=handle):
-                    known = choices.setdefault(handle, [])
-                    keys = {value_key(v) for v in known}
-                    known.extend(v for v in values if value_key(v) not in keys)
-                case Integer(low=low, high=high, handle=handle):
-                    result[handle] = IntDistribution(low, high)
-                case Boolean(handle=handle):
-                    choices.setdefault(handle, [False, True])
-    result.update({handle: CategoricalDistribution(v) for handle, v in choices.items()})
+    branches = CategoricalDistribution([branch.name for branch in space.branches])
+    result: dict[str, BaseDistribution] = {BRANCH_HANDLE: branches}
+    for handle, parameter in domains(space).items():
+        match parameter:
+            case Categorical(choices=choices):
+                result[handle] = CategoricalDistribution(choices)
+            case Integer(low=low, high=high):
+                result[handle] = IntDistribution(low, high)
+            case Boolean():
+                result[handle] = CategoricalDistribution([False, True])
     return result
 
 

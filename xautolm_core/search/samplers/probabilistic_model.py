@@ -24,17 +24,14 @@ from xautolm_core.space.parameters import Boolean
 from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer
 from xautolm_core.space.parameters import Parameter
+from xautolm_core.space.parameters import value_key
 from xautolm_core.space.space import SearchSpace
+from xautolm_core.space.space import domains
 
 SAMPLING_FLOOR = 1e-3
 """Least probability of anything when something is drawn."""
 
 ValueKey = tuple[bool, Value]
-
-
-def value_key(value: Value) -> ValueKey:
-    """Return a key that tells ``True`` from 1, but not 0 from 0.0."""
-    return (isinstance(value, bool), value)
 
 
 def floored_probabilities(weights: Sequence[float]) -> np.ndarray:
@@ -108,22 +105,17 @@ class ProbabilisticModel:
     @classmethod
     def initial(cls, space: SearchSpace) -> ProbabilisticModel:
         """Return the model that knows nothing but the space."""
-        choices: dict[str, list[Value]] = {}
         distributions: dict[str, Distribution] = {}
-        for branch in space.branches:
-            for parameter in (branch.model, *branch.parameters):
-                match parameter:
-                    case Categorical(choices=values, handle=handle):
-                        known = choices.setdefault(handle, [])
-                        keys = {value_key(v) for v in known}
-                        known.extend(v for v in values if value_key(v) not in keys)
-                    case Integer(low=low, high=high, handle=handle):
-                        distributions[handle] = Gaussian(
-                            mean=(low + high) / 2, deviation=float(high - low), low=low, high=high
-                        )
-                    case Boolean(handle=handle):
-                        distributions[handle] = Bernoulli()
-        distributions.update({h: CategoricalWeights.uniform(v) for h, v in choices.items()})
+        for handle, parameter in domains(space).items():
+            match parameter:
+                case Categorical(choices=choices):
+                    distributions[handle] = CategoricalWeights.uniform(choices)
+                case Integer(low=low, high=high):
+                    distributions[handle] = Gaussian(
+                        mean=(low + high) / 2, deviation=float(high - low), low=low, high=high
+                    )
+                case Boolean():
+                    distributions[handle] = Bernoulli()
         return cls({branch.name: 1.0 for branch in space.branches}, distributions)
 
     def copy(self) -> ProbabilisticModel:

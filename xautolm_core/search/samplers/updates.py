@@ -25,8 +25,8 @@ from xautolm_core.search.samplers.probabilistic_model import Bernoulli
 from xautolm_core.search.samplers.probabilistic_model import CategoricalWeights
 from xautolm_core.search.samplers.probabilistic_model import Gaussian
 from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
-from xautolm_core.search.samplers.probabilistic_model import value_key
 from xautolm_core.space.configuration import Value
+from xautolm_core.space.parameters import value_key
 
 ZERO_BRANCH_WEIGHT = 1e-3
 """A fine-tuner's weight that becomes exactly 0 in a replay is set to this (as the paper does)."""
