@@ -77,7 +77,7 @@ def main() -> None:
         raise SystemExit("error: XAUTOLM_DATA_DIR is not set. Name the folder of the data sets.")
     arguments.out.mkdir(parents=True, exist_ok=True)
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {time.ctime()}")
+    print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, {time.ctime()}")
     print("| task | seed | search | plain epoch | linear | trials | best | search s | plain s |")
     print("|---|---|---|---|---|---|---|---|---|")
     for task in arguments.tasks.split(","):
