@@ -30,6 +30,19 @@ def test_a_trial_gets_a_sixth_of_the_budget():
     assert found.wall_limit_seconds == pytest.approx(210)
 
 
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 150), (2, 300), (8, 300)])
+def test_trials_side_by_side_get_more_up_to_a_third(workers, seconds):
+    shared = BudgetPolicy(900, None, None, workers)
+    found = shared.allowance(elapsed_seconds=100, reserve_seconds=20)
+    assert found.soft_deadline_seconds == seconds
+
+
+def test_more_workers_expect_more_trials():
+    alone = BudgetPolicy(900, None, None, 1).expected_trials([60.0])
+    shared = BudgetPolicy(900, None, None, 2).expected_trials([60.0])
+    assert shared == pytest.approx(2 * alone, abs=1)
+
+
 def test_the_last_trial_gets_what_is_left():
     found = policy(900).allowance(elapsed_seconds=800, reserve_seconds=20, overhead_seconds=10)
     assert found.soft_deadline_seconds == 70

@@ -75,7 +75,9 @@ def open_search(spec: SearchSpec, observer: SearchObserver, clock: Clock) -> Ope
     observer.phase("space", spec.space)
     with clock.phase("space"):
         space = load_space(spec.space, model_folders=spec.model_folders, offline=spec.offline)
-        policy = BudgetPolicy(spec.budget_seconds, spec.max_trials, spec.trial_timeout_seconds)
+        policy = BudgetPolicy(
+            spec.budget_seconds, spec.max_trials, spec.trial_timeout_seconds, spec.workers
+        )
         threads = max(1, cpu_count() // spec.workers)
         memory = spec.trial_memory_bytes or int(
             available_memory_bytes() * _SHARE_OF_FREE_MEMORY / spec.workers

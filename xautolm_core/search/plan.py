@@ -14,7 +14,9 @@ UNBOUNDED_WALL_LIMIT_SECONDS = 3600.0
 MAX_VALIDATION_ROWS = 2_000
 LARGE_TRAINING_ROWS = 20_000
 
+# A trial alone may take a sixth of the budget. Trials side by side share it, and each is slower.
 _SHARE_OF_ONE_TRIAL = 1 / 6
+_LARGEST_SHARE_OF_ONE_TRIAL = 1 / 3
 _FIRST_MODEL_SECONDS = 190.0
 _LEAST_ROWS = 2_000
 _TEST_STARTUP_SECONDS = 8.0
@@ -42,11 +44,13 @@ class BudgetPolicy:
         budget_seconds: For the whole search; 15 minutes if neither this nor ``max_trials`` is set.
         max_trials: Number of trials.
         trial_timeout_seconds: Wall-clock limit of one trial.
+        workers: Trials side by side.
     """
 
     budget_seconds: float | None
     max_trials: int | None
     trial_timeout_seconds: float | None
+    workers: int = 1
 
     @property
     def effective_budget_seconds(self) -> float | None:
@@ -79,7 +83,7 @@ class BudgetPolicy:
                 return TrialAllowance(None, UNBOUNDED_WALL_LIMIT_SECONDS)
             return TrialAllowance(_within(timeout), timeout)
         left = budget - elapsed_seconds - reserve_seconds
-        soft = budget * _SHARE_OF_ONE_TRIAL if timeout is None else _within(timeout)
+        soft = budget * self._share_of_one_trial if timeout is None else _within(timeout)
         soft = max(min(soft, left - overhead_seconds), 1.0)
         if first:
             soft = min(soft, max(_FIRST_MODEL_SECONDS - elapsed_seconds, budget / 12, 10.0))
@@ -121,11 +125,15 @@ class BudgetPolicy:
         counts = [] if self.max_trials is None else [self.max_trials]
         budget = self.effective_budget_seconds
         if budget is not None:
-            soft = budget * _SHARE_OF_ONE_TRIAL
+            soft = budget * self._share_of_one_trial
             typical = [min(seconds, soft) for seconds in estimated_trial_seconds] or [soft]
             mean = sum(typical) / len(typical) + _FIRST_OVERHEAD_SECONDS
-            counts.append(max(1, round(0.85 * budget / mean)))
+            counts.append(max(1, round(0.85 * self.workers * budget / mean)))
         return min(counts, default=None)
+
+    @property
+    def _share_of_one_trial(self) -> float:
+        return min(self.workers * _SHARE_OF_ONE_TRIAL, _LARGEST_SHARE_OF_ONE_TRIAL)
 
 
 def final_reserve_seconds(
