@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -143,6 +144,38 @@ def test_a_second_search_is_warm_started_and_says_so(
     assert f"{folder}/second/report.html" in ended.out
     listed = run_process("store", "ls", "--store", "store", folder=folder)
     assert "4 experiences" in listed.out
+
+
+def test_odd_data_and_a_corrupt_experience_are_warned_of_and_do_not_stop_a_search(
+    folder: Path, first: dict[str, object]
+) -> None:
+    """Duplicates across given splits, a text of 1 MB, and an experience that is no JSON."""
+    given = folder / "given"
+    given.mkdir()
+    for name, rows in (("train", 200), ("validation", 40), ("test", 40)):
+        _write_task(given / f"{name}.csv", noun="film", rows=rows)
+    with (given / "train.csv").open("a") as file:
+        file.write("fine " * 200_000 + ",good\n")
+    store = folder / "damaged"
+    shutil.copytree(folder / "store", store)
+    kept = sorted((store / "experiences").rglob("*.json"))
+    damaged = kept[0]
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    ended = run_process(
+        *("search", "given", "--space", "space.yaml", "--trials", "1", "--offline", "--json"),
+        *("--store", "damaged", "--out", "odd"),
+        folder=folder,
+    )
+    assert ended.code == 0, ended.err
+    assert "40 of 40 test rows also stand in train" in ended.err
+    assert "100,000 characters" in ended.err
+    assert "1 objects of the store cannot be read and were skipped" in ended.err
+    document = json.loads(ended.out)
+    assert document["outcomes"] == {"ok": 1}
+    assert document["warm_start"]["applied"] == len(kept) - 1
+    verified = run_process("store", "verify", "--store", "damaged", folder=folder)
+    assert verified.code == 3
+    assert damaged.name in verified.out + verified.err
 
 
 def test_ctrl_c_ends_with_the_front_so_far_and_the_command_that_resumes(folder: Path) -> None:
