@@ -169,7 +169,7 @@ def test_odd_data_and_a_corrupt_experience_are_warned_of_and_do_not_stop_a_searc
     assert ended.code == 0, ended.err
     assert "40 of 40 test rows also stand in train" in ended.err
     assert "100,000 characters" in ended.err
-    assert "1 objects of the store cannot be read and were skipped" in ended.err
+    assert "cannot be read and were skipped: 1" in ended.err
     document = json.loads(ended.out)
     assert document["outcomes"] == {"ok": 1}
     assert document["warm_start"]["applied"] == len(kept) - 1

@@ -188,7 +188,7 @@ def _tell_warm_start(setup: SearchSetup, sampler: SpaceSampler) -> None:
     faults = len(setup.store.faults)
     if faults:
         setup.note(
-            f"{faults} objects of the store cannot be read and were skipped: "
+            f"Objects of the store that cannot be read and were skipped: {faults}. "
             "'xautolm store verify' names them",
             warning=True,
         )

@@ -186,8 +186,8 @@ def _check_split(
     truncated = texts.truncated + (pairs.truncated if pairs else 0)
     if truncated:
         warnings.append(
-            f"{table.source}: {truncated:,} texts longer than {MAX_CHARACTERS:,} characters"
-            " were truncated to that"
+            f"{table.source}: texts longer than {MAX_CHARACTERS:,} characters were truncated"
+            f" to that: {truncated:,}"
         )
     keep = ~invalid
     rows = Rows(
