@@ -376,7 +376,9 @@ class TestBadInput:
         task = load(write_jsonl(tmp_path / "a.jsonl", records))
         lengths = [len(t) for s in SPLIT_NAMES for t in task.splits[s].texts.to_pylist()]
         assert max(lengths) == MAX_CHARACTERS
-        assert any("1 texts longer than 100,000" in w for w in task.warnings)
+        assert any(
+            "longer than 100,000 characters were truncated to that: 1" in w for w in task.warnings
+        )
 
     def test_too_few_rows(self, tmp_path):
         assert "too few" in refusal(write_csv(tmp_path / "a.csv", rows(6)))
