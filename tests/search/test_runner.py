@@ -355,7 +355,8 @@ def test_changed_data_are_not_resumed(make_spec, tmp_path, data_file):
 
 def test_a_budget_ends_a_search(make_spec, tmp_path):
     """Trials that pretend to take no time: only the clock can end it."""
-    spec = make_spec(max_trials=None, budget_seconds=6.0)
+    endless = {"allow_duplicates": True}  # a fast machine tries the whole space in seconds
+    spec = make_spec(max_trials=None, budget_seconds=6.0, sampler_options=endless)
     result = search(spec, tmp_path / "run")
     assert result.stopped_by == "budget"
     assert len(result.trials) > 0
