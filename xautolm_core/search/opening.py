@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xautolm_core.search.feasibility import Feasibility
@@ -33,7 +31,6 @@ class Opening:
         feasibility: Estimates and refusals for this machine.
         policy: The budget.
         store: Where experiences are.
-        tokenizers: Model id to ``tokenizer.json``, of the models that are at hand.
         threads: CPU threads of a trial.
         trial_memory_bytes: Host memory of a trial.
     """
@@ -43,7 +40,6 @@ class Opening:
     feasibility: Feasibility
     policy: BudgetPolicy
     store: ExperienceStore
-    tokenizers: Mapping[str, Path]
     threads: int
     trial_memory_bytes: int | None
 
@@ -65,7 +61,6 @@ def open_search(spec: SearchSpec, observer: SearchObserver, clock: Clock) -> Ope
     from xautolm_core.features.cgroup import cpu_count
     from xautolm_core.features.gpus import list_gpus
     from xautolm_core.space.load import load_space
-    from xautolm_core.space.space import tokenizer_files
     from xautolm_core.tasks.load import load_task
 
     check_sampler(spec.sampler, spec.sampler_options)
@@ -94,4 +89,4 @@ def open_search(spec: SearchSpec, observer: SearchObserver, clock: Clock) -> Ope
         )
         feasibility.require_any(spec.seed)
     store = open_store(spec.store)
-    return Opening(task, space, feasibility, policy, store, tokenizer_files(space), threads, memory)
+    return Opening(task, space, feasibility, policy, store, threads, memory)

@@ -158,12 +158,13 @@ def _features(
     from xautolm_core.features.system_features import extract_system_features
     from xautolm_core.features.task_features import extract_task_features
     from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.space.space import tokenizer_files
 
     if state.task_features and state.system_features:
         return FeatureVector(**state.task_features), FeatureVector(**state.system_features)
     around.observer.phase("features")
     with around.clock.phase("features"):
-        task = extract_task_features(opening.task, tokenizers=opening.tokenizers)
+        task = extract_task_features(opening.task, tokenizers=tokenizer_files(opening.space))
         system = extract_system_features()
     state.task_features = task.document()
     state.system_features = system.document()

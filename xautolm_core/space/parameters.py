@@ -42,8 +42,9 @@ class Boolean:
 
 
 Parameter = Categorical | Integer | Boolean
+ValueKey = tuple[bool, Value]
 
 
-def value_key(value: Value) -> tuple[bool, Value]:
+def value_key(value: Value) -> ValueKey:
     """Return a key that tells ``True`` from 1, but not 0 from 0.0."""
     return (isinstance(value, bool), value)

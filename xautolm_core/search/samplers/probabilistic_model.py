@@ -24,14 +24,13 @@ from xautolm_core.space.parameters import Boolean
 from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer
 from xautolm_core.space.parameters import Parameter
+from xautolm_core.space.parameters import ValueKey
 from xautolm_core.space.parameters import value_key
 from xautolm_core.space.space import SearchSpace
 from xautolm_core.space.space import domains
 
 SAMPLING_FLOOR = 1e-3
 """Least probability of anything when something is drawn."""
-
-ValueKey = tuple[bool, Value]
 
 
 def floored_probabilities(weights: Sequence[float]) -> np.ndarray:
