@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 
-from xautolm_core.errors import StoreError
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.background import Baseline
 from xautolm_core.search.contract import Objective
@@ -21,20 +19,25 @@ from xautolm_core.search.folders import Proposal
 from xautolm_core.search.folders import trial_folder
 from xautolm_core.search.models import delete_useless
 from xautolm_core.search.models import point_to_best
+from xautolm_core.search.outbox import ExperienceOutbox
 from xautolm_core.search.plan import MAX_VALIDATION_ROWS
 from xautolm_core.search.plan import TrialAllowance
 from xautolm_core.search.plan import data_fraction
 from xautolm_core.search.plan import final_reserve_seconds
+from xautolm_core.search.promotion import Repetition
+from xautolm_core.search.promotion import plan_repetition
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.records import objective_values
 from xautolm_core.search.records import with_front
 from xautolm_core.search.resume import ResumedTrial
 from xautolm_core.search.resume import is_final
+from xautolm_core.search.resume import resumed_records
 from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import SpaceExhaustedError
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.study import WHY_ATTRIBUTE
 from xautolm_core.search.study import tell
+from xautolm_core.space.draw import encode
 from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
@@ -44,7 +47,6 @@ from xautolm_core.trial.files import write_json_atomic
 if TYPE_CHECKING:
     import optuna
 
-    from xautolm_core.experience.schema import Experience
     from xautolm_core.launch.contract import TrialHandle
     from xautolm_core.search.setup import SearchSetup
     from xautolm_core.space.configuration import Configuration
@@ -82,7 +84,7 @@ class TrialLoop:
         self._baseline = baseline
         self._waiting = {r.proposal.number: r for r in resumed if r.final is None}
         self._running: dict[int, _Running] = {}
-        self._unsaved: list[Experience] = []
+        self._outbox = ExperienceOutbox(setup)
         self._exhausted = False
         self._saved_at = 0.0
         self._overheads: list[float] = []
@@ -111,7 +113,7 @@ class TrialLoop:
         finally:
             for number in list(self._running):
                 self._setup.launcher.cancel(self._running.pop(number).handle, grace_seconds=1.0)
-            self._append_unsaved()
+            self._outbox.flush()
             self._setup.save_state()
 
     def _run(self) -> str:
@@ -151,6 +153,10 @@ class TrialLoop:
 
     def _start_next(self) -> None:
         setup = self._setup
+        repetition = None if self._waiting else self._repetition()
+        if repetition is not None:
+            self._launch_again(repetition)
+            return
         trial = setup.study.ask()
         resumed = self._waiting.pop(trial.number, None)
         try:
@@ -179,6 +185,45 @@ class TrialLoop:
             infra_attempts=resumed.infra_attempts,
         )
 
+    def _repetition(self) -> Repetition | None:
+        setup = self._setup
+        budget = setup.policy.effective_budget_seconds
+        if budget is None:
+            return None
+        left = budget - setup.clock.elapsed_seconds - self.reserve_seconds - self._overhead_seconds
+        usual = self._allowance().soft_deadline_seconds or 0.0
+        times = [r.result.time_seconds for r in self.records if r.values]
+        known = [t for t in times if t is not None]
+        if known:
+            usual = min(usual, sum(known) / len(known))
+        tried = [(r.number, r.configuration) for r in self.records]
+        tried += [(number, r.spec.configuration) for number, r in self._running.items()]
+        return plan_repetition(
+            setup.policy,
+            best=self.best,
+            tried=tried,
+            training_rows=len(setup.task.train),
+            left_seconds=left,
+            usual_trial_seconds=usual + self._overhead_seconds,
+        )
+
+    def _launch_again(self, repetition: Repetition) -> None:
+        study = self._setup.study
+        study.enqueue_trial(
+            encode(self._setup.space, repetition.configuration),
+            user_attrs={WHY_ATTRIBUTE: repetition.why},
+        )
+        trial = study.ask()
+        configuration = ask_configuration(trial, self._setup.space)
+        self._launch(
+            trial,
+            configuration,
+            repetition.why,
+            attempt=0,
+            infra_attempts=0,
+            soft_deadline_seconds=repetition.soft_deadline_seconds,
+        )
+
     def _launch(
         self,
         trial: optuna.Trial,
@@ -187,6 +232,7 @@ class TrialLoop:
         *,
         attempt: int,
         infra_attempts: int,
+        soft_deadline_seconds: float | None = None,
     ) -> None:
         setup = self._setup
         folder = trial_folder(setup.out_folder, trial.number, attempt)
@@ -208,7 +254,7 @@ class TrialLoop:
             configuration=configuration,
             model=setup.space.models[configuration.model].reference,
             seed=(setup.spec.seed * _SEED_STEP + trial.number) % 2**31,
-            budget=self._trial_budget(configuration),
+            budget=self._trial_budget(configuration, soft_deadline_seconds),
             threads=setup.threads,
             measure_latency=Objective.LATENCY in setup.spec.objectives,
         )
@@ -226,8 +272,10 @@ class TrialLoop:
         self._running[trial.number] = _Running(trial, spec, handle, why, infra_attempts, now)
         self._setup.observer.trial_started(trial.number, spec.configuration, why)
 
-    def _trial_budget(self, configuration: Configuration) -> TrialBudget:
-        allowance = self._allowance()
+    def _trial_budget(
+        self, configuration: Configuration, soft_deadline_seconds: float | None
+    ) -> TrialBudget:
+        allowance = self._allowance(soft_deadline_seconds)
         estimated = self._setup.feasibility.estimate(configuration).train_seconds
         epochs = configuration.parameters.get("epochs")
         passes = float(epochs) if isinstance(epochs, int | float) and epochs > 0 else 1.0
@@ -243,8 +291,9 @@ class TrialLoop:
             max_validation_rows=MAX_VALIDATION_ROWS,
         )
 
-    def _allowance(self) -> TrialAllowance:
+    def _allowance(self, soft_deadline_seconds: float | None = None) -> TrialAllowance:
         return self._setup.policy.allowance(
+            soft_deadline_seconds=soft_deadline_seconds,
             elapsed_seconds=self._setup.clock.elapsed_seconds,
             reserve_seconds=self.reserve_seconds,
             overhead_seconds=self._overhead_seconds,
@@ -301,7 +350,7 @@ class TrialLoop:
     def _take(self, running: _Running, result: TrialResult) -> None:
         """Keep a result: in the store first, then in the study, then as the best model."""
         setup = self._setup
-        self._keep_experience(running.spec, result)
+        self._outbox.post(running.spec, result)
         infra_attempts = running.infra_attempts + (result.outcome is Outcome.INFRA)
         if not is_final(result.outcome, infra_attempts):
             if result.outcome is not Outcome.CANCELLED and not setup.interrupts.count:
@@ -343,51 +392,12 @@ class TrialLoop:
         if best is not None:
             self._baseline.start()
 
-    def _keep_experience(self, spec: TrialSpec, result: TrialResult) -> None:
-        model = self._setup.space.models.get(spec.configuration.model)
-        descriptor = None if model is None else model.descriptor
-        self._unsaved.append(self._setup.writer.experience(spec, result, descriptor))
-        self._append_unsaved()
-
-    def _append_unsaved(self) -> None:
-        """Append what is not yet in the store; what cannot be written is tried again later."""
-        while self._unsaved:
-            try:
-                self._setup.store.append(self._unsaved[0])
-            except StoreError as error:
-                self._setup.note(f"An experience could not be kept: {error}", warning=True)
-                return
-            self._unsaved.pop(0)
-
     def _cancel_running(self) -> None:
         for number, running in list(self._running.items()):
             grace = 5.0 if self._setup.interrupts.count == 1 else 0.5
             result = self._setup.launcher.cancel(running.handle, grace_seconds=grace)
             del self._running[number]
             self._take(running, result)
-
-
-def resumed_values(one: ResumedTrial, objectives: Sequence[Objective]) -> Mapping[str, float]:
-    """Return the objectives of a trial that an earlier process has finished; empty if none."""
-    result = None if one.final is None else one.final.result
-    return {} if result is None else objective_values(result, objectives)
-
-
-def resumed_records(
-    resumed: Iterable[ResumedTrial], objectives: Sequence[Objective]
-) -> list[TrialRecord]:
-    """Return the records of trials that an earlier process has finished."""
-    return [
-        TrialRecord(
-            number=one.proposal.number,
-            configuration=one.proposal.configuration,
-            result=one.final.result,
-            why=one.proposal.why,
-            values=resumed_values(one, objectives),
-        )
-        for one in resumed
-        if one.final is not None and one.final.result is not None
-    ]
 
 
 def _sampler_attributes(study: optuna.Study) -> dict[str, Any]:

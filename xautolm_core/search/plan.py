@@ -66,6 +66,7 @@ class BudgetPolicy:
         reserve_seconds: float,
         overhead_seconds: float = _FIRST_OVERHEAD_SECONDS,
         first: bool = False,
+        soft_deadline_seconds: float | None = None,
     ) -> TrialAllowance:
         """Return what a trial that is started now may take.
 
@@ -75,6 +76,7 @@ class BudgetPolicy:
             overhead_seconds: What a trial takes beside training and evaluation.
             first: Whether it is the first trial: that one leaves a usable model soon, however large
                 the data are.
+            soft_deadline_seconds: What this trial was granted instead of the usual share.
         """
         budget = self.effective_budget_seconds
         timeout = self.trial_timeout_seconds
@@ -83,7 +85,10 @@ class BudgetPolicy:
                 return TrialAllowance(None, UNBOUNDED_WALL_LIMIT_SECONDS)
             return TrialAllowance(_within(timeout), timeout)
         left = budget - elapsed_seconds - reserve_seconds
-        soft = budget * self._share_of_one_trial if timeout is None else _within(timeout)
+        if soft_deadline_seconds is not None:
+            soft = soft_deadline_seconds
+        else:
+            soft = budget * self._share_of_one_trial if timeout is None else _within(timeout)
         soft = max(min(soft, left - overhead_seconds), 1.0)
         if first:
             soft = min(soft, max(_FIRST_MODEL_SECONDS - elapsed_seconds, budget / 12, 10.0))

@@ -15,9 +15,9 @@ from xautolm_core.search.experiences import ExperienceWriter
 from xautolm_core.search.folders import CACHE_FOLDER
 from xautolm_core.search.folders import RunState
 from xautolm_core.search.interrupts import Interrupts
-from xautolm_core.search.loop import resumed_values
 from xautolm_core.search.opening import Opening
 from xautolm_core.search.resume import ResumedTrial
+from xautolm_core.search.resume import resumed_values
 from xautolm_core.search.run_folder import pin_snapshot
 from xautolm_core.search.samplers.factory import learns_from_history
 from xautolm_core.search.samplers.factory import make_sampler

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.search.contract import Objective
+from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import Attempt
 from xautolm_core.search.folders import Proposal
 from xautolm_core.search.folders import read_attempts
+from xautolm_core.search.records import objective_values
 from xautolm_core.trial.contract import TrialSpec
 
 MAX_INFRA_ATTEMPTS = 2
@@ -77,3 +83,26 @@ def _resumed(attempts: tuple[Attempt, ...]) -> ResumedTrial:
         if is_final(attempt.result.outcome, infra):
             final = attempt
     return ResumedTrial(attempts[0].proposal, attempts, final)
+
+
+def resumed_values(one: ResumedTrial, objectives: Sequence[Objective]) -> Mapping[str, float]:
+    """Return the objectives of a trial that an earlier process has finished; empty if none."""
+    result = None if one.final is None else one.final.result
+    return {} if result is None else objective_values(result, objectives)
+
+
+def resumed_records(
+    resumed: Iterable[ResumedTrial], objectives: Sequence[Objective]
+) -> list[TrialRecord]:
+    """Return the records of trials that an earlier process has finished."""
+    return [
+        TrialRecord(
+            number=one.proposal.number,
+            configuration=one.proposal.configuration,
+            result=one.final.result,
+            why=one.proposal.why,
+            values=resumed_values(one, objectives),
+        )
+        for one in resumed
+        if one.final is not None and one.final.result is not None
+    ]
