@@ -57,7 +57,7 @@ def kept(path: Path, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]
 
 
 def measure(
-    data: Path, task: str, seed: int, budget: str, out: Path, part: str
+    data: Path, task: str, seed: int, *, budget: str, out: Path, part: str
 ) -> Mapping[str, Any] | None:
     """Measure one task with one seed; None as long as a part is missing."""
     parts = {
@@ -108,7 +108,14 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|")
     for task in arguments.tasks.split(","):
         rows = [
-            measure(data, task, seed, arguments.budget, arguments.out, arguments.part)
+            measure(
+                data,
+                task,
+                seed,
+                budget=arguments.budget,
+                out=arguments.out,
+                part=arguments.part,
+            )
             for seed in seeds
         ]
         print_rows([row for row in rows if row is not None])
