@@ -116,8 +116,8 @@ def _lines(content: bytes, source: str) -> list[str]:
 def _read_columns(file: Path, column: str | None, pair_column: str | None, run: Path) -> TextRows:
     from xautolm_core.tasks.columns import find_columns
     from xautolm_core.tasks.columns import require_column
+    from xautolm_core.tasks.data_files import read_table
     from xautolm_core.tasks.tables import Table
-    from xautolm_core.tasks.tables import read_table
 
     table = read_table(file)
     known_text, known_pair = _columns_of_run(run)

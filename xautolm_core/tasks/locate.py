@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.data_files import data_stem
+from xautolm_core.tasks.data_files import is_data_file
+from xautolm_core.tasks.data_files import read_table
 from xautolm_core.tasks.hub import is_saved_dataset
 from xautolm_core.tasks.hub import read_hub_dataset
 from xautolm_core.tasks.hub import read_saved_dataset
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.tables import concatenate
-from xautolm_core.tasks.tables import data_stem
-from xautolm_core.tasks.tables import is_data_file
-from xautolm_core.tasks.tables import read_table
 
 if TYPE_CHECKING:
     from xautolm_core.tasks.task import SplitName

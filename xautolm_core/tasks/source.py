@@ -11,12 +11,12 @@ import yaml
 from pydantic import ValidationError
 
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.data_files import DATA_SUFFIXES
+from xautolm_core.tasks.data_files import data_stem
+from xautolm_core.tasks.data_files import data_suffix
 from xautolm_core.tasks.hub import looks_like_hub_name
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.tasks.suggest import did_you_mean
-from xautolm_core.tasks.tables import DATA_SUFFIXES
-from xautolm_core.tasks.tables import data_stem
-from xautolm_core.tasks.tables import data_suffix
 
 TASK_SUFFIXES = (".yaml", ".yml")
 # A file of such a name says nothing of the task: its folder's name does.

@@ -1,0 +1,114 @@
+"""JSON Lines, and JSON arrays of objects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from xautolm_core.errors import DataError
+from xautolm_core.tasks.tables import Table
+from xautolm_core.tasks.text_files import check_utf8
+from xautolm_core.tasks.text_files import open_bytes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def read_json(path: Path) -> Table:
+    """Read JSON Lines, or one JSON array of objects."""
+    check_utf8(path)
+    with open_bytes(path) as file:
+        start = file.read(4096).lstrip(b"\xef\xbb\xbf").lstrip()
+    if not start:
+        raise DataError(f"{path} holds nothing but white space", hint="Give labelled texts")
+    objects = _json_array(path) if start[:1] == b"[" else _json_lines(path)
+    columns: dict[str, list[Any]] = {}
+    rows = 0
+    for record in objects:
+        for name, value in record.items():
+            if name not in columns:
+                columns[name] = [None] * rows
+            columns[name].append(value)
+        rows += 1
+        if len(record) < len(columns):
+            for values in columns.values():
+                if len(values) < rows:
+                    values.append(None)
+    return Table(str(path), rows, {name: _typed(values) for name, values in columns.items()})
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON Lines file."""
+    with open_bytes(path) as file:
+        for number, line in enumerate(file, start=1):
+            stripped = line.lstrip(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
+            if not stripped:
+                continue
+            try:
+                record = json.loads(stripped)
+            except ValueError as error:
+                raise DataError(
+                    f"{path}, line {number} is not valid JSON ({error})",
+                    hint="Each line must be one JSON object, such as"
+                    ' {"text": "...", "label": "..."}',
+                ) from error
+            if not isinstance(record, dict):
+                raise DataError(
+                    f"{path}, line {number} is a JSON {_json_kind(record)}, not an object",
+                    hint='Each line must look like {"text": "...", "label": "..."}',
+                )
+            yield record
+
+
+def _json_array(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON array."""
+    with open_bytes(path) as file:
+        try:
+            records = json.loads(file.read().decode("utf-8-sig"))
+        except ValueError as error:
+            raise DataError(
+                f"{path} is not valid JSON ({error})",
+                hint="Give an array of objects, or JSON Lines (one object a line)",
+            ) from error
+    for number, record in enumerate(records, start=1):
+        if not isinstance(record, dict):
+            raise DataError(
+                f"{path}, element {number} is a JSON {_json_kind(record)}, not an object",
+                hint='Each element must look like {"text": "...", "label": "..."}',
+            )
+        yield record
+
+
+def _json_kind(value: object) -> str:
+    """Name the JSON type of a value."""
+    names = {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
+    return names.get(type(value), "null")
+
+
+def _typed(values: list[Any]) -> pa.ChunkedArray | list[Any]:
+    """Return the values as Arrow data if they are all of one scalar type, else as they are."""
+    import pyarrow as pa
+
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {str}:
+        try:
+            return pa.chunked_array([pa.array(values, type=pa.large_string())])
+        except UnicodeEncodeError:
+            values = [_well_formed(value) for value in values]
+            return pa.chunked_array([pa.array(values, type=pa.large_string())])
+    if kinds in ({int}, {float}, {bool}, {int, float}):
+        try:
+            return pa.chunked_array([pa.array(values)])
+        except (pa.ArrowInvalid, OverflowError):
+            return values
+    return [_well_formed(value) for value in values]
+
+
+def _well_formed(value: Any) -> Any:
+    """Replace halves of surrogate pairs, which JSON may hold but UTF-8 may not."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
