@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from xautolm_core.errors import ConfigError
 from xautolm_core.errors import SpaceError
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
@@ -26,8 +27,9 @@ from xautolm_core.space.schema import SpaceFile
 from xautolm_core.space.schema import StartEntry
 from xautolm_core.space.space import Branch
 from xautolm_core.space.space import admits
-from xautolm_core.space.yaml_document import Document
-from xautolm_core.space.yaml_document import parse
+from xautolm_core.yaml_document import Document
+from xautolm_core.yaml_document import parse
+from xautolm_core.yaml_document import read
 
 _FREE_KEY = "x-"
 
@@ -65,19 +67,11 @@ def read_definition(name_or_path: str) -> SpaceDefinition:
         return parse_definition(preset_text(name_or_path), f"{name_or_path}.yaml")
     path = Path(name_or_path).expanduser()
     try:
-        text = path.read_text(encoding="utf-8")
+        document = read(path, SpaceError)
     except FileNotFoundError:
         hint = f"Presets: {', '.join(preset_names())}; or give the path of a YAML file"
         raise SpaceError(f"There is no search space {name_or_path!r}", hint=hint) from None
-    except UnicodeDecodeError as error:
-        raise SpaceError(
-            f"{path} is not UTF-8 (byte {error.start})", hint="Save it anew"
-        ) from error
-    except OSError as error:
-        raise SpaceError(
-            f"Cannot read {path}: {error.strerror or error}", hint="Give a YAML file"
-        ) from error
-    return parse_definition(text, str(path), folder=path.resolve().parent)
+    return _definition(document, folder=path.resolve().parent)
 
 
 def parse_definition(text: str, source: str, *, folder: Path | None = None) -> SpaceDefinition:
@@ -91,7 +85,10 @@ def parse_definition(text: str, source: str, *, folder: Path | None = None) -> S
     Raises:
         SpaceError: It is wrong; the message names the line and the fix.
     """
-    document = parse(text, source)
+    return _definition(parse(text, source, SpaceError), folder=folder)
+
+
+def _definition(document: Document, *, folder: Path | None) -> SpaceDefinition:
     file = _validate(document)
     models = _models(document, file)
     branches = tuple(_branch(document, file, name) for name in file.branches)
@@ -101,7 +98,7 @@ def parse_definition(text: str, source: str, *, folder: Path | None = None) -> S
     return SpaceDefinition(
         name=file.name,
         description=file.description,
-        source=source,
+        source=document.source,
         folder=folder,
         models=models,
         branches=branches,
@@ -122,7 +119,7 @@ def _validate(document: Document) -> SpaceFile:
         raise _translated(document, error) from error
 
 
-def _translated(document: Document, error: ValidationError) -> SpaceError:
+def _translated(document: Document, error: ValidationError) -> ConfigError:
     """Return pydantic's first error as one of ours."""
     errors = error.errors(include_url=False)
     # An unknown key often causes the others ("field required"), so it comes first.

@@ -11,7 +11,7 @@ from xautolm_core.space.parameters import Boolean
 from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer
 from xautolm_core.space.parameters import Parameter
-from xautolm_core.space.yaml_document import Document
+from xautolm_core.yaml_document import Document
 
 Path = tuple[str | int, ...]
 

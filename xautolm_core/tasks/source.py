@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from xautolm_core.errors import DataError
@@ -17,6 +16,7 @@ from xautolm_core.tasks.data_files import data_suffix
 from xautolm_core.tasks.hub import looks_like_hub_name
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.tasks.suggest import did_you_mean
+from xautolm_core.yaml_document import read
 
 TASK_SUFFIXES = (".yaml", ".yml")
 # A file of such a name says nothing of the task: its folder's name does.
@@ -106,13 +106,20 @@ def _missing(path: Path) -> DataError:
 
 def _read_task_file(path: Path) -> dict[str, Any]:
     """Read a YAML task file; its relative paths start at its own folder."""
-    if not path.is_file():
-        raise _missing(path)
-    fields, lines = _parse_yaml(path)
+    try:
+        document = read(path, DataError)
+    except FileNotFoundError:
+        raise _missing(path) from None
+    if not isinstance(document.data, dict):
+        raise DataError(
+            f"{path} is no mapping of task fields",
+            hint="Write at least 'data: FILE', see the documentation of tasks",
+        )
+    fields: dict[str, Any] = document.data
     for field in fields:
         if field not in TaskSpec.model_fields:
             raise DataError(
-                f"{path}:{lines.get(str(field), 1)}: unknown field '{field}'",
+                f"{path}:{document.line([str(field)])}: unknown field '{field}'",
                 hint=did_you_mean(str(field), TaskSpec.model_fields)
                 or f"Known are: {', '.join(TaskSpec.model_fields)}",
             )
@@ -121,7 +128,7 @@ def _read_task_file(path: Path) -> dict[str, Any]:
     except ValidationError as error:
         key = str(error.errors()[0]["loc"][0]) if error.errors()[0]["loc"] else ""
         raise DataError(
-            f"{path}:{lines.get(key, 1)}: {_validation_text(error)}",
+            f"{path}:{document.line([key])}: {_validation_text(error)}",
             hint="Mend the task file at that line",
         ) from error
     if (fields.get("data") is None) == (fields.get("train") is None):
@@ -138,41 +145,6 @@ def _read_task_file(path: Path) -> dict[str, Any]:
     if fields.get("name") is None:
         fields["name"] = safe_name(path.stem)
     return fields
-
-
-def _parse_yaml(path: Path) -> tuple[dict[str, Any], Mapping[str, int]]:
-    """Read a YAML mapping and the line of each of its keys."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        fields = yaml.safe_load(text)
-        lines = _key_lines(text)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8: byte {error.start}", hint="Save the task file as UTF-8"
-        ) from error
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror})", hint="Check that you may read it"
-        ) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or "not valid YAML"
-        raise DataError(f"{path}{where}: {problem}", hint="Mend the YAML at that line") from error
-    if not isinstance(fields, dict):
-        raise DataError(
-            f"{path} is no mapping of task fields",
-            hint="Write at least 'data: FILE', see the documentation of tasks",
-        )
-    return fields, lines
-
-
-def _key_lines(text: str) -> Mapping[str, int]:
-    """Return the line, from 1 on, of each key at the top of a YAML mapping."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    if not isinstance(node, yaml.MappingNode):
-        return {}
-    return {str(key.value): key.start_mark.line + 1 for key, _ in node.value}
 
 
 def _validation_text(error: ValidationError) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from xautolm_core.errors import SpaceError
+from xautolm_core.errors import ConfigError
 
 _EXPONENT_FLOAT = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
 _MAX_CHARACTERS = 1_000_000
@@ -30,11 +31,13 @@ class Document:
         data: The content: dicts, lists and scalars.
         source: Name of the file, for messages.
         root: The node of the whole document.
+        fault: The kind of error that a wrong content is.
     """
 
     data: Any
     source: str
     root: yaml.Node | None
+    fault: type[ConfigError] = ConfigError
 
     def line(self, path: Sequence[str | int]) -> int:
         """Return the line (from 1 on) of the key or item at a path, as near as it can be found."""
@@ -56,48 +59,78 @@ class Document:
                 break
         return line
 
-    def error(self, path: Sequence[str | int], problem: str, hint: str = "") -> SpaceError:
+    def error(self, path: Sequence[str | int], problem: str, hint: str = "") -> ConfigError:
         """Return an error that names file, line and place."""
         place = _place(path)
         where = f"{self.source}:{self.line(path)}: "
-        return SpaceError(f"{where}{place}{problem}", hint=hint)
+        return self.fault(f"{where}{place}{problem}", hint=hint)
 
 
-def parse(text: str, source: str) -> Document:
-    """Return the document of a YAML text.
+def read(path: Path, fault: type[ConfigError] = ConfigError) -> Document:
+    """Return the document of a YAML file.
 
     Raises:
-        SpaceError: It is no YAML, repeats a key, or refers to itself.
+        ConfigError: It cannot be read, is no YAML, repeats a key, or refers to itself; of the kind
+            ``fault``. A file that does not exist is the caller's affair.
+        FileNotFoundError: There is no such file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise
+    except UnicodeDecodeError as error:
+        raise fault(f"{path} is not UTF-8: byte {error.start}", hint="Save it as UTF-8") from error
+    except OSError as error:
+        raise fault(
+            f"Cannot read {path}: {error.strerror or error}", hint="Give a YAML file"
+        ) from error
+    return parse(text, str(path), fault)
+
+
+def parse(text: str, source: str, fault: type[ConfigError] = ConfigError) -> Document:
+    """Return the document of a YAML text.
+
+    Args:
+        text: The YAML.
+        source: Name of the file, for messages.
+        fault: The kind of error to raise.
+
+    Raises:
+        ConfigError: It is no YAML, repeats a key, or refers to itself; of the kind ``fault``.
     """
     if len(text) > _MAX_CHARACTERS:
-        raise SpaceError(f"{source} is larger than 1 MB", hint="Give a search space's YAML file")
+        raise fault(f"{source} is larger than 1 MB", hint="Give a YAML file of settings")
     loader = _Loader(text)
     try:
         root = loader.get_single_node()
         if root is not None:
-            _check(loader, root, source, ())
+            _check(loader, root, Document(None, source, root, fault), ())
         data = None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
-        raise SpaceError(
+        raise fault(
             f"{source}:{line}: {error.problem or 'no YAML'}",
             hint="Mend the YAML there (indentation, quotes, brackets)",
         ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SpaceError(f"{source}: no readable YAML: {error}", hint="Mend the file") from error
+        raise fault(f"{source}: no readable YAML: {error}", hint="Mend the file") from error
     finally:
         loader.dispose()
-    return Document(data=data, source=source, root=root)
+    return Document(data=data, source=source, root=root, fault=fault)
 
 
-def _check(loader: _Loader, node: yaml.Node, source: str, above: tuple[yaml.Node, ...]) -> None:
+def _check(
+    loader: _Loader, node: yaml.Node, document: Document, above: tuple[yaml.Node, ...]
+) -> None:
     """Refuse repeated keys and loops, and merge the keys of ``<<`` into their mapping."""
     if any(node is other for other in above):
         line = node.start_mark.line + 1
-        raise SpaceError(f"{source}:{line}: an anchor refers to itself", hint="Remove the alias")
+        raise document.fault(
+            f"{document.source}:{line}: an anchor refers to itself", hint="Remove the alias"
+        )
     if isinstance(node, yaml.MappingNode):
-        _check_keys(node, source)
+        _check_keys(node, document)
         loader.flatten_mapping(node)
         # Keys that were merged in stand first; the mapping's own ones win.
         node.value = list({key.value: (key, value) for key, value in node.value}.values())
@@ -107,18 +140,20 @@ def _check(loader: _Loader, node: yaml.Node, source: str, above: tuple[yaml.Node
     else:
         return
     for child in children:
-        _check(loader, child, source, (*above, node))
+        _check(loader, child, document, (*above, node))
 
 
-def _check_keys(node: yaml.MappingNode, source: str) -> None:
+def _check_keys(node: yaml.MappingNode, document: Document) -> None:
     seen: dict[str, int] = {}
     for key, _ in node.value:
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode):
-            raise SpaceError(f"{source}:{line}: a key must be a plain word", hint="Mend the key")
+            raise document.fault(
+                f"{document.source}:{line}: a key must be a plain word", hint="Mend the key"
+            )
         if key.value in seen and key.value != "<<":
-            raise SpaceError(
-                f"{source}:{line}: {key.value!r} stands here a second time "
+            raise document.fault(
+                f"{document.source}:{line}: {key.value!r} stands here a second time "
                 f"(first in line {seen[key.value]})",
                 hint="Rename or remove one of them",
             )
