@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -55,15 +55,20 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_help_answers_at_once() -> None:
-    # The best of five: what counts is the command, not what else the machine does.
-    durations = []
+    # Processor time, the best of five: what counts is the command, not what else the machine does.
+    seconds = []
     for _ in range(5):
-        began = time.perf_counter()
+        before = _processor_seconds_of_children()
         subprocess.run(
             [sys.executable, "-m", "xautolm_core.cli", "--help"], capture_output=True, check=True
         )
-        durations.append(time.perf_counter() - began)
-    assert min(durations) < 0.7
+        seconds.append(_processor_seconds_of_children() - before)
+    assert min(seconds) < 0.7
+
+
+def _processor_seconds_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 @pytest.mark.parametrize(
