@@ -1,4 +1,4 @@
-"""Settings that hold for every test."""
+"""Settings that hold for every test, and the servers that tests share."""
 
 from __future__ import annotations
 
@@ -8,3 +8,5 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+pytest_plugins = ["tests.servers.fixtures"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -61,6 +63,59 @@ class ObjectStorageContract:
         assert info.size_bytes == 5
         assert info.modified_at.tzinfo is not None
         assert abs(info.modified_at - datetime.now(UTC)) < timedelta(minutes=5)
+
+    def test_a_long_listing_is_complete_and_ordered(self, storage: ObjectStorage) -> None:
+        # More than one page of S3, with names that sort differently as folders and as files.
+        keys = [f"d/{i % 7}-x/{i:04}" for i in range(600)]
+        keys += [f"d/{i % 7}/{i:04}" for i in range(600)] + ["d/3.txt", "d/3-", "d/30", "d/3!/a"]
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda key: storage.put(key, b""), keys))
+        assert [info.key for info in storage.list("d/")] == sorted(keys)
+        storage.delete_many(keys)
+        assert list(storage.list()) == []
+
+    def test_many_are_read_at_once(self, storage: ObjectStorage) -> None:
+        contents = {f"many/{i}": f"content {i}".encode() * (i % 5) for i in range(60)}
+        for key, data in contents.items():
+            storage.put(key, data)
+        asked = [*contents, "many/absent", "absent/too", "many/1/below"]
+        assert dict(storage.get_many(iter(asked))) == contents
+        assert list(storage.get_many([])) == []
+
+    def test_of_many_an_unsafe_key_comes_with_its_error(self, storage: ObjectStorage) -> None:
+        storage.put("good", b"x")
+        found = dict(storage.get_many(["../outside", "good", ".tmp-x"]))
+        assert found["good"] == b"x"
+        assert isinstance(found["../outside"], StoreError)
+        assert isinstance(found[".tmp-x"], StoreError)
+
+    def test_reading_many_may_end_early(self, storage: ObjectStorage) -> None:
+        keys = [f"many/{i}" for i in range(80)]
+        for key in keys:
+            storage.put(key, b"x")
+        taken: list[str] = []
+
+        def asked() -> Iterator[str]:
+            for key in keys:
+                taken.append(key)
+                yield key
+
+        reading = storage.get_many(asked())
+        assert next(reading)[1] == b"x"
+        reading.close()  # type: ignore[attr-defined]
+        # Keys are taken as there is room for their contents, not all at once.
+        assert len(taken) < len(keys)
+
+    def test_many_are_deleted(self, storage: ObjectStorage) -> None:
+        keys = [f"a/{i}" for i in range(12)] + ["b<&>\"'é ~"]
+        for key in [*keys, "kept"]:
+            storage.put(key, b"x")
+        storage.delete_many(iter([*keys, "absent", "a/1/below"]))
+        assert [info.key for info in storage.list()] == ["kept"]
+        storage.delete_many([])
+        with pytest.raises(StoreError):
+            storage.delete_many(["kept", "../outside"])
+        assert [info.key for info in storage.list()] == ["kept"]
 
     def test_a_deleted_object_is_gone(self, storage: ObjectStorage) -> None:
         storage.put("a/b", b"x")

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from xautolm_core.errors import StoreError
+
+
+class StorageUnavailableError(StoreError):
+    """The storage as a whole cannot be used (server gone, credentials refused, no such bucket).
+
+    It says nothing about a single object: whoever skips objects that cannot be read must not skip
+    them for this.
+    """
 
 
 @dataclass(frozen=True)
@@ -43,10 +54,30 @@ class ObjectStorage(Protocol):
         """
         ...
 
+    def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StoreError]]:
+        """Yield key and content of many objects, in any order; absent ones are left out.
+
+        Much quicker than one ``get`` after the other where the storage is far away. Only a few
+        dozen contents are held at once, however many keys there are. An object that cannot be read
+        comes with its error.
+
+        Raises:
+            StorageUnavailableError: The storage as a whole cannot be read.
+        """
+        ...
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key begins with the prefix, ordered by key."""
         ...
 
     def delete(self, key: str) -> None:
         """Remove an object; removing one that is not there is no error."""
+        ...
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        """Remove many objects; those that are not there are no error.
+
+        Raises:
+            StoreError: Some could not be removed; the others are gone.
+        """
         ...

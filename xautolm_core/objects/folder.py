@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
+from collections.abc import Iterable
 from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 
 from xautolm_core.errors import StoreError
@@ -29,6 +32,7 @@ class FolderObjects:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
+        self._root = str(self.root)
 
     def __repr__(self) -> str:
         return f"FolderObjects({str(self.root)!r})"
@@ -60,9 +64,10 @@ class FolderObjects:
             KeyError: There is no such object.
             StoreError: It cannot be read.
         """
-        path = self._path(key)
+        path = f"{self._root}/{check_key(key)}"
         try:
-            return path.read_bytes()
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a path object costs as much as the read
+                return file.readall()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise KeyError(key) from None
         except OSError as error:
@@ -71,15 +76,25 @@ class FolderObjects:
                 hint="Check that this user may read the folder",
             ) from error
 
+    def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StoreError]]:
+        """Yield key and content of many objects, in any order; absent ones are left out."""
+        # One after the other: on a local disk threads would only wait for each other.
+        for key in keys:
+            try:
+                yield key, self.get(key)
+            except KeyError:
+                continue
+            except StoreError as error:
+                yield key, error
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key begins with the prefix, ordered by key.
 
         Raises:
             StoreError: The folder exists but cannot be listed.
         """
-        check_prefix(prefix)
-        found = [info for info in self._walk(prefix) if info.key.startswith(prefix)]
-        yield from sorted(found, key=lambda info: info.key)
+        folder, _, start = check_prefix(prefix).rpartition("/")
+        yield from _walk(str(self.root / folder), f"{folder}/" if folder else "", start)
 
     def delete(self, key: str) -> None:
         """Remove an object; removing one that is not there is no error.
@@ -96,6 +111,50 @@ class FolderObjects:
             raise StoreError(
                 f"Cannot delete {path}: {error.strerror or error}", hint=_write_hint(self.root)
             ) from error
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        """Remove many objects; those that are not there are no error.
+
+        Raises:
+            StoreError: Some could not be removed; the others are gone.
+        """
+        first_error: StoreError | None = None
+        for key in [check_key(key) for key in keys]:
+            try:
+                self.delete(key)
+            except StoreError as error:
+                first_error = first_error or error
+        if first_error is not None:
+            raise first_error
+
+    def remove_stale_temporaries(self, older_than_seconds: float) -> int:
+        """Remove what killed writers left half-written; return how many files that were.
+
+        Args:
+            older_than_seconds: Longer than any put may take: one whose file is taken away fails.
+                Ages are told by the clock of the file system.
+
+        Raises:
+            StoreError: The folder cannot be read or written.
+        """
+        if not self.root.is_dir():
+            return 0
+        probe = self.root / f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(8)}"
+        removed = 0
+        try:
+            probe.touch(exist_ok=False)
+            oldest = probe.stat().st_mtime - older_than_seconds
+            probe.unlink()
+            for folder, _, names in os.walk(self.root):
+                for name in names:
+                    if name.startswith(TEMPORARY_PREFIX):
+                        removed += _unlink_if_older(Path(folder, name), oldest)
+        except OSError as error:
+            raise StoreError(
+                f"Cannot tidy up {self.root}: {error.strerror or error}",
+                hint=_write_hint(self.root),
+            ) from error
+        return removed
 
     def require_writable(self) -> None:
         """Create the root, and make sure that objects can be written to it.
@@ -115,24 +174,50 @@ class FolderObjects:
             ) from error
 
     def _path(self, key: str) -> Path:
-        return self.root.joinpath(*check_key(key).split("/"))
+        return self.root / check_key(key)
 
-    def _walk(self, prefix: str) -> Iterator[ObjectInfo]:
-        base = self.root.joinpath(*prefix.split("/")[:-1])
-        for folder, _, names in os.walk(base, onerror=_raise_unless_missing):
-            for name in names:
-                if name.startswith(TEMPORARY_PREFIX):
-                    continue
-                path = Path(folder, name)
-                try:
-                    status = path.stat()
-                except FileNotFoundError:  # deleted while we list
-                    continue
-                yield ObjectInfo(
-                    key=path.relative_to(self.root).as_posix(),
-                    size_bytes=status.st_size,
-                    modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
-                )
+
+def _walk(folder: str, base: str, start: str) -> Iterator[ObjectInfo]:
+    """Yield what lies below a folder, ordered by key.
+
+    Args:
+        folder: Path of the folder.
+        base: Its own part of the keys; empty or ending in ``/``.
+        start: Only names in this folder (not below) that begin so.
+    """
+    # Entries still to come, the next one last: quicker than generators within generators.
+    waiting = _entries(folder, base, start)
+    while waiting:
+        key, entry = waiting.pop()
+        if key.endswith("/"):
+            waiting += _entries(entry.path, key)
+            continue
+        try:
+            status = entry.stat()
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) or entry.is_symlink():
+                continue  # deleted while we list, or a link to nowhere
+            raise _list_fault(entry.path, error) from error
+        if stat.S_ISREG(status.st_mode):  # neither a link to a folder nor a pipe
+            yield ObjectInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+
+def _entries(folder: str, base: str, start: str = "") -> list[tuple[str, os.DirEntry[str]]]:
+    """Return the entries of a folder by their key, the last one first."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [
+                # A folder sorts as its keys do: by its name and the slash behind it.
+                (f"{base}{name}/" if entry.is_dir(follow_symlinks=False) else base + name, entry)
+                for entry in entries
+                if (name := entry.name).startswith(start) and not name.startswith(TEMPORARY_PREFIX)
+            ]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _list_fault(folder, error) from error
+    found.sort(key=itemgetter(0), reverse=True)
+    return found
 
 
 def _write_durably(path: Path, data: bytes) -> None:
@@ -153,13 +238,21 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _raise_unless_missing(error: OSError) -> None:
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return
-    raise StoreError(
-        f"Cannot list {error.filename}: {error.strerror or error}",
+def _unlink_if_older(path: Path, oldest: float) -> bool:
+    try:
+        if path.lstat().st_mtime >= oldest:
+            return False
+        path.unlink()
+    except FileNotFoundError:  # its writer has ended, or another one tidies up
+        return False
+    return True
+
+
+def _list_fault(path: str, error: OSError) -> StoreError:
+    return StoreError(
+        f"Cannot list {path}: {error.strerror or error}",
         hint="Check that this user may read the folder",
-    ) from error
+    )
 
 
 def _write_hint(root: Path) -> str:

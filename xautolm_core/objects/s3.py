@@ -3,98 +3,91 @@
 from __future__ import annotations
 
 import io
-import os
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait
 from datetime import UTC
 from typing import Any
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from xautolm_core.errors import ConfigError
-from xautolm_core.errors import MissingExtraError
 from xautolm_core.errors import StoreError
 from xautolm_core.objects.contract import ObjectInfo
+from xautolm_core.objects.contract import StorageUnavailableError
 from xautolm_core.objects.keys import check_key
 from xautolm_core.objects.keys import check_prefix
+from xautolm_core.objects.retry import Patience
+from xautolm_core.objects.retry import call_patiently
+from xautolm_core.objects.s3_client import PartlyDeletedError
+from xautolm_core.objects.s3_client import client_errors
+from xautolm_core.objects.s3_client import fault_code
+from xautolm_core.objects.s3_client import is_transient
+from xautolm_core.objects.s3_client import new_client
+from xautolm_core.objects.s3_client import safe_cause
+from xautolm_core.objects.s3_client import store_error
+from xautolm_core.objects.s3_settings import S3Settings
+from xautolm_core.objects.s3_settings import read_s3_settings
 
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 60.0
-ATTEMPTS = 3
+READERS = 16
+READ_AHEAD = 2 * READERS
+PAGE = 1000
+"""Objects in one answer to a listing, and keys in one request to delete: what S3 allows."""
 
-_ENDPOINT_VARIABLES = ("XAUTOLM_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-_ACCESS_KEY_VARIABLES = ("XAUTOLM_S3_ACCESS_KEY", "AWS_ACCESS_KEY_ID")
-_SECRET_KEY_VARIABLES = ("XAUTOLM_S3_SECRET_KEY", "AWS_SECRET_ACCESS_KEY")
-_SESSION_TOKEN_VARIABLES = ("XAUTOLM_S3_SESSION_TOKEN", "AWS_SESSION_TOKEN")
-_REGION_VARIABLES = ("XAUTOLM_S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
+_ATTEMPTS_BEFORE_WARNING = 3
+_SECONDS_BETWEEN_WARNINGS = 10.0
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class S3Objects:
     """``ObjectStorage`` over a bucket. Credentials never stand in its ``repr`` or in an error.
 
-    Args:
-        bucket: Name of the bucket; it must exist.
-        prefix: All keys live below this prefix of the bucket.
-        endpoint: ``http(s)://host[:port]``.
-        access_key: Access key.
-        secret_key: Secret key.
-        session_token: Token of temporary credentials.
-        region: Region; the server is asked if None.
+    Every request may be repeated, as objects are written whole: throttling, 5xx, resets, timeouts
+    and answers that break off are waited for, up to ``settings.retry_seconds``. It may be shared
+    by threads, not by processes.
 
     Raises:
-        ConfigError: The endpoint is no URL, or credentials are missing.
+        ConfigError: The settings cannot be used.
         MissingExtraError: The ``minio`` package is not installed.
     """
 
-    def __init__(
-        self,
-        bucket: str,
-        prefix: str = "",
-        *,
-        endpoint: str,
-        access_key: str,
-        secret_key: str,
-        session_token: str | None = None,
-        region: str | None = None,
-    ) -> None:
-        self.bucket = bucket
-        self.prefix = check_prefix(prefix.strip("/"))
-        self.endpoint = endpoint
-        self._client = _client(endpoint, access_key, secret_key, session_token, region)
+    def __init__(self, settings: S3Settings) -> None:
+        self.settings = settings
+        self.bucket = settings.bucket
+        self.prefix = settings.prefix
+        self._root = f"{settings.prefix}/" if settings.prefix else ""
+        self._client = new_client(settings)
+        self._warned_at = float("-inf")
 
     @classmethod
     def from_uri(cls, uri: str, environment: Mapping[str, str] | None = None) -> S3Objects:
-        """Return the objects below ``s3://bucket[/prefix]``.
+        """Return the objects below ``s3://bucket[/prefix][?setting=value&...]``.
 
-        Endpoint and credentials come from the environment: ``XAUTOLM_S3_ENDPOINT``,
-        ``XAUTOLM_S3_ACCESS_KEY`` and ``XAUTOLM_S3_SECRET_KEY``, or the usual ``AWS_*`` variables.
+        See ``read_s3_settings`` for where endpoint, credentials and the rest come from.
 
         Raises:
-            ConfigError: The URI is malformed, or a variable is missing.
+            ConfigError: The address or a setting is malformed, or credentials are missing.
+            StoreError: The prefix is unsafe.
         """
-        variables = os.environ if environment is None else environment
-        parts = urlsplit(uri)
-        if parts.scheme != "s3" or not parts.netloc or "@" in parts.netloc:
-            raise ConfigError(
-                "That is no S3 address", hint="Write s3://bucket/prefix, without credentials"
-            )
-        region = _first(variables, _REGION_VARIABLES)
-        endpoint = _first(variables, _ENDPOINT_VARIABLES) or "https://s3.amazonaws.com"
-        return cls(
-            parts.netloc,
-            parts.path,
-            endpoint=endpoint,
-            access_key=_required(variables, _ACCESS_KEY_VARIABLES),
-            secret_key=_required(variables, _SECRET_KEY_VARIABLES),
-            session_token=_first(variables, _SESSION_TOKEN_VARIABLES),
-            region=region,
-        )
+        return cls(read_s3_settings(uri, environment))
 
     def __repr__(self) -> str:
         return f"S3Objects({self.address!r})"
 
     @property
     def address(self) -> str:
-        """The ``s3://`` address of the root."""
+        """The ``s3://`` address of the root, without settings."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def put(self, key: str, data: bytes) -> None:
@@ -103,10 +96,12 @@ class S3Objects:
         Raises:
             StoreError: It cannot be written.
         """
-        try:
-            self._client.put_object(self.bucket, self._name(key), io.BytesIO(data), len(data))
-        except _client_errors() as error:
-            raise self._fault("write", key, error) from error
+        name = self._name(key)
+        self._request(
+            "write",
+            key,
+            lambda: self._client.put_object(self.bucket, name, io.BytesIO(data), len(data)),
+        )
 
     def get(self, key: str) -> bytes:
         """Return an object's content.
@@ -115,17 +110,34 @@ class S3Objects:
             KeyError: There is no such object.
             StoreError: It cannot be read.
         """
+        return self._get(key, self._patience())
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StoreError]]:
+        """Yield key and content of many objects, in any order; absent ones are left out.
+
+        Sixteen are read at once, and at most twice as many contents are held.
+
+        Raises:
+            StorageUnavailableError: The bucket as a whole cannot be read.
+        """
+        patience = self._patience()
+        pool = ThreadPoolExecutor(READERS, thread_name_prefix="s3-get")
+        waiting: set[Future[tuple[str, bytes | StoreError | None]]] = set()
+        remaining = iter(keys)
         try:
-            response = self._client.get_object(self.bucket, self._name(key))
-            try:
-                return bytes(response.read())
-            finally:
-                response.close()
-                response.release_conn()
-        except _client_errors() as error:
-            if getattr(error, "code", "") in {"NoSuchKey", "NoSuchObject"}:
-                raise KeyError(key) from None
-            raise self._fault("read", key, error) from error
+            while True:
+                for key in itertools.islice(remaining, READ_AHEAD - len(waiting)):
+                    waiting.add(pool.submit(self._get_or_error, key, patience))
+                if not waiting:
+                    return
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                while done:
+                    key, data = done.pop().result()
+                    if data is not None:
+                        yield key, data
+        finally:
+            patience.stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key begins with the prefix, ordered by key.
@@ -133,22 +145,22 @@ class S3Objects:
         Raises:
             StoreError: The bucket cannot be listed.
         """
-        root = f"{self.prefix}/" if self.prefix else ""
         check_prefix(prefix)
-        try:
-            for item in self._client.list_objects(
-                self.bucket, prefix=f"{root}{prefix}", recursive=True
-            ):
-                name = item.object_name or ""
+        after: str | None = None
+        while True:
+            page = self._page(prefix, after)
+            for item in page:
+                name = item.object_name
                 if item.is_dir or name.endswith("/") or item.last_modified is None:
                     continue
                 yield ObjectInfo(
-                    key=name.removeprefix(root),
+                    key=name.removeprefix(self._root),
                     size_bytes=item.size or 0,
                     modified_at=item.last_modified.astimezone(UTC),
                 )
-        except _client_errors() as error:
-            raise self._fault("list", prefix, error) from error
+            if len(page) < PAGE:
+                return
+            after = page[-1].object_name
 
     def delete(self, key: str) -> None:
         """Remove an object; removing one that is not there is no error.
@@ -156,85 +168,114 @@ class S3Objects:
         Raises:
             StoreError: It cannot be removed.
         """
-        try:
-            self._client.remove_object(self.bucket, self._name(key))
-        except _client_errors() as error:
-            raise self._fault("delete", key, error) from error
+        name = self._name(key)
+        self._request("delete", key, lambda: self._client.remove_object(self.bucket, name))
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        """Remove many objects, a thousand a request; those that are not there are no error.
+
+        Raises:
+            StoreError: Some could not be removed; the others are gone.
+        """
+        first_error: StoreError | None = None
+        names = iter([self._name(key) for key in keys])
+        while chunk := list(itertools.islice(names, PAGE)):
+            try:
+                self._delete_chunk(chunk)
+            except StorageUnavailableError:
+                raise
+            except StoreError as error:
+                first_error = first_error or error
+        if first_error is not None:
+            raise first_error
+
+    def _patience(self) -> Patience:
+        return Patience(self.settings.retry_seconds)
 
     def _name(self, key: str) -> str:
-        check_key(key)
-        return f"{self.prefix}/{key}" if self.prefix else key
+        return self._root + check_key(key)
 
-    def _fault(self, action: str, key: str, error: Exception) -> StoreError:
-        # The text of an S3Error holds host and request ids, that of urllib3 the whole request:
-        # the code, or the class of the fault, says enough.
-        code = getattr(error, "code", None) or type(error).__name__
-        return StoreError(
-            f"Cannot {action} {self.address}/{key} at {_host(self.endpoint)}: {code}",
-            hint=_HINTS.get(code, "Check endpoint, bucket and network"),
+    def _get(self, key: str, patience: Patience) -> bytes:
+        name = self._name(key)
+        try:
+            return self._request("read", key, lambda: self._content(name), patience)
+        except StoreError as error:
+            if getattr(error.__cause__, "code", "") in {"NoSuchKey", "NoSuchObject"}:
+                raise KeyError(key) from None
+            raise
+
+    def _content(self, name: str) -> bytes:
+        response = self._client.get_object(self.bucket, name)
+        try:
+            return bytes(response.read())
+        finally:
+            response.close()
+            response.release_conn()
+
+    def _get_or_error(self, key: str, patience: Patience) -> tuple[str, bytes | StoreError | None]:
+        try:
+            return key, self._get(key, patience)
+        except KeyError:
+            return key, None
+        except StorageUnavailableError:
+            raise
+        except StoreError as error:
+            return key, error
+
+    def _page(self, prefix: str, after: str | None) -> Sequence[Any]:
+        """Return the next objects of a listing; fewer than ``PAGE`` if it ends with them."""
+        # The client asks for the next page when it is needed: none is asked for in vain.
+        return self._request(
+            "list",
+            prefix,
+            lambda: [
+                *itertools.islice(
+                    self._client.list_objects(
+                        self.bucket, prefix=self._root + prefix, recursive=True, start_after=after
+                    ),
+                    PAGE,
+                )
+            ],
         )
 
+    def _delete_chunk(self, names: Sequence[str]) -> None:
+        from minio.deleteobjects import DeleteObject
 
-_HINTS = {
-    "AccessDenied": "Give the user the right to read and write this bucket",
-    "InvalidAccessKeyId": "Check XAUTOLM_S3_ACCESS_KEY",
-    "SignatureDoesNotMatch": "Check XAUTOLM_S3_SECRET_KEY",
-    "NoSuchBucket": "Create the bucket first, or correct its name",
-    "RequestTimeTooSkewed": "Set this machine's clock",
-}
+        left = names
 
+        def delete() -> None:
+            nonlocal left
+            wanted = [DeleteObject(name) for name in left]
+            faults = [*self._client.remove_objects(self.bucket, wanted)]
+            if faults:
+                left = [f.name for f in faults if f.name is not None] or left
+                raise PartlyDeletedError([f.code for f in faults])
 
-def _client(
-    endpoint: str, access_key: str, secret_key: str, session_token: str | None, region: str | None
-) -> Any:
-    try:
-        import urllib3
-        from minio import Minio
-    except ImportError as error:
-        raise MissingExtraError("s3", "Reading and writing s3:// addresses") from error
-    parts = urlsplit(endpoint)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        raise ConfigError(
-            "The S3 endpoint is no http(s) URL without credentials",
-            hint="Write it like https://minio.example.org:9000",
+        self._request("delete", f"{len(names)} objects", delete)
+
+    def _request(
+        self, action: str, key: str, call: Callable[[], T], patience: Patience | None = None
+    ) -> T:
+        try:
+            return call_patiently(
+                call,
+                is_transient=is_transient,
+                patience=patience or self._patience(),
+                before_wait=self._warn,
+            )
+        except client_errors() as error:
+            host = urlsplit(self.settings.endpoint).hostname
+            problem = f"Cannot {action} {self.address}/{key} at {host}"
+            raise store_error(problem, error) from safe_cause(error)
+
+    def _warn(self, error: Exception, attempts: int) -> None:
+        now = time.monotonic()
+        if attempts < _ATTEMPTS_BEFORE_WARNING or now - self._warned_at < _SECONDS_BETWEEN_WARNINGS:
+            return
+        self._warned_at = now
+        _log.warning(
+            "%s does not answer as it should (%s): trying again for up to %g s",
+            self.address,
+            fault_code(error),
+            self.settings.retry_seconds,
         )
-    pool = urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-        retries=urllib3.Retry(
-            total=ATTEMPTS, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]
-        ),
-    )
-    return Minio(
-        parts.netloc,
-        access_key=access_key,
-        secret_key=secret_key,
-        session_token=session_token,
-        region=region,
-        secure=parts.scheme == "https",
-        http_client=pool,
-    )
-
-
-def _client_errors() -> tuple[type[Exception], ...]:
-    import urllib3
-    from minio.error import MinioException
-
-    return (MinioException, urllib3.exceptions.HTTPError, OSError, ValueError)
-
-
-def _host(endpoint: str) -> str:
-    return urlsplit(endpoint).hostname or "the server"
-
-
-def _first(variables: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    return next((variables[name] for name in names if variables.get(name)), None)
-
-
-def _required(variables: Mapping[str, str], names: tuple[str, ...]) -> str:
-    value = _first(variables, names)
-    if value is None:
-        raise ConfigError(
-            "The credentials of the S3 server are missing",
-            hint=f"Set the environment variable {names[0]} (or {names[1]})",
-        )
-    return value
