@@ -66,8 +66,8 @@ class ObjectStorageContract:
 
     def test_a_long_listing_is_complete_and_ordered(self, storage: ObjectStorage) -> None:
         # More than one page of S3, with names that sort differently as folders and as files.
-        keys = [f"d/{i % 7}-x/{i:04}" for i in range(600)]
-        keys += [f"d/{i % 7}/{i:04}" for i in range(600)] + ["d/3.txt", "d/3-", "d/30", "d/3!/a"]
+        keys = [f"d/{i % 7}-x/{i:04}" for i in range(505)]
+        keys += [f"d/{i % 7}/{i:04}" for i in range(505)] + ["d/3.txt", "d/3-", "d/30", "d/3!/a"]
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(lambda key: storage.put(key, b""), keys))
         assert [info.key for info in storage.list("d/")] == sorted(keys)

@@ -76,3 +76,41 @@ def test_a_link_to_elsewhere_is_not_followed_by_listings(tmp_path: Path) -> None
     root.mkdir()
     (root / "link").symlink_to(outside)
     assert list(FolderObjects(root).list()) == []
+
+
+def test_other_things_than_files_are_not_listed(tmp_path: Path) -> None:
+    storage = FolderObjects(tmp_path)
+    storage.put("a/b", b"x")
+    os.mkfifo(tmp_path / "a" / "pipe")
+    (tmp_path / "a" / "nowhere").symlink_to("absent")
+    (tmp_path / "a" / "itself").symlink_to("itself")
+    (tmp_path / "empty").mkdir()
+    assert [info.key for info in storage.list()] == ["a/b"]
+
+
+def test_what_killed_writers_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    script = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "import xautolm_core.objects.folder as folder\n"
+        "def die(path, data):\n"
+        "    path.write_bytes(data[:3])\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "folder._write_durably = die\n"
+        "folder.FolderObjects(Path(sys.argv[1])).put('a/killed', b'content')\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    storage = FolderObjects(tmp_path)
+    storage.put("a/kept", b"x")
+    (left,) = (tmp_path / "a").glob(".tmp-*")
+    assert storage.remove_stale_temporaries(3600) == 0
+    os.utime(left, (left.stat().st_mtime - 4000,) * 2)
+    os.utime(tmp_path / "a" / "kept", (0, 0))
+    young = tmp_path / "a" / ".tmp-young"
+    young.touch()
+    assert storage.remove_stale_temporaries(3600) == 1
+    assert not left.exists()
+    assert young.exists()
+    assert storage.get("a/kept") == b"x"
+    assert FolderObjects(tmp_path / "absent").remove_stale_temporaries(0) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a"]

@@ -41,6 +41,7 @@ mon allow pool size one = true
 mon max pg per osd = 1000
 mon warn on pool no redundancy = false
 osd heartbeat grace = 60
+osd client watch timeout = 3
 run dir = {folder}/run
 admin socket = {folder}/run/$name.asok
 log file = {folder}/log/$name.log
