@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(STAMP) ## Make the virtual environment with everything in it
@@ -42,12 +42,18 @@ browser: ## Install Chromium for the browser tests, where that is possible
 	  { $(MAKE) --no-print-directory apt-chromium apt-chromium-driver || \
 	    echo "note: without chromium and chromium-driver the browser tests are skipped"; }
 
+.PHONY: s3-server
+s3-server: ## Install Ceph's S3 gateway for the S3 tests, where that is possible
+	@command -v radosgw >/dev/null && command -v ceph-osd >/dev/null && command -v ceph-mon >/dev/null && command -v openssl >/dev/null || \
+	  { $(MAKE) --no-print-directory apt-ceph-mon apt-ceph-osd apt-radosgw apt-ceph-common apt-openssl || \
+	    echo "note: without ceph-mon, ceph-osd, radosgw and ceph-common the S3 tests need XAUTOLM_TEST_S3_ENDPOINT"; }
+
 .PHONY: demo
 demo: install ## Two real searches, the second warm-started from the first (about five minutes)
 	$(BIN)/python demo/run.py
 
 .PHONY: test
-test: install browser ## Run all tests that this machine can run
+test: install browser s3-server ## Run all tests that this machine can run
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: lint

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import traceback
 import uuid
 from pathlib import Path
@@ -84,6 +86,42 @@ class TestS3Objects(ObjectStorageContract):
         ((key, fault),) = storage.get_many(["key"])
         assert key == "key"
         assert isinstance(fault, StoreError)
+
+    def test_the_documented_rights_suffice_and_reach_no_further(
+        self, ceph: CephGateway, ceph_server: S3Server, ceph_bucket: str
+    ) -> None:
+        user = f"team-{uuid.uuid4().hex[:8]}"
+        ceph.add_user(user, user, SECRET)
+        policy = _documented_policy().replace("xautolm", ceph_bucket)
+        # What an administrator gives a user, given to the bucket: then it must say to whom.
+        granted = json.loads(policy)
+        for statement in granted["Statement"]:
+            statement["Principal"] = {"AWS": [f"arn:aws:iam:::user/{user}"]}
+        owner = ceph_server.objects(ceph_bucket, "team-b")
+        owner._client.set_bucket_policy(ceph_bucket, json.dumps(granted))
+        owner.put("key", b"of another team")
+
+        keys = {"ACCESS_KEY": user, "SECRET_KEY": SECRET, "REGION": "us-east-1"}
+        own = ceph_server.objects(ceph_bucket, "team-a", **keys)
+        own.put("a/key", b"x")
+        own.put("a/other", b"y")
+        assert [info.key for info in own.list("a/")] == ["a/key", "a/other"]
+        assert dict(own.get_many(["a/key", "absent"])) == {"a/key": b"x"}
+        own.delete("a/key")
+        own.delete_many(["a/other"])
+        assert list(own.list()) == []
+
+        other = ceph_server.objects(ceph_bucket, "team-b", **keys)
+        for act in (
+            lambda: other.get("key"),
+            lambda: other.put("key", b"z"),
+            lambda: other.delete("key"),
+            lambda: other.delete_many(["key"]),
+            lambda: list(other.list()),
+        ):
+            with pytest.raises(StoreError, match="AccessDenied"):
+                act()
+        assert owner.get("key") == b"of another team"
 
     def test_with_a_region_the_server_is_not_asked_for_it(
         self, ceph_server: S3Server, ceph_bucket: str
@@ -193,6 +231,13 @@ def test_an_unreachable_server_is_a_store_error_without_credentials() -> None:
     # One hundred thousand keys do not take as many times as long.
     with pytest.raises(StorageUnavailableError):
         list(storage.get_many(str(number) for number in range(100_000)))
+
+
+def _documented_policy() -> str:
+    text = (Path(__file__).parents[2] / "docs" / "s3.md").read_text()
+    found = re.search(r"^    \{\n.*?^    \}\n", text, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    return found.group()
 
 
 def _tls(ceph: CephGateway) -> tuple[str, Path]:

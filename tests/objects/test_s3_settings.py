@@ -221,7 +221,10 @@ def test_the_bucket_stands_where_path_style_says(path_style: str, host: str, pat
     assert (url.netloc, url.path) == (host, path)
 
 
-SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=10, max_size=60)
+# The beginning keeps the words of our own messages from being taken for secrets.
+SECRETS = st.text(
+    st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=10, max_size=60
+).map("Zq7".__add__)
 
 
 @given(secret=SECRETS, place=st.sampled_from(range(12)))

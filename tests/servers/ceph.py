@@ -11,6 +11,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -61,6 +62,21 @@ osd data = {folder}/osd.0
 def is_installed() -> bool:
     """Whether this machine can start the gateway."""
     return all(shutil.which(program) for program in PROGRAMS)
+
+
+def started_gateway(attempts: int = 3) -> CephGateway:
+    """Return a running gateway; tried again where another process took one of its ports."""
+    for left in reversed(range(attempts)):
+        gateway = CephGateway()
+        try:
+            gateway.start()
+        except RuntimeError as error:
+            if not left:
+                raise
+            print(f"trying again: {error}", file=sys.stderr)
+        else:
+            return gateway
+    raise AssertionError("unreachable")
 
 
 class CephGateway:
@@ -251,8 +267,7 @@ def _answers(port: int) -> bool:
 
 
 if __name__ == "__main__":
-    server = CephGateway()
-    server.start()
+    server = started_gateway()
     print(server.endpoint, server.access_key, server.secret_key, os.getpid(), flush=True)
     try:
         input("Enter ends it. ")

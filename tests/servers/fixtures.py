@@ -12,6 +12,7 @@ import pytest
 
 from tests.servers.ceph import CephGateway
 from tests.servers.ceph import is_installed
+from tests.servers.ceph import started_gateway
 from xautolm_core.objects.s3 import S3Objects
 
 _CONFIGURED = "XAUTOLM_TEST_S3"
@@ -59,8 +60,7 @@ def ceph() -> Iterator[CephGateway]:
     """A Ceph object gateway of this session. Whoever stops it starts it again."""
     if not is_installed():
         pytest.skip("ceph-mon, ceph-osd, radosgw and ceph-common are not installed")
-    gateway = CephGateway()
-    gateway.start()
+    gateway = started_gateway()
     try:
         yield gateway
     finally:

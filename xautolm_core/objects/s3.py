@@ -42,6 +42,7 @@ READ_AHEAD = 2 * READERS
 PAGE = 1000
 """Objects in one answer to a listing, and keys in one request to delete: what S3 allows."""
 
+_ONE_BY_ONE_CODES = {"AccessDenied", "MethodNotAllowed", "NotImplemented"}
 _ATTEMPTS_BEFORE_WARNING = 3
 _SECONDS_BETWEEN_WARNINGS = 10.0
 
@@ -178,13 +179,9 @@ class S3Objects:
             StoreError: Some could not be removed; the others are gone.
         """
         first_error: StoreError | None = None
-        names = iter([self._name(key) for key in keys])
-        while chunk := list(itertools.islice(names, PAGE)):
-            try:
-                self._delete_chunk(chunk)
-            except StorageUnavailableError:
-                raise
-            except StoreError as error:
+        remaining = iter([check_key(key) for key in keys])
+        while chunk := [*itertools.islice(remaining, PAGE)]:
+            for error in self._delete_chunk(chunk):
                 first_error = first_error or error
         if first_error is not None:
             raise first_error
@@ -200,9 +197,22 @@ class S3Objects:
         try:
             return self._request("read", key, lambda: self._content(name), patience)
         except StoreError as error:
-            if getattr(error.__cause__, "code", "") in {"NoSuchKey", "NoSuchObject"}:
+            code = getattr(error.__cause__, "code", "")
+            absent = code in {"NoSuchKey", "NoSuchObject"}
+            if absent or (code == "AccessDenied" and self._is_unlisted(key)):
                 raise KeyError(key) from None
             raise
+
+    def _is_unlisted(self, key: str) -> bool:
+        """Whether a key that may not be read is not there at all.
+
+        A user who may only list below a prefix is told AccessDenied of keys that are not there.
+        """
+        try:
+            first = next(self.list(key), None)
+        except StoreError:
+            return False
+        return first is None or first.key != key
 
     def _content(self, name: str) -> bytes:
         response = self._client.get_object(self.bucket, name)
@@ -238,20 +248,38 @@ class S3Objects:
             ],
         )
 
-    def _delete_chunk(self, names: Sequence[str]) -> None:
+    def _delete_chunk(self, keys: Sequence[str]) -> Iterator[StoreError]:
+        """Delete up to a thousand objects; yield why some could not be deleted."""
         from minio.deleteobjects import DeleteObject
 
-        left = names
+        left = {self._name(key): key for key in keys}
 
         def delete() -> None:
-            nonlocal left
             wanted = [DeleteObject(name) for name in left]
             faults = [*self._client.remove_objects(self.bucket, wanted)]
             if faults:
-                left = [f.name for f in faults if f.name is not None] or left
-                raise PartlyDeletedError([f.code for f in faults])
+                failed = {fault.name for fault in faults}
+                if failed <= left.keys():
+                    for name in left.keys() - failed:
+                        del left[name]
+                raise PartlyDeletedError([fault.code for fault in faults])
 
-        self._request("delete", f"{len(names)} objects", delete)
+        try:
+            self._request("delete", f"{keys[0]} and {len(keys) - 1} others", delete)
+        except StorageUnavailableError:
+            raise
+        except StoreError as error:
+            if getattr(error.__cause__, "code", "") not in _ONE_BY_ONE_CODES:
+                yield error
+                return
+            # Some servers have no such request, or ask for a right to the whole bucket (Ceph 16).
+            for key in [*left.values()]:
+                try:
+                    self.delete(key)
+                except StorageUnavailableError:
+                    raise
+                except StoreError as single_error:
+                    yield single_error
 
     def _request(
         self, action: str, key: str, call: Callable[[], T], patience: Patience | None = None

@@ -190,7 +190,7 @@ def safe_cause(error: Exception) -> Exception | None:
     import urllib3
     from minio.error import S3Error
 
-    shown = (S3Error, urllib3.exceptions.HTTPError, OSError)
+    shown = (PartlyDeletedError, S3Error, urllib3.exceptions.HTTPError, OSError)
     return error if isinstance(error, shown) else None
 
 
