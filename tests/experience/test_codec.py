@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.experience.samples import START
 from tests.experience.samples import complete_sample
 from tests.experience.samples import sample
 from xautolm_core.experience.codec import CorruptObjectError
@@ -19,9 +17,6 @@ from xautolm_core.experience.codec import encode
 from xautolm_core.experience.codec import experience_of
 from xautolm_core.experience.keys import experience_key
 from xautolm_core.experience.schema import SCHEMA_VERSION
-from xautolm_core.experience.segment import decode_segment
-from xautolm_core.experience.segment import encode_segment
-from xautolm_core.experience.segment import segment_key
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -38,7 +33,9 @@ def test_the_golden_file_of_this_version_is_what_is_written() -> None:
 
 def test_the_key_of_version_1() -> None:
     key = experience_key(complete_sample())
-    assert key == "experiences/team-a/2026-03-01/2026-03-01-golden-3-1.json"
+    assert key == (
+        "experiences/team-a/2026-03-01/01KJNPMPR0NQQBGYEBCPNDDVNN-2026-03-01-golden-3-1.json"
+    )
 
 
 @given(st.integers(0, 10**6), st.integers(0, 7))
@@ -88,19 +85,6 @@ def test_payloads_need_an_id_and_a_time() -> None:
 
         with pytest.raises(CorruptObjectError):
             check_payload(text, digest_of(text))
-    naive = '{"ended_at":"2026-01-01T00:00:00","id":"x"}'
+    naive = f'{{"ended_at":"2026-01-01T00:00:00","id":"{"0" * 32}"}}'
     with pytest.raises(CorruptObjectError, match="time zone"):
         check_payload(naive, digest_of(naive))
-
-
-def test_a_segment_holds_its_payloads_in_order() -> None:
-    payloads = {
-        f"key-{i}": decode(encode(sample("s", i, ended_at=START - timedelta(seconds=i))))
-        for i in range(5)
-    }
-    data = encode_segment(payloads)
-    rows = list(decode_segment(segment_key(data), data))
-    assert [row.key for row in rows] == [f"key-{i}" for i in reversed(range(5))]
-    assert {row.key: row.payload for row in rows} == payloads
-    with pytest.raises(CorruptObjectError, match="does not match its name"):
-        list(decode_segment(segment_key(data + b"x"), data))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
+from datetime import UTC
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +15,8 @@ from pydantic import ValidationError
 from xautolm_core.experience.schema import SCHEMA_VERSION
 from xautolm_core.experience.schema import Experience
 from xautolm_core.space.configuration import Configuration
+
+_IDENTITY = re.compile(r"[0-9a-f]{32}")
 
 
 class CorruptObjectError(Exception):
@@ -58,11 +62,15 @@ def decode(data: bytes) -> Payload:
         envelope = json.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise CorruptObjectError(f"not UTF-8 at byte {error.start}") from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptObjectError(f"no complete JSON ({len(data)} bytes)") from error
     if not isinstance(envelope, dict) or not isinstance(envelope.get("experience"), dict):
         raise CorruptObjectError("has no experience in it")
-    return check_payload(canonical(envelope["experience"]), envelope.get("digest"))
+    try:
+        text = canonical(envelope["experience"])
+    except ValueError as error:
+        raise CorruptObjectError("holds a number that is not finite") from error
+    return check_payload(text, envelope.get("digest"))
 
 
 def check_payload(text: str, digest: object) -> Payload:
@@ -76,15 +84,14 @@ def check_payload(text: str, digest: object) -> Payload:
         raise CorruptObjectError(f"digest is {found[:12]}..., should be {str(digest)[:12]}...")
     content = json.loads(text)
     identity = content.get("id") if isinstance(content, dict) else None
-    if not isinstance(identity, str) or not identity:
-        raise CorruptObjectError("has no id")
-    try:
-        ended_at = datetime.fromisoformat(content["ended_at"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CorruptObjectError("has no readable ended_at") from error
-    if ended_at.tzinfo is None:
-        raise CorruptObjectError("its ended_at has no time zone")
-    return Payload(text=text, digest=found, id=identity, ended_at=ended_at)
+    if not isinstance(identity, str) or not is_identity(identity):
+        raise CorruptObjectError("has no id of an experience")
+    return Payload(text=text, digest=found, id=identity, ended_at=_end_of(content))
+
+
+def is_identity(text: str) -> bool:
+    """Whether a text is an id of an experience: 32 hexadecimal digits, in lower case."""
+    return _IDENTITY.fullmatch(text) is not None
 
 
 def experience_of(payload: Payload) -> Experience:
@@ -120,8 +127,25 @@ def canonical(content: Any) -> str:
 
 
 def digest_of(text: str) -> str:
-    """Return the SHA-256 of a text (hex)."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    """Return the SHA-256 of a text (hex).
+
+    Raises:
+        CorruptObjectError: It is no valid Unicode, and can be written nowhere.
+    """
+    try:
+        return hashlib.sha256(text.encode()).hexdigest()
+    except UnicodeEncodeError as error:
+        raise CorruptObjectError("holds text that is no valid Unicode") from error
+
+
+def _end_of(content: dict[str, Any]) -> datetime:
+    try:
+        ended_at = datetime.fromisoformat(content["ended_at"])
+        if ended_at.tzinfo is None:
+            raise CorruptObjectError("its ended_at has no time zone")
+        return ended_at.astimezone(UTC)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CorruptObjectError("has no readable ended_at") from error
 
 
 def _drop_unknown_configuration_fields(content: dict[str, Any]) -> None:

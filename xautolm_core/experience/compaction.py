@@ -1,97 +1,218 @@
-"""Compaction: writes segments and manifests, and retires the ones that nobody needs."""
+"""Compaction: gathers single objects in segments, merges small segments, joins the heads.
+
+The order of the steps makes it safe to be killed at any of them, and to run any number at once:
+before a manifest is there (written last) readers use the old ones, and what no manifest names is
+never missed. What it leaves behind is retired later (see ``retire``).
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import datetime
 from datetime import timedelta
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from xautolm_core.experience.codec import CorruptObjectError
-from xautolm_core.experience.codec import Payload
-from xautolm_core.experience.keys import MANIFESTS
-from xautolm_core.experience.keys import SEGMENTS
-from xautolm_core.experience.manifest import Manifest
+from xautolm_core.experience.clock import storage_now
+from xautolm_core.experience.coverage import marks_of
+from xautolm_core.experience.damage import StoreChangedError
+from xautolm_core.experience.keys import mark_of_key
 from xautolm_core.experience.manifest import SegmentEntry
-from xautolm_core.experience.manifest import decode_manifest
-from xautolm_core.experience.manifest import encode_manifest
-from xautolm_core.experience.manifest import next_sequence
-from xautolm_core.experience.segment import encode_segment
-from xautolm_core.experience.segment import segment_key
-from xautolm_core.objects.contract import ObjectInfo
-from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.experience.manifest import is_segment_key
+from xautolm_core.experience.manifest import new_manifest
+from xautolm_core.experience.purge import purge_forgotten
+from xautolm_core.experience.purge import remember_replaced
+from xautolm_core.experience.reader import ATTEMPTS
+from xautolm_core.experience.reader import State
+from xautolm_core.experience.reader import StoreReader
+from xautolm_core.experience.reader import changes_too_fast
+from xautolm_core.experience.retire import retire
+from xautolm_core.experience.segment import SEGMENT_ROWS
+from xautolm_core.experience.segment import join_tables
+from xautolm_core.experience.segment import sort_rows
+from xautolm_core.experience.wholeness import is_whole_segment
+from xautolm_core.experience.writing import exact_rows
+from xautolm_core.experience.writing import split
+from xautolm_core.experience.writing import without_ids
+from xautolm_core.experience.writing import write_segment
 
-GRACE = timedelta(hours=1)
-"""How long a retired file stays, for readers and compactors that are still at work with it."""
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from xautolm_core.experience.frontier import Frontier
+
+MOST_SMALL_SEGMENTS = 8
+"""When there are more segments of less than half of ``SEGMENT_ROWS``, some are merged."""
+
+_SMALL_ROWS = SEGMENT_ROWS // 2
+_GROWTH = 4
 
 
-def compact(
-    storage: ObjectStorage, covered: Mapping[str, Payload], tail: Mapping[str, Payload]
-) -> int:
-    """Write a segment of everything and a manifest that names it; return the number of new rows.
+@dataclass
+class _Plan:
+    """What the next manifest will say, as far as it is known."""
 
-    The order of the steps makes it safe to be killed at any of them: before the manifest is there
-    (written last) readers use the old one; a segment that no manifest names is never read.
+    kept: dict[str, SegmentEntry]
+    added: list[SegmentEntry] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+
+
+def compact(reader: StoreReader, *, grace: timedelta, keep_snapshots: int | None = None) -> int:
+    """Gather single objects, retire what is not needed any more; return how many were gathered.
 
     Args:
-        storage: The store's objects.
-        covered: Key to payload of what the newest complete manifest covers.
-        tail: Key to payload of the valid objects that it does not cover.
+        reader: Of the store.
+        grace: How long retired files stay.
+        keep_snapshots: Delete all snapshots but the newest ones; None keeps all.
+
+    Raises:
+        StoreError: The storage cannot be read or written.
     """
-    if not tail:
-        return 0
-    rows = {**covered, **tail}
-    data = encode_segment(rows)
-    key = segment_key(data)
-    storage.put(key, data)
-    known = [info.key for info in storage.list(MANIFESTS)]
-    manifest = Manifest(next_sequence(known), (SegmentEntry(key=key, rows=len(rows)),))
-    storage.put(*encode_manifest(manifest))
-    retire(storage)
-    return len(tail)
+    purge_forgotten(reader)
+    now = storage_now(reader.storage)
+    for _ in range(ATTEMPTS):
+        try:
+            gathered, known_objects = _gather(reader, now, grace)
+            break
+        except StoreChangedError:
+            continue
+    else:
+        raise changes_too_fast()
+    retire(reader, grace=grace, keep_snapshots=keep_snapshots, known_objects=known_objects)
+    return gathered
 
 
-def retire(storage: ObjectStorage) -> None:
-    """Delete manifests that were superseded, and segments that no manifest names any more.
+def _gather(reader: StoreReader, now: datetime, grace: timedelta) -> tuple[int, dict[str, bytes]]:
+    """Write new segments and a manifest; return the number of new rows and what was read.
 
-    A manifest stays for ``GRACE`` after its successor was written, a segment for ``GRACE`` after
-    it was written itself (its manifest may be under way), both by the storage's own clock. Nothing
-    corrupt is touched. Snapshots pin single objects, which are never deleted here.
+    The latter are the keys of valid single objects with the marks of their content.
     """
-    manifests = list(storage.list(MANIFESTS))
-    if not manifests:
-        return
-    now = max(info.modified_at for info in manifests)
-    named: set[str] = set()
-    for info, successor in pairwise(manifests):
-        if now - successor.modified_at > GRACE and _is_whole_manifest(storage, info):
-            storage.delete(info.key)
-    for info in storage.list(MANIFESTS):
-        named.update(_segments_of(storage, info))
-    for info in list(storage.list(SEGMENTS)):
-        is_old = now - info.modified_at > GRACE
-        if is_old and info.key not in named and _is_whole_segment(storage, info):
-            storage.delete(info.key)
+    state = reader.look()
+    _check_those_relied_on(reader, state)
+    tail = reader.tail(state.tail, state)
+    plan = _Plan(kept=_still_named(state.frontier, state))
+    rescued = _rescue(reader, state, plan, now, grace)
+    table, inexact = exact_rows(sort_rows(join_tables([tail.table, *rescued])))
+    for identity in inexact:
+        reader.damage.report(identity, "cannot be kept in columns; its single object stays")
+    _place(reader, state, plan, table)
+    if plan.added or plan.replaced or len(state.frontier.heads) > 1:
+        reader.storage.put(*_manifest_of(state, plan))
+    return table.num_rows, tail.objects
 
 
-def _is_whole_manifest(storage: ObjectStorage, info: ObjectInfo) -> bool:
-    try:
-        decode_manifest(info.key, storage.get(info.key))
-    except (CorruptObjectError, KeyError):
-        return False
-    return True
+def _check_those_relied_on(reader: StoreReader, state: State) -> None:
+    """Make sure that the segments that cover present single objects are whole."""
+    left = set(state.tail)
+    covered = [mark_of_key(info.key) for info in state.singles if info.key not in left]
+    marks = [mark for mark in covered if mark is not None]
+    for entry in reader.holders_of(state.segments, marks):
+        if not reader.damage.touches(entry.key) and not is_whole_segment(reader, entry):
+            raise StoreChangedError
 
 
-def _segments_of(storage: ObjectStorage, info: ObjectInfo) -> list[str]:
-    try:
-        return [entry.key for entry in decode_manifest(info.key, storage.get(info.key)).segments]
-    except (CorruptObjectError, KeyError):
-        return []
+def _still_named(frontier: Frontier, state: State) -> dict[str, SegmentEntry]:
+    """Return what the heads name, but for what is gone because others hold its rows."""
+    replaced = set(frontier.replaced)
+    return {
+        key: entry
+        for key, entry in frontier.segments.items()
+        if key in state.present or key not in replaced
+    }
 
 
-def _is_whole_segment(storage: ObjectStorage, info: ObjectInfo) -> bool:
-    try:
-        data = storage.get(info.key)
-    except KeyError:
-        return False
-    return info.key == f"{SEGMENTS}{hashlib.sha256(data).hexdigest()}.parquet"
+def _rescue(
+    reader: StoreReader, state: State, plan: _Plan, now: datetime, grace: timedelta
+) -> list[pa.Table]:
+    """Return the rows of segments that nobody names, as far as no named segment holds them.
+
+    A compactor that was killed leaves such segments behind, and so does a manifest that was lost.
+    """
+    named = [entry for entry in state.segments if entry.key in plan.kept]
+    replaced = set(state.frontier.replaced)
+    found: list[pa.Table] = []
+    for key, info in state.present.items():
+        if not is_segment_key(key) or key in state.frontier.segments or reader.damage.is_lost(key):
+            continue
+        is_due = key not in replaced and now - info.modified_at >= grace
+        if not is_due and not state.is_troubled:
+            continue
+        entry = SegmentEntry(key=key, rows=0)
+        is_whole = is_whole_segment(reader, entry)
+        segment = reader.open(entry)
+        for group in reader.readable_groups(segment):
+            table = without_ids(reader.read(segment, group), state.hidden)
+            found += _rows_not_in(reader, named, table)
+        if is_whole and key not in replaced:
+            plan.replaced.append(key)
+    return found
+
+
+def _rows_not_in(
+    reader: StoreReader, entries: Iterable[SegmentEntry], table: pa.Table
+) -> list[pa.Table]:
+    import numpy as np
+
+    marks = [row.tobytes() for row in marks_of([table])]
+    held = reader.which_are_in(entries, set(marks))
+    kept = np.flatnonzero([mark not in held for mark in marks])
+    return [table.take(kept)] if len(kept) else []
+
+
+def _place(reader: StoreReader, state: State, plan: _Plan, table: pa.Table) -> None:
+    """Write the new rows, and merge small segments if there are many."""
+    plan.added += [write_segment(reader.storage, part) for part in split(table)]
+    sound = [
+        entry
+        for entry in state.segments
+        if entry.key in plan.kept and not reader.damage.touches(entry.key)
+    ]
+    for group in _groups(sound):
+        tables = [without_ids(_load(reader, entry), state.hidden) for entry in group]
+        since = max(e.covered_since or state.present[e.key].modified_at for e in group)
+        for part in split(sort_rows(join_tables(tables))):
+            entry = write_segment(reader.storage, part)
+            plan.added.append(entry.model_copy(update={"covered_since": since}))
+        for entry in group:
+            del plan.kept[entry.key]
+            plan.replaced.append(entry.key)
+
+
+def _groups(entries: list[SegmentEntry]) -> list[list[SegmentEntry]]:
+    """Return which segments are to be merged.
+
+    Segments of an older layout always are. Of too many small ones, the smallest are, as long as the
+    next one is not much larger than all before it: so each row is written a few times only, however
+    often the store is compacted.
+    """
+    old = [entry for entry in entries if entry.footer is None]
+    groups = [old] if old else []
+    small = [entry for entry in entries if entry.footer is not None and entry.rows < _SMALL_ROWS]
+    small.sort(key=lambda entry: entry.rows)
+    if len(small) > MOST_SMALL_SEGMENTS:
+        group, rows = small[:2], small[0].rows + small[1].rows
+        for entry in small[2:]:
+            if rows + entry.rows > SEGMENT_ROWS or entry.rows > _GROWTH * rows:
+                break
+            group.append(entry)
+            rows += entry.rows
+        groups.append(group)
+    return groups
+
+
+def _load(reader: StoreReader, entry: SegmentEntry) -> pa.Table:
+    if not is_whole_segment(reader, entry):
+        raise StoreChangedError
+    segment = reader.open(entry)
+    return join_tables([reader.read(segment, g) for g in range(segment.row_groups)])
+
+
+def _manifest_of(state: State, plan: _Plan) -> tuple[str, bytes]:
+    named = [*plan.kept.values(), *plan.added]
+    return new_manifest(
+        parents=state.frontier.readable,
+        segments=named,
+        replaced=remember_replaced(state, plan.replaced, {entry.key for entry in named}),
+        purged=sorted(state.frontier.purged if state.frontier.heads else state.tombstones),
+    )

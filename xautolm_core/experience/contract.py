@@ -73,10 +73,19 @@ class Fault:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What ``verify`` found."""
+    """What ``verify`` found.
+
+    Attributes:
+        objects: How many objects were checked.
+        faults: What is wrong.
+        notes: What is left over and does no harm.
+        quarantined: Where corrupt objects were moved to.
+    """
 
     objects: int
     faults: Sequence[Fault]
+    notes: Sequence[Fault] = ()
+    quarantined: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -121,7 +130,7 @@ class ExperienceStore(Protocol):
         ...
 
     def compact(self) -> int:
-        """Merge single objects into one Parquet file; return how many. Safe to run at any time."""
+        """Gather single objects in Parquet files; return how many. Safe to run at any time."""
         ...
 
     def verify(self) -> VerifyReport:

@@ -1,49 +1,56 @@
 """The experience store over any object storage.
 
-One immutable object per attempt is the truth. Segments are verified copies of many of them in one
-file; a manifest, written last, says which segments belong together. Readers take the newest
-complete manifest plus the tail: every object that it does not cover, however late or with whatever
-clock it was written. Nothing rests on locks or conditional writes.
+Every experience is written as one immutable object. ``compact`` gathers them in segments (Parquet)
+and deletes the single objects later; a manifest, written last, says which segments belong together.
+Readers take what the present manifests name plus the tail: every single object that no segment
+covers, however late or with whatever clock it was written. Nothing rests on locks or conditional
+writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
+from datetime import timedelta
 
 from xautolm_core.errors import StoreError
+from xautolm_core.experience.clock import grace_period
 from xautolm_core.experience.codec import CorruptObjectError
-from xautolm_core.experience.codec import Payload
 from xautolm_core.experience.codec import decode
 from xautolm_core.experience.codec import encode
-from xautolm_core.experience.codec import experience_of
+from xautolm_core.experience.codec import is_identity
 from xautolm_core.experience.compaction import compact
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.contract import Fault
 from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.experience.contract import VerifyReport
-from xautolm_core.experience.keys import EXPERIENCES
-from xautolm_core.experience.keys import MANIFESTS
-from xautolm_core.experience.keys import SEGMENTS
-from xautolm_core.experience.keys import SNAPSHOTS
+from xautolm_core.experience.damage import StoreChangedError
+from xautolm_core.experience.finding import find_experience
 from xautolm_core.experience.keys import check_tenant
 from xautolm_core.experience.keys import experience_key
 from xautolm_core.experience.keys import spare_key
-from xautolm_core.experience.manifest import SNAPSHOT_ID
-from xautolm_core.experience.manifest import Pin
-from xautolm_core.experience.manifest import decode_manifest
-from xautolm_core.experience.manifest import decode_snapshot
-from xautolm_core.experience.manifest import encode_snapshot
-from xautolm_core.experience.manifest import snapshot_key
+from xautolm_core.experience.pinned import find_pinned
+from xautolm_core.experience.reader import ATTEMPTS
+from xautolm_core.experience.reader import State
+from xautolm_core.experience.reader import StoreReader
+from xautolm_core.experience.reader import Tail
+from xautolm_core.experience.reader import changes_too_fast
+from xautolm_core.experience.scanning import EVERYTHING
+from xautolm_core.experience.scanning import Source
+from xautolm_core.experience.scanning import scan_experiences
 from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.scrub import scrub_experience
-from xautolm_core.experience.segment import decode_segment
+from xautolm_core.experience.snapshot import Snapshot
+from xautolm_core.experience.snapshot import decode_snapshot
+from xautolm_core.experience.snapshot import decode_snapshot_at
+from xautolm_core.experience.snapshot import encode_snapshot
+from xautolm_core.experience.snapshot import is_snapshot_id
+from xautolm_core.experience.snapshot import new_snapshot
+from xautolm_core.experience.snapshot import snapshot_key
+from xautolm_core.experience.verify import verify_store
+from xautolm_core.experience.view import StoreView
+from xautolm_core.experience.view import segment_file
 from xautolm_core.objects.contract import ObjectStorage
-
-_EVERYTHING = ExperienceFilter()
-_SHORTEST_PREFIX = 4
 
 
 class ObjectExperienceStore:
@@ -61,12 +68,14 @@ class ObjectExperienceStore:
     def __init__(self, storage: ObjectStorage, *, tenant: str | None = None) -> None:
         self.storage = storage
         self.tenant = None if tenant is None else check_tenant(tenant)
-        self._faults: dict[tuple[str, str], Fault] = {}
+        self._reader = StoreReader(storage)
 
     @property
     def faults(self) -> Sequence[Fault]:
         """What the reads of this object have skipped so far."""
-        return tuple(self._faults.values())
+        return self._reader.damage.faults
+
+    # Writing
 
     def append(self, experience: Experience) -> str:
         """Keep an experience, all or nothing; appending it again changes nothing. Return its id.
@@ -82,9 +91,17 @@ class ObjectExperienceStore:
                 f"{experience.tenant!r}",
                 hint="Open the store for the tenant that runs the search",
             )
+        if not is_identity(experience.id):
+            raise StoreError(
+                f"{experience.id[:40]!r} is no id of an experience",
+                hint="Make it with experience_id(search_id, trial_number, attempt)",
+            )
         clean = scrub_experience(experience)
-        data = encode(clean)
         key = experience_key(clean)
+        try:
+            data = encode(clean)
+        except ValueError as error:
+            raise StoreError(f"Experience {clean.id} cannot be written as JSON: {error}") from error
         if self._is_free(key):
             self.storage.put(key, data)
         elif not self._holds(key, clean.id):
@@ -92,11 +109,15 @@ class ObjectExperienceStore:
             self.storage.put(spare_key(key, decode(data).digest), data)
         return clean.id
 
-    def scan(self, wanted: ExperienceFilter = _EVERYTHING) -> Iterator[Experience]:
-        """Yield the experiences asked for, each once, ordered by end time and id."""
-        for _, _, experience in self._readable(self._load()):
-            if wanted.matches(experience):
-                yield experience
+    # Reading
+
+    def scan(self, wanted: ExperienceFilter = EVERYTHING) -> Iterator[Experience]:
+        """Yield the experiences asked for, each once, ordered by end time and id.
+
+        Raises:
+            StoreError: The storage cannot be read.
+        """
+        return scan_experiences(self._reader, self._present, wanted)
 
     def get(self, experience_id: str) -> Experience | None:
         """Return one experience, or None.
@@ -105,23 +126,20 @@ class ObjectExperienceStore:
             experience_id: Its id, or the first characters of it (at least four).
 
         Raises:
-            StoreError: Several ids begin so.
+            StoreError: Several ids begin so, or the storage cannot be read.
         """
-        found = {
-            experience.id: experience
-            for _, payload, experience in self._readable(self._load())
-            if payload.id == experience_id
-            or (len(experience_id) >= _SHORTEST_PREFIX and payload.id.startswith(experience_id))
-        }
-        if experience_id in found:
-            return found[experience_id]
-        if len(found) > 1:
-            some = ", ".join(sorted(found)[:3])
-            raise StoreError(
-                f"{len(found)} experiences begin with {experience_id!r}: {some}",
-                hint="Give more characters of the id",
-            )
-        return next(iter(found.values()), None)
+        return find_experience(self._reader, experience_id)
+
+    def view(self, snapshot: SnapshotId | None = None) -> StoreView:
+        """Return what the store holds now, or what a snapshot pins, as columns (see ``view``).
+
+        Raises:
+            StoreError: The storage cannot be read, or there is no such snapshot.
+        """
+        pinned = None if snapshot is None else self._snapshot(snapshot)
+        return self._view(pinned)
+
+    # Snapshots
 
     def snapshot(self) -> SnapshotId:
         """Pin what the store holds now, so that it can be read again exactly.
@@ -131,143 +149,127 @@ class ObjectExperienceStore:
         Raises:
             StoreError: It cannot be written.
         """
-        pins = [
-            Pin(id=payload.id, key=key, digest=payload.digest)
-            for key, payload, _ in self._readable(self._load())
-        ]
-        identity, data = encode_snapshot(pins)
-        self.storage.put(snapshot_key(identity), data)
-        return SnapshotId(identity)
+        for _ in range(ATTEMPTS):
+            snapshot = decode_snapshot(self.pin())
+            identity = self._keep(snapshot)
+            present = {info.key for info in self.storage.list("segments/")}
+            if present.issuperset(snapshot.segments):
+                return identity
+            # A segment was retired before this snapshot could protect it.
+        raise changes_too_fast()
+
+    def pin(self) -> bytes:
+        """Return what ``snapshot`` would write; nothing is written, and so nothing protected.
+
+        Raises:
+            StoreError: The storage cannot be read.
+        """
+        return self._view(None).snapshot_pin
+
+    def keep_pin(self, pin: bytes) -> SnapshotId:
+        """Write a pin (of ``pin`` or a ``StoreView``) as a snapshot.
+
+        Raises:
+            StoreError: It is none, or cannot be written.
+        """
+        return self._keep(_checked_pin(pin))
 
     def read(self, snapshot: SnapshotId) -> Iterator[Experience]:
         """Return exactly the experiences that a snapshot pins, ordered by end time and id.
 
-        A pinned object that is gone or altered is reported in ``faults`` and skipped.
+        What was forgotten since is left out; what is gone or altered is reported in ``faults``.
 
         Raises:
             StoreError: There is no such snapshot, or it is corrupt.
         """
-        pins = self._pins(snapshot)
-        payloads: dict[str, Payload] = {}
-        rows = self._newest_rows() if pins else {}
-        for pin in pins:
-            payload = rows.get(pin.key) or self._payload(pin.key, absent="is gone")
-            if payload is not None and payload.digest == pin.digest:
-                payloads[pin.key] = payload
-            elif payload is not None:
-                self._report(pin.key, f"is not what snapshot {snapshot.value[:12]} pinned")
-        return (experience for _, _, experience in self._readable(payloads))
+        pinned = self._snapshot(snapshot)
+        return scan_experiences(self._reader, lambda _: self._pinned(pinned))
 
-    def compact(self) -> int:
-        """Merge single objects into one Parquet file; return how many.
+    def read_pin(self, pin: bytes) -> Iterator[Experience]:
+        """Return exactly the experiences of a pin, like ``read``.
 
-        Safe to run at any time, beside writers, readers and other compactors, and to be killed at
-        any step. Single objects stay where they are: they are the truth, segments are copies.
+        Raises:
+            StoreError: It is none.
+        """
+        pinned = _checked_pin(pin)
+        return scan_experiences(self._reader, lambda _: self._pinned(pinned))
+
+    # Maintenance
+
+    def compact(self, *, keep: int | None = None, grace: timedelta | None = None) -> int:
+        """Gather single objects in segments; return how many. Safe at any time.
+
+        It may run beside writers, readers and other compactors, and be killed at any step. Objects,
+        segments and manifests that others have taken the place of are deleted after a grace period.
+
+        Args:
+            keep: Delete all snapshots but the newest ones; None keeps all.
+            grace: How long what was replaced stays for those who are still at work with it; one
+                hour, or what ``XAUTOLM_STORE_GRACE_SECONDS`` says.
 
         Raises:
             StoreError: It cannot be written.
+            ConfigError: ``XAUTOLM_STORE_GRACE_SECONDS`` is no number.
         """
-        rows = self._newest_rows()
-        tail = {key: p for key, p, _ in self._valid(self._tail(rows).items())}
-        return compact(self.storage, rows, tail)
+        period = grace_period() if grace is None else grace
+        return compact(self._reader, grace=period, keep_snapshots=keep)
 
     def verify(self) -> VerifyReport:
-        """Check every object against its digest and the schema; change nothing."""
-        objects = 0
-        faults: list[Fault] = []
-        for prefix, check in (
-            (EXPERIENCES, _check_experience),
-            (SEGMENTS, _check_segment),
-            (MANIFESTS, self._check_manifest),
-            (SNAPSHOTS, self._check_snapshot),
-        ):
-            for info in self.storage.list(prefix):
-                objects += 1
-                try:
-                    check(info.key, self.storage.get(info.key))
-                except KeyError:
-                    objects -= 1  # removed since it was listed
-                except (CorruptObjectError, StoreError) as error:
-                    faults.append(Fault(info.key, str(error)))
-        return VerifyReport(objects=objects, faults=tuple(faults))
+        """Check every object against its digest, its name and the schema; change nothing.
 
-    def _load(self) -> dict[str, Payload]:
-        """Return key to payload of all objects: newest complete manifest plus tail."""
-        rows = self._newest_rows()
-        return rows | self._tail(rows)
+        Raises:
+            StoreError: The storage cannot be read.
+        """
+        return verify_store(self.storage).report()
 
-    def _tail(self, covered: Mapping[str, Payload]) -> dict[str, Payload]:
-        tail: dict[str, Payload] = {}
-        for info in self.storage.list(EXPERIENCES):
-            if info.key not in covered:
-                payload = self._payload(info.key)
-                if payload is not None:
-                    tail[info.key] = payload
-        return tail
+    # Parts
 
-    def _payload(self, key: str, *, absent: str = "") -> Payload | None:
-        try:
-            return decode(self.storage.get(key))
-        except KeyError:
-            if absent:
-                self._report(key, absent)
-        except (CorruptObjectError, StoreError) as error:
-            self._report(key, str(error))
-        return None
+    def _present(self, is_last: bool) -> Source:
+        state = self._reader.look()
+        tail = self._reader.tail(state.tail, state, is_last=is_last)
+        return Source(state.segments, tail.table, state.hidden)
 
-    def _newest_rows(self) -> dict[str, Payload]:
-        """Return the rows of the newest manifest whose segments are all there and whole."""
-        manifests = [info.key for info in self.storage.list(MANIFESTS)]
-        for key in reversed(manifests):
-            rows = self._rows_of(key)
-            if rows is not None:
-                return rows
-        return {}
+    def _pinned(self, snapshot: Snapshot) -> Source:
+        found = find_pinned(self._reader, snapshot, self._reader.look())
+        return Source(found.segments, found.table, found.hidden)
 
-    def _rows_of(self, manifest_key: str) -> dict[str, Payload] | None:
-        place = manifest_key
-        rows: dict[str, Payload] = {}
-        try:
-            for entry in decode_manifest(manifest_key, self.storage.get(manifest_key)).segments:
-                place = entry.key
-                for row in decode_segment(entry.key, self.storage.get(entry.key)):
-                    rows[row.key] = row.payload
-        except KeyError:
-            if place != manifest_key:
-                self._report(manifest_key, f"its segment {place} is missing")
-            return None
-        except (CorruptObjectError, StoreError) as error:
-            self._report(place, str(error))
-            return None
-        return rows
-
-    def _readable(
-        self, payloads: Mapping[str, Payload]
-    ) -> Iterator[tuple[str, Payload, Experience]]:
-        """Yield key, payload and experience, each id once, ordered by end time and id."""
-        ordered = sorted(payloads.items(), key=lambda kv: (kv[1].ended_at, kv[1].id, kv[0]))
-        seen: set[str] = set()
-        for key, payload, experience in self._valid(ordered):
-            if payload.id not in seen:
-                seen.add(payload.id)
-                yield key, payload, experience
-
-    def _valid(
-        self, payloads: Iterable[tuple[str, Payload]]
-    ) -> Iterator[tuple[str, Payload, Experience]]:
-        for key, payload in payloads:
+    def _view(self, snapshot: Snapshot | None) -> StoreView:
+        for attempt in range(ATTEMPTS):
             try:
-                yield key, payload, experience_of(payload)
-            except CorruptObjectError as error:
-                self._report(key, str(error))
+                if snapshot is not None:
+                    source, pinned = self._pinned(snapshot), snapshot
+                else:
+                    state = self._reader.look()
+                    tail = self._reader.tail(state.tail, state, is_last=attempt == ATTEMPTS - 1)
+                    source = Source(state.segments, tail.table, state.hidden)
+                    pinned = _pin_of(state, tail)
+            except StoreChangedError:
+                continue
+            return StoreView(
+                segments=tuple(segment_file(self._reader, e) for e in source.segments),
+                tail=source.table,
+                hidden=source.hidden,
+                snapshot_pin=encode_snapshot(pinned),
+            )
+        raise changes_too_fast()
 
-    def _pins(self, snapshot: SnapshotId) -> tuple[Pin, ...]:
-        if not SNAPSHOT_ID.fullmatch(snapshot.value):
+    def _keep(self, snapshot: Snapshot) -> SnapshotId:
+        key = snapshot_key(snapshot.id)
+        try:
+            decode_snapshot_at(key, self.storage.get(key))
+        except (KeyError, CorruptObjectError):
+            self.storage.put(key, encode_snapshot(snapshot))
+        # One that is there may have been rewritten by ``forget``: it stays.
+        return SnapshotId(snapshot.id)
+
+    def _snapshot(self, snapshot: SnapshotId) -> Snapshot:
+        if not is_snapshot_id(snapshot.value):
             raise StoreError(
                 f"{snapshot.value!r} is no snapshot id", hint="Take it from a search's files"
             )
+        key = snapshot_key(snapshot.value)
         try:
-            return decode_snapshot(snapshot.value, self.storage.get(snapshot_key(snapshot.value)))
+            return decode_snapshot_at(key, self.storage.get(key))
         except KeyError:
             raise StoreError(
                 f"The store holds no snapshot {snapshot.value[:12]}",
@@ -286,33 +288,18 @@ class ObjectExperienceStore:
         return False
 
     def _holds(self, key: str, identity: str) -> bool:
-        payload = self._payload(key)
-        return payload is not None and payload.id == identity
-
-    def _report(self, key: str, problem: str) -> None:
-        self._faults.setdefault((key, problem), Fault(key, problem))
-
-    def _check_manifest(self, key: str, data: bytes) -> None:
-        for entry in decode_manifest(key, data).segments:
-            try:
-                self.storage.get(entry.key)
-            except KeyError:
-                raise CorruptObjectError(f"its segment {entry.key} is missing") from None
-
-    def _check_snapshot(self, key: str, data: bytes) -> None:
-        identity = key.removeprefix(SNAPSHOTS).removesuffix(".json")
-        pins = decode_snapshot(identity, data)
-        present = {info.key for info in self.storage.list(EXPERIENCES)}
-        gone = [pin.key for pin in pins if pin.key not in present]
-        if gone:
-            raise CorruptObjectError(f"{len(gone)} objects it pins are gone, such as {gone[0]}")
+        try:
+            return decode(self.storage.get(key)).id == identity
+        except (CorruptObjectError, KeyError):
+            return False
 
 
-def _check_experience(key: str, data: bytes) -> None:
-    del key
-    experience_of(decode(data))
+def _pin_of(state: State, tail: Tail) -> Snapshot:
+    return new_snapshot((entry.key for entry in state.segments), tail.pins)
 
 
-def _check_segment(key: str, data: bytes) -> None:
-    for row in decode_segment(key, data):
-        experience_of(row.payload)
+def _checked_pin(pin: bytes) -> Snapshot:
+    try:
+        return decode_snapshot(pin)
+    except CorruptObjectError as error:
+        raise StoreError(f"A pin of a store {error}", hint="Start a new search") from error

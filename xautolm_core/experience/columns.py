@@ -1,0 +1,287 @@
+"""Experiences as columns: an exact, compact table, and back.
+
+A payload (canonical JSON) is taken apart into typed and dictionary-coded columns; what fits none of
+them stays, as JSON, in the column ``rest``. Nothing is lost: putting a row together again gives the
+same canonical JSON, byte for byte, so that its digest still holds. Fields that only a newer version
+knows stay in ``rest`` too.
+
+A value of the wrong type, or null, is never moved into a column: a null in a column means that
+``rest`` decides.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
+from typing import TYPE_CHECKING
+from typing import Any
+
+from xautolm_core.experience.codec import CorruptObjectError
+from xautolm_core.experience.codec import Payload
+from xautolm_core.experience.codec import canonical
+from xautolm_core.experience.codec import digest_of
+from xautolm_core.experience.codec import is_identity
+from xautolm_core.experience.keys import derived_key
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNS_VERSION = 1
+"""Of this layout; it stands in the metadata of every file."""
+
+WORDS = (
+    "tenant",
+    "origin",
+    "search_id",
+    "task_name",
+    "task_fingerprint",
+    "task_type",
+    "outcome",
+    "device",
+    "sampler",
+    "configuration.branch",
+    "configuration.model",
+    "configuration.method",
+)
+"""Fields with text that repeats: dictionary columns."""
+
+BLOBS = (
+    "task_features",
+    "system_features",
+    "model_descriptor",
+    "versions",
+    "energy",
+    "failure",
+    "provenance",
+)
+"""Fields whose whole JSON repeats from trial to trial: dictionary columns of canonical JSON."""
+
+WHOLE_NUMBERS = ("trial_number", "attempt", "seed", "threads", "peak_gpu_bytes", "peak_host_bytes")
+NUMBERS = ("latency_ms", "data_fraction", "schedule_fraction")
+SWITCHES = ("warm_started",)
+TIMES = ("ended_at", "started_at")
+
+PARAMETER = "configuration.parameters."
+"""Prefix of a hyper-parameter's column: a dictionary column of its value as JSON."""
+
+SECONDS = "seconds."
+"""Prefix of a phase's column: float64, seconds."""
+
+SCORE = "scores."
+"""Prefix of a score's column: float64, the value; direction and range stay in ``rest``."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MAX_NAMED_COLUMNS = 256
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One object: the key that it was stored under, and its payload."""
+
+    key: str
+    payload: Payload
+
+
+def to_table(rows: Iterable[Row]) -> pa.Table:
+    """Return rows as columns, in their order.
+
+    Raises:
+        CorruptObjectError: A payload's id is no id of an experience.
+    """
+    import pyarrow as pa
+
+    columns: dict[str, list[Any]] = {}
+    count = 0
+    for row in rows:
+        for name, value in _take_apart(row, known=columns).items():
+            column = columns.get(name)
+            if column is None:
+                column = columns[name] = [None] * count
+            column.append(value)
+        count += 1
+        for column in columns.values():
+            if len(column) < count:
+                column.append(None)
+    for name in _fixed_columns():
+        columns.setdefault(name, [None] * count)
+    names = sorted(columns)
+    arrays = [_array(columns[name], column_type(name)) for name in names]
+    return pa.table(arrays, names=names)
+
+
+def from_table(table: pa.Table) -> Iterator[Row]:
+    """Yield the rows of a table, each put together again and checked against its digest.
+
+    Raises:
+        CorruptObjectError: A row does not match its digest.
+    """
+    for batch in table.to_batches(max_chunksize=1_000):
+        names = batch.schema.names
+        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            yield _put_together(dict(zip(names, values, strict=True)))
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, kind.value_type).dictionary_encode()
+    return pa.array(values, kind)
+
+
+def column_type(name: str) -> pa.DataType:
+    """Return the Arrow type of a column."""
+    import pyarrow as pa
+
+    plain = {
+        "id": pa.binary(16),
+        "digest": pa.binary(32),
+        "key": pa.string(),
+        **dict.fromkeys(TIMES, pa.timestamp("us", tz="UTC")),
+        **dict.fromkeys(WHOLE_NUMBERS, pa.int64()),
+        **dict.fromkeys(SWITCHES, pa.bool_()),
+        **dict.fromkeys(NUMBERS, pa.float64()),
+    }
+    if name in plain:
+        return plain[name]
+    if name.startswith((SECONDS, SCORE)):
+        return pa.float64()
+    return pa.dictionary(pa.int32(), pa.string())
+
+
+def _fixed_columns() -> tuple[str, ...]:
+    plain = (*WHOLE_NUMBERS, *NUMBERS, *SWITCHES, *TIMES)
+    return ("id", "digest", "key", "rest", *WORDS, *BLOBS, *plain)
+
+
+def _take_apart(row: Row, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return column to value of one row."""
+    content: dict[str, Any] = json.loads(row.payload.text)
+    values: dict[str, Any] = {
+        "id": _identity(row.payload.id),
+        "digest": bytes.fromhex(row.payload.digest),
+        "key": None if row.key == derived_key(content) else row.key,
+    }
+    del content["id"]
+    _move(content, content.get("configuration"), values)
+    for name in BLOBS:
+        if isinstance(content.get(name), (dict, list)):
+            values[name] = canonical(content.pop(name))
+    for name in TIMES:
+        _move_time(content, name, values)
+    room = _MAX_NAMED_COLUMNS - len(known)
+    configuration = content.get("configuration")
+    if isinstance(configuration, dict):
+        parameters = configuration.get("parameters")
+        for name, value in _named(parameters, PARAMETER, known, room):
+            values[PARAMETER + name] = canonical(value)
+            del parameters[name]
+    seconds = content.get("seconds")
+    for name, value in _named(seconds, SECONDS, known, room):
+        if type(value) is float:
+            values[SECONDS + name] = value
+            del seconds[name]
+    for name, score in _named(content.get("scores"), SCORE, known, room):
+        if isinstance(score, dict) and type(score.get("value")) is float:
+            values[SCORE + name] = score.pop("value")
+    values["rest"] = canonical(content)
+    return values
+
+
+def _put_together(values: dict[str, Any]) -> Row:
+    """Return the row of column to value; the reverse of ``_take_apart``."""
+    content: dict[str, Any] = json.loads(values["rest"])
+    content["id"] = values["id"].hex()
+    for name, value in values.items():
+        if value is None or name in ("id", "digest", "key", "rest"):
+            continue
+        if name in TIMES:
+            # ``rest`` keeps a time that was written in another way.
+            content.setdefault(name, _time_text(value))
+        elif name in BLOBS:
+            content[name] = json.loads(value)
+        elif name.startswith(PARAMETER):
+            content["configuration"]["parameters"][name.removeprefix(PARAMETER)] = json.loads(value)
+        elif name.startswith(SECONDS):
+            content["seconds"][name.removeprefix(SECONDS)] = value
+        elif name.startswith(SCORE):
+            content["scores"][name.removeprefix(SCORE)]["value"] = value
+        elif "." in name:
+            parent, _, field = name.partition(".")
+            content[parent][field] = value
+        else:
+            content[name] = value
+    text = canonical(content)
+    digest = values["digest"].hex()
+    identity: str = content["id"]
+    if digest_of(text) != digest:
+        raise CorruptObjectError(f"row {identity} does not match its digest")
+    key = values["key"] or derived_key(content)
+    if key is None:
+        raise CorruptObjectError(f"row {identity} has no key")
+    ended_at = values["ended_at"].astimezone(UTC)
+    return Row(key, Payload(text=text, digest=digest, id=identity, ended_at=ended_at))
+
+
+def _move(content: dict[str, Any], configuration: object, values: dict[str, Any]) -> None:
+    """Move what is a plain word, number or switch of the right type."""
+    for name in WORDS:
+        parent, _, field = name.rpartition(".")
+        place = configuration if parent else content
+        if isinstance(place, dict) and type(place.get(field)) is str:
+            values[name] = place.pop(field)
+    for name in WHOLE_NUMBERS:
+        value = content.get(name)
+        if type(value) is int and _SMALLEST <= value <= _LARGEST:
+            values[name] = content.pop(name)
+    for names, kind in ((NUMBERS, float), (SWITCHES, bool)):
+        for name in names:
+            if type(content.get(name)) is kind:
+                values[name] = content.pop(name)
+
+
+def _move_time(content: dict[str, Any], name: str, values: dict[str, Any]) -> None:
+    text = content.get(name)
+    if type(text) is not str:
+        return
+    try:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is None:
+            return
+        values[name] = time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return
+    if _time_text(values[name]) == text:
+        del content[name]
+
+
+def _named(
+    mapping: object, prefix: str, known: Mapping[str, Any], room: int
+) -> Sequence[tuple[str, Any]]:
+    """Return the entries that may have a column of their own."""
+    if not isinstance(mapping, dict):
+        return ()
+    return [
+        (name, value)
+        for name, value in mapping.items()
+        if _NAME.fullmatch(name) and (room > 0 or prefix + name in known)
+    ]
+
+
+def _identity(identity: str) -> bytes:
+    if not is_identity(identity):
+        raise CorruptObjectError(f"its id {identity[:40]!r} is no id of an experience")
+    return bytes.fromhex(identity)
+
+
+def _time_text(time: datetime) -> str:
+    """Return a time as pydantic writes it."""
+    return f"{time.replace(tzinfo=None).isoformat()}Z"

@@ -1,0 +1,57 @@
+"""What one reader has found broken or gone, so that it looks for it elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xautolm_core.experience.contract import Fault
+
+
+class StoreChangedError(Exception):
+    """Something that was about to be read is elsewhere now, or broken: look at the store again."""
+
+
+class Damage:
+    """Collects faults, each once, and remembers which parts of segments cannot be read."""
+
+    def __init__(self) -> None:
+        self._faults: dict[tuple[str, str], Fault] = {}
+        self._files: set[str] = set()
+        self._impaired: set[str] = set()
+        self._row_groups: dict[str, set[int]] = {}
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """All that was reported so far."""
+        return tuple(self._faults.values())
+
+    def report(self, key: str, problem: str) -> None:
+        """Report a fault."""
+        self._faults.setdefault((key, problem), Fault(key, problem))
+
+    def lose_file(self, key: str, problem: str) -> None:
+        """Report a segment of which nothing can be read."""
+        self._files.add(key)
+        self.report(key, problem)
+
+    def lose_row_group(self, key: str, row_group: int, problem: str) -> None:
+        """Report a part of a segment that cannot be read."""
+        self._row_groups.setdefault(key, set()).add(row_group)
+        self.report(key, problem)
+
+    def impair(self, key: str, problem: str) -> None:
+        """Report a segment that is not what it should be, though its rows are."""
+        self._impaired.add(key)
+        self.report(key, problem)
+
+    def is_lost(self, key: str) -> bool:
+        """Whether nothing of a segment can be read."""
+        return key in self._files
+
+    def lost_row_groups(self, key: str) -> frozenset[int]:
+        """Return the row groups of a segment that cannot be read."""
+        return frozenset(self._row_groups.get(key, ()))
+
+    def touches(self, key: str) -> bool:
+        """Whether something is wrong with a segment."""
+        return key in self._files or key in self._row_groups or key in self._impaired

@@ -1,0 +1,245 @@
+"""Takes what was forgotten out of every file of a store.
+
+The tombstone is there already, so that no reader shows it. Each step may be the last one that a
+killed process did: whoever forgets or compacts next does the rest. Only at the very end a manifest
+says that the store is clean of that tombstone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from dataclasses import field
+
+from xautolm_core.experience.codec import CorruptObjectError
+from xautolm_core.experience.contract import Fault
+from xautolm_core.experience.damage import StoreChangedError
+from xautolm_core.experience.frontier import read_frontier
+from xautolm_core.experience.keys import SNAPSHOTS
+from xautolm_core.experience.keys import mark_of_key
+from xautolm_core.experience.manifest import SegmentEntry
+from xautolm_core.experience.manifest import is_segment_key
+from xautolm_core.experience.manifest import new_manifest
+from xautolm_core.experience.reader import ATTEMPTS
+from xautolm_core.experience.reader import State
+from xautolm_core.experience.reader import StoreReader
+from xautolm_core.experience.reader import changes_too_fast
+from xautolm_core.experience.retire import read_named
+from xautolm_core.experience.segment import join_tables
+from xautolm_core.experience.snapshot import Snapshot
+from xautolm_core.experience.snapshot import decode_snapshot_at
+from xautolm_core.experience.snapshot import encode_snapshot
+from xautolm_core.experience.wholeness import is_whole_segment
+from xautolm_core.experience.writing import rows_with_ids
+from xautolm_core.experience.writing import split
+from xautolm_core.experience.writing import write_segment
+
+_REMEMBERED_REPLACED = 500
+
+
+@dataclass
+class PurgeReport:
+    """What a purge did.
+
+    Attributes:
+        rewritten_segments: Segments that were written again without what was forgotten, or deleted
+            because nothing else was in them.
+        rewritten_snapshots: Snapshots that name others now.
+        deleted_objects: Single objects that were deleted.
+        left: Segments that hold something forgotten and are broken: they stay as they are.
+    """
+
+    rewritten_segments: int = 0
+    rewritten_snapshots: int = 0
+    deleted_objects: int = 0
+    left: list[Fault] = field(default_factory=list)
+
+
+def purge_forgotten(reader: StoreReader) -> PurgeReport:
+    """Take what was forgotten out of all files, where that has not been done yet.
+
+    Raises:
+        StoreError: The storage cannot be read or written.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            state = reader.look()
+            report = PurgeReport()
+            if not _is_clean(state):
+                _purge(reader, state, report)
+                if not report.left:
+                    _declare_clean(reader, state)
+            report.deleted_objects = _delete_objects(reader, state)
+        except StoreChangedError:
+            continue
+        return report
+    raise changes_too_fast()
+
+
+def remember_replaced(state: State, more: Iterable[str], named: set[str]) -> list[str]:
+    """Return the replaced segments that a new manifest remembers, the latest last.
+
+    All that are still there, and some more: a slow compactor may yet name one of them.
+    """
+    known = [key for key in dict.fromkeys([*state.frontier.replaced, *more]) if key not in named]
+    recent = set(known[-_REMEMBERED_REPLACED:])
+    return [key for key in known if key in recent or key in state.present]
+
+
+def _is_clean(state: State) -> bool:
+    return state.frontier.purged.issuperset(state.tombstones)
+
+
+def _purge(reader: StoreReader, state: State, report: PurgeReport) -> None:
+    storage = reader.storage
+    dirty = _dirty_segments(reader, state, report)
+    snapshots = _snapshots(reader)
+    pinned = {key for snapshot in snapshots.values() for key in snapshot.segments}
+    successors: dict[str, list[SegmentEntry]] = {}
+    forgotten: dict[str, int] = {}
+    for key in dirty:
+        if key in state.frontier.segments or key in pinned:
+            successors[key], forgotten[key] = _rewrite(reader, state, key)
+    if dirty.intersection(state.frontier.segments):
+        kept = [entry for key, entry in state.frontier.segments.items() if key not in dirty]
+        new = [
+            e for key in dirty for e in successors.get(key, ()) if key in state.frontier.segments
+        ]
+        _write_manifest(reader, state, [*kept, *new], replaced=dirty, purged=[])
+    for key, snapshot in snapshots.items():
+        changed = _without_forgotten(snapshot, state, successors, forgotten)
+        if changed != snapshot:
+            storage.put(key, encode_snapshot(changed))
+            report.rewritten_snapshots += 1
+    # Manifests that name such a file would name something that is missing.
+    superseded = set(read_frontier(storage).superseded)
+    manifests = read_named(storage).manifests
+    naming = [
+        key for key, m in manifests.items() if any(entry.key in dirty for entry in m.segments)
+    ]
+    storage.delete_many([key for key in naming if key in superseded])
+    storage.delete_many(sorted(dirty))
+    report.rewritten_segments = len(dirty)
+
+
+def _dirty_segments(reader: StoreReader, state: State, report: PurgeReport) -> set[str]:
+    """Return the segments that hold something forgotten and can be written again."""
+    dirty: set[str] = set()
+    for key in state.present:
+        if not is_segment_key(key) or reader.damage.is_lost(key):
+            continue
+        entry = state.frontier.segments.get(key) or SegmentEntry(key=key, rows=0)
+        segment = reader.open(entry)
+        tables = (reader.read(segment, g, ["id"]) for g in reader.readable_groups(segment))
+        if not any(rows_with_ids(table, state.hidden).any() for table in tables):
+            continue
+        if is_whole_segment(reader, entry):
+            dirty.add(key)
+        else:
+            report.left.append(Fault(key, "is broken, and holds experiences that were forgotten"))
+    return dirty
+
+
+def _rewrite(reader: StoreReader, state: State, key: str) -> tuple[list[SegmentEntry], int]:
+    """Write a segment without what was forgotten; return what it became, and the rows less."""
+    entry = state.frontier.segments.get(key) or SegmentEntry(key=key, rows=0)
+    segment = reader.open(entry)
+    tables = [reader.read(segment, group) for group in range(segment.row_groups)]
+    masks = [rows_with_ids(table, state.hidden) for table in tables]
+    left = join_tables([table.filter(~mask) for table, mask in zip(tables, masks, strict=True)])
+    since = entry.covered_since or state.present[key].modified_at
+    entries = [
+        write_segment(reader.storage, part).model_copy(update={"covered_since": since})
+        for part in split(left.unify_dictionaries().combine_chunks())
+    ]
+    return entries, sum(int(mask.sum()) for mask in masks)
+
+
+def _snapshots(reader: StoreReader) -> dict[str, Snapshot]:
+    """Return the readable snapshots by key. Of the first layout, those that must be rewritten."""
+    found: dict[str, Snapshot] = {}
+    for info in list(reader.storage.list(SNAPSHOTS)):
+        try:
+            found[info.key] = decode_snapshot_at(info.key, reader.storage.get(info.key))
+        except KeyError:
+            continue
+        except CorruptObjectError as error:
+            reader.damage.report(info.key, str(error))
+    return found
+
+
+def _without_forgotten(
+    snapshot: Snapshot,
+    state: State,
+    successors: dict[str, list[SegmentEntry]],
+    forgotten: dict[str, int],
+) -> Snapshot:
+    tail = tuple(pin for pin in snapshot.tail if bytes.fromhex(pin.id) not in state.hidden)
+    lost = len(snapshot.tail) - len(tail)
+    segments: list[str] = []
+    for key in snapshot.segments:
+        segments += [entry.key for entry in successors[key]] if key in successors else [key]
+        lost += forgotten.get(key, 0)
+    return snapshot.model_copy(
+        update={
+            "segments": tuple(segments),
+            "tail": tail,
+            "forgotten": snapshot.forgotten + lost,
+        }
+    )
+
+
+def _write_manifest(
+    reader: StoreReader,
+    state: State,
+    segments: list[SegmentEntry],
+    *,
+    replaced: Iterable[str],
+    purged: Iterable[str],
+) -> None:
+    named = {entry.key for entry in segments}
+    reader.storage.put(
+        *new_manifest(
+            parents=state.frontier.readable,
+            segments=segments,
+            replaced=remember_replaced(state, sorted(replaced), named),
+            purged=sorted(purged),
+        )
+    )
+
+
+def _declare_clean(reader: StoreReader, purged: State) -> None:
+    """Write a manifest which says that its segments are clean of the tombstones that were purged.
+
+    Raises:
+        StoreChangedError: Another manifest was written meanwhile: its segments may not be clean.
+    """
+    state = reader.look()
+    clean = state.frontier.segments.keys() & purged.frontier.segments.keys()
+    new = [e for key, e in state.frontier.segments.items() if key not in clean]
+    for entry in new:
+        segment = reader.open(entry)
+        for group in reader.readable_groups(segment):
+            if rows_with_ids(reader.read(segment, group, ["id"]), purged.hidden).any():
+                raise StoreChangedError
+    kept = [
+        entry
+        for key, entry in state.frontier.segments.items()
+        if key in state.present or key not in set(state.frontier.replaced)
+    ]
+    _write_manifest(reader, state, kept, replaced=(), purged=purged.tombstones)
+
+
+def _delete_objects(reader: StoreReader, state: State) -> int:
+    """Delete the single objects of what was forgotten; return how many."""
+    if not state.hidden:
+        return 0
+    beginnings = {identity[:10] for identity in state.hidden}
+    marks = {info.key: mark_of_key(info.key) for info in state.singles}
+    named = [key for key, mark in marks.items() if mark is not None and mark[6:] in beginnings]
+    unnamed = [key for key, mark in marks.items() if mark is None]
+    odd = {k: m for k, m in reader.tail(unnamed, state).odd.items() if m[6:] in beginnings}
+    doomed = [*named, *odd]
+    if doomed:
+        reader.storage.delete_many(doomed)
+    return len(doomed)

@@ -1,0 +1,424 @@
+"""Finds what a store holds at one moment: segments, the tail of single objects, what is hidden.
+
+Single objects are listed before the manifests: one that is compacted and deleted in between is then
+found in a segment. Whatever has vanished or turns out to be broken afterwards makes the reader look
+again (``StoreChangedError``).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import TypeVar
+
+from xautolm_core.errors import StoreError
+from xautolm_core.experience.codec import CorruptObjectError
+from xautolm_core.experience.codec import Payload
+from xautolm_core.experience.codec import decode
+from xautolm_core.experience.codec import experience_of
+from xautolm_core.experience.columns import Row
+from xautolm_core.experience.columns import from_table
+from xautolm_core.experience.columns import to_table
+from xautolm_core.experience.coverage import marks_of
+from xautolm_core.experience.coverage import may_hold
+from xautolm_core.experience.coverage import times_of
+from xautolm_core.experience.coverage import which_of
+from xautolm_core.experience.damage import Damage
+from xautolm_core.experience.damage import StoreChangedError
+from xautolm_core.experience.frontier import Frontier
+from xautolm_core.experience.frontier import read_frontier
+from xautolm_core.experience.keys import EXPERIENCES
+from xautolm_core.experience.keys import FORGOTTEN
+from xautolm_core.experience.keys import SEGMENTS
+from xautolm_core.experience.keys import mark_of
+from xautolm_core.experience.keys import mark_of_key
+from xautolm_core.experience.manifest import SegmentEntry
+from xautolm_core.experience.manifest import is_segment_key
+from xautolm_core.experience.segment import SegmentReader
+from xautolm_core.experience.segment import join_tables
+from xautolm_core.experience.segment import modernize
+from xautolm_core.experience.segment import sort_rows
+from xautolm_core.experience.snapshot import Pin
+from xautolm_core.experience.tombstone import decode_tombstone
+from xautolm_core.experience.tombstone import ids_of
+from xautolm_core.objects.contract import ObjectInfo
+from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.objects.contract import StorageUnavailableError
+from xautolm_core.objects.folder import FolderObjects
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ATTEMPTS = 30
+"""How often a reader looks again before it reports what is gone, or gives up."""
+
+_CHUNK_ROWS = 5_000
+_CACHE_BYTES = 256 * 1024 * 1024
+_MARKS_OF_SEGMENTS = 64
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class State:
+    """What a store held at one moment.
+
+    Attributes:
+        singles: All single objects.
+        frontier: The manifests.
+        present: All segment files by key.
+        segments: Those to be read.
+        tail: Keys of the single objects that these do not cover.
+        tombstones: Keys of all tombstones.
+        hidden: Ids (16 bytes) of what was forgotten.
+        is_troubled: Whether something is missing or broken, so that all segments are read.
+    """
+
+    singles: tuple[ObjectInfo, ...]
+    frontier: Frontier
+    present: Mapping[str, ObjectInfo]
+    segments: tuple[SegmentEntry, ...]
+    tail: tuple[str, ...]
+    tombstones: tuple[str, ...]
+    hidden: frozenset[bytes]
+    is_troubled: bool
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The experiences that are in no segment.
+
+    Attributes:
+        table: Their rows, sorted, in the layout of ``columns``.
+        pins: The objects that they came from.
+        odd: Keys whose objects are other than their names say (or have the names of older
+            versions), with the mark of their content.
+    """
+
+    table: pa.Table
+    pins: tuple[Pin, ...]
+    odd: Mapping[str, bytes]
+
+    @property
+    def objects(self) -> dict[str, bytes]:
+        """The valid objects that were read, with the mark of their content."""
+        marks = {pin.key: mark_of_key(pin.key) for pin in self.pins}
+        return {key: mark for key, mark in marks.items() if mark is not None} | dict(self.odd)
+
+
+class StoreReader:
+    """Reads one store.
+
+    Args:
+        storage: Where the objects are.
+    """
+
+    def __init__(self, storage: ObjectStorage) -> None:
+        self.storage = storage
+        self.damage = Damage()
+        self._buffers: OrderedDict[str, pa.Buffer] = OrderedDict()
+        self._marks: OrderedDict[tuple[str, frozenset[int]], Any] = OrderedDict()
+        self._tombstones: dict[str, frozenset[bytes]] = {}
+
+    def settled(self, act: Callable[[State], T]) -> T:
+        """Return what an action on the present state gives, repeated where that has changed.
+
+        Raises:
+            StoreError: The storage cannot be read, or changes all the time.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                return act(self.look())
+            except StoreChangedError:
+                continue
+        raise changes_too_fast()
+
+    def look(self) -> State:
+        """Return the present state.
+
+        Raises:
+            StoreChangedError: It changed while it was read.
+            StoreError: The storage cannot be read.
+        """
+        singles = tuple(self.storage.list(EXPERIENCES))
+        frontier = read_frontier(self.storage)
+        present = {info.key: info for info in self.storage.list(SEGMENTS)}
+        tombstones = tuple(info.key for info in self.storage.list(FORGOTTEN))
+        segments, is_troubled = self._segments(frontier, present)
+        for fault in frontier.faults:
+            self.damage.report(fault.key, fault.problem)
+        return State(
+            singles=singles,
+            frontier=frontier,
+            present=present,
+            segments=segments,
+            tail=tuple(self._uncovered((info.key for info in singles), segments)),
+            tombstones=tombstones,
+            hidden=self._hidden(tombstones),
+            is_troubled=is_troubled,
+        )
+
+    def tail(self, keys: Sequence[str], state: State, *, is_last: bool = False) -> Tail:
+        """Return the experiences in single objects that no segment of a state covers.
+
+        Args:
+            keys: Some or all of the state's tail.
+            state: The state.
+            is_last: Report what has vanished, instead of asking to look again.
+
+        Raises:
+            StoreChangedError: Some have vanished: look again.
+            StoreError: The storage cannot be read.
+        """
+        odd: dict[str, bytes] = {}
+        odd_rows: list[Row] = []
+        pins: list[Pin] = []
+
+        def regular() -> Iterator[Row]:
+            for row in self._objects(keys, is_last=is_last):
+                identity = bytes.fromhex(row.payload.id)
+                mark = mark_of(row.payload.ended_at, identity)
+                if mark_of_key(row.key) != mark:
+                    odd[row.key] = mark
+                    odd_rows.append(row)
+                elif identity not in state.hidden:
+                    pins.append(_pin(row))
+                    yield row
+
+        tables = [*_tables(regular())]
+        covered = self.which_are_in(state.segments, set(odd.values()))
+        rows = [r for r in odd_rows if odd[r.key] not in covered and not _is_in(r, state.hidden)]
+        pins += map(_pin, rows)
+        return Tail(sort_rows(join_tables([*tables, *_tables(iter(rows))])), tuple(pins), odd)
+
+    def open(self, entry: SegmentEntry) -> SegmentReader:
+        """Open a segment.
+
+        Raises:
+            StoreChangedError: It is gone, or broken: look again.
+            StoreError: The storage cannot be read.
+        """
+        with self._watching(entry.key):
+            source = self.path_of(entry.key) or self.buffer_of(entry.key)
+            reader = SegmentReader(entry.key, source, entry.footer)
+            if not reader.is_legacy:
+                return reader
+            modern = modernize(entry.key, self.buffer_of(entry.key))
+            return SegmentReader(entry.key, modern.buffer, modern.footer)
+
+    def modern_buffer_of(self, entry: SegmentEntry) -> pa.Buffer:
+        """Return the whole file of a segment, in today's layout.
+
+        Raises:
+            StoreChangedError: It is gone, or broken: look again.
+            StoreError: The storage cannot be read.
+        """
+        with self._watching(entry.key):
+            data = self.buffer_of(entry.key)
+            reader = SegmentReader(entry.key, data, entry.footer)
+            return modernize(entry.key, data).buffer if reader.is_legacy else data
+
+    def read(
+        self, reader: SegmentReader, row_group: int, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Return a row group's table.
+
+        Raises:
+            StoreChangedError: It is broken: look again.
+        """
+        try:
+            return reader.read(row_group, columns)
+        except CorruptObjectError as error:
+            self.damage.lose_row_group(reader.key, row_group, str(error))
+            raise StoreChangedError from None
+
+    def rows(self, reader: SegmentReader, row_group: int, table: pa.Table) -> Iterator[Row]:
+        """Yield rows of a row group, each checked against its digest.
+
+        Raises:
+            StoreChangedError: One does not match: look again.
+        """
+        try:
+            yield from from_table(table)
+        except CorruptObjectError as error:
+            self.damage.lose_row_group(reader.key, row_group, str(error))
+            raise StoreChangedError from None
+
+    def readable_groups(self, reader: SegmentReader) -> list[int]:
+        """Return the numbers of the row groups that are not known to be broken."""
+        lost = self.damage.lost_row_groups(reader.key)
+        return [group for group in range(reader.row_groups) if group not in lost]
+
+    def which_are_in(self, entries: Iterable[SegmentEntry], marks: set[bytes]) -> set[bytes]:
+        """Return those marks (see ``keys.mark_of``) that rows of these segments have.
+
+        Raises:
+            StoreChangedError: A segment is gone, or broken: look again.
+        """
+        found: set[bytes] = set()
+        for entry in self.holders_of(entries, marks):
+            if len(found) < len(marks):
+                found |= which_of(marks, self._marks_in(entry))
+        return found
+
+    def holders_of(
+        self, entries: Iterable[SegmentEntry], marks: Iterable[bytes]
+    ) -> list[SegmentEntry]:
+        """Return those segments whose times leave it open that they hold one of the marks."""
+        times = times_of(marks)
+        return [entry for entry in entries if may_hold(entry, times)]
+
+    def path_of(self, key: str) -> Path | None:
+        """Return the path of an object's file, if it is one of this machine."""
+        return self.storage.root / key if isinstance(self.storage, FolderObjects) else None
+
+    def buffer_of(self, key: str) -> pa.Buffer:
+        """Return the content of a segment; the latest ones are kept in memory.
+
+        Raises:
+            KeyError: It is gone.
+            StoreError: It cannot be read.
+        """
+        import pyarrow as pa
+
+        buffer = self._buffers.pop(key, None)
+        if buffer is None:
+            buffer = pa.py_buffer(self.storage.get(key))
+        self._buffers[key] = buffer
+        while len(self._buffers) > 1 and sum(b.size for b in self._buffers.values()) > _CACHE_BYTES:
+            self._buffers.popitem(last=False)
+        return buffer
+
+    @contextmanager
+    def _watching(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (KeyError, FileNotFoundError):
+            raise StoreChangedError from None
+        except CorruptObjectError as error:
+            self.damage.lose_file(key, str(error))
+            raise StoreChangedError from None
+
+    def _segments(
+        self, frontier: Frontier, present: Mapping[str, ObjectInfo]
+    ) -> tuple[tuple[SegmentEntry, ...], bool]:
+        """Return the segments to be read, and whether something is wrong with the frontier's."""
+        replaced = set(frontier.replaced)
+        is_troubled = bool(frontier.faults)
+        usable: list[SegmentEntry] = []
+        for entry in frontier.segments.values():
+            info = present.get(entry.key)
+            if info is None:
+                if entry.key in replaced:
+                    continue  # its rows are in another that is named too
+                if read_frontier(self.storage).heads.keys() != frontier.heads.keys():
+                    raise StoreChangedError
+                self.damage.report(entry.key, "is missing")
+                is_troubled = True
+            elif entry.size_bytes not in (None, info.size_bytes):
+                size = f"has {info.size_bytes} bytes instead of {entry.size_bytes}"
+                self.damage.lose_file(entry.key, size)
+                is_troubled = True
+            else:
+                is_troubled = is_troubled or self.damage.touches(entry.key)
+                usable.append(entry)
+        if is_troubled:
+            # Every segment holds true experiences: reading more than is needed does no harm.
+            named = frontier.segments.keys()
+            unnamed = (key for key in present if key not in named and is_segment_key(key))
+            usable += [SegmentEntry(key=key, rows=0) for key in unnamed]
+        found = [entry for entry in usable if not self.damage.is_lost(entry.key)]
+        found.sort(key=lambda entry: (entry.first_ended_at or _BEGINNING, entry.key))
+        return tuple(found), is_troubled
+
+    def _uncovered(self, keys: Iterable[str], entries: Sequence[SegmentEntry]) -> list[str]:
+        marks = {key: mark_of_key(key) for key in keys}
+        covered = self.which_are_in(entries, {mark for mark in marks.values() if mark is not None})
+        return [key for key, mark in marks.items() if mark is None or mark not in covered]
+
+    def _marks_in(self, entry: SegmentEntry) -> Any:
+        """Return the marks of a segment's readable rows, as ``coverage.marks_of`` does."""
+        known = (entry.key, self.damage.lost_row_groups(entry.key))
+        marks = self._marks.pop(known, None)
+        if marks is None:
+            reader = self.open(entry)
+            columns = ["ended_at", "id"]
+            tables = [self.read(reader, g, columns) for g in self.readable_groups(reader)]
+            marks = marks_of(tables)
+        self._marks[known] = marks
+        while len(self._marks) > _MARKS_OF_SEGMENTS:
+            self._marks.popitem(last=False)
+        return marks
+
+    def _hidden(self, tombstones: Sequence[str]) -> frozenset[bytes]:
+        for key in tombstones:
+            if key in self._tombstones:
+                continue
+            try:
+                self._tombstones[key] = ids_of(decode_tombstone(key, self.storage.get(key)))
+            except KeyError:
+                raise StoreChangedError from None
+            except CorruptObjectError as error:
+                self.damage.report(key, str(error))
+        return frozenset().union(*(self._tombstones.get(key, ()) for key in tombstones))
+
+    def _objects(self, keys: Sequence[str], *, is_last: bool) -> Iterator[Row]:
+        """Yield the valid experiences in single objects."""
+        left = set(keys)
+        for key, data in self.storage.get_many(keys):
+            left.discard(key)
+            payload = self._payload(key, data)
+            if payload is not None:
+                yield Row(key, payload)
+        if left and not is_last:
+            raise StoreChangedError
+        for key in sorted(left):
+            self.damage.report(key, "is gone")
+
+    def _payload(self, key: str, data: bytes | StoreError) -> Payload | None:
+        if isinstance(data, StorageUnavailableError):
+            raise data
+        try:
+            if isinstance(data, StoreError):
+                raise data
+            payload = decode(data)
+            experience_of(payload)
+        except (CorruptObjectError, StoreError) as error:
+            self.damage.report(key, str(error))
+            return None
+        return payload
+
+
+def changes_too_fast() -> StoreError:
+    """Return the error of a reader that never saw the store at rest."""
+    return StoreError(
+        "The store changes faster than it can be read",
+        hint="Let fewer processes compact it at once, or raise XAUTOLM_STORE_GRACE_SECONDS",
+    )
+
+
+def _tables(rows: Iterator[Row]) -> Iterator[pa.Table]:
+    from itertools import islice
+
+    while chunk := list(islice(rows, _CHUNK_ROWS)):
+        yield to_table(chunk)
+
+
+def _pin(row: Row) -> Pin:
+    return Pin(id=row.payload.id, key=row.key, digest=row.payload.digest)
+
+
+def _is_in(row: Row, ids: frozenset[bytes]) -> bool:
+    return bytes.fromhex(row.payload.id) in ids

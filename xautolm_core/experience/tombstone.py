@@ -1,0 +1,59 @@
+"""Tombstones: the ids of what was forgotten, and what remains of it, which is anonymous.
+
+One Parquet file for each time that something was forgotten, named by its content. Readers never
+show an experience whose id stands in one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from xautolm_core.experience.codec import CorruptObjectError
+from xautolm_core.experience.keys import FORGOTTEN
+from xautolm_core.experience.segment import fixed_bytes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def tombstone_key(data: bytes) -> str:
+    """Return the key of a tombstone: it is named by its content."""
+    return f"{FORGOTTEN}{hashlib.sha256(data).hexdigest()}.parquet"
+
+
+def encode_tombstone(table: pa.Table) -> tuple[str, bytes]:
+    """Return key and content of a tombstone with these rows (see ``accounting.accounts_of``)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.sort_by("id"), sink, compression="zstd", write_page_checksum=True)
+    data: bytes = sink.getvalue().to_pybytes()
+    return tombstone_key(data), data
+
+
+def decode_tombstone(key: str, data: bytes) -> pa.Table:
+    """Return the rows of a tombstone.
+
+    Raises:
+        CorruptObjectError: It is not what its name says.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if tombstone_key(data) != key:
+        raise CorruptObjectError("its content does not match its name")
+    try:
+        with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:
+            table = file.read(use_threads=False)
+        if table.schema.field("id").type != pa.binary(16):
+            raise CorruptObjectError("is no list of what was forgotten")
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise CorruptObjectError(f"no readable Parquet file: {type(error).__name__}") from error
+    return table
+
+
+def ids_of(table: pa.Table) -> frozenset[bytes]:
+    """Return the ids (16 bytes each) in a tombstone."""
+    return frozenset(row.tobytes() for row in fixed_bytes(table["id"]))
