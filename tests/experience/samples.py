@@ -111,6 +111,7 @@ def complete_sample() -> Experience:
         warm_started=True,
         versions={"torch": "2.13.0", "xautolm": "0.1.0"},
         seed=7,
+        provenance={"importer": "published/1", "source_path": "store/liar/experience.json"},
         started_at=START - timedelta(seconds=14),
         ended_at=START,
     )

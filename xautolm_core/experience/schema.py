@@ -98,6 +98,7 @@ class Experience(_Frozen):
         warm_started: Whether history biased that sampler.
         versions: Software versions.
         seed: The trial's seed.
+        provenance: Where an imported experience came from; empty for our own.
         started_at: UTC.
         ended_at: UTC.
     """
@@ -133,6 +134,7 @@ class Experience(_Frozen):
     warm_started: bool = False
     versions: Mapping[str, str] = Field(default_factory=dict)
     seed: int = 0
+    provenance: Mapping[str, str] = Field(default_factory=dict)
     started_at: datetime | None = None
     ended_at: datetime
 
