@@ -254,7 +254,7 @@ def test_no_secret_is_shown_wherever_it_was_put(
         uri += f"?settings={file}"
     elif place < 10:
         content = (
-            f"aws_access_key_id = someone\naws_secret_access_key = {secret}\n",
+            f"aws_secret_access_key = {secret}\naws_access_key_id = someone\n",
             f"[default]\naws_access_key_id = {secret}\n",
         )[place - 8]
         file.write_text(content)
