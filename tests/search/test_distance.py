@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.search import spaces
+from xautolm_core.search.history import History
 from xautolm_core.search.samplers.distance import cosine
 from xautolm_core.search.samplers.distance import euclidean
-from xautolm_core.search.samplers.distance import feature_matrix
+from xautolm_core.search.samplers.distance import feature_space
 from xautolm_core.search.samplers.normalize import log_min_max
 from xautolm_core.search.samplers.normalize import min_max
 from xautolm_core.search.samplers.normalize import normalize
@@ -69,9 +70,9 @@ def test_features_are_matched_by_name_and_gaps_are_neutral():
         spaces.experience(spaces.configuration(), features=(1.0, 10.0)),
         spaces.experience(spaces.configuration(), number=1, features=(None, 30.0)),
     ]
-    matrix, current = feature_matrix(
-        past, spaces.task_features(3.0, 20.0, None), spaces.system_features(8.0)
+    found = feature_space(
+        History.of(past), spaces.task_features(3.0, 20.0, None), spaces.system_features(8.0)
     )
     # The third feature is unknown here and left out; the gap gets the mean of 1 and 3.
-    assert current.tolist() == [3.0, 20.0, 8.0]
-    assert matrix.tolist() == [[1.0, 10.0, 2.0], [2.0, 30.0, 2.0]]
+    assert found.current.tolist() == [3.0, 20.0, 8.0]
+    assert found.vectors[found.codes].tolist() == [[1.0, 10.0, 2.0], [2.0, 30.0, 2.0]]

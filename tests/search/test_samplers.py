@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -8,6 +9,7 @@ from tests.search import spaces
 from xautolm_core.errors import ConfigError
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import Objective
+from xautolm_core.search.history import History
 from xautolm_core.search.samplers import SAMPLER_NAMES
 from xautolm_core.search.samplers import make_sampler
 from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
@@ -20,10 +22,10 @@ from xautolm_core.space.space import SearchSpace
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 OBJECTIVES = (Objective.F1, Objective.TIME)
-HISTORY = [
+HISTORY = History.of(
     spaces.experience(spaces.configuration("encoder-lora", epochs=2 + i % 3), number=i, f1=0.9)
     for i in range(12)
-]
+)
 
 
 def sampler(name: str = "zero_shot", *, space: SearchSpace | None = None, seed: int = 1, **more):
@@ -111,7 +113,7 @@ def test_a_history_leaves_room_by_one_start_only():
     found = run(study_of(warm), space, 3)
     assert found[0] == starts[0]
     assert found[1:] != list(starts[1:])
-    few = sampler("xautolm", space=space, history=HISTORY[:2])
+    few = sampler("xautolm", space=space, history=HISTORY.take(np.arange(2)))
     assert run(study_of(few), space, 3) == list(starts)
     all_of_them = sampler("xautolm", space=space, options={"starts": "preset"})
     assert run(study_of(all_of_them), space, 3) == list(starts)

@@ -6,16 +6,20 @@ import numpy as np
 import pytest
 
 from tests.search import spaces
+from xautolm_core.experience.schema import Experience
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import Objective
-from xautolm_core.search.samplers.history import SearchContext
-from xautolm_core.search.samplers.history import select_usable
-from xautolm_core.search.samplers.mapping import map_configuration
+from xautolm_core.search.history import History
+from xautolm_core.search.samplers.mapping import MappedHistory
+from xautolm_core.search.samplers.mapping import corresponding_branches
+from xautolm_core.search.samplers.mapping import map_history
 from xautolm_core.search.samplers.neighbours import metric_distances
 from xautolm_core.search.samplers.neighbours import neighbour_start
 from xautolm_core.search.samplers.neighbours import plan_neighbours
 from xautolm_core.search.samplers.options import NeighbourOptions
 from xautolm_core.search.samplers.options import WarmStartOptions
+from xautolm_core.search.samplers.selection import SearchContext
+from xautolm_core.search.samplers.selection import select_usable
 from xautolm_core.search.samplers.warm_start import decay_rate
 from xautolm_core.search.samplers.warm_start import negative_limit
 from xautolm_core.search.samplers.warm_start import plan_replay
@@ -61,20 +65,25 @@ FAILED = spaces.experience(
 )
 
 
+def history(*experiences: Experience) -> History:
+    return History.of(experiences)
+
+
 def test_the_learning_rates_by_hand():
-    usable, _ = select_usable([FAILED, FAR, NEAR], context())
-    replays, left_out = plan_replay(usable, context(), PAPER)
+    usable, _ = select_usable(history(FAILED, FAR, NEAR), context())
+    plan, left_out = plan_replay(usable, context(), PAPER)
     # Distances 0, 5, 5: mean 3.333333, deviation sqrt(50 / 9) = 2.357023, so
     # beta = 0.5 / 5.690356 = 0.0878680 and exp(-5 beta) = 0.6444620.
     # Utilities within the search: (0 + 1) / 2 and (1 + 0) / 2. |P| = 2, so the limit is 0.5.
     # near: 0.5 * 0.5 = 0.25; far: 0.5 * 0.5 * 0.6444620; failed: -0.02 * 0.6444620.
-    assert [r.usable.experience.trial_number for r in replays] == [0, 1, 2]
-    assert [r.alpha for r in replays] == pytest.approx([0.25, 0.1611155, -0.01288924], rel=1e-5)
+    replayed = [usable.history.identity(row).id for row in plan.rows]
+    assert replayed == [NEAR.id, FAR.id, FAILED.id]
+    assert plan.alpha == pytest.approx([0.25, 0.1611155, -0.01288924], rel=1e-5)
     assert not left_out
 
 
 def test_the_model_after_the_replay_by_hand():
-    started = warm_start([FAILED, FAR, NEAR], context(), PAPER)
+    started = warm_start(history(FAILED, FAR, NEAR), context(), PAPER)
     model = started.model
     # encoder-full 1 + 0.25; encoder-lora 1 + 0.1611155 - 0.0128892.
     assert model.branches["encoder-full"] == pytest.approx(1.25)
@@ -122,7 +131,7 @@ def test_stronger_than_the_paper_by_hand():
     options = PAPER.model_copy(
         update={"positive_multiplier": 1.5, "branch_multiplier": "auto", "utility_power": 2.0}
     )
-    started = warm_start([FAR, NEAR], context(), options)
+    started = warm_start(history(FAR, NEAR), context(), options)
     # Distances 0 and 5: mean 2.5, deviation 2.5, beta = 0.1, exp(-0.5) = 0.6065307.
     # The limit is min(1.5 / 2, 0.5) = 0.5, utilities are 0.5^2 = 0.25, and there are two
     # fine-tuners: 1 + 2 * 0.125 and 1 + 2 * 0.125 * 0.6065307.
@@ -140,14 +149,14 @@ def test_decay():
 
 def test_no_negatives_and_k_nearest():
     options = PAPER.model_copy(update={"negative": "none", "k_positive": 1})
-    started = warm_start([FAILED, FAR, NEAR], context(), options)
+    started = warm_start(history(FAILED, FAR, NEAR), context(), options)
     assert started.report.applied == 1
     assert started.model.branches["encoder-lora"] == 1.0
     assert sum(started.report.dropped.values()) == 2
 
 
 def test_what_says_nothing_is_dropped_by_reason():
-    history = [
+    past = [
         NEAR,
         spaces.experience(spaces.configuration(), number=3, outcome=Outcome.INFRA),
         spaces.experience(spaces.configuration(), number=4, outcome=Outcome.CANCELLED),
@@ -157,7 +166,7 @@ def test_what_says_nothing_is_dropped_by_reason():
         spaces.experience(spaces.configuration(), number=8, f1=None),
         spaces.experience(spaces.configuration(), number=9, f1=float("nan")),
     ]
-    report = warm_start(history, context(), PAPER).report
+    report = warm_start(history(*past), context(), PAPER).report
     assert (report.applied, report.mapped) == (1, 0)
     assert report.dropped == {
         "outcome says nothing about the configuration": 2,
@@ -170,19 +179,25 @@ def test_what_says_nothing_is_dropped_by_reason():
 
 def test_a_newer_minor_version_of_the_features_is_comparable():
     past = spaces.experience(spaces.configuration(), version="1.7")
-    assert warm_start([past], context(), PAPER).report.applied == 1
+    assert warm_start(history(past), context(), PAPER).report.applied == 1
+
+
+def observed(mapped: MappedHistory) -> tuple[str, dict[str, object]]:
+    """Return fine-tuner and values of a history of one experience."""
+    (one,) = [branch for branch in mapped.branches if len(branch.rows)]
+    values = {handle: column[0] for handle, column in one.values.items()}
+    return one.branch.name, {h: v for h, v in values.items() if v is not None}
 
 
 def test_nothing_is_learnt_from_values_that_do_not_map():
     tried = spaces.configuration(
         "encoder-full", model_name="org/unknown", learning_rate=3e-5, epochs=40, extra="x"
     )
-    mapped = map_configuration(tried, spaces.space())
-    assert mapped is not None
-    assert not mapped.complete
+    mapped = map_history(history(spaces.experience(tried)), spaces.space())
+    assert not mapped.complete.any()
     # The model, the rate off the grid and the epochs out of bounds are left untouched.
-    assert mapped.observation.values == {"encoder-full.class_weighted_loss": True}
-    started = warm_start([spaces.experience(tried)], context(), PAPER)
+    assert observed(mapped) == ("encoder-full", {"encoder-full.class_weighted_loss": True})
+    started = warm_start(history(spaces.experience(tried)), context(), PAPER)
     assert (started.report.applied, started.report.mapped) == (0, 1)
     assert started.model.distributions["encoder-full.epochs"].mean == 5.5
     rates = list(started.model.distributions["encoder-full.learning_rate"].weights.values())
@@ -191,29 +206,29 @@ def test_nothing_is_learnt_from_values_that_do_not_map():
 
 def test_another_spaces_branch_maps_by_method_and_model():
     tried = spaces.configuration("minilm-lora", model_name="org/large", method="lora")
-    mapped = map_configuration(tried, spaces.space())
-    assert mapped is not None
-    assert mapped.observation.branch == "encoder-lora"
-    assert mapped.observation.values["encoder.model"] == "org/large"
+    branch, values = observed(map_history(history(spaces.experience(tried)), spaces.space()))
+    assert branch == "encoder-lora"
+    assert values["encoder.model"] == "org/large"
     other = spaces.configuration("minilm-lora", model_name="org/unknown", method="lora")
-    assert map_configuration(other, spaces.space()) is None
+    found = corresponding_branches(history(spaces.experience(other)), spaces.space())
+    assert found.tolist() == [-1]
 
 
 def test_a_missing_latency_is_no_failure():
     wanted = replace(context(), objectives=(Objective.F1, Objective.TIME, Objective.LATENCY))
-    usable, dropped = select_usable([NEAR], wanted)
-    assert usable[0].succeeded
+    usable, dropped = select_usable(history(NEAR), wanted)
+    assert usable.succeeded.all()
     assert not dropped
 
 
 def test_an_empty_history_leaves_the_uniform_model():
-    started = warm_start([], context(), PAPER)
+    started = warm_start(history(), context(), PAPER)
     assert started.report.applied == started.report.mapped == 0
     assert started.report.prior_shift == 0.0
 
 
 def test_neighbours_by_hand():
-    history = [
+    past = [
         spaces.experience(spaces.configuration(), number=0, f1=0.9, features=(0.0, 1.0)),
         spaces.experience(spaces.configuration(), number=1, f1=0.5, features=(0.0, 0.0)),
         spaces.experience(spaces.configuration(), number=2, f1=0.9, features=(0.0, 10.0)),
@@ -232,13 +247,15 @@ def test_neighbours_by_hand():
     ]
     # Feature distances 1, 0, 10, 2, 6 scaled: .1, 0, 1, .2, .6. Scores' distances of the
     # successes: 0, .4 / 2, 0 scaled: 0, 1, 0. Together .07, .3, .7: number 0 is nearest, then 1.
-    usable, _ = select_usable(history, context())
+    usable, _ = select_usable(history(*past), context())
     options = NeighbourOptions(k=1)
-    replays, left_out = plan_neighbours(usable, context(), options)
+    plan, left_out = plan_neighbours(usable, context(), options)
     # Of the failures the farthest is taken, as the paper's baseline does.
-    assert [(r.usable.experience.trial_number, r.alpha) for r in replays] == [(0, 1.0), (4, -1.0)]
+    replayed = [usable.history.identity(row).id for row in plan.rows]
+    assert replayed == [past[0].id, past[4].id]
+    assert plan.alpha.tolist() == [1.0, -1.0]
     assert sum(left_out.values()) == 3
-    started = neighbour_start(history, context(), options)
+    started = neighbour_start(history(*past), context(), options)
     # Its branch weight came to 1 - 1 = 0, which the paper sets to 0.001.
     assert started.model.branches == {"encoder-full": 2.0, "encoder-lora": 0.001}
 

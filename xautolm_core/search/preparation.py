@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     import optuna
 
-    from xautolm_core.experience.schema import Experience
     from xautolm_core.features.vector import FeatureVector
     from xautolm_core.launch.contract import Launcher
     from xautolm_core.search.contract import SearchObserver
+    from xautolm_core.search.history import History
     from xautolm_core.search.samplers.base import SpaceSampler
 
 
@@ -83,7 +83,7 @@ def set_up(
             task_features=task_features,
             system_features=system_features,
             options=spec.sampler_options,
-            history=_history(spec, opening),
+            history=_history(spec, opening, task_features, system_features),
             expected_trials=state.expected_trials,
             infeasible=opening.feasibility,
         )
@@ -171,16 +171,28 @@ def _features(
     return task, system
 
 
-def _history(spec: SearchSpec, opening: Opening) -> list[Experience]:
+def _history(
+    spec: SearchSpec, opening: Opening, task: FeatureVector, system: FeatureVector
+) -> History | None:
     from xautolm_core.experience.contract import SnapshotId
+    from xautolm_core.search.history.cache import HistoryCache
+    from xautolm_core.search.history.relevance import Relevance
+    from xautolm_core.search.history.stores import history_of_store
 
     if spec.snapshot is None or not learns_from_history(spec.sampler):
-        return []
-    return [
-        experience
-        for experience in opening.store.read(SnapshotId(spec.snapshot))
-        if experience.tenant == spec.tenant and experience.search_id != spec.search_id
-    ]
+        return None
+    return history_of_store(
+        opening.store,
+        SnapshotId(spec.snapshot),
+        Relevance(
+            opening.task.type.value,
+            (task.extractor, task.version),
+            (system.extractor, system.version),
+        ),
+        tenant=spec.tenant,
+        exclude_search_id=spec.search_id,
+        cache=HistoryCache.from_environment(),
+    )
 
 
 def _tell_warm_start(setup: SearchSetup, sampler: SpaceSampler) -> None:

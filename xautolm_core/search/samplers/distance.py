@@ -1,4 +1,4 @@
-"""Distances between tasks, and the matrix of meta-features that they are measured on.
+"""Distances between tasks, and the meta-features that they are measured on.
 
 Source: XAutoLM, arXiv 2508.00924: task and system features, concatenated.
 """
@@ -6,18 +6,20 @@ Source: XAutoLM, arXiv 2508.00924: task and system features, concatenated.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Literal
 
 import numpy as np
 
+from xautolm_core.search.samplers.normalize import Normalizer
+from xautolm_core.search.samplers.normalize import normalize
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xautolm_core.experience.schema import Experience
     from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.search.history.arrays import History
 
 Distance = Literal["euclidean", "cosine"]
 
@@ -45,43 +47,72 @@ def distances(
     return euclidean(rows, target) if distance == "euclidean" else cosine(rows, target)
 
 
-def feature_matrix(
-    experiences: Sequence[Experience], task: FeatureVector, system: FeatureVector
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Put the features of experiences and of the current search side by side.
+@dataclass(frozen=True)
+class FeatureSpace:
+    """Different vectors of meta-features, each once: those of the history and the current one.
+
+    Attributes:
+        codes: Shape (rows,): the vector of each experience.
+        vectors: Shape (vectors, features).
+        counts: Shape (vectors,): how many experiences have each vector.
+        current: Shape (features,): the vector of the current search.
+    """
+
+    codes: NDArray[np.int64]
+    vectors: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    current: NDArray[np.float64]
+
+    def distances(self, normalizer: Normalizer, distance: Distance) -> NDArray[np.float64]:
+        """Return the distance of each experience to the current search, shape (rows,)."""
+        both = np.vstack([self.vectors, self.current])
+        normalized = normalize(both, normalizer, np.append(self.counts, 1))
+        return distances(normalized[:-1], normalized[-1], distance)[self.codes]
+
+
+def feature_space(history: History, task: FeatureVector, system: FeatureVector) -> FeatureSpace:
+    """Put the features of tasks and machines side by side.
 
     Features that the current search does not have are left out; where an experience lacks one, it
     gets the mean of all the others, so that the gap neither brings tasks together nor apart.
 
     Args:
-        experiences: Whose extractors are those of the current search.
+        history: Whose extractors are those of the current search.
         task: Features of the current task.
         system: Features of the current machine.
-
-    Returns:
-        The experiences' matrix, shape (n, features), and the current vector, shape (features,).
     """
-    rows = [_row(task.values, e.task_features.values) for e in experiences]
-    rows = [
-        row + _row(system.values, e.system_features.values)
-        for row, e in zip(rows, experiences, strict=True)
-    ]
-    current = np.asarray(_row(task.values, task.values) + _row(system.values, system.values))
-    matrix = np.asarray(rows, dtype=float).reshape(len(experiences), len(current))
-    known = np.vstack([matrix, current])
-    means = np.nan_to_num(
-        np.asarray([np.mean(c[~np.isnan(c)]) if (~np.isnan(c)).any() else 0.0 for c in known.T])
+    tasks, systems = history.task_features, history.system_features
+    pairs = tasks.codes.astype(np.int64) * len(systems.matrix) + systems.codes
+    different, codes, counts = np.unique(pairs, return_inverse=True, return_counts=True)
+    task_codes, system_codes = np.divmod(different, max(1, len(systems.matrix)))
+    vectors = np.hstack(
+        [
+            tasks.columns(_known(task))[task_codes],
+            systems.columns(_known(system))[system_codes],
+        ]
     )
-    return np.where(np.isnan(matrix), means, matrix), current
+    current = np.asarray([_values(task) + _values(system)], dtype=float)
+    return FeatureSpace(
+        codes.reshape(-1), _filled(np.vstack([vectors, current]), counts), counts, current[0]
+    )
 
 
-def _row(current: Mapping[str, float | None], values: Mapping[str, float | None]) -> list[float]:
-    return [_number(values.get(name)) for name, now in current.items() if _is_number(now)]
+def _filled(matrix: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return all rows but the last, gaps filled with the mean of the column; the last counts 1."""
+    missing = np.isnan(matrix)
+    weights = np.where(missing, 0, np.append(counts, 1)[:, None])
+    sums = (np.where(missing, 0.0, matrix) * weights).sum(axis=0)
+    means = sums / np.maximum(weights.sum(axis=0), 1)
+    return np.where(missing, means, matrix)[:-1]
+
+
+def _known(vector: FeatureVector) -> list[str]:
+    return [name for name, value in vector.values.items() if _is_number(value)]
+
+
+def _values(vector: FeatureVector) -> list[float]:
+    return [float(vector.values[name] or 0.0) for name in _known(vector)]
 
 
 def _is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
-
-
-def _number(value: float | None) -> float:
-    return float(value) if value is not None and math.isfinite(value) else math.nan

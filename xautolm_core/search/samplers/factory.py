@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,10 +10,10 @@ from typing import Any
 from xautolm_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from xautolm_core.experience.schema import Experience
     from xautolm_core.features.vector import FeatureVector
     from xautolm_core.search.contract import Objective
     from xautolm_core.search.contract import WarmStartReport
+    from xautolm_core.search.history import History
     from xautolm_core.search.samplers.base import Infeasibility
     from xautolm_core.search.samplers.base import SpaceSampler
     from xautolm_core.search.samplers.options import RandomOptions
@@ -57,7 +56,7 @@ def make_sampler(
     task_features: FeatureVector,
     system_features: FeatureVector,
     options: Mapping[str, Any] | None = None,
-    history: Iterable[Experience] = (),
+    history: History | None = None,
     expected_trials: int | None = None,
     infeasible: Infeasibility | None = None,
 ) -> SpaceSampler:
@@ -72,20 +71,21 @@ def make_sampler(
         task_features: Meta-features of the current task.
         system_features: Meta-features of the machine.
         options: See ``xautolm_core.search.samplers.options``.
-        history: Earlier experiences; ``zero_shot`` and ``random`` do not read them.
+        history: Earlier experiences, none if None; ``zero_shot`` and ``random`` do not read them.
         expected_trials: How many trials the search will probably come to; None if unbounded.
         infeasible: Returns why a configuration cannot run here, or None if it can.
 
     Raises:
         ConfigError: The name or an option is unknown, or a value is wrong.
     """
-    from xautolm_core.search.samplers.history import SearchContext
+    from xautolm_core.search.history import History
     from xautolm_core.search.samplers.neighbours import neighbour_start
     from xautolm_core.search.samplers.options import EvolutionOptions
     from xautolm_core.search.samplers.options import NeighbourOptions
     from xautolm_core.search.samplers.options import WarmStartOptions
     from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
     from xautolm_core.search.samplers.random_sampler import UniformSampler
+    from xautolm_core.search.samplers.selection import SearchContext
     from xautolm_core.search.samplers.warm_start import warm_start
     from xautolm_core.search.samplers.zero_shot import EvolutionSampler
 
@@ -96,14 +96,15 @@ def make_sampler(
     context = SearchContext(space, objectives, task_type, task_features, system_features)
     if not isinstance(parsed, EvolutionOptions):
         return UniformSampler(space, seed=seed, options=parsed, infeasible=infeasible)
+    past = History.empty() if history is None else history
     started = None
     exploration = None
     if isinstance(parsed, WarmStartOptions):
-        started = warm_start(history, context, parsed)
+        started = warm_start(past, context, parsed)
         if parsed.exploration == "uniform":
             exploration = ProbabilisticModel.initial(space)
     elif isinstance(parsed, NeighbourOptions):
-        started = neighbour_start(history, context, parsed)
+        started = neighbour_start(past, context, parsed)
     return EvolutionSampler(
         space,
         seed=seed,

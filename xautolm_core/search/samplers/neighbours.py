@@ -8,27 +8,23 @@ k smallest are replayed at +1/k each; of the failures the k farthest are replaye
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xautolm_core.search.samplers.distance import euclidean
-from xautolm_core.search.samplers.distance import feature_matrix
-from xautolm_core.search.samplers.history import SearchContext
-from xautolm_core.search.samplers.history import UsableExperience
-from xautolm_core.search.samplers.history import cost_matrix
-from xautolm_core.search.samplers.history import select_usable
-from xautolm_core.search.samplers.mapping import DropReason
+from xautolm_core.search.history.relevance import DropReason
+from xautolm_core.search.samplers.distance import feature_space
 from xautolm_core.search.samplers.normalize import min_max
 from xautolm_core.search.samplers.options import NeighbourOptions
-from xautolm_core.search.samplers.warm_start import Replay
+from xautolm_core.search.samplers.replay import ReplayPlan
+from xautolm_core.search.samplers.selection import SearchContext
+from xautolm_core.search.samplers.selection import UsableHistory
+from xautolm_core.search.samplers.selection import select_usable
 from xautolm_core.search.samplers.warm_start import WarmStart
 from xautolm_core.search.samplers.warm_start import warm_started_model
 
 if TYPE_CHECKING:
-    from xautolm_core.experience.schema import Experience
+    from xautolm_core.search.history.arrays import History
 
 
 def metric_distances(costs: np.ndarray) -> np.ndarray:
@@ -45,35 +41,33 @@ def metric_distances(costs: np.ndarray) -> np.ndarray:
 
 
 def plan_neighbours(
-    usable: Sequence[UsableExperience], context: SearchContext, options: NeighbourOptions
-) -> tuple[list[Replay], Counter[DropReason]]:
-    """Choose the neighbours and their learning rates, alpha descending."""
-    if not usable:
-        return [], Counter()
-    matrix, current = feature_matrix(
-        [u.experience for u in usable], context.task_features, context.system_features
-    )
-    scaled = min_max(euclidean(matrix, current))
-    positives = [i for i, u in enumerate(usable) if u.succeeded]
-    negatives = [i for i, u in enumerate(usable) if not u.succeeded]
+    usable: UsableHistory, context: SearchContext, options: NeighbourOptions
+) -> tuple[ReplayPlan, Counter[DropReason]]:
+    """Choose the neighbours and their learning rates, alpha descending.
+
+    What a store is trusted less for moves the model less, by its weight.
+    """
+    features = feature_space(usable.history, context.task_features, context.system_features)
+    scaled = min_max(features.distances("none", "euclidean"))
+    positives, negatives = np.flatnonzero(usable.succeeded), np.flatnonzero(~usable.succeeded)
     scores = options.feature_weight * scaled[positives] + (
         1 - options.feature_weight
-    ) * metric_distances(cost_matrix([usable[i] for i in positives]))
-    nearest = [positives[int(j)] for j in np.argsort(scores, kind="stable")[: options.k]]
-    farthest = [
-        negatives[int(j)] for j in np.argsort(-scaled[negatives], kind="stable")[: options.k]
-    ]
-    rate = 1.0 / options.k
-    replays = [Replay(usable[i], rate, float(1 - scaled[i])) for i in nearest]
-    replays += [Replay(usable[i], -rate, float(1 - scaled[i])) for i in farthest]
-    cut = len(usable) - len(replays)
-    return replays, Counter({DropReason.NOT_NEAREST: cut} if cut else {})
+    ) * metric_distances(usable.costs[positives])
+    nearest = positives[np.argsort(scores, kind="stable")[: options.k]]
+    farthest = negatives[np.argsort(-scaled[negatives], kind="stable")[: options.k]]
+    rows = np.concatenate([nearest, farthest])
+    rates = np.repeat([1.0 / options.k, -1.0 / options.k], [len(nearest), len(farthest)])
+    alpha = rates * usable.history.trust[rows]
+    plan = ReplayPlan(rows, alpha, alpha, 1 - scaled[rows])
+    cut = len(usable) - len(rows)
+    left_out = Counter({DropReason.NOT_NEAREST: cut} if cut else {})
+    return plan.in_order(np.argsort(-alpha, kind="stable")), left_out
 
 
 def neighbour_start(
-    history: Iterable[Experience], context: SearchContext, options: NeighbourOptions
+    history: History, context: SearchContext, options: NeighbourOptions
 ) -> WarmStart:
     """Build the model that a nearest-neighbour search begins with."""
     usable, dropped = select_usable(history, context)
-    replays, left_out = plan_neighbours(usable, context, options)
-    return warm_started_model(context, replays, dropped + left_out)
+    plan, left_out = plan_neighbours(usable, context, options)
+    return warm_started_model(context, usable, plan, dropped + left_out)

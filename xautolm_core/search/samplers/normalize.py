@@ -16,10 +16,22 @@ if TYPE_CHECKING:
 Normalizer = Literal["standard", "log_min_max", "none"]
 
 
-def standardize(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shift each column to mean 0 and scale it to standard deviation 1; constant ones become 0."""
-    deviation = matrix.std(axis=0)
-    return np.asarray((matrix - matrix.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0))
+def standardize(
+    matrix: NDArray[np.float64], counts: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Shift each column to mean 0 and scale it to standard deviation 1; constant ones become 0.
+
+    Args:
+        matrix: Shape (rows, features).
+        counts: How often each row counts; once if None.
+    """
+    if len(matrix) == 0:
+        return matrix
+    shifted = matrix - np.average(matrix, axis=0, weights=counts)
+    deviation = np.sqrt(np.average(shifted**2, axis=0, weights=counts))
+    # Of equal numbers the mean can differ from them by a rounding, and the deviation from zero.
+    constant = matrix.max(axis=0) == matrix.min(axis=0)
+    return np.where(constant, 0.0, shifted / np.where(deviation > 0, deviation, 1.0))
 
 
 def log_min_max(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -38,11 +50,15 @@ def min_max(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((values - values.min()) / spread) if spread > 0 else np.zeros_like(values)
 
 
-def normalize(matrix: NDArray[np.float64], normalizer: Normalizer) -> NDArray[np.float64]:
-    """Apply a normaliser by name."""
+def normalize(
+    matrix: NDArray[np.float64],
+    normalizer: Normalizer,
+    counts: NDArray[np.int64] | None = None,
+) -> NDArray[np.float64]:
+    """Apply a normaliser by name to rows that count so often (once each if None)."""
     match normalizer:
         case "standard":
-            return standardize(matrix)
+            return standardize(matrix, counts)
         case "log_min_max":
             return log_min_max(matrix)
         case "none":

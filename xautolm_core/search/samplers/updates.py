@@ -26,6 +26,7 @@ from xautolm_core.search.samplers.probabilistic_model import CategoricalWeights
 from xautolm_core.search.samplers.probabilistic_model import Gaussian
 from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
 from xautolm_core.space.configuration import Value
+from xautolm_core.space.parameters import ValueKey
 from xautolm_core.space.parameters import value_key
 
 ZERO_BRANCH_WEIGHT = 1e-3
@@ -73,7 +74,7 @@ def update(
     for handle, seen in values.items():
         match model.distributions.get(handle):
             case CategoricalWeights() as categorical:
-                _update_categorical(categorical, seen, rate)
+                move_categorical(categorical, map(value_key, seen), rate)
             case Gaussian() as gaussian:
                 numbers = np.asarray(seen, dtype=float)
                 gaussian.mean = (1 - rate) * gaussian.mean + rate * float(numbers.mean())
@@ -90,11 +91,20 @@ def revive_zero_branches(model: ProbabilisticModel) -> None:
             model.branches[name] = ZERO_BRANCH_WEIGHT
 
 
-def _update_categorical(categorical: CategoricalWeights, seen: list[Value], rate: float) -> None:
+def move_categorical(
+    categorical: CategoricalWeights, seen: Iterable[ValueKey], rate: float
+) -> None:
+    """Move the weights of one handle towards the observed values, in place.
+
+    Args:
+        categorical: The weights.
+        seen: Keys of the values (see ``value_key``); unknown ones are passed over.
+        rate: Learning rate, at most 1.
+    """
     weights = categorical.weights
-    for value in seen:
-        if value_key(value) in weights:
-            weights[value_key(value)] += rate
+    for key in seen:
+        if key in weights:
+            weights[key] += rate
     total = math.fsum(weights.values())
     # The rule divides by the sum, which a rate near -1 can bring to zero or below: there, and only
     # there, negative weights are clipped before, since the quotients would mean nothing.

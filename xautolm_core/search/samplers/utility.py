@@ -12,28 +12,25 @@ from typing import Literal
 
 import numpy as np
 
-from xautolm_core.search.pareto import non_dominated_fronts
+from xautolm_core.search.samplers.front_ranks import front_ranks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
-
-    ColumnUtility = Callable[[NDArray[np.float64], int], NDArray[np.float64]]
 
 Utility = Literal["weighted_sum", "weighted_ratio", "linear_front", "logarithmic_front"]
 
 
 def utilities(
-    costs: NDArray[np.float64], groups: Sequence[str], utility: Utility
+    costs: NDArray[np.float64], groups: NDArray[np.integer], utility: Utility
 ) -> NDArray[np.float64]:
     """Return the utility of each success.
 
     Args:
         costs: Shape (n, objectives), all minimised (a score is negated); NaN where one was not
             measured.
-        groups: The search that each success belongs to: scores are compared within a search only by
-            the weighted sums; the fronts pool all of them, as in the paper.
+        groups: Shape (n,): the search that each success belongs to, as a number from 0 on. Scores
+            are compared within a search only by the weighted sums; the fronts pool all of them, as
+            in the paper.
         utility: Which of the utilities.
 
     Returns:
@@ -43,54 +40,55 @@ def utilities(
         return np.zeros(0)
     match utility:
         case "weighted_sum":
-            return _by_group(costs, groups, _min_max_utility)
+            return _mean([_min_max_utility(column, groups) for column in costs.T])
         case "weighted_ratio":
-            return _by_group(costs, groups, _ratio_utility)
-        case "linear_front":
-            return _front_utility(costs, lambda i, count: (count - i) / count)
-        case "logarithmic_front":
-            return _front_utility(
-                costs, lambda i, count: math.log(count - i + 1) / math.log(count + 1)
+            first, *others = costs.T
+            return _mean(
+                [_ratio_utility(first, groups)] + [_min_max_utility(c, groups) for c in others]
             )
+        case "linear_front":
+            rank, count = _front_ranks(costs)
+            return (count - rank) / count
+        case "logarithmic_front":
+            rank, count = _front_ranks(costs)
+            return np.log(count - rank + 1) / math.log(count + 1)
 
 
-def _by_group(
-    costs: NDArray[np.float64], groups: Sequence[str], function: ColumnUtility
+def _mean(columns: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the mean over the objectives that were measured; 0.5 where none was."""
+    matrix = np.column_stack(columns)
+    known = (~np.isnan(matrix)).sum(axis=1)
+    return np.where(known > 0, np.nansum(matrix, axis=1) / np.maximum(known, 1), 0.5)
+
+
+def _min_max_utility(
+    column: NDArray[np.float64], groups: NDArray[np.integer]
 ) -> NDArray[np.float64]:
-    result = np.zeros(len(costs))
-    names = np.asarray(groups)
-    for name in dict.fromkeys(groups):
-        members = np.flatnonzero(names == name)
-        columns = np.column_stack(
-            [function(column, j) for j, column in enumerate(costs[members].T)]
-        )
-        result[members] = [
-            float(np.mean(row[~np.isnan(row)])) if (~np.isnan(row)).any() else 0.5
-            for row in columns
-        ]
-    return result
+    """Return 1 for the least of each group, 0 for the largest; 0.5 where all are equal."""
+    low, high = _bounds(column, groups)
+    spread = high - low
+    scaled = (high - column) / np.where(spread > 0, spread, 1.0)
+    return np.where((spread > 0) | np.isnan(column), scaled, 0.5)
 
 
-def _min_max_utility(column: NDArray[np.float64], _: int) -> NDArray[np.float64]:
-    known = column[~np.isnan(column)]
-    spread = known.max() - known.min() if len(known) else 0.0
-    if spread <= 0:
-        return np.where(np.isnan(column), np.nan, 0.5)
-    return np.asarray((known.max() - column) / spread)
+def _ratio_utility(scores: NDArray[np.float64], groups: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return the (negated) score over the best of its group; 0.5 where that is not above 0."""
+    best = -_bounds(scores, groups)[0]
+    return np.where(best > 0, -scores / np.where(best > 0, best, 1.0), 0.5)
 
 
-def _ratio_utility(column: NDArray[np.float64], objective: int) -> NDArray[np.float64]:
-    if objective > 0:
-        return _min_max_utility(column, objective)
-    best = -np.nanmin(column)  # the first objective is the score, negated
-    return np.asarray(-column / best) if best > 0 else np.full(len(column), 0.5)
+def _bounds(
+    column: NDArray[np.float64], groups: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return least and largest known value of each row's group, shape (n,) each; NaN if none."""
+    low = np.full(int(groups.max()) + 1, np.nan)
+    high = low.copy()
+    np.fmin.at(low, groups, column)
+    np.fmax.at(high, groups, column)
+    return low[groups], high[groups]
 
 
-def _front_utility(
-    costs: NDArray[np.float64], rank_utility: Callable[[int, int], float]
-) -> NDArray[np.float64]:
-    fronts = non_dominated_fronts(np.nan_to_num(costs, nan=np.inf))
-    result = np.zeros(len(costs))
-    for i, front in enumerate(fronts):
-        result[front] = rank_utility(i, len(fronts))
-    return result
+def _front_ranks(costs: NDArray[np.float64]) -> tuple[NDArray[np.int64], int]:
+    """Return the front of each row, from 0 on, and how many fronts there are."""
+    ranks = front_ranks(np.nan_to_num(costs, nan=np.inf))
+    return ranks, int(ranks.max()) + 1

@@ -19,49 +19,30 @@ drives weights far below zero).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xautolm_core.search.contract import WarmStartReport
-from xautolm_core.search.samplers.distance import distances
-from xautolm_core.search.samplers.distance import feature_matrix
-from xautolm_core.search.samplers.history import SearchContext
-from xautolm_core.search.samplers.history import UsableExperience
-from xautolm_core.search.samplers.history import cost_matrix
-from xautolm_core.search.samplers.history import select_usable
-from xautolm_core.search.samplers.mapping import DropReason
-from xautolm_core.search.samplers.normalize import normalize
+from xautolm_core.search.history.relevance import DropReason
+from xautolm_core.search.history.rows import id_words
+from xautolm_core.search.samplers.distance import feature_space
 from xautolm_core.search.samplers.options import WarmStartOptions
 from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
-from xautolm_core.search.samplers.updates import revive_zero_branches
-from xautolm_core.search.samplers.updates import update
+from xautolm_core.search.samplers.replay import ReplayPlan
+from xautolm_core.search.samplers.replay import replay
+from xautolm_core.search.samplers.selection import SearchContext
+from xautolm_core.search.samplers.selection import UsableHistory
+from xautolm_core.search.samplers.selection import select_usable
 from xautolm_core.search.samplers.utility import utilities
 
 if TYPE_CHECKING:
-    from xautolm_core.experience.schema import Experience
+    from numpy.typing import NDArray
+
+    from xautolm_core.search.history.arrays import History
 
 _LARGEST_MULTIPLIED_RATE = 0.5
-
-
-@dataclass(frozen=True)
-class Replay:
-    """One experience with the learning rate that it is replayed with.
-
-    Attributes:
-        usable: The experience.
-        alpha: Signed learning rate.
-        weight: Similarity of its task in [0, 1].
-        branch_alpha: Learning rate of its fine-tuner's weight; ``alpha`` if None.
-    """
-
-    usable: UsableExperience
-    alpha: float
-    weight: float
-    branch_alpha: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,100 +84,92 @@ def _multiplied(rate: float, factor: float) -> float:
 
 
 def plan_replay(
-    usable: Sequence[UsableExperience], context: SearchContext, options: WarmStartOptions
-) -> tuple[list[Replay], Counter[DropReason]]:
+    usable: UsableHistory, context: SearchContext, options: WarmStartOptions
+) -> tuple[ReplayPlan, Counter[DropReason]]:
     """Choose the experiences and their learning rates.
+
+    What a store is trusted less for moves the model less, by its weight.
 
     Returns:
         The replays in their order (alpha descending), and how many were left out, by reason.
     """
     left_out: Counter[DropReason] = Counter()
-    if not usable:
-        return [], left_out
-    matrix, current = feature_matrix(
-        [u.experience for u in usable], context.task_features, context.system_features
-    )
-    normalized = normalize(np.vstack([matrix, current]), options.normalizer)
-    found = distances(normalized[:-1], normalized[-1], options.distance)
+    features = feature_space(usable.history, context.task_features, context.system_features)
+    found = features.distances(options.normalizer, options.distance)
     order = np.argsort(found, kind="stable")
-    positives = [int(i) for i in order if usable[i].succeeded]
-    negatives = [int(i) for i in order if not usable[i].succeeded]
+    positives, negatives = order[usable.succeeded[order]], order[~usable.succeeded[order]]
     if options.positive == "none":
         left_out[DropReason.NOT_USED] += len(positives)
-        positives = []
+        positives = positives[:0]
     if options.negative == "none":
         left_out[DropReason.NOT_USED] += len(negatives)
-        negatives = []
-    kept_positives = positives[: options.k_positive]
-    kept_negatives = negatives[: options.k_negative]
-    cut = len(positives) + len(negatives) - len(kept_positives) - len(kept_negatives)
-    if cut:
-        left_out[DropReason.NOT_NEAREST] += cut
-    beta = decay_rate(found[kept_positives + kept_negatives], options.beta_scale)
-    decays = np.exp(-beta * found)
-    successes = [usable[i] for i in kept_positives]
-    values = utilities(
-        cost_matrix(successes), [u.experience.search_id for u in successes], options.utility
-    )
-    limit = positive_limit(options, len(kept_positives)) if kept_positives else 0.0
+        negatives = negatives[:0]
+    candidates = len(positives) + len(negatives)
+    positives, negatives = positives[: options.k_positive], negatives[: options.k_negative]
+    rows = np.concatenate([positives, negatives])
+    left_out[DropReason.NOT_NEAREST] += candidates - len(rows)
+    decays = np.exp(-decay_rate(found[rows], options.beta_scale) * found[rows])
+    limits = np.empty(len(rows))
+    limits[: len(positives)] = _success_rates(usable, positives, options)
+    limits[len(positives) :] = negative_limit(options, len(negatives)) if len(negatives) else 0.0
+    alpha = limits * decays * usable.history.trust[rows]
     factor = options.branch_multiplier
     branch_factor = float(len(context.space.branches)) if factor == "auto" else float(factor)
-    replays = []
-    for i, utility in zip(kept_positives, values, strict=True):
-        alpha = limit * float(utility) ** options.utility_power * float(decays[i])
-        replays.append(Replay(usable[i], alpha, float(decays[i]), alpha * branch_factor))
-    replays += [
-        Replay(
-            usable[i],
-            negative_limit(options, len(kept_negatives)) * float(decays[i]),
-            float(decays[i]),
-        )
-        for i in kept_negatives
-    ]
-    return sorted(replays, key=lambda r: (-r.alpha, r.usable.experience.id)), left_out
+    branch_alpha = np.where(usable.succeeded[rows], alpha * branch_factor, alpha)
+    words = id_words(usable.history.ids[rows])
+    plan = ReplayPlan(rows, alpha, branch_alpha, decays)
+    return plan.in_order(np.lexsort((words[:, 1], words[:, 0], -alpha))), +left_out
 
 
-def replay(model: ProbabilisticModel, replays: Iterable[Replay]) -> None:
-    """Move a model by each replay in turn, in place."""
-    for one in replays:
-        observation = one.usable.mapped.observation
-        update(model, [observation], one.alpha, branch_rate=one.branch_alpha)
-        revive_zero_branches(model)
+def _success_rates(
+    usable: UsableHistory, positives: NDArray[np.int64], options: WarmStartOptions
+) -> NDArray[np.float64]:
+    """Return the learning rates of successes at distance 0, shape (positives,)."""
+    if len(positives) == 0:
+        return np.zeros(0)
+    groups = usable.history.search.codes[positives]
+    values = utilities(usable.costs[positives], groups, options.utility)
+    return positive_limit(options, len(positives)) * values**options.utility_power
 
 
-def warm_start(
-    history: Iterable[Experience], context: SearchContext, options: WarmStartOptions
-) -> WarmStart:
+def warm_start(history: History, context: SearchContext, options: WarmStartOptions) -> WarmStart:
     """Build the model that a warm-started search begins with."""
     usable, dropped = select_usable(history, context)
-    replays, left_out = plan_replay(usable, context, options)
-    return warm_started_model(context, replays, dropped + left_out)
+    plan, left_out = plan_replay(usable, context, options)
+    return warm_started_model(context, usable, plan, dropped + left_out)
 
 
 def warm_started_model(
-    context: SearchContext, replays: Sequence[Replay], dropped: Counter[DropReason]
+    context: SearchContext, usable: UsableHistory, plan: ReplayPlan, dropped: Counter[DropReason]
 ) -> WarmStart:
     """Replay, and report what it did."""
     model = ProbabilisticModel.initial(context.space)
-    replay(model, replays)
+    replay(model, usable.mapped, plan)
     probabilities = dict(model.branch_probabilities())
+    applied = int(np.count_nonzero(usable.mapped.complete[plan.rows]))
     report = WarmStartReport(
-        applied=sum(r.usable.mapped.complete for r in replays),
-        mapped=sum(not r.usable.mapped.complete for r in replays),
+        applied=applied,
+        mapped=len(plan) - applied,
         dropped={str(reason): count for reason, count in sorted(dropped.items())},
         prior_shift=sum(abs(p - 1 / len(probabilities)) for p in probabilities.values()) / 2,
-        neighbours=_neighbours(replays),
+        neighbours=_neighbours(usable.history, plan),
         branch_probabilities=probabilities,
     )
     return WarmStart(model, report)
 
 
-def _neighbours(replays: Sequence[Replay], count: int = 5) -> list[tuple[str, float, int]]:
+def _neighbours(history: History, plan: ReplayPlan, count: int = 5) -> list[tuple[str, float, int]]:
     """Return the most similar tasks: name, weight, number of experiences."""
-    weights: dict[tuple[str, str], list[float]] = {}
-    for one in replays:
-        experience = one.usable.experience
-        key = (experience.task_name, experience.task_fingerprint)
-        weights.setdefault(key, []).append(one.weight)
-    found = [(name, float(np.mean(w)), len(w)) for (name, _), w in weights.items()]
-    return sorted(found, key=lambda item: (-item[1], item[0]))[:count]
+    codes, first, place, counts = np.unique(
+        history.task.codes[plan.rows], return_index=True, return_inverse=True, return_counts=True
+    )
+    # Taken from the first weight on, the mean of equal weights is that weight, to the last bit:
+    # equally similar tasks stay in the order of their names.
+    begin = plan.weight[first]
+    sums = np.bincount(place, weights=plan.weight - begin[place], minlength=len(codes))
+    found = [
+        (history.task.values[code][0], float(weight), int(number))
+        for code, weight, number in zip(codes, begin + sums / counts, counts, strict=True)
+    ]
+    as_met = [found[i] for i in np.argsort(first)]
+    return sorted(as_met, key=lambda item: (-item[1], item[0]))[:count]

@@ -1,0 +1,153 @@
+"""A local cache of segments in the history's columns, so that they can be memory-mapped.
+
+A segment never changes, and its key names its content: what was once made of it stays right. The
+cache is private to the user (mode 0700). Each file ends with the SHA-256 of all before it, so that
+a torn, altered or foreign file is never used: it is made again. Nothing breaks if the cache cannot
+be written, or is removed at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xautolm_core.search.history.layout import LAYOUT_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+SETTING = "XAUTOLM_CACHE"
+"""Environment variable: folder of all caches, or ``off``."""
+
+DEFAULT_LIMIT_BYTES = 2_000_000_000
+
+_KEY = b"segment"
+_DIGEST_BYTES = 32
+_IN_USE_SECONDS = 3_600
+_ABANDONED_SECONDS = 86_400
+
+
+class HistoryCache:
+    """Keeps history tables of segments in a folder.
+
+    Args:
+        folder: Created if it does not exist, together with its parents.
+        limit_bytes: When a table is added, the least recently used files beyond this are removed;
+            those of the last hour stay, since they may be mapped.
+    """
+
+    def __init__(self, folder: Path, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+        self.folder = folder
+        self.limit_bytes = limit_bytes
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> HistoryCache | None:
+        """Return the user's cache; None if it is switched off or there is no place for it.
+
+        It is ``history`` below ``$XAUTOLM_CACHE``, else below ``$XDG_CACHE_HOME/xautolm``, else
+        below ``~/.cache/xautolm``. ``XAUTOLM_CACHE=off`` switches it off.
+        """
+        known = os.environ if environment is None else environment
+        setting = known.get(SETTING, "").strip()
+        if setting.lower() == "off":
+            return None
+        if setting:
+            return cls(Path(setting).expanduser() / "history")
+        xdg = known.get("XDG_CACHE_HOME", "").strip()
+        try:
+            # The standard says that a relative path is to be ignored.
+            base = Path(xdg) if Path(xdg).is_absolute() else Path.home() / ".cache"
+        except RuntimeError:
+            return None
+        return cls(base / "xautolm" / "history")
+
+    def get(self, key: str) -> pa.Table | None:
+        """Return the table of a segment, memory-mapped, or None if it is not there or not whole."""
+        import pyarrow as pa
+
+        path = self._path(key)
+        try:
+            if not self._is_private():
+                return None
+            with pa.memory_map(str(path)) as file:
+                whole = file.read_buffer()
+            content = whole.slice(0, max(0, whole.size - _DIGEST_BYTES))
+            if whole.slice(content.size).to_pybytes() != hashlib.sha256(content).digest():
+                return None
+            table = pa.ipc.open_file(pa.BufferReader(content)).read_all()
+        except (OSError, pa.ArrowException):
+            return None
+        if (table.schema.metadata or {}).get(_KEY) != key.encode():
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return table
+
+    def put(self, key: str, table: pa.Table) -> None:
+        """Keep the table of a segment, all or nothing; without success nothing is said."""
+        try:
+            self._make_private_folder()
+            self._write(key, table)
+            self._remove_oldest()
+        except OSError:
+            return
+
+    def _write(self, key: str, table: pa.Table) -> None:
+        import pyarrow as pa
+
+        metadata = {**(table.schema.metadata or {}), _KEY: key.encode()}
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, table.schema.with_metadata(metadata)) as writer:
+            writer.write_table(table)
+        content = sink.getvalue()
+        handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self.folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.write(hashlib.sha256(content).digest())
+            Path(name).replace(self._path(key))
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def _path(self, key: str) -> Path:
+        # The key comes from a store: only its digest gets near the file system.
+        name = hashlib.sha256(key.encode()).hexdigest()
+        return self.folder / f"{name}-{LAYOUT_VERSION}.arrow"
+
+    def _make_private_folder(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._is_private():
+            raise PermissionError(f"{self.folder} is open to others")
+
+    def _is_private(self) -> bool:
+        """Whether the folder is this user's own, and nobody else's may write to it."""
+        found = self.folder.lstat()
+        is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+        return is_own and not found.st_mode & 0o077
+
+    def _remove_oldest(self) -> None:
+        now = time.time()
+        kept: list[tuple[float, int, Path]] = []
+        for path in self.folder.iterdir():
+            with contextlib.suppress(OSError):
+                found = path.lstat()
+                if path.suffix == ".arrow":
+                    kept.append((found.st_mtime, found.st_size, path))
+                elif path.suffix == ".tmp" and now - found.st_mtime > _ABANDONED_SECONDS:
+                    path.unlink()
+        total = sum(size for _, size, _ in kept)
+        for used_at, size, path in sorted(kept):
+            if total <= self.limit_bytes or now - used_at < _IN_USE_SECONDS:
+                return
+            with contextlib.suppress(OSError):
+                path.unlink()
+                total -= size

@@ -1,0 +1,212 @@
+"""The history's own columns: of an experience what a sampler can learn from, and nothing else.
+
+They are made from the store's columns (``xautolm_core.experience.columns``), so that arrays can be
+taken from them without another look: text as small codes into a dictionary without a missing index
+(a dictionary's null stands for it), numbers as float64 with NaN, training and evaluation added up.
+What the store kept in ``rest``, because it did not fit its column, is put in its place.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
+
+from xautolm_core.experience.codec import canonical
+from xautolm_core.experience.columns import PARAMETER
+from xautolm_core.experience.columns import SCORE
+from xautolm_core.experience.columns import SECONDS
+from xautolm_core.outcomes import Outcome
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+LAYOUT_VERSION = 1
+"""Raised whenever these columns change, so that no older cache is used."""
+
+UNREADABLE = b"unreadable"
+"""Metadata: how many rows do not fit the schema, and were left out."""
+
+TIME = "time_seconds"
+LATENCY = "latency_ms"
+WORDS = (
+    "tenant",
+    "search_id",
+    "task_name",
+    "task_fingerprint",
+    "task_type",
+    "outcome",
+    "configuration.branch",
+    "configuration.model",
+    "configuration.method",
+    "task_features",
+    "system_features",
+)
+"""Text that every experience has."""
+
+DESCRIPTOR = "model_descriptor"
+_TRAIN, _EVALUATE = SECONDS + "train", SECONDS + "evaluate"
+_DEFAULTS = {"tenant": "default"}
+_SMALL_TYPES = ("int8", "int16", "int32")
+
+
+def wanted_columns(names: Sequence[str]) -> list[str]:
+    """Return which of the store's columns the history is made from."""
+    plain = {"id", "ended_at", "rest", LATENCY, DESCRIPTOR, _TRAIN, _EVALUATE, *WORDS}
+    return [n for n in names if n in plain or n.startswith((PARAMETER, SCORE))]
+
+
+def to_history_table(table: pa.Table) -> pa.Table:
+    """Return the history's columns of a table in the store's layout, in one chunk.
+
+    Rows that do not fit the schema are left out; the metadata ``UNREADABLE`` counts them.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = _columns(table.select(wanted_columns(table.column_names)))
+    _put_back(columns, len(table))
+    rows = len(table)
+    result: dict[str, pa.Array] = {
+        "id": columns["id"],
+        "ended_at": pc.cast(columns["ended_at"], pa.int64()),
+        TIME: _time(columns, rows),
+        LATENCY: _number(columns.get(LATENCY), rows),
+    }
+    for name in sorted(columns):
+        if name.startswith(SCORE):
+            result[name] = _number(columns[name], rows)
+        elif name in WORDS or name == DESCRIPTOR or name.startswith(PARAMETER):
+            result[name] = _without_missing_index(columns[name])
+    found = pa.table(result)
+    readable = _readable(result)
+    if not readable.all():
+        found = found.filter(pa.array(readable)).combine_chunks()
+    return found.replace_schema_metadata({UNREADABLE: str(int((~readable).sum()))})
+
+
+def _columns(table: pa.Table) -> dict[str, pa.Array]:
+    """Return each column in one chunk, text dictionary-coded."""
+    import pyarrow as pa
+
+    whole = table.unify_dictionaries().combine_chunks()
+    columns: dict[str, pa.Array] = {}
+    for name in whole.column_names:
+        column = whole.column(name)
+        array = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+        is_text = pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+        columns[name] = array.dictionary_encode() if is_text else array
+    for name in (*WORDS, DESCRIPTOR):
+        if name not in columns:
+            columns[name] = pa.nulls(len(table), pa.string()).dictionary_encode()
+    return columns
+
+
+# --- what the store kept in ``rest`` ---
+
+
+def _put_back(columns: dict[str, pa.Array], rows: int) -> None:
+    """Fill gaps of the columns from ``rest`` and with the schema's defaults, in place."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rest = columns.get("rest", pa.nulls(rows, pa.string()).dictionary_encode())
+    found = [_left_over(text) for text in rest.dictionary.to_pylist()]
+    for name in dict.fromkeys(name for values in found for name in values):
+        is_number = name in (_TRAIN, _EVALUATE, LATENCY) or name.startswith(SCORE)
+        kind = pa.float64() if is_number else pa.string()
+        by_code = pa.array([values.get(name) for values in found], kind)
+        missing = by_code.take(rest.indices)
+        known = columns.get(name)
+        whole = missing if known is None else pc.coalesce(known.cast(kind), missing)
+        columns[name] = whole if is_number else whole.dictionary_encode()
+    for name, value in _DEFAULTS.items():
+        if columns[name].null_count:
+            whole = pc.fill_null(columns[name].cast(pa.string()), value)
+            columns[name] = whole.dictionary_encode()
+
+
+def _left_over(text: str | None) -> dict[str, Any]:
+    """Return column to value of what one ``rest`` says of the history's columns."""
+    content = _object(json.loads(text)) if text else {}
+    found: dict[str, Any] = {}
+    for name, value in _object(_object(content.get("configuration")).get("parameters")).items():
+        found[PARAMETER + name] = canonical(value)
+    for name, score in _object(content.get("scores")).items():
+        found[SCORE + name] = _finite(_object(score).get("value"))
+    seconds = _object(content.get("seconds"))
+    found |= {SECONDS + name: _finite(seconds.get(name)) for name in ("train", "evaluate")}
+    found[LATENCY] = _finite(content.get(LATENCY))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _finite(value: object) -> float | None:
+    try:
+        number = float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+# --- arrays without gaps ---
+
+
+def _time(columns: Mapping[str, pa.Array], rows: int) -> pa.Array:
+    """Return training plus evaluation seconds; what is missing of the two adds nothing."""
+    import pyarrow as pa
+
+    train, evaluate = (
+        _number(columns.get(name), rows).to_numpy(zero_copy_only=False)
+        for name in (_TRAIN, _EVALUATE)
+    )
+    both = np.where(np.isnan(evaluate), train, train + evaluate)
+    return pa.array(np.where(np.isnan(train), evaluate, both))
+
+
+def _number(column: pa.Array | None, rows: int) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if column is None:
+        return pa.array(np.full(rows, math.nan))
+    return pc.fill_null(pc.cast(column, pa.float64()), math.nan)
+
+
+def _without_missing_index(column: pa.Array) -> pa.Array:
+    """Return a dictionary-coded column with the smallest indices, none of them missing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = column.dictionary.cast(pa.string())
+    indices = column.indices
+    if indices.null_count:
+        indices = pc.fill_null(indices, len(values))
+        values = pa.concat_arrays([values, pa.nulls(1, pa.string())])
+    kind = next(t for t in _SMALL_TYPES if len(values) <= np.iinfo(t).max)
+    return pa.DictionaryArray.from_arrays(pc.cast(indices, kind), values)
+
+
+def _readable(columns: Mapping[str, pa.Array]) -> NDArray[np.bool_]:
+    """Return which rows have all that every experience has, and an outcome that is known."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    outcomes = pa.array([outcome.value for outcome in Outcome])
+    readable = np.ones(len(columns["id"]), dtype=bool)
+    for name in WORDS:
+        values = columns[name].dictionary
+        usable = pc.is_in(values, outcomes) if name == "outcome" else pc.is_valid(values)
+        if not pc.all(usable).as_py():
+            by_code = usable.to_numpy(zero_copy_only=False)
+            readable &= by_code[columns[name].indices.to_numpy()]
+    return readable

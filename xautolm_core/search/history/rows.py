@@ -1,0 +1,171 @@
+"""Rows of history tables as arrays, before anything in them is parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
+
+from xautolm_core.experience.columns import SCORE
+from xautolm_core.search.history.coded import NONE
+from xautolm_core.search.history.coded import Coded
+from xautolm_core.search.history.coded import merge
+from xautolm_core.search.history.layout import LATENCY
+from xautolm_core.search.history.layout import TIME
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+_FEW_VALUES = 1_000
+"""Of a dictionary of so few values those that no row uses are kept: looking for them costs more."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of the history's columns.
+
+    Attributes:
+        ids: Shape (rows, 16), uint8.
+        ended_at: Shape (rows,), int64: microseconds since 1970 (UTC).
+        trust: Shape (rows,), float64.
+        coded: Column to its text (JSON where the store's column is).
+        numbers: Column to its numbers, float64 with NaN.
+    """
+
+    ids: NDArray[np.uint8]
+    ended_at: NDArray[np.int64]
+    trust: NDArray[np.float64]
+    coded: Mapping[str, Coded]
+    numbers: Mapping[str, NDArray[np.float64]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def of_table(
+        cls, table: pa.Table, *, rows: NDArray[np.int64] | None = None, trust: float = 1.0
+    ) -> Rows:
+        """Return rows of a history table.
+
+        Args:
+            table: As ``to_history_table`` makes it.
+            rows: Which, ascending; all if None.
+            trust: Weight of their store.
+        """
+        chosen = slice(None) if rows is None else rows
+        coded: dict[str, Coded] = {}
+        numbers: dict[str, NDArray[np.float64]] = {}
+        for name in table.column_names:
+            if name in ("id", "ended_at"):
+                continue
+            if name in (TIME, LATENCY) or name.startswith(SCORE):
+                numbers[name] = number_array(table, name)[chosen]
+            else:
+                coded[name] = _coded(table, name, chosen)
+        ids = id_array(table)[chosen]
+        ended_at = number_array(table, "ended_at")[chosen]
+        return cls(ids, ended_at, np.full(len(ids), trust), coded, numbers)
+
+    def take(self, rows: NDArray[Any]) -> Rows:
+        """Return some rows (a mask or indices)."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            ended_at=self.ended_at[rows],
+            trust=self.trust[rows],
+            coded={name: column.take(rows) for name, column in self.coded.items()},
+            numbers={name: column[rows] for name, column in self.numbers.items()},
+        )
+
+    def ordered(self) -> Rows:
+        """Return the rows ordered by end time and id."""
+        order = _order(self.ended_at, self.ids)
+        return self if order is None else self.take(order)
+
+
+def concatenate(parts: Sequence[Rows]) -> Rows:
+    """Return rows one below the other; a column that a part does not have is missing there."""
+    if len(parts) == 1:
+        return parts[0]
+    coded = dict.fromkeys(name for part in parts for name in part.coded)
+    numbers = dict.fromkeys(name for part in parts for name in part.numbers)
+    return Rows(
+        ids=np.concatenate([np.zeros((0, 16), dtype=np.uint8), *(part.ids for part in parts)]),
+        ended_at=np.concatenate([np.zeros(0, dtype=np.int64), *(p.ended_at for p in parts)]),
+        trust=np.concatenate([np.zeros(0), *(part.trust for part in parts)]),
+        coded={
+            name: merge([p.coded.get(name, Coded.empty(len(p))) for p in parts]) for name in coded
+        },
+        numbers={
+            name: np.concatenate([p.numbers.get(name, np.full(len(p), np.nan)) for p in parts])
+            for name in numbers
+        },
+    )
+
+
+def id_array(table: pa.Table) -> NDArray[np.uint8]:
+    """Return the ids of a history table, shape (rows, 16); no copy."""
+    if len(table) == 0:
+        return np.zeros((0, 16), dtype=np.uint8)
+    array = table.column("id").chunk(0)
+    data = np.frombuffer(array.buffers()[1], dtype=np.uint8)
+    return data[array.offset * 16 :][: len(array) * 16].reshape(-1, 16)
+
+
+def number_array(table: pa.Table, name: str) -> NDArray[Any]:
+    """Return a column of numbers without gaps; no copy."""
+    column = table.column(name)
+    result: NDArray[Any] = column.chunk(0).to_numpy() if column.num_chunks else column.to_numpy()
+    return result
+
+
+def equals(table: pa.Table, name: str, value: str) -> NDArray[np.bool_]:
+    """Return which rows of a history table have a text in a column, shape (rows,)."""
+    if len(table) == 0:
+        return np.zeros(0, dtype=bool)
+    array = table.column(name).chunk(0)
+    by_code = np.asarray([known == value for known in array.dictionary.to_pylist()], dtype=bool)
+    result: NDArray[np.bool_] = by_code[array.indices.to_numpy()]
+    return result
+
+
+def id_words(ids: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return ids as pairs of numbers that are ordered as they are, shape (rows, 2)."""
+    return np.ascontiguousarray(ids).view(">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def _coded(table: pa.Table, name: str, chosen: slice | NDArray[np.int64]) -> Coded:
+    """Return a column with those of its values that the chosen rows use."""
+    if len(table) == 0:
+        return Coded.empty()
+    array = table.column(name).chunk(0)
+    codes = array.indices.to_numpy()[chosen]
+    used = np.arange(len(array.dictionary))
+    if len(codes) < len(table) and len(used) > _FEW_VALUES:
+        used = np.flatnonzero(np.bincount(codes, minlength=len(used)))
+    values = array.dictionary.take(used).to_pylist()
+    # The null of the dictionary, if it has one, is its last value.
+    kept = values[:-1] if values and values[-1] is None else values
+    new = np.full(len(array.dictionary), NONE, dtype=np.int32)
+    new[used[: len(kept)]] = np.arange(len(kept), dtype=np.int32)
+    return Coded(new[codes], tuple(kept))
+
+
+def _order(ended_at: NDArray[np.int64], ids: NDArray[np.uint8]) -> NDArray[np.int64] | None:
+    """Return the order by end time and id; None if the rows are in it already."""
+    if (np.diff(ended_at) > 0).all():
+        return None
+    order = np.argsort(ended_at, kind="stable")
+    same = np.diff(ended_at[order]) == 0
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    if len(tied):
+        members = order[tied]
+        words = id_words(ids[members])
+        order[tied] = members[np.lexsort((words[:, 1], words[:, 0], ended_at[members]))]
+    return order

@@ -1,0 +1,115 @@
+"""The part of a history that can inform one search, in terms of that search."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xautolm_core.outcomes import Outcome
+from xautolm_core.search.contract import Objective
+from xautolm_core.search.history.coded import NONE
+from xautolm_core.search.history.relevance import DropReason
+from xautolm_core.search.history.relevance import Relevance
+from xautolm_core.search.samplers.mapping import MappedHistory
+from xautolm_core.search.samplers.mapping import corresponding_branches
+from xautolm_core.search.samplers.mapping import map_history
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.search.history.arrays import History
+    from xautolm_core.space.space import SearchSpace
+
+SCORE = "macro_f1"
+
+_OK = tuple(Outcome).index(Outcome.OK)
+_IS_FAILURE = np.asarray([outcome.is_failure for outcome in Outcome])
+
+
+@dataclass(frozen=True)
+class SearchContext:
+    """What a warm start needs to know of the current search."""
+
+    space: SearchSpace
+    objectives: tuple[Objective, ...]
+    task_type: str
+    task_features: FeatureVector
+    system_features: FeatureVector
+
+    @property
+    def relevance(self) -> Relevance:
+        """What an experience must have in common with the search."""
+        task, system = self.task_features, self.system_features
+        return Relevance(
+            self.task_type, (task.extractor, task.version), (system.extractor, system.version)
+        )
+
+
+@dataclass(frozen=True)
+class UsableHistory:
+    """Experiences that say something in terms of this search.
+
+    Attributes:
+        history: The experiences, by row.
+        mapped: Their configurations in this space.
+        costs: Shape (rows, objectives), all minimised (a score is negated); NaN where one was not
+            measured, and for failures.
+        succeeded: Shape (rows,): whether the trial came to a score.
+    """
+
+    history: History
+    mapped: MappedHistory
+    costs: NDArray[np.float64]
+    succeeded: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.history)
+
+
+def select_usable(
+    history: History, context: SearchContext
+) -> tuple[UsableHistory, Counter[DropReason]]:
+    """Map a history onto the space; count what is dropped, by reason."""
+    relevant = history.relevant(context.relevance)
+    dropped = Counter(relevant.left_out)
+    succeeded = has_score(relevant)
+    has_branch = corresponding_branches(relevant, context.space) != NONE
+    says_nothing = ~succeeded & ~_IS_FAILURE[relevant.outcomes]
+    dropped[DropReason.NO_BRANCH] += int(np.count_nonzero(~has_branch))
+    dropped[DropReason.NO_SCORE] += int(np.count_nonzero(has_branch & says_nothing))
+    usable = has_branch & ~says_nothing
+    chosen = relevant if usable.all() else relevant.take(usable)
+    mapped = map_history(chosen, context.space)
+    succeeded = succeeded[usable]
+    return UsableHistory(chosen, mapped, costs(chosen, context.objectives), succeeded), +dropped
+
+
+def has_score(history: History) -> NDArray[np.bool_]:
+    """Return which experiences are successes with a finite score, shape (rows,)."""
+    return np.asarray((history.outcomes == _OK) & np.isfinite(_column(history, Objective.F1)))
+
+
+def costs(history: History, objectives: tuple[Objective, ...]) -> NDArray[np.float64]:
+    """Return the objectives, all minimised, shape (rows, objectives).
+
+    A success without a latency (it may not have been asked for) keeps NaN in its place: that is no
+    failure. A failure has nothing but NaN.
+    """
+    matrix = np.column_stack([_column(history, objective) for objective in objectives])
+    matrix[~np.isfinite(matrix)] = np.nan
+    matrix[~has_score(history)] = np.nan
+    return matrix
+
+
+def _column(history: History, objective: Objective) -> NDArray[np.float64]:
+    match objective:
+        case Objective.F1:
+            return -history.scores.get(SCORE, np.full(len(history), np.nan))
+        case Objective.TIME:
+            return history.time_seconds
+        case Objective.LATENCY:
+            return history.latency_ms
