@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
+from xautolm_core.cli.import_command import import_experiences
+
 if TYPE_CHECKING:
     from xautolm_core.experience.contract import ExperienceStore
     from xautolm_core.experience.schema import Experience
     from xautolm_core.outcomes import Outcome
 
 app = typer.Typer(help="Look at the experience store.", no_args_is_help=True)
+app.command("import")(import_experiences)
 
 EXIT_FAULTS = 3
 

@@ -1,0 +1,72 @@
+"""From the text of a foreign failure to its outcome.
+
+The same as a trial of ours says of the same exceptions: faults of files, of the hub or of the
+container say nothing about the configuration; what a model or a method raises means that the
+configuration cannot run.
+"""
+
+from __future__ import annotations
+
+import re
+
+from xautolm_core.experience.schema import ExperienceFailure
+from xautolm_core.experience.scrub import scrub_message
+from xautolm_core.outcomes import Outcome
+
+NOT_RECORDED = "NotRecorded"
+"""Kind of a failure whose cause nobody wrote down."""
+
+UNCLASSIFIED = "Unclassified"
+"""Kind of a failure whose text none of the patterns knows."""
+
+_PATTERNS = (
+    (
+        r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|"
+        r"CUDNN_STATUS_ALLOC_FAILED|CUBLAS_STATUS_ALLOC_FAILED",
+        Outcome.OOM_GPU,
+        "OutOfMemoryError",
+    ),
+    (r"exceeded allowed time|time ?limit exceeded", Outcome.TIMEOUT, "TimeoutError"),
+    (
+        r"\bMemoryError\b|exceeded allowed memory|DefaultCPUAllocator|not enough memory|"
+        r"cannot allocate memory",
+        Outcome.OOM_HOST,
+        "MemoryError",
+    ),
+    (r"out of shared memory|Bus error", Outcome.INFRA, "BusError"),
+    (
+        r"Can't load (?:the )?(?:tokenizer|config\w*|model|image processor)|"
+        r"Unable to load weights|gated repo|is not a local folder|"
+        r"couldn't connect|connection error|max retries|No space left on device",
+        Outcome.INFRA,
+        "OSError",
+    ),
+    (
+        r"(?:loss|gradient|probability tensor|input)\b.{0,40}\b(?:nan|inf)\b|contains NaN",
+        Outcome.DIVERGED,
+        "FloatingPointError",
+    ),
+)
+_COMPILED = tuple((re.compile(p, re.IGNORECASE), outcome, kind) for p, outcome, kind in _PATTERNS)
+_MAX_CHARACTERS = 20_000
+
+
+def classify_failure(text: str | None) -> tuple[Outcome, ExperienceFailure]:
+    """Return outcome and failure of the text of an exception.
+
+    A cause that is not recorded, or that nothing is known of, is ``invalid``: the configuration
+    was tried and did not come to a score.
+
+    Args:
+        text: As it was raised; None or empty if it was not recorded.
+    """
+    if text is None or not text.strip():
+        failure = ExperienceFailure(kind=NOT_RECORDED, message="the cause was not recorded")
+        return Outcome.INVALID, failure
+    # A message may be of any length; what tells the cause stands at its beginning.
+    text = text[:_MAX_CHARACTERS]
+    outcome, kind = next(
+        ((outcome, kind) for pattern, outcome, kind in _COMPILED if pattern.search(text)),
+        (Outcome.INVALID, UNCLASSIFIED),
+    )
+    return outcome, ExperienceFailure(kind=kind, message=scrub_message(text))

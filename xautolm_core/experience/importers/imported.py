@@ -1,0 +1,57 @@
+"""What every importer returns, and how its experiences are named."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xautolm_core.experience.importers.account import Account
+from xautolm_core.experience.schema import Experience
+from xautolm_core.experience.schema import experience_id
+
+DEFAULT_TENANT = "default"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_MAX_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Experiences that could be written, with the account of all that was read."""
+
+    experiences: Sequence[Experience]
+    account: Account
+
+
+def search_id_of(importer: str, name: str, tenant: str) -> str:
+    """Return the search that imported experiences belong to, such as ``published-liar``.
+
+    It depends on the source's own name of the search alone, never on a path, so that the same
+    records have the same ids from wherever they are imported. A name that had to be changed for
+    this stays distinct by a digest. Tenants other than the default one have ids of their own:
+    otherwise what one tenant imports would stand for what another one imports.
+    """
+    safe = _UNSAFE.sub("_", name).strip("._")
+    if safe != name or len(safe) > _MAX_CHARACTERS:
+        mark = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+        safe = f"{safe[:_MAX_CHARACTERS]}-{mark}"
+    suffix = "" if tenant == DEFAULT_TENANT else f"@{tenant}"
+    return f"{importer}-{safe}{suffix}"
+
+
+def with_ids(experiences: Sequence[Experience]) -> list[Experience]:
+    """Return the experiences with their ids; those with the same number are told apart as attempts.
+
+    Args:
+        experiences: In an order that does not depend on how they were read.
+    """
+    attempts: dict[tuple[str, int], int] = {}
+    numbered = []
+    for experience in experiences:
+        key = (experience.search_id, experience.trial_number)
+        attempt = attempts.get(key, 0)
+        attempts[key] = attempt + 1
+        identity = experience_id(*key, attempt)
+        numbered.append(experience.model_copy(update={"attempt": attempt, "id": identity}))
+    return numbered

@@ -1,0 +1,112 @@
+"""Finds the importer of a source, and reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.experience.importers.imported import DEFAULT_TENANT
+from xautolm_core.experience.importers.imported import Imported
+from xautolm_core.experience.keys import check_tenant
+
+IMPORTERS = ("published", "optuna", "csv")
+OPTUNA_SCHEME = "optuna://"
+
+_TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What to import, and how.
+
+    Attributes:
+        source: A folder, a file, or ``optuna://<storage>[#study]``.
+        importer: ``published``, ``optuna`` or ``csv``; found from the source if None.
+        tenant: Whose experiences they become.
+        tasks: Of published records and tables, these tasks only; of a study, its task's name.
+        column_map: YAML file that maps our fields to columns (``csv``, ``optuna``).
+        task_type: Kind of task of a study.
+        scores: Names of a study's values, in their order.
+    """
+
+    source: str
+    importer: str | None = None
+    tenant: str = DEFAULT_TENANT
+    tasks: Sequence[str] = ()
+    column_map: Path | None = None
+    task_type: str = "text-classification"
+    scores: Sequence[str] = ()
+
+
+def read_foreign(request: ImportRequest) -> Imported:
+    """Return the experiences of a source with the account; write nothing.
+
+    Raises:
+        ConfigError: The source or an option is wrong.
+        StoreError: The tenant's name is no usable one.
+    """
+    check_tenant(request.tenant)
+    importer = request.importer or importer_of(request.source)
+    match importer:
+        case "published":
+            from xautolm_core.experience.importers.published import import_published
+
+            _refuse(request, importer, "map", request.column_map)
+            _refuse(request, importer, "score", request.scores)
+            return import_published(
+                Path(request.source), tenant=request.tenant, tasks=request.tasks
+            )
+        case "optuna":
+            from xautolm_core.experience.importers.optuna_study import import_optuna
+
+            if len(request.tasks) > 1:
+                raise ConfigError("A study is of one task", hint="Give --task once")
+            return import_optuna(
+                request.source,
+                task_name=next(iter(request.tasks), ""),
+                task_type=request.task_type,
+                scores=request.scores,
+                column_map=request.column_map,
+                tenant=request.tenant,
+            )
+        case "csv":
+            from xautolm_core.experience.importers.table import import_table
+
+            _refuse(request, importer, "score", request.scores)
+            return import_table(
+                Path(request.source), request.column_map, tenant=request.tenant, tasks=request.tasks
+            )
+    raise ConfigError(f"There is no importer {importer!r}", hint=f"Use {', '.join(IMPORTERS)}")
+
+
+def importer_of(source: str) -> str:
+    """Return the importer that a source calls for, by its form.
+
+    Raises:
+        ConfigError: Its form does not tell.
+    """
+    if source.startswith(OPTUNA_SCHEME):
+        return "optuna"
+    if "://" in source:
+        raise ConfigError(
+            f"Nothing can be imported from a {source.split('://', maxsplit=1)[0]}:// address",
+            hint="Give a file, a folder, or optuna://<storage>#<study>",
+        )
+    path = Path(source)
+    if path.suffix.lower() in _TABLE_SUFFIXES:
+        return "csv"
+    if path.is_dir() or path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
+        return "published"
+    if not path.exists():
+        raise ConfigError(f"There is no {source}", hint="Check the path")
+    raise ConfigError(
+        f"{source} does not tell by its name what it is",
+        hint=f"Say it with --from {', --from '.join(IMPORTERS)}",
+    )
+
+
+def _refuse(request: ImportRequest, importer: str, option: str, value: object) -> None:
+    if value:
+        raise ConfigError(f"--{option} has no meaning for {importer} records", hint="Leave it out")

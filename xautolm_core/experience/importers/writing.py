@@ -1,0 +1,88 @@
+"""Writes imported experiences into a store, each once, however often they are imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xautolm_core.experience.contract import ExperienceFilter
+from xautolm_core.experience.contract import ExperienceStore
+from xautolm_core.experience.importers.duplicates import is_same_trial
+from xautolm_core.experience.importers.published import ORIGIN as PUBLISHED
+from xautolm_core.experience.schema import Experience
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What of an import is new to a store.
+
+    Attributes:
+        new: Experiences that the store does not hold.
+        already_there: Number of those that it holds.
+        twins: Number of those that it holds as another record of the same failure.
+    """
+
+    new: Sequence[Experience]
+    already_there: int = 0
+    twins: int = 0
+
+    def document(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {"new": len(self.new), "already_there": self.already_there, "twins": self.twins}
+
+
+def plan_import(experiences: Sequence[Experience], store: ExperienceStore) -> Plan:
+    """Compare experiences with what a store holds; write nothing.
+
+    A published failure is written down twice, under two times: if a part of a run was imported that
+    held one of the two records, a later import of the other one must not count it again.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    new: list[Experience] = []
+    already_there = twins = 0
+    present: dict[tuple[str, str], list[Experience]] = {}
+    for experience in experiences:
+        key = (experience.tenant, experience.search_id)
+        if key not in present:
+            wanted = ExperienceFilter(tenant=key[0], search_id=key[1])
+            present[key] = list(store.scan(wanted))
+    known = {experience.id for found in present.values() for experience in found}
+    failures = _failures_by_configuration(present)
+    for experience in experiences:
+        near = failures.get(_configuration_key(experience), ())
+        if experience.id in known:
+            already_there += 1
+        elif experience.origin == PUBLISHED and any(is_same_trial(experience, e) for e in near):
+            twins += 1
+        else:
+            new.append(experience)
+    return Plan(new, already_there, twins)
+
+
+def write_import(plan: Plan, store: ExperienceStore) -> int:
+    """Append what is new; return how many. It may be broken off and repeated at any point.
+
+    Raises:
+        StoreError: The store cannot be written.
+    """
+    for experience in plan.new:
+        store.append(experience)
+    return len(plan.new)
+
+
+def _failures_by_configuration(
+    present: dict[tuple[str, str], list[Experience]],
+) -> dict[tuple[str, str, int], list[Experience]]:
+    found: dict[tuple[str, str, int], list[Experience]] = {}
+    for experiences in present.values():
+        for experience in experiences:
+            if experience.outcome.value != "ok":
+                found.setdefault(_configuration_key(experience), []).append(experience)
+    return found
+
+
+def _configuration_key(experience: Experience) -> tuple[str, str, int]:
+    return experience.tenant, experience.search_id, hash(experience.configuration)
