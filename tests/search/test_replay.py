@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.search import spaces
@@ -191,6 +192,7 @@ def test_models_that_branches_offer_differently_are_the_definition():
     assert_same(warm_start(History.of(past), context(narrow), WarmStartOptions()), expected)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 40), st.integers(0, 2**32))
 def test_any_history_is_the_definition(count, seed):
     past = made_up(count, seed)
@@ -204,6 +206,7 @@ rates = st.one_of(
 ).filter(lambda rate: abs(rate + 0.999) > 1e-6)
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 6).flatmap(
         lambda size: st.tuples(

@@ -86,6 +86,15 @@ def test_a_single_value_has_no_deviation(model):
     assert (gaussian.mean, gaussian.deviation) == pytest.approx((5.625, 8.55))
 
 
+def test_a_whole_number_can_be_drawn_after_any_number_of_failures(model):
+    for _ in range(40_000):
+        update(model, [Observation("encoder-full", {EPOCHS: 3})], -0.02)
+    gaussian = model.distributions[EPOCHS]
+    assert gaussian.deviation == float("inf")
+    generator = np.random.default_rng(0)
+    assert {gaussian.draw(generator) for _ in range(50)} <= set(range(1, 11))
+
+
 def test_nothing_is_learnt_of_handles_that_are_not_observed(model):
     before = ProbabilisticModel.initial(spaces.space())
     update(model, [Observation("encoder-full", {"elsewhere.rate": 3, RATE: 7e-5})], 0.3)

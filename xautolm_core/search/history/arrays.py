@@ -223,7 +223,8 @@ def _payload(experience: Experience) -> Any:
 
 
 def _outcomes(column: Coded) -> NDArray[np.int8]:
-    codes = [_OUTCOME_CODES[value] for value in column.values]
+    # A value that is no outcome is one that no row has any more.
+    codes = [_OUTCOME_CODES.get(value, 0) for value in column.values]
     return column.spread(codes, none=0).astype(np.int8)
 
 

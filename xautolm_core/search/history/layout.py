@@ -169,7 +169,8 @@ def _time(columns: Mapping[str, pa.Array], rows: int) -> pa.Array:
         _number(columns.get(name), rows).to_numpy(zero_copy_only=False)
         for name in (_TRAIN, _EVALUATE)
     )
-    both = np.where(np.isnan(evaluate), train, train + evaluate)
+    with np.errstate(over="ignore"):
+        both = np.where(np.isnan(evaluate), train, train + evaluate)
     return pa.array(np.where(np.isnan(train), evaluate, both))
 
 

@@ -106,10 +106,11 @@ def _table(segment: SegmentFile, cache: HistoryCache | None) -> pa.Table:
     known = None if cache is None else cache.get(segment.key)
     if known is not None:
         return known
-    source = segment.table(wanted_columns(sorted(segment.open().column_names)))
+    opened = segment.open()
+    source = segment.table(wanted_columns(sorted(opened.column_names)))
     table = to_history_table(source)
     # What is read of a damaged segment is not all of it.
-    if cache is not None and len(source) == segment.rows:
+    if cache is not None and len(source) == opened.rows:
         cache.put(segment.key, table)
     return table
 

@@ -32,6 +32,8 @@ from xautolm_core.space.space import domains
 SAMPLING_FLOOR = 1e-3
 """Least probability of anything when something is drawn."""
 
+_LARGEST = 1e300
+
 
 def floored_probabilities(weights: Sequence[float]) -> np.ndarray:
     """Return probabilities from raw weights: none is below ``SAMPLING_FLOOR`` of the whole."""
@@ -71,7 +73,10 @@ class Gaussian:
         """Draw a whole number: truncated, then clamped to the bounds."""
         # A deviation of zero (one experience learnt at rate 1) would freeze the value for ever.
         deviation = max(self.deviation, SAMPLING_FLOOR, 0.05 * (self.high - self.low))
-        return int(min(max(int(generator.normal(self.mean, deviation)), self.low), self.high))
+        # Tens of thousands of negative rates make both grow until they overflow.
+        mean = min(max(self.mean, -_LARGEST), _LARGEST)
+        drawn = generator.normal(mean, min(deviation, _LARGEST))
+        return int(min(max(int(drawn), self.low), self.high))
 
 
 @dataclass

@@ -1,0 +1,240 @@
+"""Histories of real stores: segments, tail, cache, several stores, damage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tests.experience.samples import sample
+from tests.search.history.rows_of import rows_of
+from tests.search.history.rows_of import rows_of_experiences
+from tests.search.test_replay import made_up
+from xautolm_core.errors import StoreError
+from xautolm_core.experience.folder import FolderStore
+from xautolm_core.experience.schema import Experience
+from xautolm_core.experience.view import SegmentGoneError
+from xautolm_core.experience.view import StoreView
+from xautolm_core.search.history import History
+from xautolm_core.search.history.cache import HistoryCache
+from xautolm_core.search.history.reading import HistorySource
+from xautolm_core.search.history.reading import read_history
+from xautolm_core.search.history.relevance import DropReason
+from xautolm_core.search.history.relevance import Relevance
+from xautolm_core.search.history.stores import history_of_store
+from xautolm_core.search.history.stores import read_settled
+
+WANTED = Relevance("text-classification", ("text-classification", "1.0"), ("system", "1.0"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    return FolderStore(tmp_path / "store")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> HistoryCache:
+    return HistoryCache(tmp_path / "cache")
+
+
+def fill(store: FolderStore, *parts: Iterable[Experience]) -> None:
+    """Append; all parts but the last are compacted, each into a segment of its own."""
+    for number, part in enumerate(parts):
+        for experience in part:
+            store.append(experience)
+        if number < len(parts) - 1:
+            store.compact(grace=timedelta(0))
+
+
+def read(store: FolderStore, cache: HistoryCache | None = None, **more) -> History:
+    return history_of_store(store, store.snapshot(), WANTED, cache=cache, **more)
+
+
+def assert_same(found: History, expected: History) -> None:
+    assert rows_of(found) == rows_of(expected)
+    assert found.trust.tolist() == expected.trust.tolist()
+    assert dict(found.left_out) == dict(expected.left_out)
+
+
+def test_segments_and_tail_are_what_the_store_reads_as_objects(store, cache):
+    past = made_up(120, seed=7)
+    fill(store, past[:50], past[70:], past[40:70])
+    expected = History.of(store.scan()).relevant(WANTED)
+    assert expected.left_out[DropReason.TASK_TYPE] > 0
+    assert_same(read(store), expected)
+    assert_same(read(store, cache), expected)
+    assert len(list(cache.folder.iterdir())) == 2
+    assert_same(read(store, cache), expected)
+
+
+def test_the_second_time_segments_come_from_the_cache(store, cache, monkeypatch):
+    fill(store, made_up(30, seed=1), [sample("tail")])
+    expected = read(store, cache)
+
+    def refuse(*_: object) -> pa.Table:
+        raise AssertionError("the segment was read again")
+
+    monkeypatch.setattr("xautolm_core.experience.view.SegmentFile.table", refuse)
+    assert_same(read(store, cache), expected)
+    with pytest.raises(AssertionError, match="read again"):
+        read(store)
+
+
+def test_a_snapshot_is_read_as_it_was(store, cache):
+    fill(store, made_up(20, seed=1), made_up(5, seed=2))
+    snapshot = store.snapshot()
+    expected = History.of(store.read(snapshot)).relevant(WANTED)
+    fill(store, [], [sample("later", n) for n in range(5)], [])
+    assert_same(history_of_store(store, snapshot, WANTED, cache=cache), expected)
+    assert len(read(store, cache)) == len(expected) + 5
+
+
+def test_other_tenants_and_the_search_itself_are_not_there_at_all(store):
+    mine = [sample("mine", n, tenant="a") for n in range(3)]
+    others = [sample("other", n, tenant="b", task_type="generation") for n in range(3)]
+    now = [sample("now", n, tenant="a") for n in range(2)]
+    fill(store, [*mine[:1], *others, *now[:1]], [*mine[1:], *now[1:]])
+    found = read(store, tenant="a", exclude_search_id="now")
+    assert rows_of(found) == rows_of_experiences(mine)
+    assert found.left_out == {}
+    everything = read(store)
+    assert len(everything) == 5
+    assert everything.left_out == {DropReason.TASK_TYPE: 3}
+
+
+def test_hidden_experiences_are_not_there(store, cache):
+    past = [sample("s", n) for n in range(6)]
+    fill(store, past[:4], past[4:])
+    hidden = frozenset(bytes.fromhex(past[n].id) for n in (1, 5))
+    view = replace(store.view(), hidden=hidden)
+    found = read_history([HistorySource(view)], WANTED, cache=cache)
+    assert rows_of(found) == rows_of_experiences([past[n] for n in (0, 2, 3, 4)])
+    # What is kept for the next time is the segment as it is.
+    assert len(read(store, cache)) == 6
+
+
+def test_several_stores_count_an_experience_once_as_of_the_most_trusted(tmp_path):
+    own, team = FolderStore(tmp_path / "own"), FolderStore(tmp_path / "team")
+    past = [sample("s", n) for n in range(6)]
+    fill(own, past[:2], past[2:3])
+    fill(team, past[1:3], past[4:])
+    sources = [HistorySource(team.view(), trust=0.5), HistorySource(own.view())]
+    found = read_history(sources, WANTED)
+    assert rows_of(found) == rows_of_experiences([past[n] for n in (0, 1, 2, 4, 5)])
+    assert found.trust.tolist() == [1.0, 1.0, 1.0, 0.5, 0.5]
+
+
+def test_the_same_experience_in_two_segments_counts_once(store):
+    past = [sample("s", n) for n in range(6)]
+    fill(store, past, [])
+    view = store.view()
+    twice = replace(view, segments=(*view.segments, *view.segments))
+    assert rows_of(read_history([HistorySource(twice)], WANTED)) == rows_of_experiences(past)
+
+
+def test_a_broken_copy_in_the_cache_is_made_again(store, cache):
+    fill(store, [sample("s", n) for n in range(30)], [])
+    expected = read(store, cache)
+    (copy,) = cache.folder.iterdir()
+    data = copy.read_bytes()
+    copy.write_bytes(data[: len(data) // 2] + b"?" + data[len(data) // 2 + 1 :])
+    assert_same(read(store, cache), expected)
+    assert copy.read_bytes() == data
+
+
+def test_a_copy_in_the_cache_outlives_damage_of_the_segment(store, cache):
+    fill(store, [sample("s", n) for n in range(30)], [])
+    expected = read(store, cache)
+    break_segment(store)
+    assert_same(read(FolderStore(store.root), cache), expected)
+
+
+def test_an_empty_store_is_an_empty_history(store, cache):
+    assert len(read(store, cache)) == 0
+    assert len(read_history([], WANTED)) == 0
+
+
+def break_segment(store: FolderStore) -> Path:
+    """Flip bits all over the only segment but in its footer; return its file."""
+    (segment,) = (store.root / "segments").iterdir()
+    data = bytearray(segment.read_bytes())
+    footer = int.from_bytes(data[-8:-4], "little") + 8
+    for place in range(100, len(data) - footer, 100):
+        data[place] ^= 16
+    segment.write_bytes(data)
+    return segment
+
+
+def test_a_broken_segment_is_reported_and_its_single_objects_are_read(store, cache):
+    past = [sample("s", n) for n in range(40)]
+    fill(store, past, [sample("tail")])
+    for experience in past:  # as if they had not been retired yet
+        store.append(experience)
+    break_segment(store)
+    reader = FolderStore(store.root)
+    found = read_settled(lambda: [HistorySource(reader.view())], [reader], WANTED, cache=cache)
+    assert rows_of(found) == rows_of_experiences([*past, sample("tail")])
+    assert reader.faults
+    assert not cache.folder.exists()
+
+
+def test_what_is_lost_for_good_is_reported_and_the_rest_is_read(store, cache):
+    past = [sample("s", n) for n in range(40)]
+    fill(store, past, [sample("tail")])
+    snapshot = store.snapshot()
+    segment = break_segment(store)
+    reader = FolderStore(store.root)
+    found = history_of_store(reader, snapshot, WANTED, cache=cache)
+    assert rows_of(found) == rows_of_experiences([sample("tail")])
+    assert any(segment.name in fault.key for fault in reader.faults)
+
+
+class Restless(FolderStore):
+    """A store of which some first views are too old by the time that they are read."""
+
+    stale_views = 2
+
+    def view(self, snapshot=None) -> StoreView:
+        view = super().view(snapshot)
+        if not self.stale_views:
+            return view
+        self.stale_views -= 1
+
+        def gone() -> None:
+            raise SegmentGoneError("segments/x.parquet")
+
+        return replace(view, segments=tuple(replace(s, open=gone) for s in view.segments))
+
+
+def test_a_view_that_is_too_old_is_opened_again(store):
+    past = [sample("s", n) for n in range(4)]
+    fill(store, past, [])
+    restless = Restless(store.root)
+    found = history_of_store(restless, restless.snapshot(), WANTED)
+    assert rows_of(found) == rows_of_experiences(past)
+    restless.stale_views = 100
+    with pytest.raises(StoreError, match="faster than it can be read"):
+        history_of_store(restless, restless.snapshot(), WANTED)
+
+
+class WithoutView:
+    """A store of the contract alone, over another one."""
+
+    def __init__(self, store: FolderStore) -> None:
+        self.read = store.read
+        self.faults = ()
+
+
+def test_a_store_without_columns_is_read_experience_by_experience(store):
+    past = made_up(30, seed=4)
+    fill(store, past)
+    snapshot = store.snapshot()
+    expected = history_of_store(store, snapshot, WANTED, exclude_search_id="search-1-1")
+    found = history_of_store(
+        WithoutView(store), snapshot, WANTED, exclude_search_id="search-1-1", tenant="default"
+    )
+    assert_same(found, expected)
