@@ -110,7 +110,7 @@ def to_table(rows: Iterable[Row]) -> pa.Table:
         for column in columns.values():
             if len(column) < count:
                 column.append(None)
-    for name in _fixed_columns():
+    for name in fixed_columns():
         columns.setdefault(name, [None] * count)
     names = sorted(columns)
     arrays = [_array(columns[name], column_type(name)) for name in names]
@@ -126,7 +126,11 @@ def from_table(table: pa.Table) -> Iterator[Row]:
     for batch in table.to_batches(max_chunksize=1_000):
         names = batch.schema.names
         for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            yield _put_together(dict(zip(names, values, strict=True)))
+            try:
+                row = _put_together(dict(zip(names, values, strict=True)))
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                raise CorruptObjectError(f"a row cannot be read: {type(error).__name__}") from error
+            yield row
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
@@ -157,7 +161,8 @@ def column_type(name: str) -> pa.DataType:
     return pa.dictionary(pa.int32(), pa.string())
 
 
-def _fixed_columns() -> tuple[str, ...]:
+def fixed_columns() -> tuple[str, ...]:
+    """Return the columns that every table has."""
     plain = (*WHOLE_NUMBERS, *NUMBERS, *SWITCHES, *TIMES)
     return ("id", "digest", "key", "rest", *WORDS, *BLOBS, *plain)
 
@@ -180,15 +185,15 @@ def _take_apart(row: Row, known: Mapping[str, Any]) -> dict[str, Any]:
     room = _MAX_NAMED_COLUMNS - len(known)
     configuration = content.get("configuration")
     if isinstance(configuration, dict):
-        parameters = configuration.get("parameters")
+        parameters: Any = configuration.get("parameters")
         for name, value in _named(parameters, PARAMETER, known, room):
             values[PARAMETER + name] = canonical(value)
-            del parameters[name]
-    seconds = content.get("seconds")
+            parameters.pop(name)
+    seconds: Any = content.get("seconds")
     for name, value in _named(seconds, SECONDS, known, room):
         if type(value) is float:
             values[SECONDS + name] = value
-            del seconds[name]
+            seconds.pop(name)
     for name, score in _named(content.get("scores"), SCORE, known, room):
         if isinstance(score, dict) and type(score.get("value")) is float:
             values[SCORE + name] = score.pop("value")

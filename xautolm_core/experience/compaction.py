@@ -7,7 +7,6 @@ never missed. What it leaves behind is retired later (see ``retire``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import datetime
@@ -15,14 +14,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from xautolm_core.experience.clock import storage_now
-from xautolm_core.experience.coverage import marks_of
 from xautolm_core.experience.damage import StoreChangedError
 from xautolm_core.experience.keys import mark_of_key
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.manifest import is_segment_key
-from xautolm_core.experience.manifest import new_manifest
+from xautolm_core.experience.naming import still_named
+from xautolm_core.experience.naming import write_manifest
 from xautolm_core.experience.purge import purge_forgotten
-from xautolm_core.experience.purge import remember_replaced
 from xautolm_core.experience.reader import ATTEMPTS
 from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
@@ -33,14 +31,13 @@ from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.segment import sort_rows
 from xautolm_core.experience.wholeness import is_whole_segment
 from xautolm_core.experience.writing import exact_rows
+from xautolm_core.experience.writing import rows_not_in
 from xautolm_core.experience.writing import split
 from xautolm_core.experience.writing import without_ids
 from xautolm_core.experience.writing import write_segment
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from xautolm_core.experience.frontier import Frontier
 
 MOST_SMALL_SEGMENTS = 8
 """When there are more segments of less than half of ``SEGMENT_ROWS``, some are merged."""
@@ -91,14 +88,20 @@ def _gather(reader: StoreReader, now: datetime, grace: timedelta) -> tuple[int, 
     state = reader.look()
     _check_those_relied_on(reader, state)
     tail = reader.tail(state.tail, state)
-    plan = _Plan(kept=_still_named(state.frontier, state))
+    plan = _Plan(kept=still_named(state))
     rescued = _rescue(reader, state, plan, now, grace)
     table, inexact = exact_rows(sort_rows(join_tables([tail.table, *rescued])))
     for identity in inexact:
         reader.damage.report(identity, "cannot be kept in columns; its single object stays")
     _place(reader, state, plan, table)
     if plan.added or plan.replaced or len(state.frontier.heads) > 1:
-        reader.storage.put(*_manifest_of(state, plan))
+        write_manifest(
+            reader.storage,
+            state,
+            [*plan.kept.values(), *plan.added],
+            replaced=plan.replaced,
+            purged=state.frontier.purged if state.frontier.heads else state.tombstones,
+        )
     return table.num_rows, tail.objects
 
 
@@ -110,16 +113,6 @@ def _check_those_relied_on(reader: StoreReader, state: State) -> None:
     for entry in reader.holders_of(state.segments, marks):
         if not reader.damage.touches(entry.key) and not is_whole_segment(reader, entry):
             raise StoreChangedError
-
-
-def _still_named(frontier: Frontier, state: State) -> dict[str, SegmentEntry]:
-    """Return what the heads name, but for what is gone because others hold its rows."""
-    replaced = set(frontier.replaced)
-    return {
-        key: entry
-        for key, entry in frontier.segments.items()
-        if key in state.present or key not in replaced
-    }
 
 
 def _rescue(
@@ -143,21 +136,10 @@ def _rescue(
         segment = reader.open(entry)
         for group in reader.readable_groups(segment):
             table = without_ids(reader.read(segment, group), state.hidden)
-            found += _rows_not_in(reader, named, table)
+            found.append(rows_not_in(reader, named, table))
         if is_whole and key not in replaced:
             plan.replaced.append(key)
     return found
-
-
-def _rows_not_in(
-    reader: StoreReader, entries: Iterable[SegmentEntry], table: pa.Table
-) -> list[pa.Table]:
-    import numpy as np
-
-    marks = [row.tobytes() for row in marks_of([table])]
-    held = reader.which_are_in(entries, set(marks))
-    kept = np.flatnonzero([mark not in held for mark in marks])
-    return [table.take(kept)] if len(kept) else []
 
 
 def _place(reader: StoreReader, state: State, plan: _Plan, table: pa.Table) -> None:
@@ -206,13 +188,3 @@ def _load(reader: StoreReader, entry: SegmentEntry) -> pa.Table:
         raise StoreChangedError
     segment = reader.open(entry)
     return join_tables([reader.read(segment, g) for g in range(segment.row_groups)])
-
-
-def _manifest_of(state: State, plan: _Plan) -> tuple[str, bytes]:
-    named = [*plan.kept.values(), *plan.added]
-    return new_manifest(
-        parents=state.frontier.readable,
-        segments=named,
-        replaced=remember_replaced(state, plan.replaced, {entry.key for entry in named}),
-        purged=sorted(state.frontier.purged if state.frontier.heads else state.tombstones),
-    )

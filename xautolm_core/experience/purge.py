@@ -7,7 +7,6 @@ says that the store is clean of that tombstone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
 
@@ -19,22 +18,24 @@ from xautolm_core.experience.keys import SNAPSHOTS
 from xautolm_core.experience.keys import mark_of_key
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.manifest import is_segment_key
-from xautolm_core.experience.manifest import new_manifest
+from xautolm_core.experience.naming import still_named
+from xautolm_core.experience.naming import write_manifest
 from xautolm_core.experience.reader import ATTEMPTS
 from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.reader import changes_too_fast
 from xautolm_core.experience.retire import read_named
 from xautolm_core.experience.segment import join_tables
+from xautolm_core.experience.segment import sort_rows
 from xautolm_core.experience.snapshot import Snapshot
 from xautolm_core.experience.snapshot import decode_snapshot_at
 from xautolm_core.experience.snapshot import encode_snapshot
 from xautolm_core.experience.wholeness import is_whole_segment
+from xautolm_core.experience.writing import rows_not_in
 from xautolm_core.experience.writing import rows_with_ids
 from xautolm_core.experience.writing import split
+from xautolm_core.experience.writing import without_ids
 from xautolm_core.experience.writing import write_segment
-
-_REMEMBERED_REPLACED = 500
 
 
 @dataclass
@@ -76,16 +77,6 @@ def purge_forgotten(reader: StoreReader) -> PurgeReport:
     raise changes_too_fast()
 
 
-def remember_replaced(state: State, more: Iterable[str], named: set[str]) -> list[str]:
-    """Return the replaced segments that a new manifest remembers, the latest last.
-
-    All that are still there, and some more: a slow compactor may yet name one of them.
-    """
-    known = [key for key in dict.fromkeys([*state.frontier.replaced, *more]) if key not in named]
-    recent = set(known[-_REMEMBERED_REPLACED:])
-    return [key for key in known if key in recent or key in state.present]
-
-
 def _is_clean(state: State) -> bool:
     return state.frontier.purged.issuperset(state.tombstones)
 
@@ -97,15 +88,17 @@ def _purge(reader: StoreReader, state: State, report: PurgeReport) -> None:
     pinned = {key for snapshot in snapshots.values() for key in snapshot.segments}
     successors: dict[str, list[SegmentEntry]] = {}
     forgotten: dict[str, int] = {}
-    for key in dirty:
-        if key in state.frontier.segments or key in pinned:
+    kept = {key: entry for key, entry in still_named(state).items() if key not in dirty}
+    added: list[SegmentEntry] = []
+    for key in sorted(dirty):
+        is_named = key in state.frontier.segments
+        if is_named or key in pinned:
             successors[key], forgotten[key] = _rewrite(reader, state, key)
-    if dirty.intersection(state.frontier.segments):
-        kept = [entry for key, entry in state.frontier.segments.items() if key not in dirty]
-        new = [
-            e for key in dirty for e in successors.get(key, ()) if key in state.frontier.segments
-        ]
-        _write_manifest(reader, state, [*kept, *new], replaced=dirty, purged=[])
+            added += successors[key] if is_named else []
+        else:
+            added += _rescue(reader, state, key)
+    if dirty:
+        write_manifest(storage, state, [*kept.values(), *added], replaced=sorted(dirty))
     for key, snapshot in snapshots.items():
         changed = _without_forgotten(snapshot, state, successors, forgotten)
         if changed != snapshot:
@@ -155,6 +148,18 @@ def _rewrite(reader: StoreReader, state: State, key: str) -> tuple[list[SegmentE
     return entries, sum(int(mask.sum()) for mask in masks)
 
 
+def _rescue(reader: StoreReader, state: State, key: str) -> list[SegmentEntry]:
+    """Write what only a segment that nobody names holds, without what was forgotten.
+
+    It may belong to a compactor that is still at work, or to a manifest that was lost.
+    """
+    segment = reader.open(SegmentEntry(key=key, rows=0))
+    groups = (reader.read(segment, group) for group in range(segment.row_groups))
+    named = [entry for entry in state.segments if entry.key in state.frontier.segments]
+    tables = [rows_not_in(reader, named, without_ids(table, state.hidden)) for table in groups]
+    return [write_segment(reader.storage, part) for part in split(sort_rows(join_tables(tables)))]
+
+
 def _snapshots(reader: StoreReader) -> dict[str, Snapshot]:
     """Return the readable snapshots by key. Of the first layout, those that must be rewritten."""
     found: dict[str, Snapshot] = {}
@@ -189,25 +194,6 @@ def _without_forgotten(
     )
 
 
-def _write_manifest(
-    reader: StoreReader,
-    state: State,
-    segments: list[SegmentEntry],
-    *,
-    replaced: Iterable[str],
-    purged: Iterable[str],
-) -> None:
-    named = {entry.key for entry in segments}
-    reader.storage.put(
-        *new_manifest(
-            parents=state.frontier.readable,
-            segments=segments,
-            replaced=remember_replaced(state, sorted(replaced), named),
-            purged=sorted(purged),
-        )
-    )
-
-
 def _declare_clean(reader: StoreReader, purged: State) -> None:
     """Write a manifest which says that its segments are clean of the tombstones that were purged.
 
@@ -222,12 +208,8 @@ def _declare_clean(reader: StoreReader, purged: State) -> None:
         for group in reader.readable_groups(segment):
             if rows_with_ids(reader.read(segment, group, ["id"]), purged.hidden).any():
                 raise StoreChangedError
-    kept = [
-        entry
-        for key, entry in state.frontier.segments.items()
-        if key in state.present or key not in set(state.frontier.replaced)
-    ]
-    _write_manifest(reader, state, kept, replaced=(), purged=purged.tombstones)
+    kept = still_named(state).values()
+    write_manifest(reader.storage, state, kept, purged=purged.tombstones)
 
 
 def _delete_objects(reader: StoreReader, state: State) -> int:

@@ -47,7 +47,14 @@ class Source:
 def scan_experiences(
     reader: StoreReader, look: Callable[[bool], Source], wanted: ExperienceFilter = EVERYTHING
 ) -> Iterator[Experience]:
-    """Yield the experiences asked for, each once, ordered by end time and id.
+    """Yield the experiences asked for: those of ``scan_rows``."""
+    return (experience for _, experience in scan_rows(reader, look, wanted))
+
+
+def scan_rows(
+    reader: StoreReader, look: Callable[[bool], Source], wanted: ExperienceFilter = EVERYTHING
+) -> Iterator[tuple[Row, Experience]]:
+    """Yield the experiences asked for, each once, ordered by end time and id, with their rows.
 
     Args:
         reader: Reader of the store.
@@ -75,7 +82,7 @@ def scan_experiences(
                 if experience is not None:
                     seen.add(identity)
                     if wanted.matches(experience):
-                        yield experience
+                        yield row, experience
         except StoreChangedError:
             continue
         return

@@ -28,6 +28,7 @@ from xautolm_core.experience.columns import TIMES
 from xautolm_core.experience.columns import WHOLE_NUMBERS
 from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import column_type
+from xautolm_core.experience.columns import fixed_columns
 from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.keys import SEGMENTS
@@ -185,6 +186,8 @@ class SegmentReader:
         if version not in {b"0", str(COLUMNS_VERSION).encode()}:
             written = version.decode(errors="replace")[:8]
             raise CorruptObjectError(f"has layout version {written}, newer than this xautolm")
+        if not self.is_legacy:
+            _check_columns(self._file.schema_arrow)
         self.column_names: frozenset[str] = frozenset(self._file.schema_arrow.names)
 
     @property
@@ -311,6 +314,13 @@ def _encoding(name: str) -> str:
     if name.startswith((SECONDS, SCORE)) or name in ("latency_ms", "data_fraction"):
         return "BYTE_STREAM_SPLIT"
     return "PLAIN"
+
+
+def _check_columns(schema: pa.Schema) -> None:
+    wrong = [f.name for f in schema if f.type != column_type(f.name)]
+    wrong += sorted(set(fixed_columns()).difference(schema.names))
+    if wrong:
+        raise CorruptObjectError(f"its column {wrong[0][:80]!r} is missing or of another type")
 
 
 def _check_name(key: str, data: pa.Buffer) -> None:

@@ -14,22 +14,29 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from xautolm_core.errors import StoreError
+from xautolm_core.experience.accounting import Totals
 from xautolm_core.experience.clock import grace_period
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.codec import decode
 from xautolm_core.experience.codec import encode
 from xautolm_core.experience.codec import is_identity
+from xautolm_core.experience.columns import Row
 from xautolm_core.experience.compaction import compact
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.contract import Fault
 from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.experience.contract import VerifyReport
+from xautolm_core.experience.counting import Counter
 from xautolm_core.experience.damage import StoreChangedError
 from xautolm_core.experience.finding import find_experience
+from xautolm_core.experience.forget import ForgetReport
+from xautolm_core.experience.forget import forget
+from xautolm_core.experience.keys import SEGMENTS
 from xautolm_core.experience.keys import check_tenant
 from xautolm_core.experience.keys import experience_key
 from xautolm_core.experience.keys import spare_key
 from xautolm_core.experience.pinned import find_pinned
+from xautolm_core.experience.quarantine import verify_and_quarantine
 from xautolm_core.experience.reader import ATTEMPTS
 from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
@@ -38,6 +45,7 @@ from xautolm_core.experience.reader import changes_too_fast
 from xautolm_core.experience.scanning import EVERYTHING
 from xautolm_core.experience.scanning import Source
 from xautolm_core.experience.scanning import scan_experiences
+from xautolm_core.experience.scanning import scan_rows
 from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.scrub import scrub_experience
 from xautolm_core.experience.snapshot import Snapshot
@@ -47,6 +55,8 @@ from xautolm_core.experience.snapshot import encode_snapshot
 from xautolm_core.experience.snapshot import is_snapshot_id
 from xautolm_core.experience.snapshot import new_snapshot
 from xautolm_core.experience.snapshot import snapshot_key
+from xautolm_core.experience.stats import StoreStats
+from xautolm_core.experience.stats import store_stats
 from xautolm_core.experience.verify import verify_store
 from xautolm_core.experience.view import StoreView
 from xautolm_core.experience.view import segment_file
@@ -61,6 +71,11 @@ class ObjectExperienceStore:
         tenant: If given, only this tenant's experiences may be appended. Reading is restricted by
             filters alone.
 
+    Attributes:
+        storage: Where the objects are.
+        tenant: The only tenant whose experiences may be appended, if any.
+        reader: Reads the objects.
+
     Raises:
         StoreError: The tenant's name cannot stand in a key.
     """
@@ -68,12 +83,13 @@ class ObjectExperienceStore:
     def __init__(self, storage: ObjectStorage, *, tenant: str | None = None) -> None:
         self.storage = storage
         self.tenant = None if tenant is None else check_tenant(tenant)
-        self._reader = StoreReader(storage)
+        self.reader = StoreReader(storage)
+        self._counter = Counter(self.reader)
 
     @property
     def faults(self) -> Sequence[Fault]:
         """What the reads of this object have skipped so far."""
-        return self._reader.damage.faults
+        return self.reader.damage.faults
 
     # Writing
 
@@ -117,7 +133,15 @@ class ObjectExperienceStore:
         Raises:
             StoreError: The storage cannot be read.
         """
-        return scan_experiences(self._reader, self._present, wanted)
+        return scan_experiences(self.reader, self._present, wanted)
+
+    def rows(self, wanted: ExperienceFilter = EVERYTHING) -> Iterator[tuple[Row, Experience]]:
+        """Yield the same as ``scan``, each with the object that it was stored as.
+
+        Raises:
+            StoreError: The storage cannot be read.
+        """
+        return scan_rows(self.reader, self._present, wanted)
 
     def get(self, experience_id: str) -> Experience | None:
         """Return one experience, or None.
@@ -128,7 +152,7 @@ class ObjectExperienceStore:
         Raises:
             StoreError: Several ids begin so, or the storage cannot be read.
         """
-        return find_experience(self._reader, experience_id)
+        return find_experience(self.reader, experience_id)
 
     def view(self, snapshot: SnapshotId | None = None) -> StoreView:
         """Return what the store holds now, or what a snapshot pins, as columns (see ``view``).
@@ -152,7 +176,7 @@ class ObjectExperienceStore:
         for _ in range(ATTEMPTS):
             snapshot = decode_snapshot(self.pin())
             identity = self._keep(snapshot)
-            present = {info.key for info in self.storage.list("segments/")}
+            present = {info.key for info in self.storage.list(SEGMENTS)}
             if present.issuperset(snapshot.segments):
                 return identity
             # A segment was retired before this snapshot could protect it.
@@ -183,7 +207,7 @@ class ObjectExperienceStore:
             StoreError: There is no such snapshot, or it is corrupt.
         """
         pinned = self._snapshot(snapshot)
-        return scan_experiences(self._reader, lambda _: self._pinned(pinned))
+        return scan_experiences(self.reader, lambda _: self._pinned(pinned))
 
     def read_pin(self, pin: bytes) -> Iterator[Experience]:
         """Return exactly the experiences of a pin, like ``read``.
@@ -192,7 +216,7 @@ class ObjectExperienceStore:
             StoreError: It is none.
         """
         pinned = _checked_pin(pin)
-        return scan_experiences(self._reader, lambda _: self._pinned(pinned))
+        return scan_experiences(self.reader, lambda _: self._pinned(pinned))
 
     # Maintenance
 
@@ -212,25 +236,67 @@ class ObjectExperienceStore:
             ConfigError: ``XAUTOLM_STORE_GRACE_SECONDS`` is no number.
         """
         period = grace_period() if grace is None else grace
-        return compact(self._reader, grace=period, keep_snapshots=keep)
+        return compact(self.reader, grace=period, keep_snapshots=keep)
 
-    def verify(self) -> VerifyReport:
-        """Check every object against its digest, its name and the schema; change nothing.
+    def verify(self, *, quarantine: bool = False) -> VerifyReport:
+        """Check every object against its digest, its name and the schema.
+
+        Args:
+            quarantine: Move corrupt objects to ``quarantine/``, and save what is whole in them.
+                Otherwise nothing is changed.
+
+        Raises:
+            StoreError: The storage cannot be read, or not be written.
+        """
+        if quarantine:
+            return verify_and_quarantine(self.reader)
+        return verify_store(self.storage).report()
+
+    def forget(
+        self, *, task_fingerprint: str | None = None, tenant: str | None = None
+    ) -> ForgetReport:
+        """Forget all experiences of a task or of a tenant, at once and in all files.
+
+        Anonymous totals stay (see ``totals``). Killed at any step, it is completed when it is run
+        again or at the next compaction. New experiences of the same task are welcome.
+
+        Args:
+            task_fingerprint: Of the task.
+            tenant: Name of the tenant.
+
+        Raises:
+            ValueError: Not exactly one of both is given.
+            StoreError: The storage cannot be read or written.
+        """
+        return forget(self.reader, task_fingerprint=task_fingerprint, tenant=tenant)
+
+    def totals(self) -> Totals:
+        """Return trials, seconds and joules of everything ever, what was forgotten included.
+
+        Each segment is read once for as long as this object lives.
 
         Raises:
             StoreError: The storage cannot be read.
         """
-        return verify_store(self.storage).report()
+        return self._counter.totals()
+
+    def stats(self) -> StoreStats:
+        """Return how much there is, of what, and where.
+
+        Raises:
+            StoreError: The storage cannot be read.
+        """
+        return store_stats(self.reader)
 
     # Parts
 
     def _present(self, is_last: bool) -> Source:
-        state = self._reader.look()
-        tail = self._reader.tail(state.tail, state, is_last=is_last)
+        state = self.reader.look()
+        tail = self.reader.tail(state.tail, state, is_last=is_last)
         return Source(state.segments, tail.table, state.hidden)
 
     def _pinned(self, snapshot: Snapshot) -> Source:
-        found = find_pinned(self._reader, snapshot, self._reader.look())
+        found = find_pinned(self.reader, snapshot, self.reader.look())
         return Source(found.segments, found.table, found.hidden)
 
     def _view(self, snapshot: Snapshot | None) -> StoreView:
@@ -239,14 +305,14 @@ class ObjectExperienceStore:
                 if snapshot is not None:
                     source, pinned = self._pinned(snapshot), snapshot
                 else:
-                    state = self._reader.look()
-                    tail = self._reader.tail(state.tail, state, is_last=attempt == ATTEMPTS - 1)
+                    state = self.reader.look()
+                    tail = self.reader.tail(state.tail, state, is_last=attempt == ATTEMPTS - 1)
                     source = Source(state.segments, tail.table, state.hidden)
                     pinned = _pin_of(state, tail)
             except StoreChangedError:
                 continue
             return StoreView(
-                segments=tuple(segment_file(self._reader, e) for e in source.segments),
+                segments=tuple(segment_file(self.reader, e) for e in source.segments),
                 tail=source.table,
                 hidden=source.hidden,
                 snapshot_pin=encode_snapshot(pinned),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.columns import from_table
+from xautolm_core.experience.coverage import marks_of
 from xautolm_core.experience.manifest import SegmentEntry
+from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.segment import SEGMENT_ROWS
 from xautolm_core.experience.segment import EncodedSegment
 from xautolm_core.experience.segment import SegmentReader
@@ -84,6 +87,19 @@ def rows_with_ids(table: pa.Table, identities: frozenset[bytes]) -> Any:
     for i in np.flatnonzero(np.isin(found[:, 1], wanted[:, 1])):
         mask[i] = rows[i].tobytes() in identities
     return mask
+
+
+def rows_not_in(reader: StoreReader, entries: Iterable[SegmentEntry], table: pa.Table) -> pa.Table:
+    """Return the rows that none of these segments holds.
+
+    Raises:
+        StoreChangedError: A segment is gone, or broken: look again.
+    """
+    import numpy as np
+
+    marks = [row.tobytes() for row in marks_of([table])]
+    held = reader.which_are_in(entries, set(marks))
+    return table.filter(np.array([mark not in held for mark in marks], bool))
 
 
 def _tables_of(segment: EncodedSegment) -> Iterator[pa.Table]:

@@ -1,0 +1,95 @@
+"""Object storages that make the worst moment happen: death or another's work between two steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+
+from xautolm_core.errors import StoreError
+from xautolm_core.objects.contract import ObjectInfo
+from xautolm_core.objects.contract import ObjectStorage
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing may catch it."""
+
+
+class DyingStorage:
+    """Passes everything on, and dies before or after the n-th change."""
+
+    def __init__(self, inner: ObjectStorage, changes: int, *, after: bool) -> None:
+        self._inner = inner
+        self._left = changes
+        self._after = after
+
+    def put(self, key: str, data: bytes) -> None:
+        self._change(lambda: self._inner.put(key, data))
+
+    def delete(self, key: str) -> None:
+        self._change(lambda: self._inner.delete(key))
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.delete(key)
+
+    def get(self, key: str) -> bytes:
+        return self._inner.get(key)
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StoreError]]:
+        return self._inner.get_many(keys)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        return self._inner.list(prefix)
+
+    def _change(self, act: Callable[[], None]) -> None:
+        self._left -= 1
+        if self._left == 0 and not self._after:
+            raise Killed
+        act()
+        if self._left == 0:
+            raise Killed
+
+
+class InterruptedStorage:
+    """Passes everything on; before the n-th operation of any kind, something else happens first."""
+
+    def __init__(self, inner: ObjectStorage, operations: int, act: Callable[[], object]) -> None:
+        self._inner = inner
+        self._left = operations
+        self._act = act
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether there were that many operations."""
+        return self._left <= 0
+
+    def put(self, key: str, data: bytes) -> None:
+        self._count()
+        self._inner.put(key, data)
+
+    def delete(self, key: str) -> None:
+        self._count()
+        self._inner.delete(key)
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.delete(key)
+
+    def get(self, key: str) -> bytes:
+        self._count()
+        return self._inner.get(key)
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StoreError]]:
+        for key in keys:
+            self._count()
+            yield from self._inner.get_many([key])
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        self._count()
+        yield from list(self._inner.list(prefix))
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._act()

@@ -1,0 +1,230 @@
+"""What is counted of an experience, and stays when it is forgotten: outcome, seconds and joules.
+
+An account is a row of a table with the columns ``id``, ``tenant``, ``outcome``, ``device``,
+``energy`` (canonical JSON: component, joules, source and quality of each reading) and ``seconds.*``
+(by phase). Segments have these columns too; nothing else of them is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import NamedTuple
+
+from xautolm_core.experience.codec import canonical
+from xautolm_core.experience.columns import SECONDS
+from xautolm_core.experience.columns import column_type
+from xautolm_core.experience.segment import fixed_bytes
+from xautolm_core.experience.segment import join_tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_LABELS = ("tenant", "outcome", "device", "energy")
+_ENERGY_FIELDS = ("component", "joules", "source", "quality")
+
+
+class SecondsLabel(NamedTuple):
+    """What seconds are counted by. ``tenant`` is empty where the tenant was forgotten."""
+
+    tenant: str
+    outcome: str
+    phase: str
+    device: str
+
+
+class JoulesLabel(NamedTuple):
+    """What joules are counted by. ``tenant`` is empty where the tenant was forgotten."""
+
+    tenant: str
+    component: str
+    outcome: str
+    source: str
+    quality: str
+
+
+@dataclass
+class Totals:
+    """Everything ever, each attempt once: what is there and what was forgotten.
+
+    Attributes:
+        trials: Attempts by tenant (empty where it was forgotten) and outcome.
+        seconds: By tenant, outcome, phase and device.
+        joules: By tenant, component, outcome, source and quality class.
+    """
+
+    trials: Counter[tuple[str, str]] = field(default_factory=Counter)
+    seconds: dict[SecondsLabel, float] = field(default_factory=dict)
+    joules: dict[JoulesLabel, float] = field(default_factory=dict)
+
+
+def account_columns(names: Iterable[str]) -> list[str]:
+    """Return which of a segment's columns are needed for accounts."""
+    return [n for n in names if n in ("id", "rest", *_LABELS) or n.startswith(SECONDS)]
+
+
+def accounts_of(table: pa.Table) -> pa.Table:
+    """Return the accounts of rows in the layout of ``columns``, row by row.
+
+    Args:
+        table: With the columns of ``account_columns``.
+    """
+    import pyarrow as pa
+
+    columns = {"id": table["id"]}
+    for name in _LABELS:
+        columns[name] = table[name]
+    columns["energy"] = _known_energy(table["energy"])
+    for name in table.column_names:
+        if name.startswith(SECONDS):
+            columns[name] = table[name]
+    _add_seconds_in_rest(table, columns)
+    return pa.table(columns)
+
+
+def without_tenant(accounts: pa.Table) -> pa.Table:
+    """Return accounts that do not tell whose they are."""
+    import pyarrow as pa
+
+    index = accounts.schema.get_field_index("tenant")
+    nobody = pa.nulls(accounts.num_rows, pa.string()).dictionary_encode()
+    return accounts.set_column(index, "tenant", nobody.cast(column_type("tenant")))
+
+
+def total(parts: Iterable[pa.Table]) -> Totals:
+    """Return the totals of accounts; of those with the same id, the first one counts."""
+    accounts = _each_once(join_tables(list(parts)))
+    totals = Totals()
+    if not accounts.num_rows:
+        return totals
+    tenants, outcomes = _codes(accounts["tenant"]), _codes(accounts["outcome"])
+    pairs = _Groups(tenants, outcomes)
+    for (tenant, outcome), count in zip(pairs.labels, pairs.counts(), strict=True):
+        totals.trials[tenant, outcome] += int(count)
+    by_device = _Groups(tenants, outcomes, _codes(accounts["device"]))
+    for name in accounts.column_names:
+        if name.startswith(SECONDS):
+            phase = name.removeprefix(SECONDS)
+            sums = by_device.sums(accounts[name].fill_null(0.0).to_numpy())
+            for (tenant, outcome, device), seconds in zip(by_device.labels, sums, strict=True):
+                if seconds:
+                    label = SecondsLabel(tenant, outcome, phase, device)
+                    totals.seconds[label] = float(seconds)
+    _add_joules(totals, _Groups(tenants, outcomes, _codes(accounts["energy"])))
+    return totals
+
+
+@dataclass(frozen=True)
+class _Codes:
+    """A column of words: for each row the number of its word; null is the empty word."""
+
+    codes: Any
+    words: list[str]
+
+
+class _Groups:
+    """Rows by the combination of their words in several columns."""
+
+    def __init__(self, *columns: _Codes) -> None:
+        import numpy as np
+
+        shape = tuple(len(column.words) for column in columns)
+        flat = np.ravel_multi_index(tuple(column.codes for column in columns), shape)
+        found, self._group = np.unique(flat, return_inverse=True)
+        self._size = len(found)
+        parts = np.unravel_index(found, shape)
+        words = [[c.words[i] for i in part] for c, part in zip(columns, parts, strict=True)]
+        self.labels = list(zip(*words, strict=True))
+
+    def counts(self) -> Any:
+        """Return the number of rows of each combination."""
+        import numpy as np
+
+        return np.bincount(self._group, minlength=self._size)
+
+    def sums(self, values: Any) -> Any:
+        """Return the sum of a value over the rows of each combination."""
+        import numpy as np
+
+        return np.bincount(self._group, weights=values, minlength=self._size)
+
+
+def _codes(column: pa.ChunkedArray) -> _Codes:
+    import pyarrow.compute as pc
+
+    words = pc.fill_null(column.cast("string"), "").combine_chunks().dictionary_encode()
+    if hasattr(words, "combine_chunks"):
+        words = words.combine_chunks()
+    return _Codes(words.indices.to_numpy(), words.dictionary.to_pylist())
+
+
+def _add_joules(totals: Totals, groups: _Groups) -> None:
+    for (tenant, outcome, energy), count in zip(groups.labels, groups.counts(), strict=True):
+        for reading in json.loads(energy) if energy else ():
+            label = JoulesLabel(
+                tenant, reading["component"], outcome, reading["source"], reading["quality"]
+            )
+            more = float(reading["joules"]) * int(count)
+            totals.joules[label] = totals.joules.get(label, 0.0) + more
+
+
+def _each_once(accounts: pa.Table) -> pa.Table:
+    import numpy as np
+
+    identities = fixed_bytes(accounts["id"]).view(np.dtype("V16")).ravel()
+    _, first = np.unique(identities, return_index=True)
+    return accounts if len(first) == accounts.num_rows else accounts.take(np.sort(first))
+
+
+def _known_energy(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return readings with nothing but what is counted: a newer version may have added to them."""
+    import pyarrow as pa
+
+    chunks = []
+    for chunk in column.unify_dictionaries().chunks:
+        texts = [_readings(text) for text in chunk.dictionary.to_pylist()]
+        chunks.append(pa.array(texts, pa.string()).take(chunk.indices).dictionary_encode())
+    return pa.chunked_array(chunks, column_type("energy"))
+
+
+def _readings(text: str) -> str | None:
+    found = [
+        {name: reading[name] for name in _ENERGY_FIELDS}
+        for reading in json.loads(text)
+        if isinstance(reading, dict) and all(name in reading for name in _ENERGY_FIELDS)
+    ]
+    return canonical(found) if found else None
+
+
+def _add_seconds_in_rest(table: pa.Table, columns: dict[str, Any]) -> None:
+    """Add the seconds that have no column of their own, such as whole numbers."""
+    import pyarrow as pa
+
+    rest = table["rest"].unify_dictionaries().combine_chunks()
+    rest = rest.combine_chunks() if hasattr(rest, "combine_chunks") else rest
+    found: dict[str, dict[int, float]] = {}
+    for code, text in enumerate(rest.dictionary.to_pylist()):
+        for phase, value in _seconds_in(json.loads(text)).items():
+            found.setdefault(SECONDS + phase, {})[code] = value
+    codes = rest.indices.to_pylist() if found else []
+    for name, by_code in found.items():
+        known = columns[name].to_pylist() if name in columns else [None] * len(codes)
+        values = [by_code.get(code, value) for code, value in zip(codes, known, strict=True)]
+        columns[name] = pa.chunked_array([pa.array(values, pa.float64())])
+
+
+def _seconds_in(content: Mapping[str, Any]) -> dict[str, float]:
+    seconds = content.get("seconds")
+    if not isinstance(seconds, dict):
+        return {}
+    return {
+        phase: float(value)
+        for phase, value in seconds.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }

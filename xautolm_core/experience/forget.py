@@ -1,0 +1,167 @@
+"""Forgetting: the experiences of a task or a tenant are taken out of everything, snapshots too.
+
+What remains is anonymous: that there was an attempt, how it ended, its seconds and joules.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xautolm_core.experience.accounting import accounts_of
+from xautolm_core.experience.accounting import without_tenant
+from xautolm_core.experience.codec import CorruptObjectError
+from xautolm_core.experience.columns import from_table
+from xautolm_core.experience.columns import to_table
+from xautolm_core.experience.contract import ExperienceFilter
+from xautolm_core.experience.contract import Fault
+from xautolm_core.experience.keys import EXPERIENCES
+from xautolm_core.experience.keys import FORGOTTEN
+from xautolm_core.experience.keys import QUARANTINE
+from xautolm_core.experience.manifest import SegmentEntry
+from xautolm_core.experience.manifest import is_segment_key
+from xautolm_core.experience.purge import purge_forgotten
+from xautolm_core.experience.reader import State
+from xautolm_core.experience.reader import StoreReader
+from xautolm_core.experience.scanning import matching_rows
+from xautolm_core.experience.segment import fixed_bytes
+from xautolm_core.experience.segment import join_tables
+from xautolm_core.experience.tombstone import decode_tombstone
+from xautolm_core.experience.tombstone import encode_tombstone
+from xautolm_core.experience.writing import without_ids
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class ForgetReport:
+    """What was forgotten.
+
+    Attributes:
+        experiences: How many experiences, not counting those that had been forgotten before.
+        rewritten_segments: Segments that were written again without them.
+        rewritten_snapshots: Snapshots that were changed.
+        deleted_objects: Single objects that were deleted.
+        left: Broken objects that may hold something of it. They stay: ``verify --quarantine`` moves
+            them away, where they may be deleted by hand.
+    """
+
+    experiences: int
+    rewritten_segments: int
+    rewritten_snapshots: int
+    deleted_objects: int
+    left: tuple[Fault, ...]
+
+
+def forget(
+    reader: StoreReader, *, task_fingerprint: str | None = None, tenant: str | None = None
+) -> ForgetReport:
+    """Forget all experiences of a task or of a tenant, from now on and in all files.
+
+    Killed at any step, it is completed when it is run again, or at the next compaction.
+
+    Args:
+        reader: Of the store.
+        task_fingerprint: Of the task.
+        tenant: Name of the tenant.
+
+    Raises:
+        ValueError: Not exactly one of both is given.
+        StoreError: The storage cannot be read or written.
+    """
+    if (task_fingerprint is None) == (tenant is None):
+        raise ValueError("give either a task's fingerprint or a tenant")
+    wanted = ExperienceFilter(tenant=tenant, task_fingerprint=task_fingerprint)
+    count, corrupt = reader.settled(lambda state: _write_tombstone(reader, state, wanted))
+    if tenant is not None:
+        _forget_name(reader, tenant)
+        corrupt = _delete_corrupt(reader, tenant, corrupt)
+    purge = purge_forgotten(reader)
+    return ForgetReport(
+        experiences=count,
+        rewritten_segments=purge.rewritten_segments,
+        rewritten_snapshots=purge.rewritten_snapshots,
+        deleted_objects=purge.deleted_objects,
+        left=(*corrupt, *purge.left),
+    )
+
+
+def _write_tombstone(
+    reader: StoreReader, state: State, wanted: ExperienceFilter
+) -> tuple[int, tuple[Fault, ...]]:
+    """Write ids and accounts of what is to be forgotten; return how many, and what is broken."""
+    tables = [without_ids(table, state.hidden) for table in _matching(reader, state, wanted)]
+    table = _each_id_once(join_tables(tables))
+    if table.num_rows:
+        accounts = accounts_of(table)
+        if wanted.tenant is not None:
+            accounts = without_tenant(accounts)
+        reader.storage.put(*encode_tombstone(accounts))
+    theirs = EXPERIENCES if wanted.tenant is None else f"{EXPERIENCES}{wanted.tenant}/"
+    suspects = {info.key for info in state.singles if info.key.startswith(theirs)}
+    suspects.update(state.present)
+    return table.num_rows, tuple(f for f in reader.damage.faults if f.key in suspects)
+
+
+def _matching(reader: StoreReader, state: State, wanted: ExperienceFilter) -> Iterator[pa.Table]:
+    """Yield the rows asked for of every segment that there is, named or not, and of the tail."""
+    for key in state.present:
+        if is_segment_key(key) and not reader.damage.is_lost(key):
+            entry = state.frontier.segments.get(key) or SegmentEntry(key=key, rows=0)
+            segment = reader.open(entry)
+            for group in reader.readable_groups(segment):
+                yield _exactly(matching_rows(reader.read(segment, group), wanted), wanted)
+    yield _exactly(matching_rows(reader.tail(state.tail, state).table, wanted), wanted)
+
+
+def _exactly(table: pa.Table, wanted: ExperienceFilter) -> pa.Table:
+    """Return the rows asked for where ``matching_rows`` left some open: null columns."""
+    name = "tenant" if wanted.tenant is not None else "task_fingerprint"
+    if not table[name].null_count:
+        return table
+    value = getattr(wanted, name)
+    return to_table(row for row in from_table(table) if _content(row.payload.text, name) == value)
+
+
+def _content(text: str, name: str) -> object:
+    return json.loads(text).get(name)
+
+
+def _each_id_once(table: pa.Table) -> pa.Table:
+    import numpy as np
+
+    identities = fixed_bytes(table["id"]).view(np.dtype("V16")).ravel()
+    _, first = np.unique(identities, return_index=True)
+    return table.take(np.sort(first))
+
+
+def _forget_name(reader: StoreReader, tenant: str) -> None:
+    """Take a tenant's name out of the accounts of tasks that were forgotten before."""
+    import pyarrow.compute as pc
+
+    for info in list(reader.storage.list(FORGOTTEN)):
+        try:
+            table = decode_tombstone(info.key, reader.storage.get(info.key))
+        except KeyError:
+            continue
+        except CorruptObjectError as error:
+            reader.damage.report(info.key, str(error))
+            continue
+        is_theirs = pc.fill_null(pc.equal(table["tenant"].cast("string"), tenant), False)
+        if pc.any(is_theirs).as_py():
+            parts = [without_tenant(table.filter(is_theirs)), table.filter(pc.invert(is_theirs))]
+            reader.storage.put(*encode_tombstone(join_tables(parts)))
+            reader.storage.delete(info.key)
+
+
+def _delete_corrupt(
+    reader: StoreReader, tenant: str, corrupt: tuple[Fault, ...]
+) -> tuple[Fault, ...]:
+    """Delete the corrupt objects below a tenant's name; return the others."""
+    below = f"{EXPERIENCES}{tenant}/"
+    quarantined = [info.key for info in reader.storage.list(f"{QUARANTINE}{below}")]
+    reader.storage.delete_many([f.key for f in corrupt if f.key.startswith(below)] + quarantined)
+    return tuple(fault for fault in corrupt if not fault.key.startswith(below))

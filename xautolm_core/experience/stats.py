@@ -1,0 +1,135 @@
+"""How much a store holds, of what, and where."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from xautolm_core.experience.contract import Fault
+from xautolm_core.experience.keys import EXPERIENCES
+from xautolm_core.experience.keys import FORGOTTEN
+from xautolm_core.experience.keys import MANIFESTS
+from xautolm_core.experience.keys import QUARANTINE
+from xautolm_core.experience.keys import SEGMENTS
+from xautolm_core.experience.keys import SNAPSHOTS
+from xautolm_core.experience.reader import State
+from xautolm_core.experience.reader import StoreReader
+from xautolm_core.experience.segment import fixed_bytes
+from xautolm_core.experience.segment import join_tables
+from xautolm_core.experience.writing import without_ids
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_KINDS = (EXPERIENCES, SEGMENTS, MANIFESTS, SNAPSHOTS, FORGOTTEN, QUARANTINE)
+_COLUMNS = ("id", "tenant", "task_name", "outcome", "ended_at")
+
+
+@dataclass(frozen=True)
+class StoreStats:
+    """How much a store holds.
+
+    Attributes:
+        experiences: How many there are, each counted once.
+        by_tenant: By tenant.
+        by_task: By the task's name.
+        by_outcome: By outcome.
+        first_ended_at: End of the first one (UTC).
+        last_ended_at: End of the last one (UTC).
+        segments: Number of segments that hold now.
+        tail: Single objects that no segment covers.
+        covered_objects: Single objects that a segment covers: deleted after the grace period.
+        forgotten: Experiences that were forgotten.
+        snapshots: Number of snapshots.
+        objects_by_kind: Number of objects by kind (``experiences``, ``segments``, ...).
+        bytes_by_kind: Their bytes.
+        newest_manifest_at: When the store was last changed by a compaction (UTC).
+        faults: What could not be read.
+    """
+
+    experiences: int
+    by_tenant: Mapping[str, int]
+    by_task: Mapping[str, int]
+    by_outcome: Mapping[str, int]
+    first_ended_at: datetime | None
+    last_ended_at: datetime | None
+    segments: int
+    tail: int
+    covered_objects: int
+    forgotten: int
+    snapshots: int
+    objects_by_kind: Mapping[str, int]
+    bytes_by_kind: Mapping[str, int]
+    newest_manifest_at: datetime | None
+    faults: Sequence[Fault]
+
+
+def store_stats(reader: StoreReader) -> StoreStats:
+    """Return how much a store holds.
+
+    Raises:
+        StoreError: The storage cannot be read.
+    """
+    objects: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    newest: datetime | None = None
+    for prefix in _KINDS:
+        kind = prefix.rstrip("/")
+        for info in reader.storage.list(prefix):
+            objects[kind] += 1
+            sizes[kind] += info.size_bytes
+            if prefix == MANIFESTS:
+                newest = max(newest or info.modified_at, info.modified_at)
+    state, table = reader.settled(lambda state: (state, _table(reader, state)))
+    ends = table["ended_at"]
+    return StoreStats(
+        experiences=table.num_rows,
+        by_tenant=_counts(table, "tenant"),
+        by_task=_counts(table, "task_name"),
+        by_outcome=_counts(table, "outcome"),
+        first_ended_at=_extreme(ends, "min"),
+        last_ended_at=_extreme(ends, "max"),
+        segments=len(state.segments),
+        tail=len(state.tail),
+        covered_objects=len(state.singles) - len(state.tail),
+        forgotten=len(state.hidden),
+        snapshots=objects["snapshots"],
+        objects_by_kind=dict(objects),
+        bytes_by_kind=dict(sizes),
+        newest_manifest_at=newest,
+        faults=reader.damage.faults,
+    )
+
+
+def _table(reader: StoreReader, state: State) -> pa.Table:
+    """Return a few columns of all experiences, each once."""
+    import numpy as np
+
+    tables = [reader.tail(state.tail, state).table.select(_COLUMNS)]
+    for entry in state.segments:
+        segment = reader.open(entry)
+        for group in reader.readable_groups(segment):
+            tables.append(without_ids(reader.read(segment, group, _COLUMNS), state.hidden))
+    table = join_tables(tables)
+    identities = fixed_bytes(table["id"]).view(np.dtype("V16")).ravel()
+    _, first = np.unique(identities, return_index=True)
+    return table if len(first) == table.num_rows else table.take(first)
+
+
+def _counts(table: pa.Table, name: str) -> dict[str, int]:
+    import pyarrow.compute as pc
+
+    column = pc.fill_null(table[name].cast("string"), "")
+    counted = column.value_counts().to_pylist()
+    return dict(sorted((entry["values"], entry["counts"]) for entry in counted))
+
+
+def _extreme(column: pa.ChunkedArray, which: str) -> datetime | None:
+    import pyarrow.compute as pc
+
+    found: datetime | None = pc.min_max(column)[which].as_py()
+    return found
