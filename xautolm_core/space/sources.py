@@ -125,7 +125,9 @@ class ModelSources:
     def _downloaded_folder(self, entry: ModelEntry) -> Path | None:
         addresses = [entry.s3] if entry.s3 else []
         if self.s3_prefix:
-            addresses.append(f"{self.s3_prefix.rstrip('/')}/{entry.id}")
+            from xautolm_core.objects.s3_settings import join_s3_uri
+
+            addresses.append(join_s3_uri(self.s3_prefix, entry.id))
         for address in addresses:
             from xautolm_core.objects.s3 import S3Objects
 
