@@ -8,7 +8,6 @@ What the store kept in ``rest``, because it did not fit its column, is put in it
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -134,15 +133,20 @@ def _put_back(columns: dict[str, pa.Array], rows: int) -> None:
 
 def _left_over(text: str | None) -> dict[str, Any]:
     """Return column to value of what one ``rest`` says of the history's columns."""
-    content = _object(json.loads(text)) if text else {}
-    found: dict[str, Any] = {}
-    for name, value in _object(_object(content.get("configuration")).get("parameters")).items():
-        found[PARAMETER + name] = canonical(value)
+    from pydantic_core import from_json
+
+    content = _object(from_json(text)) if text else {}
+    parameters = _object(_object(content.get("configuration")).get("parameters"))
+    found: dict[str, Any] = {PARAMETER + name: canonical(v) for name, v in parameters.items()}
     for name, score in _object(content.get("scores")).items():
-        found[SCORE + name] = _finite(_object(score).get("value"))
+        if "value" in _object(score):
+            found[SCORE + name] = _finite(score["value"])
     seconds = _object(content.get("seconds"))
-    found |= {SECONDS + name: _finite(seconds.get(name)) for name in ("train", "evaluate")}
-    found[LATENCY] = _finite(content.get(LATENCY))
+    for name in ("train", "evaluate"):
+        if name in seconds:
+            found[SECONDS + name] = _finite(seconds[name])
+    if content.get(LATENCY) is not None:
+        found[LATENCY] = _finite(content[LATENCY])
     return {name: value for name, value in found.items() if value is not None}
 
 
