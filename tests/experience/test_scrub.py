@@ -25,7 +25,7 @@ from xautolm_core.experience.scrub import scrub_message
         ("unscale_() has already been called on this optimizer since the last update().", None),
         ("accuracy 1/2, 3/4 of the rows and/or more", None),
         ("no file at /home/jane/models/x.bin", "no file at <path>"),
-        ("'/root/a b/c' is gone", "'<path> b/c' is gone"),
+        ("'/root/a b/c' is gone", "'<path>' is gone"),
         ("file:///etc/shadow is odd", "<url> is odd"),
         ("get https://user:pw@host.example/x?token=1 failed", "get <url> failed"),
         ("s3://bucket/key denied", "<url> denied"),

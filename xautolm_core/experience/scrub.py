@@ -1,110 +1,257 @@
-"""Takes out of an experience what must never be kept: paths, host names, text, non-numbers."""
+"""Takes out of an experience what must never be kept: texts, paths, hosts, credentials.
+
+Every string is named here with the rule that it has to pass (see ``rules``); a field without a rule
+is not written at all.
+"""
 
 from __future__ import annotations
 
 import math
-import re
-import socket
+from collections.abc import Callable
 from collections.abc import Mapping
 from datetime import UTC
 from datetime import datetime
 from typing import Any
 
+from xautolm_core.errors import StoreError
+from xautolm_core.experience.codec import is_identity
+from xautolm_core.experience.credentials import Surroundings
+from xautolm_core.experience.messages import MAX_MESSAGE_CHARACTERS
+from xautolm_core.experience.messages import scrub_message
+from xautolm_core.experience.policy import TenantPolicy
+from xautolm_core.experience.rules import Rules
 from xautolm_core.experience.schema import Experience
+from xautolm_core.experience.strict import checked_experience
+from xautolm_core.experience.strict import plain_content
 
-MAX_MESSAGE_CHARACTERS = 300
+__all__ = ["MAX_MESSAGE_CHARACTERS", "STRICTEST", "scrub_experience", "scrub_message"]
 
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"<>)\]]+", re.IGNORECASE)
-_FOLDER_PATH = re.compile(r"(?<![\w<./])(?:~|[A-Za-z]:)?[/\\](?:[^\s'\":;,<>|()\[\]]+)")
-_ADDRESS = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.])")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
-_DOMAIN = re.compile(
-    r"\b(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+"
-    r"(?:com|org|net|io|ai|dev|cloud|local|localdomain|lan|internal|intern|corp|svc)\b(?::\d+)?",
-    re.IGNORECASE,
-)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+STRICTEST = TenantPolicy()
+
+Cleaner = Callable[[Rules, Any], Any]
 
 
-def scrub_message(text: str, *, hostname: str | None = None) -> str:
-    """Return a failure message that is safe to keep and to share.
+def scrub_experience(experience: Experience, policy: TenantPolicy = STRICTEST) -> Experience:
+    """Return the experience as it may be written. Scrubbing it again changes nothing.
 
-    One line of at most 300 characters; URLs, absolute paths, network addresses, mail addresses and
-    host names are replaced by a word in angle brackets. Host names are found by this machine's own
-    name and by common endings: that is the best that can be done without a list of all hosts.
-    Scrubbing a scrubbed message changes nothing.
+    Strings that are not what their field is for are replaced (see ``rules``), failure messages are
+    scrubbed (see ``scrub_message``), entries of mappings with a key that is no name are left out.
+    Numbers that are not finite are left out (JSON has none, and a reading that is missing is null,
+    never 0). Times are in UTC; one without a zone is taken as UTC.
 
     Args:
-        text: The message as it was raised. It must not quote the task's texts: no rule could tell
-            them from the rest.
-        hostname: Name of this machine; asked from the system if None.
+        experience: As it came.
+        policy: What its tenant allows.
+
+    Raises:
+        StoreError: It carries more than the schema knows, a value of a wrong type, or an id or a
+            tenant's name that is none: these cannot be replaced.
     """
-    clean = _CONTROL.sub(" ", text)
-    clean = _URL.sub("<url>", clean)
-    clean = _EMAIL.sub("<mail>", clean)
-    clean = _FOLDER_PATH.sub("<path>", clean)
-    clean = _ADDRESS.sub("<host>", clean)
-    clean = _DOMAIN.sub("<host>", clean)
-    clean = _without_own_name(clean, socket.gethostname() if hostname is None else hostname)
-    clean = " ".join(clean.split())
-    if len(clean) > MAX_MESSAGE_CHARACTERS:
-        clean = clean[: MAX_MESSAGE_CHARACTERS - 3].rstrip() + "..."
+    content = plain_content(experience)
+    rules = Rules(Surroundings.of_this_process(), policy.allow_class_names)
+    clean = {name: _FIELDS[name](rules, value) for name, value in content.items()}
+    return checked_experience(clean)
+
+
+def _identity(_: Rules, value: Any) -> str:
+    if isinstance(value, str) and is_identity(value):
+        return value
+    raise StoreError(
+        "Experience not written: its id is none",
+        hint="Make it with experience_id(search_id, trial_number, attempt)",
+    )
+
+
+def _tenant(rules: Rules, value: Any) -> str:
+    # It decides where the experience is kept and who finds it: it cannot become something else.
+    if isinstance(value, str) and rules.is_tenant(value):
+        return value
+    raise StoreError(
+        "Experience not written: its tenant is no usable name, or looks like a credential",
+        hint="Use up to 63 letters, digits, '.', '_' and '-', beginning with a letter or digit",
+    )
+
+
+def _same(_: Rules, value: Any) -> Any:
+    return value
+
+
+def _finite_or_none(_: Rules, value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _string(rule: Callable[[Rules, str], str]) -> Cleaner:
+    """Return the cleaner of a string field; what is no string is left to validation."""
+
+    def clean(rules: Rules, value: Any) -> Any:
+        # A member of an enumeration is a string of its own kind.
+        return rule(rules, str(value)) if isinstance(value, str) else value
+
     return clean
 
 
-def scrub_experience(experience: Experience) -> Experience:
-    """Return the experience as it may be written.
+def _mapping(of_value: Cleaner) -> Cleaner:
+    """Return the cleaner of a mapping; entries without a name, or that are None, are left out."""
 
-    Failure messages are scrubbed. Numbers that are not finite are left out (JSON has none, and a
-    reading that is missing is null, never 0). Times are in UTC; one without a zone is taken as UTC.
-    """
-    started_at = experience.started_at
-    failure = experience.failure
-    if failure is not None:
-        failure = failure.model_copy(
-            update={"kind": scrub_message(failure.kind), "message": scrub_message(failure.message)}
-        )
-    latency = experience.latency_ms
-    return experience.model_copy(
-        update={
-            "failure": failure,
-            "scores": {
-                name: score
-                for name, score in experience.scores.items()
-                if all(map(math.isfinite, (score.value, score.low, score.high)))
-            },
-            "seconds": _finite(experience.seconds),
-            "latency_ms": latency if latency is None or math.isfinite(latency) else None,
-            "energy": tuple(e for e in experience.energy if math.isfinite(e.joules)),
-            "task_features": _finite_features(experience.task_features),
-            "system_features": _finite_features(experience.system_features),
-            "started_at": None if started_at is None else _utc(started_at),
-            "ended_at": _utc(experience.ended_at),
-        }
+    def clean(rules: Rules, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        found = {_key(rules, k): of_value(rules, v) for k, v in value.items()}
+        return {k: v for k, v in found.items() if k is not None and v is not None}
+
+    return clean
+
+
+def _key(rules: Rules, key: Any) -> str | None:
+    return rules.key(str(key)) if isinstance(key, str) else None
+
+
+def _message(rules: Rules, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return scrub_message(value, surroundings=rules.surroundings)
+
+
+def _failure(rules: Rules, value: Any) -> Any:
+    fields = {"kind": _WORD, "message": _message, "traceback_hash": _FINGERPRINT}
+    return None if value is None else {k: fields[k](rules, v) for k, v in value.items()}
+
+
+def _facts(rules: Rules, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    found = {_key(rules, k): (k, v) for k, v in value.items()}
+    return {
+        key: rules.fact(key, str(v)) if isinstance(v, str) else v
+        for key, (_, v) in found.items()
+        if key is not None
+    }
+
+
+def _feature_values(rules: Rules, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    # Here None says that there is no reading, and stays.
+    found = {_key(rules, k): _finite_or_none(rules, v) for k, v in value.items()}
+    return {k: v for k, v in found.items() if k is not None}
+
+
+def _features(rules: Rules, value: Any) -> Any:
+    return {name: _FEATURE_FIELDS[name](rules, part) for name, part in value.items()}
+
+
+def _parameter(rules: Rules, value: Any) -> Any:
+    return rules.parameter(str(value)) if isinstance(value, str) else value
+
+
+def _parameters(rules: Rules, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    # None is a value like others here; what is not finite is none at all.
+    found = {_key(rules, k): _parameter(rules, v) for k, v in value.items()}
+    return {k: v for k, v in found.items() if k is not None and _is_finite(v)}
+
+
+def _configuration(rules: Rules, value: Any) -> Any:
+    return {name: _CONFIGURATION_FIELDS[name](rules, part) for name, part in value.items()}
+
+
+def _descriptor_value(rules: Rules, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_WORD(rules, part) for part in value)
+    return _WORD(rules, _finite_or_none(rules, value))
+
+
+def _descriptor(rules: Rules, value: Any) -> Any:
+    return None if value is None else _mapping(_descriptor_value)(rules, value)
+
+
+def _scores(rules: Rules, value: Any) -> Any:
+    found = {_key(rules, name): score for name, score in value.items()}
+    return {
+        name: score
+        for name, score in found.items()
+        if name is not None and all(map(_is_finite, score.values()))
+    }
+
+
+def _energy(rules: Rules, value: Any) -> Any:
+    return tuple(
+        {**part, "source": _WORD(rules, part["source"])}
+        for part in value
+        if _is_finite(part["joules"])
     )
 
 
-def _without_own_name(text: str, hostname: str) -> str:
-    # A short name such as "gpu" would tear other words apart.
-    if len(hostname) < 4 or hostname == "localhost" or hostname in {"host", "path", "mail"}:
-        return text
-    return re.sub(rf"(?<!\w){re.escape(hostname)}(?!\w)", "<host>", text)
+def _time(_: Rules, value: Any) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _utc(time: datetime) -> datetime:
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
-def _finite(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in values.items() if math.isfinite(value)}
+_WORD = _string(Rules.word)
+_IDENTIFIER = _string(Rules.identifier)
+_NAME = _string(Rules.name)
+_VERSION = _string(Rules.version)
+_FINGERPRINT = _string(Rules.fingerprint)
 
-
-def _finite_features(features: Any) -> Any:
-    return features.model_copy(
-        update={
-            "values": {
-                name: value if value is not None and math.isfinite(value) else None
-                for name, value in features.values.items()
-            }
-        }
-    )
+_FEATURE_FIELDS: Mapping[str, Cleaner] = {
+    "extractor": _WORD,
+    "version": _VERSION,
+    "values": _feature_values,
+    "units": _mapping(_string(Rules.unit)),
+    "facts": _facts,
+}
+_CONFIGURATION_FIELDS: Mapping[str, Cleaner] = {
+    "branch": _IDENTIFIER,
+    "model": _string(Rules.model),
+    "revision": _string(Rules.revision),
+    "method": _IDENTIFIER,
+    "parameters": _parameters,
+}
+_FIELDS: Mapping[str, Cleaner] = {
+    "id": _identity,
+    "tenant": _tenant,
+    "origin": _WORD,
+    "search_id": _NAME,
+    "task_name": _NAME,
+    "task_fingerprint": _FINGERPRINT,
+    "task_type": _WORD,
+    "task_features": _features,
+    "system_features": _features,
+    "configuration": _configuration,
+    "model_descriptor": _descriptor,
+    "scores": _scores,
+    "seconds": _mapping(_finite_or_none),
+    "latency_ms": _finite_or_none,
+    "energy": _energy,
+    "failure": _failure,
+    "device": _WORD,
+    "sampler": _WORD,
+    "versions": _mapping(_VERSION),
+    "provenance": _mapping(_string(Rules.origin)),
+    "started_at": _time,
+    "ended_at": _time,
+    # Numbers, truth values and enumerations: nothing else passes validation.
+    **dict.fromkeys(
+        (
+            "schema_version",
+            "trial_number",
+            "attempt",
+            "outcome",
+            "data_fraction",
+            "schedule_fraction",
+            "peak_gpu_bytes",
+            "peak_host_bytes",
+            "threads",
+            "concurrent_trials",
+            "warm_started",
+            "seed",
+        ),
+        _same,
+    ),
+}
