@@ -1,63 +1,98 @@
 """Processes that write to, read from and compact a store while a test watches.
 
-Run as ``python -m tests.experience.workers ROLE ADDRESS ARGUMENT``.
+Run as ``python -m tests.experience.workers ROLE ADDRESS ARGUMENT...``. Those that work until they
+are told to stop first print ``ready``; they stop when their input ends.
 """
 
 from __future__ import annotations
 
 import sys
-import time
+import threading
+from datetime import timedelta
 
 from tests.experience.samples import sample
 from xautolm_core.experience.open import open_store
+from xautolm_core.experience.store import ObjectExperienceStore
 
 
 def write(address: str, search: str, count: int) -> None:
     """Append experiences, telling each id once its append has returned."""
-    store = open_store(address)
+    store = _open(address)
     for trial in range(count):
         print(store.append(sample(search, trial)), flush=True)
 
 
-def read(address: str, seconds: float) -> None:
+def read(address: str, *, with_snapshots: bool) -> None:
     """Read all the time; print what was wrong, and how many reads there were."""
-    store = open_store(address)
-    end = time.monotonic() + seconds
-    reads, known = 0, 0
-    while time.monotonic() < end:
+    store = _open(address)
+    told_to_stop = _told_to_stop()
+    reads, known = 0, set[str]()
+    while not told_to_stop.is_set():
         found = list(store.scan())
         ids = [experience.id for experience in found]
         if len(set(ids)) != len(ids):
             print("an experience came twice")
-        if len(ids) < known:
-            print(f"{known} experiences became {len(ids)}")
+        if not known <= set(ids):
+            print(f"{len(known - set(ids))} of {len(known)} experiences were lost")
         if found != sorted(found, key=lambda e: (e.ended_at, e.id)):
             print("not in order")
-        known = len(ids)
-        pinned = store.snapshot()
-        if len(list(store.read(pinned))) < known:
-            print("a snapshot lost something")
+        known = set(ids)
+        if with_snapshots:
+            pinned = store.snapshot()
+            first = [e.id for e in store.read(pinned)]
+            if not known <= set(first):
+                print(f"a snapshot lost {len(known - set(first))} of {len(known)}")
+            if first != [e.id for e in store.read(pinned)]:
+                print("a snapshot changed")
         reads += 1
     for fault in store.faults:
         print(f"fault {fault}")
     print(f"reads {reads}")
 
 
-def compact(address: str, seconds: float) -> None:
+def compact(address: str, grace_seconds: float) -> None:
     """Compact all the time."""
-    store = open_store(address)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        store.compact()
+    store = _open(address)
+    told_to_stop = _told_to_stop()
+    while not told_to_stop.is_set():
+        store.compact(grace=timedelta(seconds=grace_seconds))
     for fault in store.faults:
         print(f"fault {fault}")
 
 
+def forget(address: str, task: str) -> None:
+    """Forget a task."""
+    store = _open(address)
+    print("ready", flush=True)
+    store.forget(task_fingerprint=task)
+
+
+def _open(address: str) -> ObjectExperienceStore:
+    store = open_store(address)
+    assert isinstance(store, ObjectExperienceStore)
+    store.totals()  # so that all that is needed is imported
+    return store
+
+
+def _told_to_stop() -> threading.Event:
+    event = threading.Event()
+
+    def wait() -> None:
+        sys.stdin.read()
+        event.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    print("ready", flush=True)
+    return event
+
+
 if __name__ == "__main__":
-    role, address, argument, *rest = sys.argv[1:]
+    role, where, *rest = sys.argv[1:]
     if role == "write":
-        write(address, argument, int(rest[0]))
-    elif role == "read":
-        read(address, float(argument))
+        write(where, rest[0], int(rest[1]))
+    elif role in ("read", "read-snapshots"):
+        read(where, with_snapshots=role == "read-snapshots")
+    elif role == "compact":
+        compact(where, float(rest[0]))
     else:
-        compact(address, float(argument))
+        forget(where, rest[0])

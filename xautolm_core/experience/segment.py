@@ -124,7 +124,7 @@ def encode_segment(table: pa.Table) -> EncodedSegment:
 
     # A nonce makes each file unique: a segment that was replaced can never come back.
     metadata = {VERSION_KEY: str(COLUMNS_VERSION).encode(), _NONCE_KEY: secrets.token_bytes(16)}
-    table = table.replace_schema_metadata(metadata)
+    table = tight(table).replace_schema_metadata(metadata)
     words = [f.name for f in table.schema if pa.types.is_dictionary(f.type)]
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -229,6 +229,30 @@ class SegmentReader:
                 f"row group {row_group + 1} of {self.row_groups}: {_words(error)}"
             ) from error
         return table
+
+
+def tight(table: pa.Table) -> pa.Table:
+    """Return the table without dictionary values that no row has.
+
+    A row that was filtered out must not stay behind in a dictionary.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    table = table.unify_dictionaries().combine_chunks()
+    for index, name in enumerate(table.column_names):
+        kind = table.schema.field(index).type
+        if not pa.types.is_dictionary(kind) or not table.num_rows:
+            continue
+        words = table.column(index).chunk(0)
+        codes = words.indices
+        used = np.unique(codes.drop_null().to_numpy())
+        if len(used) < len(words.dictionary):
+            places = np.searchsorted(used, codes.fill_null(0).to_numpy()).astype(np.int32)
+            packed = pa.array(places, mask=codes.is_null().to_numpy(zero_copy_only=False))
+            words = pa.DictionaryArray.from_arrays(packed, words.dictionary.take(used))
+            table = table.set_column(index, name, words.cast(kind))
+    return table
 
 
 def check_table(table: pa.Table) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.keys import FORGOTTEN
 from xautolm_core.experience.segment import fixed_bytes
+from xautolm_core.experience.segment import tight
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +29,7 @@ def encode_tombstone(table: pa.Table) -> tuple[str, bytes]:
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    pq.write_table(table.sort_by("id"), sink, compression="zstd", write_page_checksum=True)
+    pq.write_table(tight(table.sort_by("id")), sink, compression="zstd", write_page_checksum=True)
     data: bytes = sink.getvalue().to_pybytes()
     return tombstone_key(data), data
 

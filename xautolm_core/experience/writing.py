@@ -18,7 +18,6 @@ from xautolm_core.experience.segment import SegmentReader
 from xautolm_core.experience.segment import check_table
 from xautolm_core.experience.segment import encode_segment
 from xautolm_core.experience.segment import fixed_bytes
-from xautolm_core.experience.segment import join_tables
 from xautolm_core.objects.contract import ObjectStorage
 
 if TYPE_CHECKING:
@@ -33,8 +32,7 @@ def write_segment(storage: ObjectStorage, table: pa.Table) -> SegmentEntry:
         CorruptObjectError: What Arrow made of the table is not the table.
     """
     segment = encode_segment(table)
-    if not join_tables([*_tables_of(segment)]).equals(join_tables([table])):
-        raise CorruptObjectError("a segment was not read back as it was written")
+    _compare(segment, table)
     storage.put(segment.key, segment.data)
     return SegmentEntry(
         key=segment.key,
@@ -102,9 +100,26 @@ def rows_not_in(reader: StoreReader, entries: Iterable[SegmentEntry], table: pa.
     return table.filter(np.array([mark not in held for mark in marks], bool))
 
 
-def _tables_of(segment: EncodedSegment) -> Iterator[pa.Table]:
+def _compare(segment: EncodedSegment, table: pa.Table) -> None:
+    """Read a segment's file again, and compare it with the table that it was made of."""
     reader = SegmentReader(segment.key, segment.buffer, segment.footer)
-    return (reader.read(group) for group in range(reader.row_groups))
+    start = 0
+    for group in range(reader.row_groups):
+        found = reader.read(group)
+        part = table.slice(start, found.num_rows)
+        start += found.num_rows
+        for name in table.column_names:
+            if not _values(found[name]).equals(_values(part[name])):
+                raise CorruptObjectError(f"column {name} was not read back as it was written")
+    if start != table.num_rows:
+        raise CorruptObjectError(f"{start} rows were read back instead of {table.num_rows}")
+
+
+def _values(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    kind = column.type
+    return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
 
 
 def _is_exact(table: pa.Table) -> bool:

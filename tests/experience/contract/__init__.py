@@ -1,0 +1,1 @@
+"""The parts of what every experience store must do."""
