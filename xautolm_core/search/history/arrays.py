@@ -30,7 +30,8 @@ from xautolm_core.search.history.relevance import Relevance
 from xautolm_core.search.history.relevance import irrelevant
 from xautolm_core.search.history.repetition import first_of_each_id
 from xautolm_core.search.history.rows import Rows
-from xautolm_core.search.history.rows import concatenate
+from xautolm_core.search.history.rows import join
+from xautolm_core.search.history.rows import time_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,42 +128,52 @@ class History:
         return cls.of_rows([rows if first is None else rows.take(first)])
 
     @classmethod
-    def of_rows(cls, parts: Iterable[Rows]) -> History:
+    def of_rows(cls, parts: Iterable[Rows], relevance: Relevance | None = None) -> History:
         """Return the history of some rows, none of which is there twice.
 
         Here, and only here, meta-features, descriptors and values are parsed, each different one
         once.
+
+        Args:
+            parts: Rows of one or several history tables.
+            relevance: Keep what can inform a search, and count the others; all if None.
         """
-        rows = concatenate(list(parts)).ordered()
-        coded = rows.coded
-        nothing = Coded.empty(len(rows))
-        return cls(
-            ids=rows.ids,
-            ended_at=rows.ended_at,
-            outcomes=_outcomes(coded.get("outcome", nothing)),
-            search=coded.get("search_id", nothing),
-            task=_pairs(coded.get("task_name", nothing), coded.get("task_fingerprint", nothing)),
-            task_type=coded.get("task_type", nothing),
-            task_features=FeatureRows.parse(coded.get("task_features", nothing)),
-            system_features=FeatureRows.parse(coded.get("system_features", nothing)),
-            branch=coded.get("configuration.branch", nothing),
-            method=coded.get("configuration.method", nothing),
-            model=coded.get("configuration.model", nothing),
+        joined = join(list(parts))
+        everything = cls(
+            ids=joined.ids,
+            ended_at=joined.ended_at,
+            outcomes=_outcomes(joined.text("outcome")),
+            search=joined.text("search_id"),
+            task=_pairs(joined.text("task_name"), joined.text("task_fingerprint")),
+            task_type=joined.text("task_type"),
+            task_features=FeatureRows.parse(joined.text("task_features")),
+            system_features=FeatureRows.parse(joined.text("system_features")),
+            branch=joined.text("configuration.branch"),
+            method=joined.text("configuration.method"),
+            model=joined.text("configuration.model"),
             parameters={
                 name.removeprefix(PARAMETER): _decoded(column)
-                for name, column in coded.items()
+                for name, column in joined.coded.items()
                 if name.startswith(PARAMETER)
             },
-            model_descriptor=_decoded(coded.get(DESCRIPTOR, nothing)),
+            model_descriptor=_decoded(joined.text(DESCRIPTOR)),
             scores={
                 name.removeprefix(SCORE): column
-                for name, column in rows.numbers.items()
+                for name, column in joined.numbers.items()
                 if name.startswith(SCORE)
             },
-            time_seconds=rows.numbers.get(TIME, np.full(len(rows), np.nan)),
-            latency_ms=rows.numbers.get(LATENCY, np.full(len(rows), np.nan)),
-            trust=rows.trust,
+            time_seconds=joined.number(TIME),
+            latency_ms=joined.number(LATENCY),
+            trust=joined.trust,
         )
+        order = time_order(joined.ended_at, joined.ids)
+        if relevance is not None:
+            dropped, counts = irrelevant(everything, relevance)
+            everything = everything.counting(counts)
+            if counts:
+                kept = np.flatnonzero(~dropped)
+                order = kept if order is None else order[~dropped[order]]
+        return everything if order is None else everything.take(order)
 
     def take(self, rows: NDArray[Any]) -> History:
         """Return some rows (a mask or indices)."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
@@ -40,13 +38,6 @@ class Coded:
         return None if code == NONE else self.values[code]
 
     @classmethod
-    def of(cls, values: Iterable[Any]) -> Coded:
-        """Return the column of some values; None is no value."""
-        known: dict[Any, int] = {}
-        codes = [NONE if v is None else known.setdefault(v, len(known)) for v in values]
-        return cls(np.asarray(codes, dtype=np.int32), tuple(known))
-
-    @classmethod
     def empty(cls, rows: int = 0) -> Coded:
         """Return a column without any value."""
         return cls(np.full(rows, NONE, dtype=np.int32), ())
@@ -69,31 +60,38 @@ class Coded:
         # A negative code counts from the end, so the last entry is that of ``NONE``.
         return np.asarray([*by_value, none])[self.codes]
 
-    def used(self) -> NDArray[np.int32]:
-        """Return the codes that occur, ascending."""
-        counts = np.bincount(self.codes[self.codes != NONE], minlength=len(self.values))
-        return np.flatnonzero(counts).astype(np.int32)
 
+@dataclass(frozen=True)
+class RawColumn:
+    """A column as a history table holds it, before its codes are made one with those of others.
 
-def merge(columns: Sequence[Coded], key: Callable[[Any], Any] | None = None) -> Coded:
-    """Return columns one below the other; equal values get one code.
-
-    Args:
-        columns: The columns.
-        key: What equality is judged by, for values that cannot be hashed or are equal though they
-            differ (as 1 and True are); the value itself if None.
+    Attributes:
+        codes: Shape (rows,), of any integer type: index of each row's value. ``len(values)`` stands
+            for none.
+        values: The values, each once; some may be used by no row.
     """
+
+    codes: NDArray[Any]
+    values: tuple[Any, ...]
+
+    @classmethod
+    def empty(cls, rows: int) -> RawColumn:
+        """Return a column without any value."""
+        return cls(np.zeros(rows, dtype=np.int8), ())
+
+    def take(self, rows: NDArray[Any]) -> RawColumn:
+        """Return the column of some rows (a mask or indices)."""
+        return replace(self, codes=self.codes[rows])
+
+
+def merge(columns: Sequence[RawColumn]) -> Coded:
+    """Return columns one below the other; equal values get one code."""
     known: dict[Any, int] = {}
-    values: list[Any] = []
-    codes = []
+    joined = np.empty(sum(len(column.codes) for column in columns), dtype=np.int32)
+    begin = 0
     for column in columns:
-        new = np.full(len(column.values) + 1, NONE, dtype=np.int32)
-        for old, value in enumerate(column.values):
-            mark = value if key is None else key(value)
-            if mark not in known:
-                known[mark] = len(values)
-                values.append(value)
-            new[old] = known[mark]
-        codes.append(new[column.codes])
-    joined = np.concatenate(codes) if codes else np.zeros(0, dtype=np.int32)
-    return Coded(joined, tuple(values))
+        new = [known.setdefault(value, len(known)) for value in column.values]
+        end = begin + len(column.codes)
+        joined[begin:end] = np.asarray([*new, NONE], dtype=np.int32)[column.codes]
+        begin = end
+    return Coded(joined, tuple(known))

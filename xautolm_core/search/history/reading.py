@@ -92,7 +92,7 @@ def read_history(
         rows = part.rows if right.all() else part.rows[right]
         whole = len(rows) == len(part.table)
         read.append(Rows.of_table(part.table, rows=None if whole else rows, trust=part.trust))
-    return History.of_rows(read).counting(+left_out).relevant(relevance)
+    return History.of_rows(read, relevance).counting(+left_out)
 
 
 def _tables(view: StoreView, cache: HistoryCache | None) -> Iterator[pa.Table]:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from xautolm_core.experience.columns import SCORE
-from xautolm_core.search.history.coded import NONE
 from xautolm_core.search.history.coded import Coded
+from xautolm_core.search.history.coded import RawColumn
 from xautolm_core.search.history.coded import merge
 from xautolm_core.search.history.layout import LATENCY
 from xautolm_core.search.history.layout import TIME
@@ -28,7 +28,7 @@ _FEW_VALUES = 1_000
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of the history's columns.
+    """Some rows of one history table; of all of them the arrays are views of the table.
 
     Attributes:
         ids: Shape (rows, 16), uint8.
@@ -41,7 +41,7 @@ class Rows:
     ids: NDArray[np.uint8]
     ended_at: NDArray[np.int64]
     trust: NDArray[np.float64]
-    coded: Mapping[str, Coded]
+    coded: Mapping[str, RawColumn]
     numbers: Mapping[str, NDArray[np.float64]]
 
     def __len__(self) -> int:
@@ -59,7 +59,7 @@ class Rows:
             trust: Weight of their store.
         """
         chosen = slice(None) if rows is None else rows
-        coded: dict[str, Coded] = {}
+        coded: dict[str, RawColumn] = {}
         numbers: dict[str, NDArray[np.float64]] = {}
         for name in table.column_names:
             if name in ("id", "ended_at"):
@@ -83,24 +83,48 @@ class Rows:
             numbers={name: column[rows] for name, column in self.numbers.items()},
         )
 
-    def ordered(self) -> Rows:
-        """Return the rows ordered by end time and id."""
-        order = _order(self.ended_at, self.ids)
-        return self if order is None else self.take(order)
+
+@dataclass(frozen=True)
+class JoinedRows:
+    """Rows of several history tables, one below the other.
+
+    Attributes:
+        ids: As in ``Rows``, and so are the others.
+        ended_at: See there.
+        trust: See there.
+        coded: Equal values of different tables have one code.
+        numbers: See there.
+    """
+
+    ids: NDArray[np.uint8]
+    ended_at: NDArray[np.int64]
+    trust: NDArray[np.float64]
+    coded: Mapping[str, Coded]
+    numbers: Mapping[str, NDArray[np.float64]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def text(self, name: str) -> Coded:
+        """Return a column of text; one without any value if no table has it."""
+        return self.coded.get(name, Coded.empty(len(self)))
+
+    def number(self, name: str) -> NDArray[np.float64]:
+        """Return a column of numbers; NaN everywhere if no table has it."""
+        return self.numbers.get(name, np.full(len(self), np.nan))
 
 
-def concatenate(parts: Sequence[Rows]) -> Rows:
+def join(parts: Sequence[Rows]) -> JoinedRows:
     """Return rows one below the other; a column that a part does not have is missing there."""
-    if len(parts) == 1:
-        return parts[0]
     coded = dict.fromkeys(name for part in parts for name in part.coded)
     numbers = dict.fromkeys(name for part in parts for name in part.numbers)
-    return Rows(
+    return JoinedRows(
         ids=np.concatenate([np.zeros((0, 16), dtype=np.uint8), *(part.ids for part in parts)]),
         ended_at=np.concatenate([np.zeros(0, dtype=np.int64), *(p.ended_at for p in parts)]),
         trust=np.concatenate([np.zeros(0), *(part.trust for part in parts)]),
         coded={
-            name: merge([p.coded.get(name, Coded.empty(len(p))) for p in parts]) for name in coded
+            name: merge([p.coded.get(name, RawColumn.empty(len(p))) for p in parts])
+            for name in coded
         },
         numbers={
             name: np.concatenate([p.numbers.get(name, np.full(len(p), np.nan)) for p in parts])
@@ -140,24 +164,24 @@ def id_words(ids: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.ascontiguousarray(ids).view(">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def _coded(table: pa.Table, name: str, chosen: slice | NDArray[np.int64]) -> Coded:
-    """Return a column with those of its values that the chosen rows use."""
+def _coded(table: pa.Table, name: str, chosen: slice | NDArray[np.int64]) -> RawColumn:
+    """Return a column; of many values only those that the chosen rows use."""
     if len(table) == 0:
-        return Coded.empty()
+        return RawColumn.empty(0)
     array = table.column(name).chunk(0)
     codes = array.indices.to_numpy()[chosen]
-    used = np.arange(len(array.dictionary))
-    if len(codes) < len(table) and len(used) > _FEW_VALUES:
-        used = np.flatnonzero(np.bincount(codes, minlength=len(used)))
-    values = array.dictionary.take(used).to_pylist()
+    values = array.dictionary
+    if len(codes) < len(table) and len(values) > _FEW_VALUES:
+        used = np.flatnonzero(np.bincount(codes, minlength=len(values)))
+        new = np.zeros(len(values), dtype=np.int32)
+        new[used] = np.arange(len(used), dtype=np.int32)
+        codes, values = new[codes], values.take(used)
+    texts = values.to_pylist()
     # The null of the dictionary, if it has one, is its last value.
-    kept = values[:-1] if values and values[-1] is None else values
-    new = np.full(len(array.dictionary), NONE, dtype=np.int32)
-    new[used[: len(kept)]] = np.arange(len(kept), dtype=np.int32)
-    return Coded(new[codes], tuple(kept))
+    return RawColumn(codes, tuple(texts[:-1] if texts and texts[-1] is None else texts))
 
 
-def _order(ended_at: NDArray[np.int64], ids: NDArray[np.uint8]) -> NDArray[np.int64] | None:
+def time_order(ended_at: NDArray[np.int64], ids: NDArray[np.uint8]) -> NDArray[np.int64] | None:
     """Return the order by end time and id; None if the rows are in it already."""
     if (np.diff(ended_at) > 0).all():
         return None
