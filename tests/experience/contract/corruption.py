@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.experience.contract.base import StoreFixtures
+from tests.experience.contract.base import flip
 from tests.experience.contract.base import key_of
+from tests.experience.contract.base import keys
 from tests.experience.contract.base import sealed
 from tests.experience.samples import sample
 from xautolm_core.experience.codec import encode
@@ -120,3 +125,216 @@ class CorruptionContract(StoreFixtures):
         (fault,) = store.faults
         assert "outcome" in fault.problem
         assert "schema version 9" in fault.problem
+
+    @pytest.mark.parametrize("kind", ["experiences/", "segments/", "manifests/", "snapshots/"])
+    @pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.9, 0.999])
+    def test_a_flipped_bit_is_named_and_the_rest_is_read(
+        self, store: ObjectExperienceStore, storage: ObjectStorage, kind: str, place: float
+    ) -> None:
+        for trial in range(4):
+            store.append(sample("a", trial))
+        store.compact()  # the objects are still there
+        store.append(sample("b", 0))
+        store.snapshot()
+        before = list(store.scan())
+        key = key_of(storage, "a") if kind == "experiences/" else keys(storage, kind)[0]
+        flip(storage, key, int(len(storage.get(key)) * place))
+        fresh = ObjectExperienceStore(storage)
+        # Of what segments hold, the objects are read instead; a covered object is not looked at.
+        assert list(fresh.scan()) == before
+        report = fresh.verify()
+        assert {fault.key for fault in report.faults} == {key}
+        fresh.append(sample("b", 1))
+        fresh.compact(grace=timedelta(0))
+        fresh.compact(grace=timedelta(0))
+        assert len(list(fresh.scan())) == 6
+        assert {fault.key for fault in fresh.verify().faults} == {key}
+
+    def test_a_flipped_bit_in_a_tombstone_is_named(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        store.append(sample("a", 0, tenant="theirs"))
+        store.append(sample("a", 1))
+        store.forget(tenant="theirs")
+        (key,) = keys(storage, "forgotten/")
+        flip(storage, key, 20)
+        fresh = ObjectExperienceStore(storage)
+        assert [e.trial_number for e in fresh.scan()] == [1]
+        assert [fault.key for fault in fresh.faults] == [key]
+        assert [fault.key for fault in fresh.verify().faults] == [key]
+
+    def test_a_broken_row_group_costs_its_own_rows_alone(
+        self,
+        store: ObjectExperienceStore,
+        storage: ObjectStorage,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("xautolm_core.experience.segment.ROW_GROUP_ROWS", 4)
+        for trial in range(12):
+            store.append(sample("a", trial))
+        pinned = store.snapshot()
+        store.compact(grace=timedelta(0))
+        later = store.snapshot()
+        (key,) = keys(storage, "segments/")
+        flip(storage, key, _position_in_row_group(storage, key, 1))
+        fresh = ObjectExperienceStore(storage)
+        assert [e.trial_number for e in fresh.scan()] == [0, 1, 2, 3, 8, 9, 10, 11]
+        assert [fault.key for fault in fresh.faults] == [key]
+        assert "row group 2 of 3" in fresh.faults[0].problem
+        assert fresh.stats().experiences == 8
+        for snapshot in (pinned, later):
+            found = ObjectExperienceStore(storage).read(snapshot)
+            assert [e.trial_number for e in found] == [0, 1, 2, 3, 8, 9, 10, 11]
+        # A faulty segment is neither merged nor dropped.
+        for trial in range(20, 31):
+            fresh.append(sample("b", trial))
+            fresh.compact(grace=timedelta(0))
+        assert key in keys(storage, "segments/")
+        assert key in {fault.key for fault in fresh.verify().faults}
+        # Appended again, the rows are there again.
+        for trial in range(12):
+            fresh.append(sample("a", trial))
+        assert len(list(fresh.scan())) == 12 + 11
+        fresh.compact(grace=timedelta(0))
+        assert len(list(ObjectExperienceStore(storage).scan())) == 12 + 11
+
+    def test_the_objects_of_a_broken_row_group_are_read_where_they_are(
+        self,
+        store: ObjectExperienceStore,
+        storage: ObjectStorage,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("xautolm_core.experience.segment.ROW_GROUP_ROWS", 4)
+        for trial in range(12):
+            store.append(sample("a", trial))
+        store.compact()
+        (key,) = keys(storage, "segments/")
+        flip(storage, key, _position_in_row_group(storage, key, 2))
+        fresh = ObjectExperienceStore(storage)
+        view = fresh.view()
+        assert sum(segment.table().num_rows for segment in view.segments) == 8
+        assert fresh.view().tail.num_rows == 4
+        assert len(list(fresh.scan())) == 12
+        # Gathered again, they do not need their objects any more; what only a faulty segment
+        # covers keeps them.
+        assert ObjectExperienceStore(storage).compact(grace=timedelta(0)) == 4
+        assert len(keys(storage, "experiences/")) == 8
+        assert len(list(ObjectExperienceStore(storage).scan())) == 12
+
+    def test_quarantine_moves_what_is_corrupt_and_saves_the_rest(
+        self,
+        store: ObjectExperienceStore,
+        storage: ObjectStorage,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("xautolm_core.experience.segment.ROW_GROUP_ROWS", 4)
+        for trial in range(12):
+            store.append(sample("a", trial))
+        store.compact(grace=timedelta(0))
+        pinned = store.snapshot()
+        store.append(sample("b", 0))
+        store.append(sample("b", 1))
+        (segment,) = keys(storage, "segments/")
+        flip(storage, segment, _position_in_row_group(storage, segment, 0))
+        (manifest, *_) = keys(storage, "manifests/")
+        torn = key_of(storage, "b")
+        storage.put(torn, b"torn")
+        damaged = storage.get(segment)
+        fresh = ObjectExperienceStore(storage)
+        assert fresh.verify().quarantined == ()
+        assert segment in keys(storage, "segments/")
+        report = fresh.verify(quarantine=True)
+        assert {fault.key for fault in report.faults} == {segment, torn}
+        assert set(report.quarantined) == {f"quarantine/{segment}", f"quarantine/{torn}"}
+        assert storage.get(f"quarantine/{segment}") == damaged
+        assert segment not in keys(storage, "segments/")
+        fresh = ObjectExperienceStore(storage)
+        assert len(list(fresh.scan())) == 9
+        assert fresh.faults == ()
+        # The snapshot says that something of it is gone; what was saved is read.
+        assert [e.trial_number for e in fresh.read(pinned)] == list(range(4, 12))
+        assert [fault.key for fault in fresh.faults] == [segment]
+        assert {f.key for f in fresh.verify().faults} == {f"snapshots/{pinned.value}.json"}
+        fresh.compact(grace=timedelta(0), keep=0)
+        assert fresh.verify().faults == ()
+        assert manifest not in keys(storage, "quarantine/")
+
+    def test_quarantine_gives_up_what_is_missing(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        for search in ("a", "b"):
+            store.append(sample(search, 0))
+            store.compact(grace=timedelta(0))
+        storage.delete(keys(storage, "segments/")[0])
+        fresh = ObjectExperienceStore(storage)
+        assert len(list(fresh.scan())) == 1
+        assert "is missing" in fresh.faults[0].problem
+        assert fresh.compact(grace=timedelta(0)) == 0
+        assert "is missing" in fresh.verify().faults[0].problem
+        fresh.verify(quarantine=True)
+        assert fresh.verify().faults == ()
+        assert len(list(ObjectExperienceStore(storage).scan())) == 1
+
+    def test_quarantine_of_a_manifest_loses_nothing(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        for trial in range(3):
+            store.append(sample("a", trial))
+            store.compact(grace=timedelta(0))
+        for key in keys(storage, "manifests/"):
+            flip(storage, key, 30)
+        for _ in range(2):
+            fresh = ObjectExperienceStore(storage)
+            assert len(list(fresh.scan())) == 3
+            assert {f.key for f in fresh.faults} == set(keys(storage, "manifests/"))
+        fresh.verify(quarantine=True)
+        for _ in range(3):
+            fresh = ObjectExperienceStore(storage)
+            fresh.compact(grace=timedelta(0))
+            assert len(list(fresh.scan())) == 3
+            assert fresh.faults == ()
+        assert fresh.verify().faults == ()
+
+    def test_an_object_under_anothers_name_is_named(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        store.append(sample("a", 0))
+        store.append(sample("b", 1))
+        wrong = key_of(storage, "a").replace("/01KJ", "/01KK")
+        storage.put(wrong, storage.get(key_of(storage, "b")))
+        assert len(list(store.scan())) == 2
+        assert [fault.key for fault in store.verify().faults] == [wrong]
+        for _ in range(2):
+            store.compact(grace=timedelta(0))
+            assert len(list(store.scan())) == 2
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            {"segments": [{"key": "experiences/default/x.json", "rows": 1}]},
+            {"segments": [{"key": "../../etc/passwd", "rows": 1}]},
+            {"segments": [], "parents": ["segments/x"]},
+            {"segments": 3},
+            [],
+        ],
+    )
+    def test_a_manifest_names_nothing_but_files_of_the_store(
+        self, store: ObjectExperienceStore, storage: ObjectStorage, content: object
+    ) -> None:
+        store.append(sample("a", 0))
+        data = json.dumps(content).encode()
+        digest = hashlib.sha256(data).hexdigest()[:32]
+        key = f"manifests/000000000009-{digest}.json"
+        storage.put(key, data)
+        assert list(store.scan()) == [sample("a", 0)]
+        assert [fault.key for fault in store.faults] == [key]
+        store.compact(grace=timedelta(0))
+        assert [fault.key for fault in store.verify().faults] == [key]
+
+
+def _position_in_row_group(storage: ObjectStorage, key: str, row_group: int) -> int:
+    """Return where the values of a column of a row group lie: those of ``digest``."""
+    file = pq.ParquetFile(pa.BufferReader(storage.get(key)))
+    index = file.schema_arrow.get_field_index("digest")
+    column = file.metadata.row_group(row_group).column(index)
+    return int(column.data_page_offset + column.total_compressed_size - 3)
