@@ -14,12 +14,24 @@ STORE_VARIABLE = "XAUTOLM_STORE"
 
 
 def store_location(given: str | None) -> str:
-    """Return the store: as given, else ``$XAUTOLM_STORE``, else in the user's data folder (XDG)."""
+    """Return the store that is written.
+
+    As given, else ``$XAUTOLM_STORE``, else what the file ``$XAUTOLM_STORES`` calls ``own``, else in
+    the user's data folder (XDG).
+
+    Raises:
+        ConfigError: That file cannot be used.
+    """
+    from xautolm_core.cli.read_stores import stores_of_environment
+
     if given is not None:
         return given
     from_environment = os.environ.get(STORE_VARIABLE)
     if from_environment:
         return from_environment
+    of_file = stores_of_environment().own
+    if of_file is not None:
+        return of_file
     data_home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return str(Path(data_home) / "xautolm" / "experiences")
 

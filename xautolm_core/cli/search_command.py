@@ -152,10 +152,27 @@ def search(
             rich_help_panel=_MEMORY,
         ),
     ] = None,
+    read_store: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]URI[@TRUST]",
+            help="Learn from another store too, which is only read; trust in (0, 1], 0.5 if not "
+            "given; may be repeated (and see $XAUTOLM_STORES).",
+            rich_help_panel=_MEMORY,
+        ),
+    ] = None,
     tenant: Annotated[
         str | None,
         typer.Option(help="Whose experiences they are.", rich_help_panel=_MEMORY),
     ] = None,
+    all_tenants: Annotated[
+        bool,
+        typer.Option(
+            "--all-tenants",
+            help="Learn from other tenants' experiences in the own store too.",
+            rich_help_panel=_MEMORY,
+        ),
+    ] = False,
     cold: Annotated[
         bool,
         typer.Option(
@@ -232,7 +249,9 @@ def search(
         trial_memory=trial_memory,
         workers=workers,
         store=store,
+        read_stores=tuple(read_store or ()),
         tenant=tenant,
+        all_tenants=all_tenants,
         cold=cold,
         out=out,
         keep_models=keep_models,

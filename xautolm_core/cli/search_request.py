@@ -22,10 +22,12 @@ from xautolm_core.cli.locations import store_location
 from xautolm_core.cli.quantities import parse_duration
 from xautolm_core.cli.quantities import parse_pairs
 from xautolm_core.cli.quantities import parse_size
+from xautolm_core.cli.read_stores import read_stores
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import Objective
+from xautolm_core.search.contract import ReadStore
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.tasks.source import read_task_spec
 
@@ -62,7 +64,9 @@ class SearchOptions:
     trial_memory: str | None = None
     workers: int | None = None
     store: str | None = None
+    read_stores: tuple[str, ...] = ()
     tenant: str | None = None
+    all_tenants: bool = False
     cold: bool = False
     out: Path | None = None
     keep_models: str | None = None
@@ -123,6 +127,8 @@ def new_search(options: SearchOptions) -> SearchRequest:
             "objectives": objectives,
             "seed": seed,
             "store": store,
+            "read_stores": _read_stores(options, store),
+            "all_tenants": options.all_tenants,
             "model_folders": tuple(_model_folder(folder) for folder in options.models),
             "created_at": now,
             **limits,
@@ -145,7 +151,8 @@ def resumed_search(options: SearchOptions, run: Path) -> SearchRequest:
         if getattr(options, field.name) not in (None, False, ()) and field.name not in _CHANGEABLE
     ]
     if given:
-        what = "other data" if given[0] == "data" else f"--{given[0].replace('_', '-')}"
+        name = "read_store" if given[0] == "read_stores" else given[0]
+        what = "other data" if name == "data" else f"--{name.replace('_', '-')}"
         raise ConfigError(
             f"--resume goes on with the search as it was: {what} cannot be given",
             hint="Leave it out, or start a new search",
@@ -236,6 +243,13 @@ def _check_store(location: str) -> None:
     """Refuse a store that cannot be written to: bad input, as long as nothing has begun."""
     if "://" not in location:
         check_can_write(Path(location), "--store")
+
+
+def _read_stores(options: SearchOptions, own: str) -> tuple[ReadStore, ...]:
+    """Return the stores that are read besides; the own one is read anyway."""
+    if options.cold:
+        return ()
+    return tuple(one for one in read_stores(options.read_stores) if one.store != own)
 
 
 def _read_spec(folder: Path) -> SearchSpec:

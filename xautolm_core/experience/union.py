@@ -204,6 +204,14 @@ class UnionStore:
                 parts.append(PartView(other.name, other.trust, self._guarded(other, view)))
         return parts
 
+    def leave_out(self, name: str, problem: str) -> None:
+        """Read a store no more, and say why; once."""
+        if name in self._left_out:
+            return
+        self._left_out[name] = problem
+        if self._warn is not None:
+            self._warn(f"Store {name} is left out: {problem}")
+
     # Parts
 
     def _present(self) -> list[TrustedStore]:
@@ -212,7 +220,7 @@ class UnionStore:
     def _pinned(self, union: UnionSnapshot) -> Iterator[tuple[TrustedStore, bytes]]:
         pins = {pin.name: pin.content for pin in union.others}
         for name in pins.keys() - {other.name for other in self.others}:
-            self._leave_out(name, "it is not among the stores that are read")
+            self.leave_out(name, "it is not among the stores that are read")
         for other in self._present():
             if other.name in pins:
                 yield other, pins[other.name]
@@ -258,7 +266,7 @@ class UnionStore:
         try:
             yield from read()
         except StoreError as error:
-            self._leave_out(other.name, error.problem)
+            self.leave_out(other.name, error.problem)
 
     def _find(self, experience_id: str) -> tuple[Experience, float] | None:
         own = self.own.get(experience_id)
@@ -268,7 +276,7 @@ class UnionStore:
             try:
                 found = other.store.get(experience_id)
             except StorageUnavailableError as error:
-                self._leave_out(other.name, error.problem)
+                self.leave_out(other.name, error.problem)
                 continue
             if found is not None:
                 return found, other.trust
@@ -278,7 +286,7 @@ class UnionStore:
         try:
             return act()
         except StoreError as error:
-            self._leave_out(other.name, error.problem)
+            self.leave_out(other.name, error.problem)
             return None
 
     def _guarded(self, other: TrustedStore, view: StoreView) -> StoreView:
@@ -291,7 +299,7 @@ class UnionStore:
                 except SegmentGoneError:
                     raise
                 except StoreError as error:
-                    self._leave_out(other.name, error.problem)
+                    self.leave_out(other.name, error.problem)
                     raise StoreLeftOutError(f"Store {other.name} cannot be read") from error
 
             return tried
@@ -300,13 +308,6 @@ class UnionStore:
             return replace(segment, read=guarded(segment.read), open=guarded(segment.open))
 
         return replace(view, segments=tuple(map(guarded_segment, view.segments)))
-
-    def _leave_out(self, name: str, problem: str) -> None:
-        if name in self._left_out:
-            return
-        self._left_out[name] = problem
-        if self._warn is not None:
-            self._warn(f"Store {name} is left out: {problem}")
 
 
 def _ids(read: Callable[[], Iterable[Experience]]) -> set[str]:

@@ -16,6 +16,7 @@ from typing import Protocol
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
+from pydantic import field_validator
 
 from xautolm_core.outcomes import Outcome
 from xautolm_core.space.configuration import Configuration
@@ -46,6 +47,29 @@ class Objective(StrEnum):
         return self is Objective.F1
 
 
+class ReadStore(BaseModel):
+    """An experience store that a search reads besides the one that it writes.
+
+    Attributes:
+        name: What notes and reports call it.
+        store: Folder or URI.
+        trust: Weight of its experiences, in (0, 1]; those of the search's own store have 1.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")
+    store: str = Field(min_length=1)
+    trust: float = Field(default=0.5, gt=0, le=1, allow_inf_nan=False)
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        if value == "own":
+            raise ValueError("'own' is the store that is written")
+        return value
+
+
 class SearchSpec(BaseModel):
     """Everything that decides a search. Kept in the run folder, so that it can be resumed.
 
@@ -63,7 +87,9 @@ class SearchSpec(BaseModel):
         workers: Trials at the same time.
         seed: Seed of sampler, splits and trials.
         store: Folder or URI of the experience store.
-        tenant: Whose experiences are written.
+        tenant: Whose experiences are written, and read in the own store.
+        all_tenants: Whether the experiences of other tenants in the own store are read too.
+        read_stores: Stores that are read besides, with all tenants in them.
         keep_models: ``front`` keeps the models of the Pareto front, ``best`` one, ``all`` all.
         snapshot: Id of the store snapshot that the search started from.
         created_at: UTC.
@@ -86,6 +112,8 @@ class SearchSpec(BaseModel):
     seed: int = Field(default=0, ge=0)
     store: str
     tenant: str = "default"
+    all_tenants: bool = False
+    read_stores: tuple[ReadStore, ...] = ()
     keep_models: Literal["front", "best", "all"] = "front"
     model_folders: tuple[Path, ...] = ()
     offline: bool = False

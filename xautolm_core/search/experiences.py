@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
@@ -15,12 +16,17 @@ from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.schema import experience_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from xautolm_core.features.vector import FeatureVector
     from xautolm_core.search.contract import SearchSpec
     from xautolm_core.space.model import ModelDescriptor
     from xautolm_core.tasks.task import Task
+    from xautolm_core.trial.contract import Failure
     from xautolm_core.trial.contract import TrialResult
     from xautolm_core.trial.contract import TrialSpec
+
+_QUOTED = re.compile(r"(?P<quote>['\"`])(?P<inner>.*?)(?P=quote)")
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class ExperienceWriter:
             peak_gpu_bytes=result.peak_gpu_bytes,
             peak_host_bytes=result.peak_host_bytes,
             energy=tuple(ExperienceEnergy.model_validate(e.model_dump()) for e in result.energy),
-            failure=None if failure is None else ExperienceFailure(**failure.model_dump()),
+            failure=None if failure is None else failure_of(failure, self.task.labels),
             threads=result.threads,
             concurrent_trials=result.concurrent_trials,
             device=result.device,
@@ -84,6 +90,23 @@ class ExperienceWriter:
             started_at=result.started_at,
             ended_at=result.ended_at or datetime.now(UTC),
         )
+
+
+def failure_of(failure: Failure, labels: Sequence[str]) -> ExperienceFailure:
+    """Return a failure as it stands in an experience: classes that it quotes go by their index.
+
+    Args:
+        failure: As the trial reported it.
+        labels: Names of the task's classes.
+    """
+    indices = {label: index for index, label in enumerate(labels)}
+
+    def by_index(match: re.Match[str]) -> str:
+        index = indices.get(match["inner"])
+        return match.group() if index is None else f"<class {index}>"
+
+    message = _QUOTED.sub(by_index, failure.message)
+    return ExperienceFailure(**{**failure.model_dump(), "message": message})
 
 
 def features_of(vector: FeatureVector) -> ExperienceFeatures:

@@ -30,7 +30,7 @@ class Opening:
         space: The search space.
         feasibility: Estimates and refusals for this machine.
         policy: The budget.
-        store: Where experiences are.
+        store: Where experiences are: one store, or several of which one is written.
         threads: CPU threads of a trial.
         trial_memory_bytes: Host memory of a trial.
     """
@@ -56,10 +56,10 @@ def open_search(spec: SearchSpec, observer: SearchObserver, clock: Clock) -> Ope
         ConfigError: The sampler, the data or the space cannot be used.
         StoreError: The store cannot be used.
     """
-    from xautolm_core.experience.open import open_store
     from xautolm_core.features.cgroup import available_memory_bytes
     from xautolm_core.features.cgroup import cpu_count
     from xautolm_core.features.gpus import list_gpus
+    from xautolm_core.search.memory import open_memory
     from xautolm_core.space.load import load_space
     from xautolm_core.tasks.load import load_task
 
@@ -88,5 +88,5 @@ def open_search(spec: SearchSpec, observer: SearchObserver, clock: Clock) -> Ope
             seconds_allowed=allowed,
         )
         feasibility.require_any(spec.seed)
-    store = open_store(spec.store)
+    store = open_memory(spec)
     return Opening(task, space, feasibility, policy, store, threads, memory)

@@ -15,6 +15,8 @@ from xautolm_core.search.experiences import ExperienceWriter
 from xautolm_core.search.folders import CACHE_FOLDER
 from xautolm_core.search.folders import RunState
 from xautolm_core.search.interrupts import Interrupts
+from xautolm_core.search.memory import read_memory
+from xautolm_core.search.memory import tell_memory
 from xautolm_core.search.opening import Opening
 from xautolm_core.search.resume import ResumedTrial
 from xautolm_core.search.resume import resumed_values
@@ -74,6 +76,7 @@ def set_up(
         state.expected_trials = opening.policy.expected_trials(opening.typical_trial_seconds())
     around.observer.phase("history")
     with around.clock.phase("history"):
+        history = _history(spec, opening, task_features, system_features)
         sampler = make_sampler(
             spec.sampler,
             space=opening.space,
@@ -83,7 +86,7 @@ def set_up(
             task_features=task_features,
             system_features=system_features,
             options=spec.sampler_options,
-            history=_history(spec, opening, task_features, system_features),
+            history=history,
             expected_trials=state.expected_trials,
             infeasible=opening.feasibility,
         )
@@ -117,6 +120,7 @@ def set_up(
     )
     for warning in (*opening.task.warnings, *opening.space.warnings):
         setup.note(warning, warning=True)
+    tell_memory(opening.store, history, setup.note)
     _tell_warm_start(setup, sampler)
     setup.save_state()
     return setup
@@ -174,25 +178,16 @@ def _features(
 def _history(
     spec: SearchSpec, opening: Opening, task: FeatureVector, system: FeatureVector
 ) -> History | None:
-    from xautolm_core.experience.contract import SnapshotId
-    from xautolm_core.search.history.cache import HistoryCache
     from xautolm_core.search.history.relevance import Relevance
-    from xautolm_core.search.history.stores import history_of_store
 
     if spec.snapshot is None or not learns_from_history(spec.sampler):
         return None
-    return history_of_store(
-        opening.store,
-        SnapshotId(spec.snapshot),
-        Relevance(
-            opening.task.type.value,
-            (task.extractor, task.version),
-            (system.extractor, system.version),
-        ),
-        tenant=spec.tenant,
-        exclude_search_id=spec.search_id,
-        cache=HistoryCache.from_environment(),
+    relevance = Relevance(
+        opening.task.type.value,
+        (task.extractor, task.version),
+        (system.extractor, system.version),
     )
+    return read_memory(spec, opening.store, relevance)
 
 
 def _tell_warm_start(setup: SearchSetup, sampler: SpaceSampler) -> None:
