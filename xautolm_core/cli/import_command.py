@@ -101,6 +101,13 @@ def _print(account: Account, plan: Plan, *, dry_run: bool) -> None:
     if plan.twins:
         words += f", {plan.twins} in the store as another record of the same failure"
     typer.echo(words)
+    if plan.conflicts:
+        from xautolm_core.cli.output import warn
+
+        warn(
+            f"{plan.conflicts} not written: the store holds their ids with another content; map "
+            "search_id to something that tells the searches apart"
+        )
 
 
 def _existing_store(location: str) -> ExperienceStore | None:

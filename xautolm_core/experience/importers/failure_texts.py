@@ -48,7 +48,7 @@ _PATTERNS = (
     ),
 )
 _COMPILED = tuple((re.compile(p, re.IGNORECASE), outcome, kind) for p, outcome, kind in _PATTERNS)
-_MAX_CHARACTERS = 20_000
+_LOOKED_AT_CHARACTERS = 2_000
 
 
 def classify_failure(text: str | None) -> tuple[Outcome, ExperienceFailure]:
@@ -64,7 +64,7 @@ def classify_failure(text: str | None) -> tuple[Outcome, ExperienceFailure]:
         failure = ExperienceFailure(kind=NOT_RECORDED, message="the cause was not recorded")
         return Outcome.INVALID, failure
     # A message may be of any length; what tells the cause stands at its beginning.
-    text = text[:_MAX_CHARACTERS]
+    text = text[:_LOOKED_AT_CHARACTERS]
     outcome, kind = next(
         ((outcome, kind) for pattern, outcome, kind in _COMPILED if pattern.search(text)),
         (Outcome.INVALID, UNCLASSIFIED),

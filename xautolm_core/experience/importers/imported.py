@@ -36,8 +36,7 @@ def search_id_of(importer: str, name: str, tenant: str) -> str:
     if safe != name or len(safe) > _MAX_CHARACTERS:
         mark = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
         safe = f"{safe[:_MAX_CHARACTERS]}-{mark}"
-    suffix = "" if tenant == DEFAULT_TENANT else f"@{tenant}"
-    return f"{importer}-{safe}{suffix}"
+    return f"{importer}-{safe}" if tenant == DEFAULT_TENANT else f"{importer}+{tenant}+{safe}"
 
 
 def with_ids(experiences: Sequence[Experience]) -> list[Experience]:

@@ -128,7 +128,7 @@ def _open(path: Path) -> BinaryIO | None:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return os.fdopen(descriptor, "rb")
+        return os.fdopen(descriptor, "rb", buffering=_CHUNK_BYTES)
     os.close(descriptor)
     return None
 

@@ -11,6 +11,8 @@ from xautolm_core.experience.contract import ExperienceStore
 from xautolm_core.experience.importers.duplicates import is_same_trial
 from xautolm_core.experience.importers.published import ORIGIN as PUBLISHED
 from xautolm_core.experience.schema import Experience
+from xautolm_core.experience.scrub import scrub_experience
+from xautolm_core.outcomes import Outcome
 
 
 @dataclass(frozen=True)
@@ -21,19 +23,26 @@ class Plan:
         new: Experiences that the store does not hold.
         already_there: Number of those that it holds.
         twins: Number of those that it holds as another record of the same failure.
+        conflicts: Number of those whose id it holds with another content; they are not written.
     """
 
     new: Sequence[Experience]
     already_there: int = 0
     twins: int = 0
+    conflicts: int = 0
 
     def document(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        return {"new": len(self.new), "already_there": self.already_there, "twins": self.twins}
+        return {
+            "new": len(self.new),
+            "already_there": self.already_there,
+            "twins": self.twins,
+            "conflicts": self.conflicts,
+        }
 
 
 def plan_import(experiences: Sequence[Experience], store: ExperienceStore) -> Plan:
-    """Compare experiences with what a store holds; write nothing.
+    """Compare experiences, as they would be written, with what a store holds; write nothing.
 
     A published failure is written down twice, under two times: if a part of a run was imported that
     held one of the two records, a later import of the other one must not count it again.
@@ -42,24 +51,26 @@ def plan_import(experiences: Sequence[Experience], store: ExperienceStore) -> Pl
         StoreError: The store cannot be read.
     """
     new: list[Experience] = []
-    already_there = twins = 0
+    already_there = twins = conflicts = 0
     present: dict[tuple[str, str], list[Experience]] = {}
-    for experience in experiences:
+    clean = [scrub_experience(experience) for experience in experiences]
+    for experience in clean:
         key = (experience.tenant, experience.search_id)
         if key not in present:
             wanted = ExperienceFilter(tenant=key[0], search_id=key[1])
             present[key] = list(store.scan(wanted))
-    known = {experience.id for found in present.values() for experience in found}
+    known = {experience.id: experience for found in present.values() for experience in found}
     failures = _failures_by_configuration(present)
-    for experience in experiences:
+    for experience in clean:
         near = failures.get(_configuration_key(experience), ())
         if experience.id in known:
-            already_there += 1
+            is_known = _says_the_same(experience, known[experience.id])
+            already_there, conflicts = already_there + is_known, conflicts + (not is_known)
         elif experience.origin == PUBLISHED and any(is_same_trial(experience, e) for e in near):
             twins += 1
         else:
             new.append(experience)
-    return Plan(new, already_there, twins)
+    return Plan(new, already_there, twins, conflicts)
 
 
 def write_import(plan: Plan, store: ExperienceStore) -> int:
@@ -73,13 +84,19 @@ def write_import(plan: Plan, store: ExperienceStore) -> int:
     return len(plan.new)
 
 
+def _says_the_same(one: Experience, other: Experience) -> bool:
+    digests = {e.provenance.get("record_sha256") for e in (one, other)}
+    # A published record exists in two layouts.
+    return len(digests) == 1 or is_same_trial(one, other)
+
+
 def _failures_by_configuration(
     present: dict[tuple[str, str], list[Experience]],
 ) -> dict[tuple[str, str, int], list[Experience]]:
     found: dict[tuple[str, str, int], list[Experience]] = {}
     for experiences in present.values():
         for experience in experiences:
-            if experience.outcome.value != "ok":
+            if experience.outcome is not Outcome.OK:
                 found.setdefault(_configuration_key(experience), []).append(experience)
     return found
 
