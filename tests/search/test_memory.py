@@ -74,6 +74,19 @@ def test_less_trust_moves_the_prior_less(make_spec, tmp_path, team):
     assert shifts[0] > shifts[1] > shifts[2] > 0
 
 
+def test_a_copy_elsewhere_never_stands_for_ones_own(make_spec, tmp_path, team):
+    own = make_spec(sampler="xautolm", max_trials=1, tenant="them", read_stores=reading(team, 1.0))
+    shutil.copytree(team, own.store)
+    earliest = min(open_store(str(team)).scan(), key=lambda e: e.ended_at)
+    forged = open_store(own.store)
+    for path in Path(own.store).rglob("*.json"):
+        if earliest.id in path.read_text():
+            path.unlink()
+    forged.append(earliest.model_copy(update={"ended_at": earliest.ended_at.replace(year=2100)}))
+    _, observer = search(own, tmp_path / "run")
+    assert "Experiences of this kind of task: 6 of own, 0 of team (trust 1)" in observer.notes
+
+
 def test_other_tenants_count_in_stores_that_are_read_and_on_demand(make_spec, tmp_path, team):
     """The same store as the own one is read for one's own tenant alone."""
     own = {"sampler": "xautolm", "max_trials": 1, "tenant": "us"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -84,7 +85,9 @@ def read_memory(spec: SearchSpec, store: ExperienceStore, relevance: Relevance) 
 
     def sources() -> list[HistorySource]:
         return [
-            HistorySource(part.view, part.trust, own_tenant if part.name == OWN else None)
+            HistorySource(part.view, 1.0, own_tenant)
+            if part.name == OWN
+            else HistorySource(part.view, _weight(part.trust))
             for part in store.views(snapshot)
         ]
 
@@ -118,15 +121,22 @@ def tell_memory(store: ExperienceStore, history: History | None, note: Callable[
 
 def _origins_in_words(trusts: Mapping[str, float], history: History) -> str:
     """Return such as ``12 of own, 340 of team (trust 0.5)``; stores of equal trust together."""
+    from xautolm_core.experience.trusted import OWN
+
     names: dict[float, list[str]] = {}
     for name, trust in trusts.items():
-        names.setdefault(trust, []).append(name)
+        names.setdefault(1.0 if name == OWN else _weight(trust), []).append(name)
     parts = []
-    for trust, called in sorted(names.items(), reverse=True):
-        count = int((history.trust == trust).sum())
-        weight = "" if trust == 1 else f" (trust {trust:g})"
-        parts.append(f"{count} of {' and '.join(called)}{weight}")
+    for weight, called in sorted(names.items(), reverse=True):
+        count = int((history.trust == weight).sum())
+        told = "" if weight == 1 else f" (trust {weight:g})"
+        parts.append(f"{count} of {' and '.join(called)}{told}")
     return ", ".join(parts)
+
+
+def _weight(trust: float) -> float:
+    """Return the weight of another store: below 1, so that its copies never stand for one's own."""
+    return min(trust, math.nextafter(1.0, 0.0))
 
 
 def _opened(address: str, *, create: bool) -> ObjectExperienceStore:
