@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tests.search.instant import InstantLauncher
@@ -21,25 +19,35 @@ BEST = Configuration(branch="full", model="m", method="full", parameters={"epoch
 OTHER = Configuration(branch="full", model="m", method="full", parameters={"epochs": 3})
 
 
-def record(scheduled: int = 50, rows: int = 1000, seconds: float = 140.0) -> TrialRecord:
+def record(
+    scheduled: int = 50,
+    rows: int = 1000,
+    seconds: float = 140.0,
+    number: int = 3,
+    configuration: Configuration = BEST,
+    score: float = 0.8,
+) -> TrialRecord:
     result = TrialResult(
         search_id="s",
-        trial_number=3,
+        trial_number=number,
         outcome="ok",
         seconds={"train": seconds - 10, "evaluate": 10},
         progress=Progress(rows=rows, planned_steps=100, scheduled_steps=scheduled, steps=scheduled),
+        model_folder="model",
     )
+    values = {"f1": score, "time": seconds}
     return TrialRecord(
-        number=3, configuration=BEST, result=result, why="", values={"f1": 0.8, "time": seconds}
+        number=number, configuration=configuration, result=result, why="", values=values
     )
 
 
-def plan(best=None, *, left=400.0, usual=150.0, tried=((3, BEST),), policy=None):
+def plan(*records, left=400.0, usual=150.0, running=(), policy=None):
     return plan_repetition(
         policy or BudgetPolicy(900, None, None),
-        best=best or record(),
-        tried=tried,
+        records=records or (record(),),
+        running=running,
         training_rows=1000,
+        validation_rows=400,
         left_seconds=left,
         usual_trial_seconds=usual,
     )
@@ -82,14 +90,25 @@ def test_what_was_not_cut_is_not_repeated():
 
 
 def test_nothing_is_repeated_twice():
-    assert plan(tried=((3, BEST), (5, BEST))) is None
-    assert plan(tried=((3, BEST), (5, OTHER))) is not None
+    assert plan(record(), record(100, number=5)) is None
+    assert plan(running=(BEST,)) is None
+    assert plan(running=(OTHER,)) is not None
+
+
+def test_of_equals_within_the_noise_the_one_with_the_most_to_gain_is_repeated():
+    # The standard error of 0.8 over 400 rows is 0.02.
+    whole = record(100)
+    near = record(40, number=5, configuration=OTHER, score=0.785)
+    found = plan(whole, near)
+    assert found is not None
+    assert found.configuration == OTHER
+    assert plan(whole, record(40, number=5, configuration=OTHER, score=0.775)) is None
 
 
 def test_only_a_budget_without_a_limit_for_trials_grants_more_time():
     assert plan(policy=BudgetPolicy(None, 10, None)) is None
     assert plan(policy=BudgetPolicy(900, None, 150)) is None
-    assert plan(best=replace(record(), result=record(seconds=10.0).result), left=12.0) is None
+    assert plan(record(seconds=10.0), left=12.0) is None
 
 
 def test_a_search_ends_with_the_best_at_full_length(make_spec, tmp_path, monkeypatch):
@@ -117,10 +136,13 @@ def test_a_search_ends_with_the_best_at_full_length(make_spec, tmp_path, monkeyp
         with_baseline=False,
         with_test=False,
     )
-    repeated = [t for t in done.trials if "again: the best so far" in t.why]
+    repeated = [t for t in done.trials if "again: of the best so far" in t.why]
     assert len(repeated) == 1
     (again,) = repeated
     before = [t for t in done.trials if t.number < again.number and t.values]
-    best = max(before, key=lambda t: t.values["f1"])
-    assert again.configuration == best.configuration
+    best = max(t.values["f1"] for t in before)
+    assert again.configuration in [t.configuration for t in before]
+    assert (
+        next(t for t in before if t.configuration == again.configuration).values["f1"] > best - 0.1
+    )
     assert launcher.submitted[again.number].budget.soft_deadline_seconds > usual

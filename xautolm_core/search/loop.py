@@ -196,13 +196,12 @@ class TrialLoop:
         known = [t for t in times if t is not None]
         if known:
             usual = min(usual, sum(known) / len(known))
-        tried = [(r.number, r.configuration) for r in self.records]
-        tried += [(number, r.spec.configuration) for number, r in self._running.items()]
         return plan_repetition(
             setup.policy,
-            best=self.best,
-            tried=tried,
+            records=self.records,
+            running=[running.spec.configuration for running in self._running.values()],
             training_rows=len(setup.task.train),
+            validation_rows=min(MAX_VALIDATION_ROWS, len(setup.task.validation)),
             left_seconds=left,
             usual_trial_seconds=usual + self._overhead_seconds,
         )
