@@ -20,7 +20,7 @@ def import_experiences(
         typer.Argument(
             metavar="FROM",
             help="Folder or file of published records (.json, .jsonl), a table (.csv, .tsv, "
-            ".parquet), or optuna://STORAGE[#STUDY].",
+            ".parquet), or optuna://STORAGE#STUDY.",
         ),
     ],
     *,

@@ -128,7 +128,7 @@ def _open(path: Path) -> BinaryIO | None:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return os.fdopen(descriptor, "rb", buffering=_CHUNK_BYTES)
+        return os.fdopen(descriptor, "rb")
     os.close(descriptor)
     return None
 
@@ -139,12 +139,20 @@ def _read_lines(file: BinaryIO, path: str) -> Iterator[Record | BrokenRecord]:
         number += 1
         place = f"{path}:{number}"
         if len(line) > MAX_RECORD_BYTES:
-            # Its rest is passed over in pieces: it may be longer than the memory.
-            while line and not line.endswith(b"\n"):
-                line = file.readline(_CHUNK_BYTES)
+            if not line.endswith(b"\n"):
+                _pass_line(file)
             yield BrokenRecord(place, _TOO_LONG)
         elif line.strip():
             yield _parsed(line, path, place)
+
+
+def _pass_line(file: BinaryIO) -> None:
+    """Go to the next line, in pieces: this one may be longer than the memory."""
+    while chunk := file.read(_CHUNK_BYTES):
+        end = chunk.find(b"\n")
+        if end >= 0:
+            file.seek(end + 1 - len(chunk), os.SEEK_CUR)
+            return
 
 
 def _parsed(data: bytes, path: str, place: str) -> Record | BrokenRecord:
