@@ -49,6 +49,7 @@ _VALUES += [{"value": 1}, {"value": 0.1, "new": []}]
 _VALUES += [{"train": 1.5, "evaluate": 2, "": 3.0, "a b": None, "x" * 70: 1.0}]
 _VALUES += [{"macro_f1": {"value": 0.5}, "em": {"value": 1}, "f1": 3.0, "a.b": {"low": 0.0}}]
 _values = st.sampled_from(_VALUES)
+_numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**80), 2**80)
 _times = st.sampled_from(
     [
         "2026-03-01T22:00:00Z",
@@ -82,7 +83,9 @@ _JSON = json.loads(complete_sample().model_dump_json())
 def payloads(draw: st.DrawFn) -> Payload:
     """Any JSON: that of an experience with some values changed, added or taken away."""
     content = copy.deepcopy(_JSON)
-    changes = st.tuples(_paths, _values | _times | _odd_times | st.just(_GONE) | st.text())
+    changes = st.tuples(
+        _paths, _values | _numbers | _times | _odd_times | st.just(_GONE) | st.text()
+    )
     for path, value in draw(st.lists(changes, max_size=8)):
         place: Any = content
         for name in path[:-1]:

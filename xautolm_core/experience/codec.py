@@ -11,12 +11,17 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from xautolm_core.experience.schema import SCHEMA_VERSION
 from xautolm_core.experience.schema import Experience
 from xautolm_core.space.configuration import Configuration
 
 _IDENTITY = re.compile(r"[0-9a-f]{32}")
+_ENVELOPE = re.compile(rb'\{"digest":"([0-9a-f]{64})","experience":(\{.*\})\}\n', re.DOTALL)
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 class CorruptObjectError(Exception):
@@ -58,6 +63,14 @@ def decode(data: bytes) -> Payload:
     Raises:
         CorruptObjectError: It is cut off, altered, or no object of ours.
     """
+    match = _ENVELOPE.fullmatch(data)
+    if match is not None and hashlib.sha256(match.group(2)).hexdigest().encode() == match.group(1):
+        return _payload(match.group(2).decode(), match.group(1).decode())
+    return _decode_freely(data)
+
+
+def _decode_freely(data: bytes) -> Payload:
+    """Return the payload of an object that is not written quite as ``encode`` does."""
     try:
         envelope = json.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -82,11 +95,18 @@ def check_payload(text: str, digest: object) -> Payload:
     found = digest_of(text)
     if found != digest:
         raise CorruptObjectError(f"digest is {found[:12]}..., should be {str(digest)[:12]}...")
-    content = json.loads(text)
+    return _payload(text, found)
+
+
+def _payload(text: str, digest: str) -> Payload:
+    try:
+        content = from_json(text)
+    except ValueError as error:
+        raise CorruptObjectError("is no JSON that can be read") from error
     identity = content.get("id") if isinstance(content, dict) else None
     if not isinstance(identity, str) or not is_identity(identity):
         raise CorruptObjectError("has no id of an experience")
-    return Payload(text=text, digest=found, id=identity, ended_at=_end_of(content))
+    return Payload(text=text, digest=digest, id=identity, ended_at=_end_of(content))
 
 
 def is_identity(text: str) -> bool:
@@ -102,10 +122,14 @@ def experience_of(payload: Payload) -> Experience:
     Raises:
         CorruptObjectError: It does not fit the schema.
     """
-    content = json.loads(payload.text)
+    try:
+        return Experience.model_validate_json(payload.text)
+    except ValidationError:
+        pass  # perhaps only because of what a newer version added
+    content = from_json(payload.text)
     _drop_unknown_configuration_fields(content)
     try:
-        return Experience.model_validate(content)
+        return Experience.model_validate_json(canonical(content))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -121,9 +145,7 @@ def canonical(content: Any) -> str:
     Raises:
         ValueError: A number in it is not finite.
     """
-    return json.dumps(
-        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return _ENCODER.encode(content)
 
 
 def digest_of(text: str) -> str:

@@ -11,7 +11,6 @@ A value of the wrong type, or null, is never moved into a column: a null in a co
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -20,8 +19,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from typing import Any
+
+from pydantic_core import from_json
 
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.codec import Payload
@@ -77,6 +79,7 @@ SECONDS = "seconds."
 SCORE = "scores."
 """Prefix of a score's column: float64, the value; direction and range stay in ``rest``."""
 
+_APART = frozenset({"id", "digest", "key", "rest"})
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_NAMED_COLUMNS = 256
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
@@ -124,10 +127,15 @@ def from_table(table: pa.Table) -> Iterator[Row]:
         CorruptObjectError: A row does not match its digest.
     """
     for batch in table.to_batches(max_chunksize=1_000):
-        names = batch.schema.names
-        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+        columns = {
+            name: column.to_pylist()
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            if column.null_count < len(column)
+        }
+        columns.setdefault("key", [None] * batch.num_rows)
+        for values in zip(*columns.values(), strict=True):
             try:
-                row = _put_together(dict(zip(names, values, strict=True)))
+                row = _put_together(dict(zip(columns, values, strict=True)))
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise CorruptObjectError(f"a row cannot be read: {type(error).__name__}") from error
             yield row
@@ -169,7 +177,7 @@ def fixed_columns() -> tuple[str, ...]:
 
 def _take_apart(row: Row, known: Mapping[str, Any]) -> dict[str, Any]:
     """Return column to value of one row."""
-    content: dict[str, Any] = json.loads(row.payload.text)
+    content: dict[str, Any] = from_json(row.payload.text)
     values: dict[str, Any] = {
         "id": _identity(row.payload.id),
         "digest": bytes.fromhex(row.payload.digest),
@@ -203,18 +211,19 @@ def _take_apart(row: Row, known: Mapping[str, Any]) -> dict[str, Any]:
 
 def _put_together(values: dict[str, Any]) -> Row:
     """Return the row of column to value; the reverse of ``_take_apart``."""
-    content: dict[str, Any] = json.loads(values["rest"])
+    content: dict[str, Any] = from_json(values["rest"])
     content["id"] = values["id"].hex()
+    blobs: dict[str, str] = {}
     for name, value in values.items():
-        if value is None or name in ("id", "digest", "key", "rest"):
+        if value is None or name in _APART:
             continue
         if name in TIMES:
             # ``rest`` keeps a time that was written in another way.
             content.setdefault(name, _time_text(value))
         elif name in BLOBS:
-            content[name] = json.loads(value)
+            blobs[name] = value
         elif name.startswith(PARAMETER):
-            content["configuration"]["parameters"][name.removeprefix(PARAMETER)] = json.loads(value)
+            content["configuration"]["parameters"][name.removeprefix(PARAMETER)] = from_json(value)
         elif name.startswith(SECONDS):
             content["seconds"][name.removeprefix(SECONDS)] = value
         elif name.startswith(SCORE):
@@ -224,7 +233,7 @@ def _put_together(values: dict[str, Any]) -> Row:
             content[parent][field] = value
         else:
             content[name] = value
-    text = canonical(content)
+    text = _canonical_with(content, blobs)
     digest = values["digest"].hex()
     identity: str = content["id"]
     if digest_of(text) != digest:
@@ -234,6 +243,17 @@ def _put_together(values: dict[str, Any]) -> Row:
         raise CorruptObjectError(f"row {identity} has no key")
     ended_at = values["ended_at"].astimezone(UTC)
     return Row(key, Payload(text=text, digest=digest, id=identity, ended_at=ended_at))
+
+
+def _canonical_with(content: dict[str, Any], blobs: dict[str, str]) -> str:
+    """Return the canonical JSON of fields, some of which are canonical JSON already."""
+    parts = blobs | {name: canonical(value) for name, value in content.items()}
+    return "{" + ",".join(f"{_quoted(name)}:{parts[name]}" for name in sorted(parts)) + "}"
+
+
+@lru_cache(maxsize=1_000)
+def _quoted(name: str) -> str:
+    return canonical(name)
 
 
 def _move(content: dict[str, Any], configuration: object, values: dict[str, Any]) -> None:
