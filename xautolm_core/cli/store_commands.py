@@ -9,32 +9,31 @@ from typing import Annotated
 import typer
 
 from xautolm_core.cli.import_command import import_experiences
+from xautolm_core.cli.store_options import JSON_OPTION
+from xautolm_core.cli.store_options import STORE_OPTION
+from xautolm_core.cli.store_options import open_existing
+from xautolm_core.cli.store_options import report_faults
+from xautolm_core.cli.store_upkeep import copy
+from xautolm_core.cli.store_upkeep import export
+from xautolm_core.cli.store_upkeep import forget
+from xautolm_core.cli.store_upkeep import stats
 
 if TYPE_CHECKING:
-    from xautolm_core.experience.contract import ExperienceStore
     from xautolm_core.experience.schema import Experience
     from xautolm_core.outcomes import Outcome
 
 app = typer.Typer(help="Look at the experience store.", no_args_is_help=True)
 app.command("import")(import_experiences)
+for _command in (stats, export, copy, forget):
+    app.command()(_command)
 
 EXIT_FAULTS = 3
-
-_STORE = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="DIR",
-        help="The store; by default $XAUTOLM_STORE, else ~/.local/share/xautolm/experiences.",
-    ),
-]
-_JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("ls")
 def list_experiences(
     *,
-    store: _STORE = None,
+    store: STORE_OPTION = None,
     tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
     task: Annotated[str | None, typer.Option(help="Only of this task.")] = None,
     search: Annotated[str | None, typer.Option(help="Only of this search.")] = None,
@@ -42,14 +41,14 @@ def list_experiences(
         list[str] | None, typer.Option(help="Only with this outcome; may be repeated.")
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Show the newest N; 0 for all.")] = 50,
-    as_json: _JSON = False,
+    as_json: JSON_OPTION = False,
 ) -> None:
     """List the experiences, oldest first."""
     from xautolm_core.cli.output import print_json
     from xautolm_core.cli.output import print_table
     from xautolm_core.experience.contract import ExperienceFilter
 
-    opened = _open(store)
+    opened = open_existing(store)
     wanted = ExperienceFilter(
         tenant=tenant, task_name=task, search_id=search, outcomes=_outcomes(outcome or [])
     )
@@ -58,7 +57,7 @@ def list_experiences(
     for experience in opened.scan(wanted):
         count += 1
         newest.append(experience)
-    _report_faults(opened)
+    report_faults(opened)
     if as_json:
         print_json([experience.model_dump(mode="json") for experience in newest])
         return
@@ -81,13 +80,13 @@ def show(
     identifier: Annotated[
         str, typer.Argument(metavar="ID", help="The experience's id, or its beginning.")
     ],
-    store: _STORE = None,
+    store: STORE_OPTION = None,
 ) -> None:
     """Print one experience as JSON."""
     from xautolm_core.cli.output import print_json
     from xautolm_core.errors import ConfigError
 
-    opened = _open(store)
+    opened = open_existing(store)
     experience = opened.get(identifier)
     if experience is None:
         raise ConfigError(
@@ -98,44 +97,58 @@ def show(
 
 
 @app.command()
-def verify(store: _STORE = None, as_json: _JSON = False) -> int:
+def verify(
+    *,
+    store: STORE_OPTION = None,
+    quarantine: Annotated[
+        bool,
+        typer.Option("--quarantine", help="Move what is corrupt to quarantine/ in the store."),
+    ] = False,
+    as_json: JSON_OPTION = False,
+) -> int:
     """Check every object against its digest and the schema; exit code 3 on faults."""
     from xautolm_core.cli.output import print_json
 
-    report = _open(store).verify()
+    report = open_existing(store).verify(quarantine=quarantine)
     if as_json:
-        faults = [{"key": fault.key, "problem": fault.problem} for fault in report.faults]
-        print_json({"objects": report.objects, "faults": faults})
+        parts = {"faults": report.faults, "notes": report.notes}
+        print_json(
+            {
+                "objects": report.objects,
+                **{
+                    name: [{"key": fault.key, "problem": fault.problem} for fault in found]
+                    for name, found in parts.items()
+                },
+                "quarantined": list(report.quarantined),
+            }
+        )
     else:
         for fault in report.faults:
             typer.echo(f"{fault.key}: {fault.problem}")
+        for note in report.notes:
+            typer.echo(f"note: {note.key}: {note.problem}")
+        for key in report.quarantined:
+            typer.echo(f"moved to {key}")
         typer.echo(f"{report.objects} objects, {len(report.faults)} faults")
     return EXIT_FAULTS if report.faults else 0
 
 
 @app.command()
-def compact(store: _STORE = None) -> None:
-    """Merge single objects into one file, so that the store is read faster. Safe at any time."""
+def compact(
+    *,
+    store: STORE_OPTION = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(min=0, help="Keep the newest N snapshots of searches only; by default all."),
+    ] = None,
+) -> None:
+    """Gather single objects in few files, so that the store is read faster. Safe at any time."""
     from xautolm_core.cli.locations import store_location
     from xautolm_core.experience.open import open_store
 
-    _open(store)  # without it a mistyped folder would be made
-    merged = open_store(store_location(store)).compact()
+    open_existing(store)  # without it a mistyped folder would be made
+    merged = open_store(store_location(store)).compact(keep=keep)
     typer.echo(f"{merged} objects merged")
-
-
-def _open(store: str | None) -> ExperienceStore:
-    from xautolm_core.cli.locations import store_location
-    from xautolm_core.experience.open import open_store
-
-    return open_store(store_location(store), create=False)
-
-
-def _report_faults(store: ExperienceStore) -> None:
-    from xautolm_core.cli.output import warn
-
-    for fault in store.faults:
-        warn(f"skipped {fault.key}: {fault.problem}")
 
 
 def _outcomes(names: list[str]) -> tuple[Outcome, ...]:

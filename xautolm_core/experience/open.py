@@ -7,16 +7,16 @@ from urllib.parse import unquote
 from urllib.parse import urlsplit
 
 from xautolm_core.errors import StoreError
-from xautolm_core.experience.contract import ExperienceStore
 from xautolm_core.experience.folder import FolderStore
+from xautolm_core.experience.store import ObjectExperienceStore
 
 
-def open_store(uri_or_path: str, *, create: bool = True) -> ExperienceStore:
+def open_store(uri_or_path: str, *, create: bool = True) -> ObjectExperienceStore:
     """Return the experience store at an address.
 
     Args:
         uri_or_path: A folder, ``file:///folder``, or ``s3://bucket/prefix`` (extra ``s3``; endpoint
-            and credentials come from the environment, see ``S3Objects.from_uri``).
+            and credentials: see ``read_s3_settings``).
         create: Create a folder that does not exist, and make sure that it can be written to.
 
     Raises:
@@ -37,7 +37,6 @@ def open_store(uri_or_path: str, *, create: bool = True) -> ExperienceStore:
             )
         return FolderStore(Path(unquote(parts.path)), create=create)
     if scheme == "s3":
-        from xautolm_core.experience.store import ObjectExperienceStore
         from xautolm_core.objects.s3 import S3Objects
 
         return ObjectExperienceStore(S3Objects.from_uri(uri_or_path))

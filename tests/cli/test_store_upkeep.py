@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.cli.running import Call
+from tests.cli.running import run_process
+from tests.experience.samples import sample
+from xautolm_core.experience.folder import FolderStore
+from xautolm_core.experience.schema import Experience
+
+OTHER_TASK = "e" * 64
+
+
+def experiences() -> list[Experience]:
+    found = [sample("s", trial) for trial in range(4)]
+    found += [sample("t", trial, task_fingerprint=OTHER_TASK, tenant="b") for trial in range(2)]
+    return found
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    folder = tmp_path / "store"
+    opened = FolderStore(folder)
+    for experience in experiences():
+        opened.append(experience)
+    return folder
+
+
+def test_stats_count_by_kind(call: Call, store: Path) -> None:
+    assert call("store", "compact", "--store", store).code == 0
+    shown = call("store", "stats", "--store", store)
+    assert shown.code == 0
+    assert "6 experiences, 0 forgotten" in shown.out
+    assert "1 segments, 0 single objects outside of them" in shown.out
+    document = json.loads(call("store", "stats", "--store", store, "--json").out)
+    assert document["by_tenant"] == {"default": 4, "b": 2}
+    assert document["last_ended_at"].startswith("2026-03-01T23:30")
+
+
+def test_stats_of_an_empty_store(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    shown = call("store", "stats", "--store", tmp_path / "store")
+    assert (shown.code, shown.err) == (0, "")
+    assert "last compacted never" in shown.out
+
+
+def test_export_writes_lines_or_columns(call: Call, store: Path, tmp_path: Path) -> None:
+    lines, columns = tmp_path / "all.jsonl", tmp_path / "some.parquet"
+    assert call("store", "export", lines, "--store", store).code == 0
+    assert len(lines.read_text().splitlines()) == 6
+    ended = call("store", "export", columns, "--store", store, "--tenant", "b")
+    assert ended.out == f"2 experiences written to {columns}\n"
+    assert pq.read_table(columns).num_rows == 2
+
+
+def test_export_refuses_other_endings(call: Call, store: Path, tmp_path: Path) -> None:
+    ended = call("store", "export", tmp_path / "all.pickle", "--store", store)
+    assert ended.code == 2
+    assert ".jsonl or .parquet" in ended.err
+    assert not (tmp_path / "all.pickle").exists()
+
+
+def test_copy_brings_what_is_missing_once(call: Call, store: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    FolderStore(target).append(experiences()[0])
+    assert call("store", "copy", store, target).out == "5 experiences copied\n"
+    assert call("store", "copy", store, target).out == "0 experiences copied\n"
+    assert list(FolderStore(target).scan()) == list(FolderStore(store).scan())
+    missing = call("store", "copy", tmp_path / "nowhere", target)
+    assert missing.code == 3
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_forget_asks_and_then_leaves_totals_alone(store: Path, tmp_path: Path) -> None:
+    arguments = ("store", "forget", "--task", OTHER_TASK, "--store", store)
+    # No terminal and no --yes: nothing may be lost.
+    refused = run_process(*arguments, folder=tmp_path)
+    assert refused.code != 0
+    assert len(list(FolderStore(store).scan())) == 6
+    done = run_process(*arguments, "--yes", folder=tmp_path)
+    assert done.code == 0, done.err
+    assert "2 experiences forgotten" in done.out
+    opened = FolderStore(store)
+    assert [e.search_id for e in opened.scan()] == ["s"] * 4
+    assert sum(opened.totals().trials.values()) == 6
+
+
+@pytest.mark.parametrize("options", [(), ("--task", "x", "--tenant", "y")])
+def test_forget_wants_one_of_both(call: Call, store: Path, options: tuple[str, ...]) -> None:
+    ended = call("store", "forget", *options, "--store", store, "--yes")
+    assert ended.code == 2
+    assert "--task FINGERPRINT or --tenant NAME" in ended.err
+
+
+def test_corrupt_objects_go_to_quarantine_only_when_told(call: Call, store: Path) -> None:
+    file = next(store.rglob("*-s-2-0.json"))
+    file.write_bytes(file.read_bytes()[:-20])
+    assert call("store", "verify", "--store", store).code == 3
+    assert file.exists()
+    moved = call("store", "verify", "--quarantine", "--store", store)
+    assert moved.code == 3
+    assert "moved to quarantine/" in moved.out
+    assert not file.exists()
+    assert call("store", "verify", "--store", store).code == 0

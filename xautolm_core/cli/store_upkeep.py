@@ -1,0 +1,148 @@
+"""``xautolm store``: stats, export, copy and forget."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Annotated
+
+import typer
+
+from xautolm_core.cli.store_options import JSON_OPTION
+from xautolm_core.cli.store_options import STORE_OPTION
+from xautolm_core.cli.store_options import open_existing
+from xautolm_core.cli.store_options import report_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xautolm_core.experience.stats import StoreStats
+
+_MOST_LINES = 20
+
+
+def stats(*, store: STORE_OPTION = None, as_json: JSON_OPTION = False) -> None:
+    """Show how much the store holds, of what, and where."""
+    from xautolm_core.cli.output import print_json
+
+    opened = open_existing(store)
+    found = opened.stats()
+    if as_json:
+        document = dataclasses.asdict(found)
+        for name in ("first_ended_at", "last_ended_at", "newest_manifest_at"):
+            time = document[name]
+            document[name] = None if time is None else time.isoformat()
+        print_json(document)
+        return
+    _print_stats(found)
+    report_faults(opened)
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="Written: *.jsonl or *.parquet.")],
+    *,
+    store: STORE_OPTION = None,
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only of this task (its name).")] = None,
+) -> None:
+    """Write the experiences to a file, oldest first."""
+    from xautolm_core.experience.contract import ExperienceFilter
+    from xautolm_core.experience.transfer import export_experiences
+
+    opened = open_existing(store)
+    count = export_experiences(opened, file, ExperienceFilter(tenant=tenant, task_name=task))
+    report_faults(opened)
+    typer.echo(f"{count} experiences written to {file}")
+
+
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="Folder or s3:// address.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="Folder or s3:// address.")],
+) -> None:
+    """Copy the experiences that another store lacks; copying again adds nothing."""
+    from xautolm_core.experience.open import open_store
+    from xautolm_core.experience.transfer import copy_store
+
+    opened = open_store(source, create=False)
+    count = copy_store(opened, open_store(target))
+    report_faults(opened)
+    typer.echo(f"{count} experiences copied")
+
+
+def forget(
+    *,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="FINGERPRINT", help="The task, by its fingerprint (see store show)."),
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Or all of this tenant.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    store: STORE_OPTION = None,
+) -> None:
+    """Forget all experiences of a task or a tenant, in snapshots too; anonymous totals stay."""
+    from xautolm_core.errors import ConfigError
+    from xautolm_core.experience.contract import ExperienceFilter
+
+    if (task is None) == (tenant is None):
+        raise ConfigError(
+            "give what is to be forgotten: a task or a tenant",
+            hint="--task FINGERPRINT or --tenant NAME",
+        )
+    opened = open_existing(store)
+    wanted = ExperienceFilter(tenant=tenant, task_fingerprint=task)
+    count = sum(1 for _ in opened.rows(wanted))
+    whose = f"tenant {tenant}" if task is None else f"the task with fingerprint {task}"
+    typer.echo(f"{count} experiences of {whose} are to be forgotten")
+    if not yes and not typer.confirm("This cannot be undone. Go on?"):
+        typer.echo("nothing was changed")
+        return
+    report = opened.forget(task_fingerprint=task, tenant=tenant)
+    typer.echo(
+        f"{report.experiences} experiences forgotten; rewritten: {report.rewritten_segments} "
+        f"segments, {report.rewritten_snapshots} snapshots; deleted: {report.deleted_objects} "
+        "single objects"
+    )
+    for fault in report.left:
+        typer.echo(f"left: {fault.key}: {fault.problem}")
+
+
+def _print_stats(found: StoreStats) -> None:
+    from xautolm_core.cli.output import print_table
+
+    typer.echo(f"{found.experiences} experiences, {found.forgotten} forgotten")
+    if found.first_ended_at is not None and found.last_ended_at is not None:
+        typer.echo(f"ended {found.first_ended_at:%Y-%m-%d} to {found.last_ended_at:%Y-%m-%d} (UTC)")
+    compacted = found.newest_manifest_at
+    typer.echo(
+        f"{found.segments} segments, {found.tail} single objects outside of them, "
+        f"{found.snapshots} snapshots; last compacted "
+        + ("never" if compacted is None else f"{compacted:%Y-%m-%d %H:%M} UTC")
+    )
+    print_table(
+        ("kind", "objects", "bytes"),
+        [
+            (kind.rstrip("/"), str(count), str(found.bytes_by_kind[kind]))
+            for kind, count in found.objects_by_kind.items()
+            if count
+        ],
+        right=("objects", "bytes"),
+    )
+    for title, counts in (
+        ("tenant", found.by_tenant),
+        ("task", found.by_task),
+        ("outcome", found.by_outcome),
+    ):
+        _print_counts(title, counts)
+
+
+def _print_counts(title: str, counts: Mapping[str, int]) -> None:
+    from xautolm_core.cli.output import print_table
+
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    rows = [(name, str(count)) for name, count in most[:_MOST_LINES]]
+    if len(most) > _MOST_LINES:
+        rest = sum(count for _, count in most[_MOST_LINES:])
+        rows.append((f"{len(most) - _MOST_LINES} others", str(rest)))
+    if rows:
+        print_table((title, "experiences"), rows, right=("experiences",))
