@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.experience.samples import sample
 from xautolm_core.errors import StoreError
+from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import read_policy
 from xautolm_core.experience.policy import write_policy
+from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.objects.folder import FolderObjects
 
 
@@ -33,3 +36,13 @@ def test_a_malformed_policy_allows_nothing(tmp_path: Path, content: bytes) -> No
 def test_a_tenant_cannot_lead_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         read_policy(FolderObjects(tmp_path), "../team")
+
+
+def test_a_store_writes_by_the_policy_of_the_tenant(tmp_path: Path) -> None:
+    scores = {"f1/refund": ExperienceScore(value=0.5), "macro_f1": ExperienceScore(value=0.6)}
+    write_policy(FolderObjects(tmp_path), "open", TenantPolicy(allow_class_names=True))
+    store = FolderStore(tmp_path)
+    for tenant in ("open", "closed"):
+        store.append(sample(tenant, scores=scores, tenant=tenant))
+    kept = {e.tenant: set(e.scores) for e in store.scan()}
+    assert kept == {"open": {"f1/refund", "macro_f1"}, "closed": {"macro_f1"}}

@@ -36,6 +36,8 @@ from xautolm_core.experience.keys import check_tenant
 from xautolm_core.experience.keys import experience_key
 from xautolm_core.experience.keys import spare_key
 from xautolm_core.experience.pinned import find_pinned
+from xautolm_core.experience.policy import TenantPolicy
+from xautolm_core.experience.policy import read_policy
 from xautolm_core.experience.quarantine import verify_and_quarantine
 from xautolm_core.experience.reader import ATTEMPTS
 from xautolm_core.experience.reader import State
@@ -85,6 +87,7 @@ class ObjectExperienceStore:
         self.tenant = None if tenant is None else check_tenant(tenant)
         self.reader = StoreReader(storage)
         self._counter = Counter(self.reader)
+        self._policies: dict[str, TenantPolicy] = {}
 
     @property
     def faults(self) -> Sequence[Fault]:
@@ -96,7 +99,7 @@ class ObjectExperienceStore:
     def append(self, experience: Experience) -> str:
         """Keep an experience, all or nothing; appending it again changes nothing. Return its id.
 
-        Failure messages are scrubbed and numbers that are not finite left out (see ``scrub``).
+        What must not be in it is taken out first (see ``scrub``), by its tenant's policy.
 
         Raises:
             StoreError: It cannot be written, or belongs to another tenant.
@@ -112,7 +115,7 @@ class ObjectExperienceStore:
                 f"{experience.id[:40]!r} is no id of an experience",
                 hint="Make it with experience_id(search_id, trial_number, attempt)",
             )
-        clean = scrub_experience(experience)
+        clean = scrub_experience(experience, self._policy(experience.tenant))
         key = experience_key(clean)
         try:
             data = encode(clean)
@@ -345,6 +348,12 @@ class ObjectExperienceStore:
             raise StoreError(
                 f"Snapshot {snapshot.value[:12]} is corrupt: {error}", hint="Start a new search"
             ) from error
+
+    def _policy(self, tenant: str) -> TenantPolicy:
+        known = self._policies.get(tenant)
+        if known is None:
+            known = self._policies[tenant] = read_policy(self.storage, tenant)
+        return known
 
     def _is_free(self, key: str) -> bool:
         try:
