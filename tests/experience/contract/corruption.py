@@ -92,6 +92,7 @@ class CorruptionContract(StoreFixtures):
                 storage.delete(info.key)
             else:
                 storage.put(info.key, data[:-9] + b"?" + data[-8:])
+        store = ObjectExperienceStore(storage)  # one that has read nothing of it yet
         assert len(list(store.scan())) == 4
         if not (remove and kind == "manifests/"):
             assert store.faults
