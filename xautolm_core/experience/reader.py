@@ -24,12 +24,8 @@ from typing import TypeVar
 
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.codec import CorruptObjectError
-from xautolm_core.experience.codec import Payload
-from xautolm_core.experience.codec import decode
-from xautolm_core.experience.codec import experience_of
 from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import from_table
-from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.coverage import marks_of
 from xautolm_core.experience.coverage import may_hold
 from xautolm_core.experience.coverage import times_of
@@ -49,12 +45,13 @@ from xautolm_core.experience.segment import SegmentReader
 from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.segment import modernize
 from xautolm_core.experience.segment import sort_rows
+from xautolm_core.experience.singles import read_singles
+from xautolm_core.experience.singles import tables_of
 from xautolm_core.experience.snapshot import Pin
 from xautolm_core.experience.tombstone import decode_tombstone
 from xautolm_core.experience.tombstone import ids_of
 from xautolm_core.objects.contract import ObjectInfo
 from xautolm_core.objects.contract import ObjectStorage
-from xautolm_core.objects.contract import StorageUnavailableError
 from xautolm_core.objects.folder import FolderObjects
 
 if TYPE_CHECKING:
@@ -63,7 +60,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 30
 """How often a reader looks again before it reports what is gone, or gives up."""
 
-_CHUNK_ROWS = 5_000
 _CACHE_BYTES = 256 * 1024 * 1024
 _MARKS_OF_SEGMENTS = 64
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -187,7 +183,7 @@ class StoreReader:
         pins: list[Pin] = []
 
         def regular() -> Iterator[Row]:
-            for row in self._objects(keys, is_last=is_last):
+            for row in read_singles(self.storage, self.damage, keys, is_last=is_last):
                 identity = bytes.fromhex(row.payload.id)
                 mark = mark_of(row.payload.ended_at, identity)
                 if mark_of_key(row.key) != mark:
@@ -197,11 +193,11 @@ class StoreReader:
                     pins.append(_pin(row))
                     yield row
 
-        tables = [*_tables(regular())]
+        tables = [*tables_of(regular())]
         covered = self.which_are_in(state.segments, set(odd.values()))
         rows = [r for r in odd_rows if odd[r.key] not in covered and not _is_in(r, state.hidden)]
         pins += map(_pin, rows)
-        return Tail(sort_rows(join_tables([*tables, *_tables(iter(rows))])), tuple(pins), odd)
+        return Tail(sort_rows(join_tables([*tables, *tables_of(rows)])), tuple(pins), odd)
 
     def open(self, entry: SegmentEntry) -> SegmentReader:
         """Open a segment.
@@ -374,32 +370,6 @@ class StoreReader:
                 self.damage.report(key, str(error))
         return frozenset().union(*(self._tombstones.get(key, ()) for key in tombstones))
 
-    def _objects(self, keys: Sequence[str], *, is_last: bool) -> Iterator[Row]:
-        """Yield the valid experiences in single objects."""
-        left = set(keys)
-        for key, data in self.storage.get_many(keys):
-            left.discard(key)
-            payload = self._payload(key, data)
-            if payload is not None:
-                yield Row(key, payload)
-        if left and not is_last:
-            raise StoreChangedError
-        for key in sorted(left):
-            self.damage.report(key, "is gone")
-
-    def _payload(self, key: str, data: bytes | StoreError) -> Payload | None:
-        if isinstance(data, StorageUnavailableError):
-            raise data
-        try:
-            if isinstance(data, StoreError):
-                raise data
-            payload = decode(data)
-            experience_of(payload)
-        except (CorruptObjectError, StoreError) as error:
-            self.damage.report(key, str(error))
-            return None
-        return payload
-
 
 def changes_too_fast() -> StoreError:
     """Return the error of a reader that never saw the store at rest."""
@@ -407,13 +377,6 @@ def changes_too_fast() -> StoreError:
         "The store changes faster than it can be read",
         hint="Let fewer processes compact it at once, or raise XAUTOLM_STORE_GRACE_SECONDS",
     )
-
-
-def _tables(rows: Iterator[Row]) -> Iterator[pa.Table]:
-    from itertools import islice
-
-    while chunk := list(islice(rows, _CHUNK_ROWS)):
-        yield to_table(chunk)
 
 
 def _pin(row: Row) -> Pin:

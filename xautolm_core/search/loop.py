@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -20,12 +19,7 @@ from xautolm_core.search.folders import trial_folder
 from xautolm_core.search.models import delete_useless
 from xautolm_core.search.models import point_to_best
 from xautolm_core.search.outbox import ExperienceOutbox
-from xautolm_core.search.plan import MAX_VALIDATION_ROWS
-from xautolm_core.search.plan import TrialAllowance
-from xautolm_core.search.plan import data_fraction
-from xautolm_core.search.plan import final_reserve_seconds
-from xautolm_core.search.promotion import Repetition
-from xautolm_core.search.promotion import plan_repetition
+from xautolm_core.search.pace import Pace
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.records import objective_values
 from xautolm_core.search.records import with_front
@@ -38,7 +32,6 @@ from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.study import WHY_ATTRIBUTE
 from xautolm_core.search.study import tell
 from xautolm_core.space.draw import encode
-from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import read_heartbeat
@@ -48,6 +41,7 @@ if TYPE_CHECKING:
     import optuna
 
     from xautolm_core.launch.contract import TrialHandle
+    from xautolm_core.search.promotion import Repetition
     from xautolm_core.search.setup import SearchSetup
     from xautolm_core.space.configuration import Configuration
 
@@ -87,7 +81,7 @@ class TrialLoop:
         self._outbox = ExperienceOutbox(setup)
         self._exhausted = False
         self._saved_at = 0.0
-        self._overheads: list[float] = []
+        self._pace = Pace(setup)
         self.records: list[TrialRecord] = with_front(
             resumed_records(resumed, setup.spec.objectives), setup.spec.objectives
         )
@@ -96,6 +90,11 @@ class TrialLoop:
     def best(self) -> TrialRecord | None:
         """The best trial so far."""
         return choose_best(self.records)
+
+    @property
+    def reserve_seconds(self) -> float:
+        """What the end of the search will take."""
+        return self._pace.reserve_seconds(self.records)
 
     def run(self) -> str:
         """Run trials until the budget is used; return why it stopped.
@@ -142,21 +141,21 @@ class TrialLoop:
         return None
 
     def _stop_reason(self) -> str | None:
-        times = [r.result.time_seconds for r in self.records if r.values]
-        known = [t + self._overhead_seconds for t in times if t is not None]
         return self._setup.policy.may_start(
             started_trials=len(self.records) + len(self._running),
             elapsed_seconds=self._setup.clock.elapsed_seconds,
             reserve_seconds=self.reserve_seconds,
-            cheapest_trial_seconds=min(known, default=None),
+            cheapest_trial_seconds=self._pace.cheapest_seconds(self.records),
         )
 
     def _start_next(self) -> None:
         setup = self._setup
-        repetition = None if self._waiting else self._repetition()
-        if repetition is not None:
-            self._launch_again(repetition)
-            return
+        if not self._waiting:
+            running = [running.spec.configuration for running in self._running.values()]
+            repetition = self._pace.repetition(self.records, running)
+            if repetition is not None:
+                self._launch_again(repetition)
+                return
         trial = setup.study.ask()
         resumed = self._waiting.pop(trial.number, None)
         try:
@@ -183,27 +182,6 @@ class TrialLoop:
             why,
             attempt=resumed.next_attempt,
             infra_attempts=resumed.infra_attempts,
-        )
-
-    def _repetition(self) -> Repetition | None:
-        setup = self._setup
-        budget = setup.policy.effective_budget_seconds
-        if budget is None:
-            return None
-        left = budget - setup.clock.elapsed_seconds - self.reserve_seconds - self._overhead_seconds
-        usual = self._allowance().soft_deadline_seconds or 0.0
-        times = [r.result.time_seconds for r in self.records if r.values]
-        known = [t for t in times if t is not None]
-        if known:
-            usual = min(usual, sum(known) / len(known))
-        return plan_repetition(
-            setup.policy,
-            records=self.records,
-            running=[running.spec.configuration for running in self._running.values()],
-            training_rows=len(setup.task.train),
-            validation_rows=min(MAX_VALIDATION_ROWS, len(setup.task.validation)),
-            left_seconds=left,
-            usual_trial_seconds=usual + self._overhead_seconds,
         )
 
     def _launch_again(self, repetition: Repetition) -> None:
@@ -253,7 +231,7 @@ class TrialLoop:
             configuration=configuration,
             model=setup.space.models[configuration.model].reference,
             seed=(setup.spec.seed * _SEED_STEP + trial.number) % 2**31,
-            budget=self._trial_budget(configuration, soft_deadline_seconds),
+            budget=self._pace.trial_budget(configuration, self.records, soft_deadline_seconds),
             threads=setup.threads,
             measure_latency=Objective.LATENCY in setup.spec.objectives,
         )
@@ -270,51 +248,6 @@ class TrialLoop:
         now = time.monotonic()
         self._running[trial.number] = _Running(trial, spec, handle, why, infra_attempts, now)
         self._setup.observer.trial_started(trial.number, spec.configuration, why)
-
-    def _trial_budget(
-        self, configuration: Configuration, soft_deadline_seconds: float | None
-    ) -> TrialBudget:
-        allowance = self._allowance(soft_deadline_seconds)
-        estimated = self._setup.feasibility.estimate(configuration).train_seconds
-        epochs = configuration.parameters.get("epochs")
-        passes = float(epochs) if isinstance(epochs, int | float) and epochs > 0 else 1.0
-        return TrialBudget(
-            soft_deadline_seconds=allowance.soft_deadline_seconds,
-            wall_limit_seconds=allowance.wall_limit_seconds,
-            host_memory_bytes=self._setup.trial_memory_bytes,
-            data_fraction=data_fraction(
-                rows=len(self._setup.task.train),
-                epoch_seconds=estimated / passes,
-                soft_deadline_seconds=allowance.soft_deadline_seconds,
-            ),
-            max_validation_rows=MAX_VALIDATION_ROWS,
-        )
-
-    def _allowance(self, soft_deadline_seconds: float | None = None) -> TrialAllowance:
-        return self._setup.policy.allowance(
-            soft_deadline_seconds=soft_deadline_seconds,
-            elapsed_seconds=self._setup.clock.elapsed_seconds,
-            reserve_seconds=self.reserve_seconds,
-            overhead_seconds=self._overhead_seconds,
-            first=not any(record.values for record in self.records),
-        )
-
-    @property
-    def _overhead_seconds(self) -> float:
-        """What a trial takes beside training and evaluation, as of late."""
-        return max(self._overheads[-3:], default=4.0)
-
-    @property
-    def reserve_seconds(self) -> float:
-        """What the end of the search will take."""
-        evaluations = [_evaluation_seconds(record.result) for record in self.records]
-        slowest = max((seconds for seconds in evaluations if seconds is not None), default=None)
-        rows = min(MAX_VALIDATION_ROWS, len(self._setup.task.validation))
-        return final_reserve_seconds(
-            test_rows=len(self._setup.task.test),
-            seconds_per_row=None if slowest is None else slowest / max(rows, 1),
-            budget_seconds=self._setup.policy.effective_budget_seconds,
-        )
 
     # --- taking results ---
 
@@ -382,9 +315,7 @@ class TrialLoop:
         if best is not None and (before is None or best.number != before.number):
             point_to_best(setup.out_folder, best)
         delete_useless(setup.out_folder, self.records, best, setup.spec.keep_models)
-        wall = time.monotonic() - running.launched_seconds
-        if result.outcome is Outcome.OK and result.time_seconds is not None:
-            self._overheads.append(max(0.0, wall - result.time_seconds))
+        self._pace.learn(result, wall_seconds=time.monotonic() - running.launched_seconds)
         setup.save_state()
         shown = next(r for r in self.records if r.number == record.number)
         setup.observer.trial_ended(shown, [r for r in self.records if r.on_front], best)
@@ -401,14 +332,6 @@ class TrialLoop:
 
 def _sampler_attributes(study: optuna.Study) -> dict[str, Any]:
     return {k: v for k, v in study.user_attrs.items() if not k.startswith("_")}
-
-
-def _evaluation_seconds(result: TrialResult) -> float | None:
-    """Return what one evaluation on validation took; a trial makes one an epoch."""
-    seconds = result.seconds.get("evaluate")
-    if result.outcome is not Outcome.OK or seconds is None:
-        return None
-    return seconds / max(1, math.ceil(result.progress.epochs))
 
 
 def _fail_state() -> optuna.trial.TrialState:
