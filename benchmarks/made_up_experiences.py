@@ -18,12 +18,19 @@ import json
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
+from made_up_searches import SPACES
+from made_up_searches import branches_of
+from made_up_searches import descriptor_of
+from made_up_searches import draw_search
+from made_up_searches import revision_of
+from made_up_searches import space_of
+from made_up_searches import system_features_json
+from made_up_searches import task_features_json
 
 from xautolm_core.experience.codec import canonical
 from xautolm_core.experience.columns import PARAMETER
@@ -32,15 +39,8 @@ from xautolm_core.experience.columns import column_type
 from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.schema import experience_id
-from xautolm_core.features import system_features
 from xautolm_core.features import task_features
 from xautolm_core.outcomes import Outcome
-from xautolm_core.space.definition import read_definition
-from xautolm_core.space.parameters import Boolean
-from xautolm_core.space.parameters import Categorical
-from xautolm_core.space.parameters import Integer
-from xautolm_core.space.parameters import Parameter
-from xautolm_core.space.space import SearchSpace
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,9 +51,6 @@ TRIALS = 40
 """Trials of a search."""
 
 SEARCHES_A_CHUNK = 500
-TASKS = 500
-TENANTS = tuple(f"team-{letter}" for letter in "abcdefghij")
-SPACES = ("paper-classification", "small", "starter")
 
 _BEGIN = np.datetime64("2024-01-01T00:00:00", "us")
 _CHUNK_SECONDS = 14 * 86_400
@@ -76,41 +73,6 @@ _MESSAGES: Mapping[Outcome, str] = {
     Outcome.INFRA: "ConnectionResetError: peer closed after {:.0f} bytes",
     Outcome.CANCELLED: "Cancelled after {:.0f} s",
 }
-
-
-@dataclass(frozen=True)
-class Branches:
-    """The fine-tuners of a space, with the JSON of each value that can be drawn."""
-
-    space: SearchSpace
-    values: tuple[Mapping[str, Sequence[str]], ...]
-
-
-@cache
-def space_of(name: str) -> SearchSpace:
-    """Return a preset with all models of its file, wherever they may be."""
-    definition = read_definition(name)
-    return SearchSpace(name=name, branches=definition.branches, models={})
-
-
-@cache
-def _branches(name: str) -> Branches:
-    space = space_of(name)
-    values = tuple(
-        {p.name: [canonical(v) for v in _domain(p)] for p in branch.parameters}
-        for branch in space.branches
-    )
-    return Branches(space, values)
-
-
-def _domain(parameter: Parameter) -> Sequence[Any]:
-    match parameter:
-        case Categorical(choices=choices):
-            return choices
-        case Integer(low=low, high=high):
-            return range(low, high + 1)
-        case Boolean():
-            return (False, True)
 
 
 def tables(count: int, seed: int) -> Iterator[pa.Table]:
@@ -149,8 +111,10 @@ def current_search() -> SearchContext:
     from xautolm_core.search.samplers.selection import SearchContext
 
     generator = np.random.default_rng(0)
-    task = json.loads(_task_blob(3, 9, "text-classification", task_features.VERSION, generator))
-    system = json.loads(_system_blob(7, True, generator))
+    task = json.loads(
+        task_features_json(3, 9, "text-classification", task_features.VERSION, generator)
+    )
+    system = json.loads(system_features_json(7, True, generator))
     return SearchContext(
         space=space_of(SPACES[0]),
         objectives=(Objective.F1, Objective.TIME),
@@ -167,7 +131,7 @@ def _chunk(chunk: int, rows: int, seed: int) -> tuple[dict[str, list[Any]], list
     """Return column to values, and the JSON of each row, ordered by end time."""
     generator = np.random.default_rng([seed, chunk])
     searches = -(-rows // TRIALS)
-    of_search = [_search(chunk, i, generator) for i in range(searches)]
+    of_search = [draw_search(chunk, i, generator) for i in range(searches)]
     search = np.repeat(np.arange(searches), TRIALS)[:rows]
     trial = np.tile(np.arange(TRIALS), searches)[:rows]
     begin = generator.uniform(0, _CHUNK_SECONDS * 0.9, searches)[search]
@@ -188,122 +152,6 @@ def _chunk(chunk: int, rows: int, seed: int) -> tuple[dict[str, list[Any]], list
     started = ended - length.astype("timedelta64[us]")
     values["started_text"] = np.datetime_as_string(started, unit="us").tolist()
     return _columns(values)
-
-
-def _search(chunk: int, index: int, generator: np.random.Generator) -> dict[str, Any]:
-    """Return what the trials of one search have in common, as JSON where it is a part."""
-    task = int(generator.integers(TASKS) * generator.random())
-    kind = "text-classification" if task % 10 else "question-answering"
-    version = "1.0" if generator.random() < 0.95 else "0.4"
-    retraining = chunk // 4 + int(generator.integers(2))
-    machine = int(generator.integers(40))
-    imported = generator.random() < 0.02
-    fingerprint = hashlib.sha256(f"{task}/{retraining}".encode()).hexdigest()
-    identity = f"{generator.integers(2**32):08x}"
-    space = SPACES[int(generator.choice(3, p=[0.6, 0.25, 0.15]))]
-    gpu = machine % 4 > 0
-    return {
-        "tenant": TENANTS[task % len(TENANTS)],
-        "task_name": f"task-{task:03d}",
-        "task_fingerprint": fingerprint,
-        "task_type": kind,
-        "search_id": f"2024-{chunk:03d}-{index:03d}-{identity}",
-        "space": space,
-        "task_features": _task_blob(task, retraining, kind, version, generator),
-        "system_features": _system_blob(machine, gpu, generator),
-        "versions": _versions(chunk, machine),
-        "origin": "optuna" if imported else "trial",
-        "imported": imported,
-        "device": "cuda" if gpu else "cpu",
-        "sampler": ("xautolm", "zero_shot", "random")[int(generator.integers(3))],
-        "warm_started": bool(generator.random() < 0.4),
-        "threads": 2 ** int(generator.integers(1, 5)),
-        "concurrent_trials": int(generator.integers(1, 4)),
-        "with_latency": bool(generator.random() < 0.3),
-        "quality": float(np.random.default_rng(task).uniform(0.4, 0.95)),
-    }
-
-
-def _task_blob(
-    task: int, retraining: int, kind: str, version: str, generator: np.random.Generator
-) -> str:
-    units = dict(task_features.UNITS)
-    base = np.random.default_rng([task, 7]).lognormal(1.0, 1.5, len(units))
-    grown = base * (1 + 0.02 * retraining) * generator.normal(1, 0.003, len(units))
-    values: dict[str, float | None] = dict(zip(units, grown.tolist(), strict=True))
-    if task % 7 == 0:
-        values["landmark_linear_macro_f1"] = None
-    return canonical(
-        {"extractor": kind, "facts": {}, "units": units, "values": values, "version": version}
-    )
-
-
-def _system_blob(machine: int, gpu: bool, generator: np.random.Generator) -> str:
-    base = np.random.default_rng([machine, 11])
-    cores = float(2 ** int(base.integers(2, 7)))
-    memory = float(base.choice([15.6, 31.3, 62.8, 125.7, 503.5]))
-    values = {
-        "physical_cores": cores,
-        "logical_cores": 2 * cores,
-        "max_cpu_ghz": round(float(base.uniform(2, 5)), 2),
-        "total_ram_gb": memory,
-        "gpu_memory_gb": 23.64 if gpu else 0.0,
-        "gpu_count": float(gpu),
-        "gpu_bf16": 1.0 if gpu else None,
-        "cpu_bf16": 1.0,
-        "allowed_cpus": cores,
-        # A container is given another share from time to time.
-        "allowed_ram_gb": memory * float(generator.choice([0.25, 0.5, 0.75, 1.0])),
-    }
-    facts = {"cpu_name": f"Processor {machine % 9}"} | ({"gpu_name": "GPU 24GB"} if gpu else {})
-    return canonical(
-        {
-            "extractor": system_features.EXTRACTOR,
-            "facts": facts,
-            "units": dict(system_features.UNITS),
-            "values": values,
-            "version": system_features.VERSION,
-        }
-    )
-
-
-def _versions(chunk: int, machine: int) -> str:
-    month = chunk // 2 % 30
-    return canonical(
-        {
-            "python": f"3.11.{machine % 3}",
-            "torch": f"2.{11 + month // 6}.0",
-            "transformers": f"5.{17 + month // 2}.0",
-            "xautolm": f"0.{month}.0",
-        }
-    )
-
-
-@cache
-def _descriptor(model: str) -> str:
-    base = np.random.default_rng(int(hashlib.sha256(model.encode()).hexdigest()[:8], 16))
-    return canonical(
-        {
-            "architecture": "bert",
-            "computed_parameters": int(base.integers(10**6, 10**9)),
-            "embedding_parameters": int(base.integers(10**6, 10**8)),
-            "feed_forward_width": 3072,
-            "heads": 12,
-            "kind": "encoder",
-            "languages": ["en"],
-            "layers": int(base.integers(2, 48)),
-            "max_length": 512,
-            "parameters": int(base.integers(10**6, 10**9)),
-            "pretrained": True,
-            "vocabulary": 30522,
-            "width": 768,
-        }
-    )
-
-
-@cache
-def _revision(model: str) -> str:
-    return hashlib.sha1(model.encode(), usedforsecurity=False).hexdigest()
 
 
 def _values(
@@ -348,7 +196,7 @@ def _configurations(
     of_space = np.asarray([SPACES.index(s["space"]) for s in of_search])[search]
     imported = np.asarray([s["imported"] for s in of_search])[search]
     for i, name in enumerate(SPACES):
-        known = _branches(name)
+        known = branches_of(name)
         which = generator.integers(len(known.values), size=rows)
         for j, branch in enumerate(known.space.branches):
             members = np.flatnonzero((of_space == i) & (which == j))
@@ -432,7 +280,7 @@ def _row(row: Mapping[str, Any], active: Mapping[str, str]) -> tuple[dict[str, A
         "energy": energy,
         "failure": failure,
         "provenance": '{"source":"optuna"}' if search["imported"] else "{}",
-        "model_descriptor": _descriptor(model),
+        "model_descriptor": descriptor_of(model),
         "configuration.branch": row["branch"],
         "configuration.method": row["method"],
         "configuration.model": model,
@@ -479,7 +327,7 @@ def _rest(
     score = {"high": 1.0, "low": 0.0, "maximize": True}
     rest: dict[str, Any] = {
         "concurrent_trials": concurrent,
-        "configuration": {"parameters": {}, "revision": _revision(model)},
+        "configuration": {"parameters": {}, "revision": revision_of(model)},
         "schema_version": 1,
         "scores": {"accuracy": score, "macro_f1": score} if ok else {},
         "seconds": {},
@@ -505,7 +353,7 @@ def _text(
     return (
         f'{{"attempt":0,"concurrent_trials":{search["concurrent_trials"]},"configuration":'
         f'{{"branch":"{row["branch"]}","method":"{row["method"]}","model":"{row["model"]}",'
-        f'"parameters":{{{parameters}}},"revision":"{_revision(row["model"])}"}},'
+        f'"parameters":{{{parameters}}},"revision":"{revision_of(row["model"])}"}},'
         f'"data_fraction":1.0,"device":"{search["device"]}","ended_at":"{row["ended_text"]}Z",'
         f'"energy":{cells["energy"]},"failure":{failure},"id":"{cells["id"].hex()}",'
         f'"latency_ms":{"null" if latency is None else repr(latency)},'
