@@ -52,6 +52,19 @@ def test_importing_twice(call: Call, records: Path, tmp_path: Path) -> None:
     assert "2 experiences" in listed.out
 
 
+def test_a_store_is_copied_and_not_imported(call: Call, records: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    call("store", "import", records, "--store", store)
+    ended = call("store", "import", store, "--store", tmp_path / "other")
+    assert ended.code == 2
+    assert "xautolm store copy" in ended.err
+
+
+def test_an_import_of_nothing_says_so(call: Call, records: Path, tmp_path: Path) -> None:
+    ended = call("store", "import", records, "--task", "unheard", "--store", tmp_path / "store")
+    assert "warning: nothing of it can be kept" in ended.out
+
+
 def test_json(call: Call, records: Path, tmp_path: Path) -> None:
     ended = call("store", "import", records, "--store", tmp_path / "s", "--json", "--task", "liar")
     document = json.loads(ended.out)
@@ -99,6 +112,10 @@ def test_a_table_and_a_study(call: Call, tmp_path: Path) -> None:
         (("records", "--from", "pickle"), "no importer 'pickle'"),
         (("records", "--map", "x.yaml"), "--map has no meaning"),
         (("records", "--score", "x"), "--score has no meaning"),
+        (("records", "--task-type", "x"), "--task-type has no meaning"),
+        ((), "Nothing to import was named"),
+        (("--from", "optuna:///absent", "--task", "a"), "Cannot read /absent"),
+        (("records", "--tenant", "AKIAIOSFODNN7EXAMPLE", "--dry-run"), "looks like a credential"),
         (("records", "--tenant", "../x"), "no usable name"),
         (("optuna:///absent", "--task", "a", "--task", "b"), "A study is of one task"),
     ],

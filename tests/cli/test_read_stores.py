@@ -67,7 +67,17 @@ def test_a_folder_stays_right_elsewhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "team=", "@0.5", "team=@0.5", "s3://x/y@0", "s3://x/y@1.5", "s3://x/y@-1", "own=s3://x/y"],
+    [
+        *("", "team=", "@0.5", "team=@0.5", "s3://x/y@0", "s3://x/y@1.5", "s3://x/y@-1"),
+        *(
+            "own=s3://x/y",
+            "ftp://x/y",
+            "team=s4://x/y@0.5",
+            "s3://x/y@0,5",
+            "there@nan",
+            "s3://x@high",
+        ),
+    ],
 )
 def test_what_is_wrong_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--read-store"):
@@ -82,6 +92,21 @@ def test_what_is_wrong_is_refused(text: str) -> None:
 def test_whatever_the_address_what_was_written_is_read(name: str, path: str, trust: float) -> None:
     store = ReadStore(name=name, store=path, trust=trust)
     assert parse_read_store(f"{name}={path}@{trust}") == store
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a=here", "b=there/../here"),
+        ("a=here", "b=link"),
+        ("a=s3://x/y", "b=s3://x/y/@0.1"),
+    ],
+)
+def test_one_store_written_in_two_ways(tmp_path: Path, one: str, other: str) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to("here")
+    with pytest.raises(ConfigError, match="given twice"):
+        read_stores([one, other])
 
 
 def test_names_that_were_not_given_differ() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.experience.samples import sample
+from xautolm_core.experience.messages import scrub_foreign_message
 from xautolm_core.experience.scrub import MAX_MESSAGE_CHARACTERS
 from xautolm_core.experience.scrub import scrub_experience
 from xautolm_core.experience.scrub import scrub_message
@@ -67,3 +68,22 @@ def test_times_are_brought_to_utc() -> None:
     clean = scrub_experience(sample(ended_at=local, started_at=datetime(2026, 3, 1)))
     assert clean.ended_at.isoformat() == "2026-02-28T23:00:00+00:00"
     assert clean.started_at == datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("no label 'great phone I love'", "no label <text>"),
+        ("KeyError: 'Acme Corp'", "KeyError: <text>"),
+        ("unknown argument 'lora_alpha'", "unknown argument 'lora_alpha'"),
+        ("{0: 'billing', 1: 'refund'}", "{0: 'billing', 1: 'refund'}"),
+    ],
+)
+def test_quotations(text: str, clean: str) -> None:
+    assert scrub_message(text) == clean
+
+
+def test_of_foreign_messages_only_names_of_code_stay_in_quotations() -> None:
+    text = "{0: 'billing', 1: \"refund\"}: 'lora_alpha' and 'torch.bfloat16', not `Acme`"
+    clean = "{0: <text>, 1: <text>}: 'lora_alpha' and 'torch.bfloat16', not <text>"
+    assert scrub_foreign_message(text) == clean

@@ -9,20 +9,20 @@ from typing import Annotated
 import typer
 
 if TYPE_CHECKING:
-    from xautolm_core.experience.contract import ExperienceStore
     from xautolm_core.experience.importers.account import Account
     from xautolm_core.experience.importers.writing import Plan
+    from xautolm_core.experience.store import ObjectExperienceStore
 
 
 def import_experiences(
     source: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="FROM",
             help="Folder or file of published records (.json, .jsonl), a table (.csv, .tsv, "
             ".parquet), or optuna://STORAGE#STUDY.",
         ),
-    ],
+    ] = None,
     *,
     importer: Annotated[
         str | None,
@@ -49,8 +49,9 @@ def import_experiences(
         typer.Option(metavar="NAME", help="Only this task; of a study, its name. May be repeated."),
     ] = None,
     task_type: Annotated[
-        str, typer.Option(help="Kind of task of a study.")
-    ] = "text-classification",
+        str | None,
+        typer.Option(help="Kind of task of a study; by default text-classification."),
+    ] = None,
     score: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Name of a study's value, such as macro_f1; repeatable."),
@@ -60,13 +61,23 @@ def import_experiences(
     """Import foreign records; say what comes in, what is dropped, and why."""
     from xautolm_core.cli.locations import store_location
     from xautolm_core.cli.output import print_json
+    from xautolm_core.errors import ConfigError
     from xautolm_core.experience.importers.reading import ImportRequest
     from xautolm_core.experience.importers.reading import read_foreign
     from xautolm_core.experience.importers.writing import Plan
     from xautolm_core.experience.importers.writing import plan_import
     from xautolm_core.experience.importers.writing import write_import
     from xautolm_core.experience.open import open_store
+    from xautolm_core.experience.policy import read_policy
+    from xautolm_core.experience.scrub import STRICTEST
 
+    if source is None:
+        # ``--from optuna://...`` says both at once.
+        source, importer = importer, None
+    if source is None:
+        raise ConfigError("Nothing to import was named", hint="Give a file, a folder or an address")
+    location = store_location(store)
+    opened = _existing_store(location)
     imported = read_foreign(
         ImportRequest(
             source=source,
@@ -76,17 +87,14 @@ def import_experiences(
             column_map=column_map,
             task_type=task_type,
             scores=score or (),
+            policy=STRICTEST if opened is None else read_policy(opened.storage, tenant),
         )
     )
-    location = store_location(store)
-    if dry_run:
-        opened = _existing_store(location)
-        new = Plan(imported.experiences)
-        plan = plan_import(imported.experiences, opened) if opened else new
-    else:
-        target = open_store(location)
-        plan = plan_import(imported.experiences, target)
-        write_import(plan, target)
+    if not dry_run:
+        opened = open_store(location)
+    plan = plan_import(imported.experiences, opened) if opened else Plan(imported.experiences)
+    if opened is not None and not dry_run:
+        write_import(plan, opened)
     if as_json:
         print_json({**imported.account.document(), "store": plan.document(), "dry_run": dry_run})
     else:
@@ -110,7 +118,7 @@ def _print(account: Account, plan: Plan, *, dry_run: bool) -> None:
         )
 
 
-def _existing_store(location: str) -> ExperienceStore | None:
+def _existing_store(location: str) -> ObjectExperienceStore | None:
     """Return the store if there is one. A folder that does not exist is not made."""
     from xautolm_core.experience.open import open_store
 

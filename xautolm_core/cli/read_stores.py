@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
@@ -25,6 +26,8 @@ OPTION = "--read-store"
 
 _NAMED = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_-]*)=(?P<rest>.*)", re.DOTALL)
 _TRUSTED = re.compile(r"(?P<rest>.*)@(?P<trust>-?(?:\d+(?:\.\d*)?|\.\d+)(?:e-?\d+)?)", re.DOTALL)
+_ODD_TRUST = re.compile(r"(?P<rest>.*)@(?P<trust>\d+,\d+|nan|inf|high|low|medium|none)", re.DOTALL)
+_SCHEMES = ("", "file", "s3")
 _UNNAMEABLE = re.compile(r"[^A-Za-z0-9_-]+")
 _MAX_NAME = 32
 
@@ -115,7 +118,7 @@ def read_stores(given: Sequence[str]) -> tuple[ReadStore, ...]:
         raise ConfigError(f"{OPTION}: two stores have the same name", hint="Name each differently")
     kept = [one for one in stores_of_environment().read if one.name not in names]
     found = (*kept, *options)
-    addresses = [one.store for one in found]
+    addresses = [_same_address(one.store) for one in found]
     if len(set(addresses)) < len(addresses):
         raise ConfigError(f"{OPTION}: a store is given twice", hint="Give each store once")
     return found
@@ -142,6 +145,17 @@ def parse_read_store(text: str, *, taken: Sequence[str] = ()) -> ReadStore:
     if match := _TRUSTED.fullmatch(rest):
         values["trust"], rest = float(match["trust"]), match["rest"]
     values["store"] = _located(rest, Path.cwd()) if rest else rest
+    scheme = rest.partition("://")[0] if "://" in rest else ""
+    if scheme not in _SCHEMES:
+        raise ConfigError(
+            f"{OPTION}: a store cannot be at a {scheme}:// address",
+            hint="Use a folder or s3://bucket/prefix",
+        )
+    if "trust" not in values and (match := _ODD_TRUST.fullmatch(rest)):
+        raise ConfigError(
+            f"{OPTION}: {match['trust']!r} is no trust",
+            hint="Trust is a number of more than 0 and at most 1, as in team=s3://team/memory@0.5",
+        )
     values.setdefault("name", _name_of(rest, taken))
     return _checked(OPTION, values)
 
@@ -159,6 +173,16 @@ def _checked(place: str, values: Mapping[str, Any]) -> ReadStore:
         "store": "Write [NAME=]URI[@TRUST], as in team=s3://team/memory@0.5",
     }
     raise ConfigError(f"{place}: {what} of a store: {first['msg']}", hint=hints[what])
+
+
+def _same_address(address: str) -> str:
+    """Return an address in one form, whatever ways there are to write it."""
+    if "://" not in address:
+        return str(Path(address).resolve())
+    parts = urlsplit(address)
+    if parts.scheme == "file":
+        return str(Path(unquote(parts.path)).resolve())
+    return parts._replace(path=parts.path.rstrip("/")).geturl()
 
 
 def _located(address: str, base: Path) -> str:

@@ -22,6 +22,7 @@ class ExperienceFilter:
         task_name: Of this task.
         task_fingerprint: With exactly this content.
         search_id: Of this search.
+        search_ids: Of one of these searches.
         exclude_search_id: Not of this search.
         outcomes: With one of these outcomes.
         extractor: Whose task features come from this extractor.
@@ -33,6 +34,7 @@ class ExperienceFilter:
     task_name: str | None = None
     task_fingerprint: str | None = None
     search_id: str | None = None
+    search_ids: frozenset[str] = frozenset()
     exclude_search_id: str | None = None
     outcomes: tuple[Outcome, ...] = ()
     extractor: str | None = None
@@ -51,9 +53,12 @@ class ExperienceFilter:
             return False
         if self.exclude_search_id is not None and experience.search_id == self.exclude_search_id:
             return False
-        if self.task_types and experience.task_type not in self.task_types:
-            return False
-        if self.outcomes and experience.outcome not in self.outcomes:
+        one_of = (
+            (self.search_ids, experience.search_id),
+            (self.task_types, experience.task_type),
+            (self.outcomes, experience.outcome),
+        )
+        if any(asked and found not in asked for asked, found in one_of):
             return False
         return self.ended_before is None or experience.ended_at < self.ended_before
 

@@ -30,13 +30,13 @@ _PATH = re.compile(
     rf"|(?<![\w<./\\-])[\w.@+-]+(?:[/\\][\w.@+-]+){{2,}}"
     rf"|(?<![\w<./\\-])[\w.@+-]+\\{_END}+"
 )
+_NAME_OF_CODE = re.compile(r"(?=[^\s]*[._\d])[A-Za-z_][\w.\[\]-]*")
 _QUOTES = (("'", "'"), ('"', '"'), ("`", "`"), ("“", "”"), ("‘", "’"), ("«", "»"), ("„", "“"))
 _QUOTED_TEXTS = tuple(
     # An apostrophe within a word opens no quotation. One that is never closed was cut off.
     re.compile(rf"(?<!\w){opening}([^{opening}{closing}]*)(?:{closing}|$)")
     for opening, closing in _QUOTES
 )
-_MANY_WORDS = 5
 
 
 def scrub_message(
@@ -45,7 +45,7 @@ def scrub_message(
     """Return a failure message that is safe to keep and to share.
 
     One line of at most 300 characters. Credentials, URLs, paths, mail and network addresses, host
-    names, and quotations that may be a text of the task (of more than 40 characters or four words)
+    names, and quotations that may be a text of the task (of more than one word or 40 characters)
     are replaced by a word in angle brackets. Host names are found by this machine's own name, by
     common endings, by a port, and by the word ``host`` before them: that is the best that can be
     done without a list of all hosts. Scrubbing a scrubbed message changes nothing.
@@ -68,6 +68,21 @@ def scrub_message(
     return "<removed>"
 
 
+def scrub_foreign_message(text: str) -> str:
+    """Return a failure message of others that is safe to keep and to share.
+
+    The same as ``scrub_message``; besides, a quoted word stays only if it looks like a name of code
+    (``lora_alpha``, ``torch.bfloat16``): another one may be the name of a class.
+    """
+    for quoted in _QUOTED_TEXTS:
+        text = quoted.sub(_name_of_code, text)
+    return scrub_message(text)
+
+
+def _name_of_code(match: re.Match[str]) -> str:
+    return match.group() if _NAME_OF_CODE.fullmatch(match.group(1)) else "<text>"
+
+
 def _scrubbed(text: str, around: Surroundings) -> str:
     clean = " ".join(_CONTROL.sub(" ", text).split())
     clean = without_known_secrets(clean, around)
@@ -88,5 +103,5 @@ def _scrubbed(text: str, around: Surroundings) -> str:
 
 def _short_quotation(match: re.Match[str]) -> str:
     inner = match.group(1)
-    is_text = len(inner) > LONGEST_QUOTE or len(inner.split()) >= _MANY_WORDS
+    is_text = len(inner) > LONGEST_QUOTE or len(inner.split()) > 1
     return "<text>" if is_text else match.group()

@@ -149,6 +149,8 @@ def _conditions(wanted: ExperienceFilter) -> list[tuple[str, Callable[[Any], Any
     if wanted.exclude_search_id is not None:
         is_excluded = one_of(wanted.exclude_search_id)
         found.append(("search_id", lambda column: pc.invert(is_excluded(column))))
+    if wanted.search_ids:
+        found.append(("search_id", one_of(*wanted.search_ids)))
     if wanted.task_types:
         found.append(("task_type", one_of(*wanted.task_types)))
     if wanted.outcomes:

@@ -67,6 +67,20 @@ def _import(path: Path, address: str = "", **options: object) -> Imported:
     return imported
 
 
+def test_texts_and_absent_parameters_stay_what_they_are(tmp_path: Path) -> None:
+    """What a trial did not ask for was not active; what stands as a text is one."""
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "journal"))
+    study = optuna.create_study(storage=optuna.storages.JournalStorage(backend), study_name="n")
+    choice = optuna.distributions.CategoricalDistribution
+    space = {"model": choice(["m"]), "method": choice(["full"]), "size": choice(["8", "16"])}
+    study.tell(study.ask(space), 0.5)
+    study.tell(study.ask({**space, "bias": choice(["none", None])}), 0.6)
+    found = _import(tmp_path / "journal", f"optuna://{tmp_path}/journal#n").experiences
+    assert set(found[0].configuration.parameters) == {"size"}
+    assert found[0].configuration.parameters["size"] in ("8", "16")
+    assert found[1].configuration.parameters["bias"] in ("none", None)
+
+
 def test_a_study(study_file: Path) -> None:
     before = hashlib.sha256(study_file.read_bytes()).hexdigest()
     imported = _import(study_file)

@@ -273,3 +273,23 @@ def test_a_source_that_is_none(tmp_path: Path) -> None:
     file.write_text("x", encoding="utf-8")
     with pytest.raises(ConfigError, match="no file of records"):
         import_published(file)
+
+
+def test_what_is_nested_or_overridden_is_accounted_for(tmp_path: Path) -> None:
+    record = classification()
+    ((fine_tuner, nodes),) = record["algorithms"][0].items()
+    nodes = {**nodes, "lora_r": {"value": 8, "origin": "drawn"}}
+    again = {"name": "f1", "maximize": True, "value": 0.15, "unit": "1"}
+    record |= {
+        "algorithms": [{fine_tuner: nodes}],
+        "metrics": [*record["metrics"], again],
+        "accuracy": 0.3,
+    }
+    imported = import_published(write_lines(tmp_path / "a.jsonl", record))
+    left_out = dict(imported.account.fields)
+    assert left_out["lora_r.origin", "not known"] == 1
+    assert left_out["metrics.unit", "not known"] == 1
+    assert left_out["metrics.maximize", "told by the metric's name"] == 1
+    assert left_out["metric f1", "given more than once, the last one counts"] == 1
+    assert left_out["accuracy", "stands beside metrics, which count"] == 1
+    assert imported.experiences[0].scores["macro_f1"].value == 0.15

@@ -13,6 +13,7 @@ from xautolm_core.experience.importers.column_map import REQUIRED
 from xautolm_core.experience.importers.imported import Imported
 from xautolm_core.experience.importers.table import MAX_LINE_BYTES
 from xautolm_core.experience.importers.table import import_table
+from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.scrub import scrub_experience
 from xautolm_core.outcomes import Outcome
 
@@ -98,7 +99,7 @@ def test_a_table_that_grew_has_the_same_ids_and_another_one_has_others(
     (one,) = _import(_table(tmp_path, GOOD), column_map).experiences
     grown = _import(_table(tmp_path, FAILED, GOOD, GOOD), column_map).experiences
     assert grown[1].id == one.id
-    assert len({e.id for e in grown}) == 3
+    assert len({e.id for e in grown}) == len(grown) == 2
     (other,) = _import(_table(tmp_path, GOOD.replace("81.5", "82")), column_map).experiences
     assert other.id != one.id
 
@@ -181,6 +182,88 @@ def test_scores_of_failures_are_no_scores(tmp_path: Path, column_map: Path) -> N
     imported = _import(_table(tmp_path, row), column_map)
     assert imported.experiences[0].scores == {}
     assert imported.account.fields["scores: macro_f1", "of a trial that ended oom_gpu"] == 1
+
+
+def test_a_row_that_comes_twice_is_one_experience(tmp_path: Path, column_map: Path) -> None:
+    imported = _import(_table(tmp_path, GOOD, FAILED, GOOD), column_map)
+    assert len(imported.experiences) == 2
+    assert imported.account.duplicates == {("news", "copy of the same record"): 1}
+
+
+def test_what_a_parameter_does_not_say_is_not_null(tmp_path: Path) -> None:
+    column_map = tmp_path / "map.yaml"
+    more = "  bias: remark\n  init: {column: error, values: {default: null}}\nscores:\n"
+    text = MAP.replace("scores:\n", more).replace("failure_message: error\n", "")
+    column_map.write_text(text, encoding="utf-8")
+    none = GOOD.replace(",fine", ",none").replace(",3,", ",,")
+    default = GOOD.replace("05,,2e-5", "05,default,2e-5").replace(",fine", ",NaN")
+    found = _import(_table(tmp_path, none, default), column_map).experiences
+    assert [e.configuration.parameters for e in found] == [
+        {"learning_rate": 2e-5, "shuffle": True, "bias": "none"},
+        {"learning_rate": 2e-5, "epochs": 3, "shuffle": True, "init": None},
+    ]
+
+
+def test_a_null_in_parquet_is_an_absent_parameter(tmp_path: Path, column_map: Path) -> None:
+    names = HEADER.strip().split(",")
+    row = dict(zip(names, GOOD.strip().split(","), strict=True))
+    table = pa.table({name: [None if name == "epochs" else row[name]] for name in names})
+    pq.write_table(table, tmp_path / "trials.parquet")
+    (found,) = _import(tmp_path / "trials.parquet", column_map).experiences
+    assert found.configuration.parameters == {"learning_rate": 2e-5, "shuffle": True}
+
+
+def test_an_experience_that_no_sampler_can_compare_is_told(
+    tmp_path: Path, column_map: Path
+) -> None:
+    imported = _import(_table(tmp_path, GOOD), column_map)
+    (warning,) = imported.account.warnings
+    assert "system_extractor" in warning
+    column_map.write_text(
+        MAP + "system_extractor: {constant: system}\nsystem_extractor_version: {constant: '1.0'}\n"
+    )
+    assert _import(_table(tmp_path, GOOD), column_map).account.warnings == []
+
+
+def test_what_the_rules_replace_is_accounted_for(tmp_path: Path, column_map: Path) -> None:
+    text = "what a wonderful movie it was for all of us"
+    imported = _import(
+        _table(tmp_path, GOOD.replace("news", text, 1).replace("org/a", "/home/me/a")), column_map
+    )
+    (found,) = imported.experiences
+    assert text not in found.model_dump_json()
+    assert "/home/me" not in found.model_dump_json()
+    changed = {what.split(":")[0] for what in imported.account.changes}
+    assert {"task_name", "configuration"} <= changed
+    assert imported.account.imported == {(found.task_name, "ok"): 1}
+
+
+def test_the_row_is_kept_as_provenance_however_far_down_it_is(
+    tmp_path: Path, column_map: Path
+) -> None:
+    rows = [GOOD.replace(",500,", f",{number},") for number in range(1_200)]
+    found = _import(_table(tmp_path, *rows), column_map).experiences
+    assert [e.provenance["row"] for e in found] == [str(n) for n in range(2, 1_202)]
+
+
+def test_scores_of_classes_as_far_as_the_tenant_allows_their_names(
+    tmp_path: Path, column_map: Path
+) -> None:
+    column_map.write_text(
+        MAP.replace("scores:\n", "scores:\n  f1/3: {constant: 0.5}\n  f1/refund: {constant: 0.5}\n")
+    )
+    table = _table(tmp_path, GOOD)
+    assert set(_import(table, column_map).experiences[0].scores) == {"macro_f1", "f1/3"}
+    allowing = _import(table, column_map, policy=TenantPolicy(allow_class_names=True))
+    assert set(allowing.experiences[0].scores) == {"macro_f1", "f1/3", "f1/refund"}
+
+
+def test_an_empty_table_with_a_map_of_constants(tmp_path: Path, column_map: Path) -> None:
+    (tmp_path / "empty.csv").write_text("")
+    lines = [f"{name}: {{constant: x}}" for name in REQUIRED]
+    column_map.write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match=r"empty\.csv is empty"):
+        import_table(tmp_path / "empty.csv", column_map)
 
 
 def test_files_that_are_no_tables(tmp_path: Path, column_map: Path) -> None:

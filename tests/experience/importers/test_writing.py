@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.experience.importers.records import classification
@@ -17,6 +18,7 @@ from xautolm_core.experience.importers.published import import_published
 from xautolm_core.experience.importers.writing import Plan
 from xautolm_core.experience.importers.writing import plan_import
 from xautolm_core.experience.importers.writing import write_import
+from xautolm_core.experience.schema import Experience
 
 EARLY = "2024-11-04 06:00:00"
 
@@ -59,6 +61,36 @@ def test_a_part_of_a_run_first_and_the_whole_run_later(tmp_path: Path) -> None:
     plan = _write(import_published(run), store)
     assert (len(plan.new), plan.twins) == (1, 1)
     assert len(list(store.scan())) == 2
+
+
+def test_two_successes_of_one_second_whatever_is_imported_first(tmp_path: Path) -> None:
+    other = classification()
+    ((fine_tuner, nodes),) = other["algorithms"][0].items()
+    other["algorithms"] = [{fine_tuner: {**nodes, "num_epochs": {"value": 7}}}]
+    first = import_published(write_lines(tmp_path / "a.jsonl", classification()))
+    both = import_published(write_lines(tmp_path / "ab.jsonl", other, classification()))
+    store = FolderStore(tmp_path / "store")
+    assert len(_write(first, store).new) == 1
+    plan = _write(both, store)
+    assert (len(plan.new), plan.already_there, plan.conflicts) == (1, 1, 0)
+    assert {e.id for e in store.scan()} == {e.id for e in both.experiences}
+
+
+def test_many_searches_are_looked_up_in_one_pass(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "store")
+    records = [classification(alias=f"run{number}") for number in range(5)]
+    imported = import_published(write_lines(tmp_path / "a.jsonl", *records))
+    _write(imported, store)
+    asked: list[ExperienceFilter] = []
+    scan = store.scan
+
+    def watched(wanted: ExperienceFilter) -> Iterator[Experience]:
+        asked.append(wanted)
+        return scan(wanted)
+
+    store.scan = watched  # type: ignore[assignment, method-assign]
+    assert _write(imported, store).already_there == 5
+    assert [len(wanted.search_ids) for wanted in asked] == [5]
 
 
 def test_two_tenants_in_one_store_both_have_all(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ describe a score, which is brought to 0..1 if it has a range of its own.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from difflib import get_close_matches
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +47,19 @@ OPTIONAL = (
 )
 GROUPS = ("parameters", "scores", "seconds", "task_features", "system_features")
 
+_OF_CLASSES = ("scores", "task_features")
 _OPTIONS = {"column", "constant", "values", "low", "high", "maximize"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_CLASS_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}/[^/\s][^/\n]{0,63}")
+
+
+class Absent(Enum):
+    """What a row does not say, in contrast to None, which is a value of some hyper-parameters."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
 
 
 @dataclass(frozen=True)
@@ -70,11 +83,13 @@ class Source:
     maximize: bool = True
 
     def take(self, cells: Mapping[str, Any]) -> Any:
-        """Return the value for a row; None where its cell is empty or absent."""
+        """Return the value for a row; ``ABSENT`` where its cell is empty or not there."""
         if self.column is None:
             return self.constant
-        value = cells.get(self.column)
-        return self.values.get(str(value), value) if value is not None else None
+        value = cells.get(self.column, ABSENT)
+        if value is not ABSENT and str(value) in self.values:
+            return self.values[str(value)]
+        return ABSENT if _is_empty(value) else value
 
 
 @dataclass(frozen=True)
@@ -89,6 +104,13 @@ class ColumnMap:
         """Columns that are used."""
         sources = [*self.fields.values(), *(s for g in self.groups.values() for s in g.values())]
         return frozenset(s.column for s in sources if s.column is not None)
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a cell says nothing: it is blank, or not a number."""
+    if isinstance(value, str):
+        return value.strip().lower() in ("", "nan")
+    return isinstance(value, float) and math.isnan(value)
 
 
 def read_column_map(path: Path) -> ColumnMap:
@@ -136,8 +158,9 @@ def _group(document: Document, group: str, content: Any) -> dict[str, Source]:
         raise document.error((group,), "must map names to columns", "Write 'name: column' below it")
     sources: dict[str, Source] = {}
     for name, source in content.items():
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            hint = "Use letters, digits and '_'"
+        of_class = group in _OF_CLASSES and isinstance(name, str) and _CLASS_NAME.fullmatch(name)
+        if not isinstance(name, str) or not (_NAME.fullmatch(name) or of_class):
+            hint = "Use letters, digits and '_'; 'f1/3' is the f1 of class 3"
             raise document.error((group, str(name)), "no usable name", hint)
         sources[name] = _source(document, (group, name), source)
     return sources

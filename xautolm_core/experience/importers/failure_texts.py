@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
+from xautolm_core.experience.messages import scrub_foreign_message
 from xautolm_core.experience.schema import ExperienceFailure
-from xautolm_core.experience.scrub import scrub_message
 from xautolm_core.outcomes import Outcome
 
 NOT_RECORDED = "NotRecorded"
@@ -69,4 +69,4 @@ def classify_failure(text: str | None) -> tuple[Outcome, ExperienceFailure]:
         ((outcome, kind) for pattern, outcome, kind in _COMPILED if pattern.search(text)),
         (Outcome.INVALID, UNCLASSIFIED),
     )
-    return outcome, ExperienceFailure(kind=kind, message=scrub_message(text))
+    return outcome, ExperienceFailure(kind=kind, message=scrub_foreign_message(text))

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xautolm_core.experience.importers.account import Account
+from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.schema import experience_id
+from xautolm_core.experience.scrub import scrub_experience
 
 DEFAULT_TENANT = "default"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -37,6 +39,30 @@ def search_id_of(importer: str, name: str, tenant: str) -> str:
         mark = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
         safe = f"{safe[:_MAX_CHARACTERS]}-{mark}"
     return f"{importer}-{safe}" if tenant == DEFAULT_TENANT else f"{importer}+{tenant}+{safe}"
+
+
+def finished(experiences: Sequence[Experience], account: Account, policy: TenantPolicy) -> Imported:
+    """Return experiences as a store would write them, with their ids; account for all changes.
+
+    Args:
+        experiences: In an order that does not depend on how they were read.
+        account: Is told what came in, and what the rules of an experience have replaced.
+        policy: What their tenant allows.
+
+    Raises:
+        StoreError: The tenant's name is none, or looks like a credential.
+    """
+    clean = []
+    for experience in with_ids(experiences):
+        allowed = scrub_experience(experience, policy)
+        for name in type(experience).model_fields:
+            if getattr(allowed, name) != getattr(experience, name):
+                account.change(f"{name}: replaced in part by the rules of what may be kept")
+        clean.append(allowed)
+    account.add_imported(clean)
+    if account.read and not clean:
+        account.warnings.append("nothing of it can be kept")
+    return Imported(clean, account)
 
 
 def with_ids(experiences: Sequence[Experience]) -> list[Experience]:

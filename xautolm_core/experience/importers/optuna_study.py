@@ -26,10 +26,12 @@ from xautolm_core.experience.importers.column_map import missing_fields_error
 from xautolm_core.experience.importers.column_map import read_column_map
 from xautolm_core.experience.importers.imported import DEFAULT_TENANT
 from xautolm_core.experience.importers.imported import Imported
-from xautolm_core.experience.importers.imported import with_ids
+from xautolm_core.experience.importers.imported import finished
 from xautolm_core.experience.importers.rows import Row
 from xautolm_core.experience.importers.rows import RowOrigin
 from xautolm_core.experience.importers.rows import rows_to_experiences
+from xautolm_core.experience.policy import TenantPolicy
+from xautolm_core.experience.scrub import STRICTEST
 
 if TYPE_CHECKING:
     import optuna
@@ -54,6 +56,7 @@ def import_optuna(
     scores: Sequence[str] = (),
     column_map: Path | None = None,
     tenant: str = DEFAULT_TENANT,
+    policy: TenantPolicy = STRICTEST,
 ) -> Imported:
     """Return the experiences of a study, one a finished trial. Nothing is written to its storage.
 
@@ -68,6 +71,7 @@ def import_optuna(
         scores: Names of the values, in their order; ``-`` leaves one out.
         column_map: YAML file with further fields, or other columns for them.
         tenant: Whose experiences they become.
+        policy: What that tenant allows.
 
     Raises:
         ConfigError: The storage, the study or the map cannot be read, or a field is missing.
@@ -81,13 +85,12 @@ def import_optuna(
     account = Account(VERSION, f"{_SCHEME}{_shown(target)}#{plain(study.study_name)}")
     for number in range(len(scores), len(study.directions)):
         account.warnings.append(f"values.{number} has no name: give one more --score")
-    origin = RowOrigin(IMPORTER, VERSION, _name_of(study.study_name, trials), tenant, ())
-    rows = _rows(trials, account)
-    experiences = with_ids(rows_to_experiences(rows, rows_map, origin, account))
+    name = _name_of(study.study_name, trials)
+    origin = RowOrigin(IMPORTER, VERSION, name, tenant, (), is_typed=True)
+    experiences = rows_to_experiences(_rows(trials, account), rows_map, origin, account)
     if any(e.failure is not None for e in experiences) and "outcome" not in given.fields:
         account.warnings.append("FAIL is taken as invalid: a study does not record why it failed")
-    account.add_imported(experiences)
-    return Imported(experiences, account)
+    return finished(experiences, account, policy)
 
 
 def _read_study(target: str, name: str) -> tuple[optuna.Study, list[optuna.trial.FrozenTrial]]:
@@ -163,6 +166,11 @@ def _database(url: str) -> BaseStorage:
 
     try:
         return RDBStorage(url, skip_table_creation=True)
+    except ImportError:
+        raise ConfigError(
+            f"The driver that reads {_shown(url)} is not installed",
+            hint="pip install psycopg2-binary (PostgreSQL) or PyMySQL (MySQL, mysql+pymysql://)",
+        ) from None
     except Exception as error:  # noqa: BLE001 - see below
         # Whatever the drivers raise; their messages may quote the password.
         reason = plain(str(error)) if isinstance(error, RuntimeError) else type(error).__name__
@@ -276,7 +284,7 @@ def _rows(trials: Sequence[optuna.trial.FrozenTrial], account: Account) -> Itera
             cells[f"values.{number}"] = value
         cells |= {f"params.{name}": value for name, value in trial.params.items()}
         cells |= {f"user_attrs.{name}": value for name, value in trial.user_attrs.items()}
-        yield Row(place, cells)
+        yield Row(place, trial.number, cells)
 
 
 def _path(target: str) -> Path:

@@ -10,16 +10,18 @@ import math
 import re
 from collections.abc import Collection
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
+from xautolm_core.experience.codec import canonical
 from xautolm_core.experience.importers.account import Account
 from xautolm_core.experience.importers.account import plain
 from xautolm_core.experience.importers.duplicates import without_duplicates
 from xautolm_core.experience.importers.failure_texts import classify_failure
 from xautolm_core.experience.importers.imported import DEFAULT_TENANT
 from xautolm_core.experience.importers.imported import Imported
+from xautolm_core.experience.importers.imported import finished
 from xautolm_core.experience.importers.imported import search_id_of
-from xautolm_core.experience.importers.imported import with_ids
 from xautolm_core.experience.importers.published_features import system_features
 from xautolm_core.experience.importers.published_features import task_features
 from xautolm_core.experience.importers.published_names import FINE_TUNERS
@@ -37,7 +39,9 @@ from xautolm_core.experience.importers.record_files import BrokenRecord
 from xautolm_core.experience.importers.record_files import Record
 from xautolm_core.experience.importers.record_files import SkippedFile
 from xautolm_core.experience.importers.record_files import read_records
+from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.schema import Experience
+from xautolm_core.experience.scrub import STRICTEST
 from xautolm_core.outcomes import Outcome
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
@@ -53,13 +57,18 @@ _RELATIVE_PATH = re.compile(r"[^\\/:~][^\\:]{0,399}")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _MAX_TEXT = 64
+_NUMBERS_A_SECOND = 1_000
 # How much of the training split a trial saw.
 _DATA_FRACTIONS = {"none": 1.0, "half": 0.5, "1/4": 0.25}
 _NO_EFFECT = {"verbose": "changes nothing but what is printed"}
 
 
 def import_published(
-    source: Path, *, tenant: str = DEFAULT_TENANT, tasks: Collection[str] = ()
+    source: Path,
+    *,
+    tenant: str = DEFAULT_TENANT,
+    tasks: Collection[str] = (),
+    policy: TenantPolicy = STRICTEST,
 ) -> Imported:
     """Return the experiences of published records.
 
@@ -68,6 +77,7 @@ def import_published(
             file, or JSON Lines.
         tenant: Whose experiences they become.
         tasks: Only of these tasks; all if empty.
+        policy: What the tenant allows.
 
     Raises:
         ConfigError: The source is missing or cannot be read.
@@ -89,9 +99,7 @@ def import_published(
     kept, gone = without_duplicates(found)
     for duplicate in gone:
         account.add_duplicate(duplicate.experience, duplicate.reason)
-    experiences = with_ids(kept)
-    account.add_imported(experiences)
-    return Imported(experiences, account)
+    return finished(kept, account, policy)
 
 
 def _taken(
@@ -132,8 +140,8 @@ def _experience(
         raise RecordFault(f"model class {record.model_class!r} is not known")
     if record.ended_at.timestamp() < 0:
         raise RecordFault("timestamp: before 1970")
-    for name in record.unknown_fields:
-        account.drop_field(name, "not known")
+    for name, reason in record.left_out:
+        account.drop_field(name, reason)
     if record.has_cross_validation:
         account.drop_field("cross_val_steps", "no counterpart")
     else:
@@ -148,24 +156,24 @@ def _experience(
     parameters = _parameters(record, fine_tuner, account)
     downsize = parameters.get("data_downsize")
     account.drop_field("inner_model: annotation", "the kind of model, which its class tells")
+    configuration = Configuration(
+        branch=fine_tuner.branch,
+        model=model,
+        method=fine_tuner.method,
+        parameters=parameters,
+    )
     return Experience(
         id="",
         tenant=tenant,
         origin=ORIGIN,
         search_id=search_id_of(IMPORTER, record.alias, tenant),
-        # The order in time, told by the time itself: the same whatever part of a run is imported.
-        trial_number=int(record.ended_at.timestamp()),
+        trial_number=_trial_number(record.ended_at, configuration),
         task_name=task,
         task_fingerprint=_stand_in_fingerprint(task),
         task_type=fine_tuner.task_type,
         task_features=task_features(record, account),
         system_features=system_features(record, account),
-        configuration=Configuration(
-            branch=fine_tuner.branch,
-            model=model,
-            method=fine_tuner.method,
-            parameters=parameters,
-        ),
+        configuration=configuration,
         outcome=outcome,
         scores=scores,
         seconds=seconds_of(record, account),
@@ -177,6 +185,16 @@ def _experience(
         provenance=_provenance(record, origin, account),
         ended_at=record.ended_at,
     )
+
+
+def _trial_number(ended_at: datetime, configuration: Configuration) -> int:
+    """Return a number in the order of time, the same whatever else is imported.
+
+    Trials of one second are told apart by their configurations; both layouts of a record agree.
+    """
+    text = canonical(configuration.model_dump(mode="json"))
+    mark = int(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8], 16)
+    return int(ended_at.timestamp()) * _NUMBERS_A_SECOND + mark % _NUMBERS_A_SECOND
 
 
 def _parameters(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -35,12 +36,14 @@ class _Foreign(BaseModel):
 
 
 class _Node(_Foreign):
+    annotation: str | None = None
     value: bool | int | float | str | dict[str, Any] | None
 
 
 class _Metric(_Foreign):
     name: str
     value: float | None
+    maximize: bool | None = None
 
 
 class _TaskFeatures(_Foreign):
@@ -100,7 +103,7 @@ class PublishedRecord:
         source_path: Path that the sample names; else empty.
         commit: Commit that the sample names; else empty.
         digest: SHA-256 of the original fields (canonical JSON).
-        unknown_fields: Fields that no known version has.
+        left_out: Fields that are not taken, each with the reason.
         has_cross_validation: Whether ``cross_val_steps`` holds anything.
     """
 
@@ -123,7 +126,7 @@ class PublishedRecord:
     source_path: str
     commit: str
     digest: str
-    unknown_fields: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...]
     has_cross_validation: bool
 
     @property
@@ -167,8 +170,7 @@ def parse_published(content: Mapping[str, Any]) -> PublishedRecord:
         source_path=(envelope.source_path or "") if envelope else "",
         commit=(envelope.commit or "") if envelope else "",
         digest=_digest(fields),
-        unknown_fields=tuple(record.model_extra or ())
-        + tuple((envelope.model_extra or ()) if envelope else ()),
+        left_out=tuple(_left_out(record, envelope)),
         has_cross_validation=record.cross_val_steps is not None,
     )
 
@@ -199,6 +201,30 @@ def _metrics(record: _Content) -> dict[str, float | None]:
     if not any(name in record.model_fields_set for name in _SEARCH_METRICS):
         raise RecordFault("no metrics, in neither layout")
     return {name: getattr(record, name) for name in _FLAT_METRICS}
+
+
+def _left_out(record: _Content, envelope: _Envelope | None) -> Iterator[tuple[str, str]]:
+    """Yield each field that is not taken, and why."""
+    parts: list[tuple[str, _Foreign]] = [("", record)]
+    parts += [("", envelope)] if envelope else []
+    parts += [("task_features.", record.task_features)] if record.task_features else []
+    parts += [("metrics.", metric) for metric in record.metrics or ()]
+    for nodes in record.algorithms[0].values():
+        parts += [(f"{name}.", node) for name, node in nodes.items()]
+    for prefix, part in parts:
+        for name in part.model_extra or ():
+            yield f"{prefix}{name}", "not known"
+    metrics = record.metrics or ()
+    if any(metric.maximize is not None for metric in metrics):
+        yield "metrics.maximize", "told by the metric's name"
+    names = [metric.name for metric in metrics]
+    for name in sorted(set(names)):
+        if names.count(name) > 1:
+            yield f"metric {name}", "given more than once, the last one counts"
+    if record.metrics is not None:
+        for name in _FLAT_METRICS:
+            if name in record.model_fields_set:
+                yield name, "stands beside metrics, which count"
 
 
 def _time(text: str) -> tuple[datetime, bool]:

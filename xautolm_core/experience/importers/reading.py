@@ -10,9 +10,12 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.experience.importers.imported import DEFAULT_TENANT
 from xautolm_core.experience.importers.imported import Imported
 from xautolm_core.experience.keys import check_tenant
+from xautolm_core.experience.policy import TenantPolicy
+from xautolm_core.experience.scrub import STRICTEST
 
 IMPORTERS = ("published", "optuna", "csv")
 OPTUNA_SCHEME = "optuna://"
+DEFAULT_TASK_TYPE = "text-classification"
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 
@@ -27,8 +30,9 @@ class ImportRequest:
         tenant: Whose experiences they become.
         tasks: Of published records and tables, these tasks only; of a study, its task's name.
         column_map: YAML file that maps our fields to columns (``csv``, ``optuna``).
-        task_type: Kind of task of a study.
+        task_type: Kind of task of a study; text classification if None.
         scores: Names of a study's values, in their order.
+        policy: What the tenant allows its experiences to hold.
     """
 
     source: str
@@ -36,8 +40,9 @@ class ImportRequest:
     tenant: str = DEFAULT_TENANT
     tasks: Sequence[str] = ()
     column_map: Path | None = None
-    task_type: str = "text-classification"
+    task_type: str | None = None
     scores: Sequence[str] = ()
+    policy: TenantPolicy = STRICTEST
 
 
 def read_foreign(request: ImportRequest) -> Imported:
@@ -55,8 +60,12 @@ def read_foreign(request: ImportRequest) -> Imported:
 
             _refuse(request, importer, "map", request.column_map)
             _refuse(request, importer, "score", request.scores)
+            _refuse(request, importer, "task-type", request.task_type)
             return import_published(
-                Path(request.source), tenant=request.tenant, tasks=request.tasks
+                Path(request.source),
+                tenant=request.tenant,
+                tasks=request.tasks,
+                policy=request.policy,
             )
         case "optuna":
             from xautolm_core.experience.importers.optuna_study import import_optuna
@@ -66,17 +75,23 @@ def read_foreign(request: ImportRequest) -> Imported:
             return import_optuna(
                 request.source,
                 task_name=next(iter(request.tasks), ""),
-                task_type=request.task_type,
+                task_type=request.task_type or DEFAULT_TASK_TYPE,
                 scores=request.scores,
                 column_map=request.column_map,
                 tenant=request.tenant,
+                policy=request.policy,
             )
         case "csv":
             from xautolm_core.experience.importers.table import import_table
 
             _refuse(request, importer, "score", request.scores)
+            _refuse(request, importer, "task-type", request.task_type)
             return import_table(
-                Path(request.source), request.column_map, tenant=request.tenant, tasks=request.tasks
+                Path(request.source),
+                request.column_map,
+                tenant=request.tenant,
+                tasks=request.tasks,
+                policy=request.policy,
             )
     raise ConfigError(f"There is no importer {importer!r}", hint=f"Use {', '.join(IMPORTERS)}")
 
@@ -95,6 +110,10 @@ def importer_of(source: str) -> str:
             hint="Give a file, a folder, or optuna://<storage>#<study>",
         )
     path = Path(source)
+    if (path / "experiences").is_dir() or (path / "manifests").is_dir():
+        raise ConfigError(
+            f"{source} is an experience store already", hint="Use xautolm store copy FROM TO"
+        )
     if path.suffix.lower() in _TABLE_SUFFIXES:
         return "csv"
     if path.is_dir() or path.suffix.lower() in (".json", ".jsonl", ".ndjson"):

@@ -17,16 +17,18 @@ from pydantic import ValidationError
 
 from xautolm_core.experience.importers.account import Account
 from xautolm_core.experience.importers.account import plain
+from xautolm_core.experience.importers.column_map import ABSENT
 from xautolm_core.experience.importers.column_map import ColumnMap
 from xautolm_core.experience.importers.column_map import Source
+from xautolm_core.experience.importers.duplicates import COPY
 from xautolm_core.experience.importers.failure_texts import NOT_RECORDED
 from xautolm_core.experience.importers.failure_texts import classify_failure
 from xautolm_core.experience.importers.imported import search_id_of
+from xautolm_core.experience.messages import scrub_foreign_message
 from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.experience.schema import ExperienceScore
-from xautolm_core.experience.scrub import scrub_message
 from xautolm_core.outcomes import Outcome
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
@@ -37,7 +39,7 @@ _NO_EXTRACTOR = "unknown"
 _NUMBERS = ("latency_ms", "data_fraction")
 _WHOLE_NUMBERS = ("peak_gpu_bytes", "peak_host_bytes", "threads", "concurrent_trials", "seed")
 _TEXTS = ("device", "sampler")
-_EMPTY = {"", "nan", "none", "null", "na"}
+_EMPTY = {"none", "null", "na"}
 
 
 class RowFault(Exception):  # noqa: N818  (it is counted, never shown as an error)
@@ -50,10 +52,12 @@ class Row:
 
     Attributes:
         place: Where it stands, such as ``trials.csv:12``.
-        cells: Column to value; None where it is empty.
+        number: Its line, row or trial.
+        cells: Column to value; a column is absent where there is no value at all.
     """
 
     place: str
+    number: int
     cells: Mapping[str, Any]
 
 
@@ -67,6 +71,7 @@ class RowOrigin:
         name: Name of the source without its folder: rows without a search are of this one.
         tenant: Whose experiences they become.
         tasks: Only of these tasks; all if empty.
+        is_typed: Whether its values have types; else numbers stand as texts.
     """
 
     importer: str
@@ -74,6 +79,7 @@ class RowOrigin:
     name: str
     tenant: str
     tasks: Collection[str]
+    is_typed: bool
 
 
 def rows_to_experiences(
@@ -81,6 +87,7 @@ def rows_to_experiences(
 ) -> list[Experience]:
     """Return the experiences of rows; what is dropped is accounted for."""
     experiences = []
+    seen: set[str] = set()
     for row in rows:
         account.read += 1
         details = Account(origin.version)
@@ -92,18 +99,27 @@ def rows_to_experiences(
         if origin.tasks and experience.task_name not in origin.tasks:
             account.drop_record(row.place, "of a task that was not asked for")
             continue
+        if experience.provenance["record_sha256"] in seen:
+            account.add_duplicate(experience, COPY)
+            continue
+        seen.add(experience.provenance["record_sha256"])
         for name, value in row.cells.items():
             if name not in column_map.columns and value is not None:
                 account.drop_field(name, "column not in the map")
         account.fields.update(details.fields)
         account.changes.update(details.changes)
         experiences.append(experience)
-    if any(e.task_features.extractor == _NO_EXTRACTOR for e in experiences):
+    if any(_NO_EXTRACTOR in _extractors(e) for e in experiences):
         account.warnings.append(
-            "without meta-features of a known extractor no sampler can compare them: map "
-            "task_features, task_extractor, task_extractor_version and those of the system"
+            "without meta-features of task and system no sampler can compare them: map "
+            "task_features, task_extractor, task_extractor_version, system_features, "
+            "system_extractor and system_extractor_version"
         )
     return experiences
+
+
+def _extractors(experience: Experience) -> tuple[str, str]:
+    return experience.task_features.extractor, experience.system_features.extractor
 
 
 def _experience(row: Row, column_map: ColumnMap, origin: RowOrigin, account: Account) -> Experience:
@@ -111,7 +127,10 @@ def _experience(row: Row, column_map: ColumnMap, origin: RowOrigin, account: Acc
     groups = {
         group: {name: _present(source.take(row.cells)) for name, source in sources.items()}
         for group, sources in column_map.groups.items()
+        if group != "parameters"
     }
+    # Of these None and the text "none" are values; what is absent was not active.
+    parameters = {n: s.take(row.cells) for n, s in column_map.groups["parameters"].items()}
     digest = _digest(row.cells)
     task = _text(taken, "task_name")
     outcome = _outcome(taken)
@@ -140,7 +159,11 @@ def _experience(row: Row, column_map: ColumnMap, origin: RowOrigin, account: Acc
                 model=_text(taken, "model"),
                 revision=_optional_text(taken.get("revision")),
                 method=_text(taken, "method"),
-                parameters={n: _value(v, n) for n, v in groups["parameters"].items() if v != ""},
+                parameters={
+                    n: _value(v, n, is_typed=origin.is_typed)
+                    for n, v in parameters.items()
+                    if v is not ABSENT
+                },
             ),
             outcome=outcome,
             scores=scores,
@@ -148,7 +171,7 @@ def _experience(row: Row, column_map: ColumnMap, origin: RowOrigin, account: Acc
             failure=_failure(taken, outcome),
             started_at=_time(taken.get("started_at"), "started_at", account),
             ended_at=_time(_required(taken, "ended_at"), "ended_at", account),
-            provenance={"importer": origin.version, "source": origin.name, "row": row.place}
+            provenance={"importer": origin.version, "source": origin.name, "row": str(row.number)}
             | {"record_sha256": digest},
             **{n: _number(taken[n], n) for n in _NUMBERS if taken.get(n) is not None},
             **{n: _whole(taken[n], n) for n in _WHOLE_NUMBERS if taken.get(n) is not None},
@@ -160,8 +183,8 @@ def _experience(row: Row, column_map: ColumnMap, origin: RowOrigin, account: Acc
 
 
 def _present(value: Any) -> Any:
-    """Return None for an empty cell."""
-    if isinstance(value, float) and math.isnan(value):
+    """Return None for a cell that says nothing."""
+    if value is ABSENT:
         return None
     return None if isinstance(value, str) and value.strip().lower() in _EMPTY else value
 
@@ -190,7 +213,8 @@ def _failure(taken: Mapping[str, Any], outcome: Outcome) -> ExperienceFailure | 
     kind = _optional_text(taken.get("failure_kind"))
     if kind is None:
         kind = classify_failure(message)[1].kind if message else NOT_RECORDED
-    return ExperienceFailure(kind=plain(kind), message=scrub_message(message) if message else "")
+    words = scrub_foreign_message(message) if message else ""
+    return ExperienceFailure(kind=plain(kind), message=words)
 
 
 def _scores(
@@ -225,12 +249,14 @@ def _features(taken: Mapping[str, Any], kind: str, values: Mapping[str, Any]) ->
     )
 
 
-def _value(value: Any, name: str) -> Value:
-    """Return a hyper-parameter's value; numbers and truth values in texts become such."""
+def _value(value: Any, name: str, *, is_typed: bool) -> Value:
+    """Return a hyper-parameter's value; where there are no types, texts become what they say."""
     if isinstance(value, str):
         text = value.strip()
         if len(text) > _MAX_TEXT:
             raise RowFault(f"{name}: too long a text")
+        if is_typed:
+            return text
         if text.lower() in {"true", "false"}:
             return text.lower() == "true"
         for kind in (int, float):

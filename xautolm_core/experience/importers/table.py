@@ -15,10 +15,12 @@ from xautolm_core.experience.importers.column_map import missing_fields_error
 from xautolm_core.experience.importers.column_map import read_column_map
 from xautolm_core.experience.importers.imported import DEFAULT_TENANT
 from xautolm_core.experience.importers.imported import Imported
-from xautolm_core.experience.importers.imported import with_ids
+from xautolm_core.experience.importers.imported import finished
 from xautolm_core.experience.importers.rows import Row
 from xautolm_core.experience.importers.rows import RowOrigin
 from xautolm_core.experience.importers.rows import rows_to_experiences
+from xautolm_core.experience.policy import TenantPolicy
+from xautolm_core.experience.scrub import STRICTEST
 
 IMPORTER = "csv"
 VERSION = "csv/1"
@@ -37,6 +39,7 @@ def import_table(
     *,
     tenant: str = DEFAULT_TENANT,
     tasks: Collection[str] = (),
+    policy: TenantPolicy = STRICTEST,
 ) -> Imported:
     """Return the experiences of a table, one a row.
 
@@ -45,6 +48,7 @@ def import_table(
         column_map: The YAML file that maps our fields to its columns.
         tenant: Whose experiences they become.
         tasks: Only of these tasks; all if empty.
+        policy: What the tenant allows.
 
     Raises:
         ConfigError: The file or the map cannot be read, or the map lacks a field or names a column
@@ -53,6 +57,8 @@ def import_table(
     if not source.is_file():
         raise ConfigError(f"There is no file {source}", hint=_HINT)
     columns = _columns(source)
+    if not columns:
+        raise ConfigError(f"{source} is empty", hint="The first line has to name the columns")
     found = ColumnMap({}, {}) if column_map is None else read_column_map(column_map)
     fault = missing_fields_error(found, columns)
     if fault is not None:
@@ -64,10 +70,9 @@ def import_table(
             hint=f"Its columns are: {', '.join(columns[:40])}",
         )
     account = Account(VERSION, str(source))
-    origin = RowOrigin(IMPORTER, VERSION, source.name, tenant, tasks)
-    experiences = with_ids(rows_to_experiences(_rows(source, account), found, origin, account))
-    account.add_imported(experiences)
-    return Imported(experiences, account)
+    origin = RowOrigin(IMPORTER, VERSION, source.name, tenant, tasks, is_typed=False)
+    experiences = rows_to_experiences(_rows(source, account), found, origin, account)
+    return finished(experiences, account, policy)
 
 
 def _columns(source: Path) -> list[str]:
@@ -89,14 +94,14 @@ def _rows(source: Path, account: Account) -> Iterator[Row]:
         yield from _parquet_rows(source)
         return
     lines = _csv_lines(source)
-    columns = next(lines)[1]
+    columns = next(lines, (0, []))[1]
     try:
         for line, cells in lines:
             if not cells:
                 continue
             place = f"{source.name}:{line}"
             if len(cells) == len(columns):
-                yield Row(place, dict(zip(columns, cells, strict=True)))
+                yield Row(place, line, dict(zip(columns, cells, strict=True)))
             else:
                 account.read += 1
                 account.drop_record(place, f"{len(cells)} cells instead of {len(columns)}")
@@ -154,7 +159,8 @@ def _parquet_rows(source: Path) -> Iterator[Row]:
         for batch in _parquet(source).iter_batches(batch_size=1_000, use_threads=False):
             for cells in batch.to_pylist():
                 number += 1
-                yield Row(f"{source.name}:{number}", cells)
+                present = {name: value for name, value in cells.items() if value is not None}
+                yield Row(f"{source.name}:{number}", number, present)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ConfigError(
             f"{source} is broken after row {number}: {type(error).__name__}",

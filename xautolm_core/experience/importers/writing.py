@@ -11,7 +11,6 @@ from xautolm_core.experience.contract import ExperienceStore
 from xautolm_core.experience.importers.duplicates import is_same_trial
 from xautolm_core.experience.importers.published import ORIGIN as PUBLISHED
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.scrub import scrub_experience
 from xautolm_core.outcomes import Outcome
 
 
@@ -42,7 +41,7 @@ class Plan:
 
 
 def plan_import(experiences: Sequence[Experience], store: ExperienceStore) -> Plan:
-    """Compare experiences, as they would be written, with what a store holds; write nothing.
+    """Compare imported experiences with what a store holds; write nothing.
 
     A published failure is written down twice, under two times: if a part of a run was imported that
     held one of the two records, a later import of the other one must not count it again.
@@ -52,16 +51,10 @@ def plan_import(experiences: Sequence[Experience], store: ExperienceStore) -> Pl
     """
     new: list[Experience] = []
     already_there = twins = conflicts = 0
-    present: dict[tuple[str, str], list[Experience]] = {}
-    clean = [scrub_experience(experience) for experience in experiences]
-    for experience in clean:
-        key = (experience.tenant, experience.search_id)
-        if key not in present:
-            wanted = ExperienceFilter(tenant=key[0], search_id=key[1])
-            present[key] = list(store.scan(wanted))
-    known = {experience.id: experience for found in present.values() for experience in found}
+    present = _present(experiences, store)
+    known = {experience.id: experience for experience in present}
     failures = _failures_by_configuration(present)
-    for experience in clean:
+    for experience in experiences:
         near = failures.get(_configuration_key(experience), ())
         if experience.id in known:
             is_known = _says_the_same(experience, known[experience.id])
@@ -90,14 +83,25 @@ def _says_the_same(one: Experience, other: Experience) -> bool:
     return len(digests) == 1 or is_same_trial(one, other)
 
 
+def _present(experiences: Sequence[Experience], store: ExperienceStore) -> list[Experience]:
+    """Return what a store holds of the same searches, in one pass for each tenant."""
+    searches: dict[str, set[str]] = {}
+    for experience in experiences:
+        searches.setdefault(experience.tenant, set()).add(experience.search_id)
+    return [
+        experience
+        for tenant, names in searches.items()
+        for experience in store.scan(ExperienceFilter(tenant=tenant, search_ids=frozenset(names)))
+    ]
+
+
 def _failures_by_configuration(
-    present: dict[tuple[str, str], list[Experience]],
+    present: Sequence[Experience],
 ) -> dict[tuple[str, str, int], list[Experience]]:
     found: dict[tuple[str, str, int], list[Experience]] = {}
-    for experiences in present.values():
-        for experience in experiences:
-            if experience.outcome is not Outcome.OK:
-                found.setdefault(_configuration_key(experience), []).append(experience)
+    for experience in present:
+        if experience.outcome is not Outcome.OK:
+            found.setdefault(_configuration_key(experience), []).append(experience)
     return found
 
 
