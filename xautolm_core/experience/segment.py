@@ -124,20 +124,23 @@ def encode_segment(table: pa.Table) -> EncodedSegment:
 
     # A nonce makes each file unique: a segment that was replaced can never come back.
     metadata = {VERSION_KEY: str(COLUMNS_VERSION).encode(), _NONCE_KEY: secrets.token_bytes(16)}
-    table = tight(table).replace_schema_metadata(metadata)
-    words = [f.name for f in table.schema if pa.types.is_dictionary(f.type)]
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
+    schema = table.schema.with_metadata(metadata)
+    words = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+    with pq.ParquetWriter(
         sink,
-        row_group_size=ROW_GROUP_ROWS,
+        schema,
         compression="zstd",
         compression_level=_COMPRESSION_LEVEL,
         use_dictionary=words,
         dictionary_pagesize_limit=_DICTIONARY_PAGE_BYTES,
-        column_encoding={n: _encoding(n) for n in table.column_names if n not in words},
+        column_encoding={n: _encoding(n) for n in schema.names if n not in words},
         write_page_checksum=True,
-    )
+    ) as writer:
+        for start in range(0, table.num_rows, ROW_GROUP_ROWS):
+            # A dictionary is written whole into each row group, whatever rows that has.
+            part = tight(table.slice(start, ROW_GROUP_ROWS)).replace_schema_metadata(metadata)
+            writer.write_table(part, row_group_size=ROW_GROUP_ROWS)
     data = sink.getvalue().to_pybytes()
     ends = table["ended_at"]
     return EncodedSegment(
