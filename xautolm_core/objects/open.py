@@ -1,0 +1,43 @@
+"""Opens an object storage by its address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote
+from urllib.parse import urlsplit
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.objects.folder import FolderObjects
+
+
+def open_objects(address: str) -> ObjectStorage:
+    """Return the objects at an address. Nothing is created or asked for.
+
+    Args:
+        address: A folder, ``file:///folder``, or ``s3://bucket/prefix`` (extra ``s3``; endpoint and
+            credentials: see ``read_s3_settings``).
+
+    Raises:
+        ConfigError: The address is malformed, or credentials are missing.
+        StoreError: The prefix is unsafe.
+    """
+    scheme = urlsplit(address).scheme if "://" in address else ""
+    if scheme == "s3":
+        from xautolm_core.objects.s3 import S3Objects
+
+        return S3Objects.from_uri(address)
+    if scheme == "file":
+        parts = urlsplit(address)
+        if parts.netloc not in {"", "localhost"} or not parts.path:
+            raise ConfigError(
+                f"{address} does not name a folder of this machine",
+                hint="Write three slashes: file:///folder",
+            )
+        return FolderObjects(Path(unquote(parts.path)))
+    if scheme or not address.strip():
+        raise ConfigError(
+            f"Objects cannot be at {f'a {scheme}:// address' if scheme else 'an empty address'}",
+            hint="Use a folder or s3://bucket/prefix",
+        )
+    return FolderObjects(Path(address))
