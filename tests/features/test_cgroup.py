@@ -117,3 +117,25 @@ def test_cpu_lists():
 def test_this_machine_has_memory_and_cpus():
     assert cgroup.cpu_count() >= 1
     assert 0 < cgroup.available_memory_bytes() <= cgroup.total_memory_bytes()
+
+
+def test_the_share_in_use_is_that_of_the_nearest_limit(tmp_path):
+    group = "sys/fs/cgroup/pod"
+    root = machine(
+        tmp_path,
+        {
+            f"{group}/box/memory.max": str(4 * GIB),
+            f"{group}/box/memory.current": str(3 * GIB),
+            f"{group}/box/memory.stat": f"inactive_file {GIB}\n",
+            f"{group}/memory.max": str(8 * GIB),
+            f"{group}/memory.current": str(6 * GIB),
+            f"{group}/memory.stat": "inactive_file 0\n",
+        },
+        own="0::/pod/box\n",
+        mounts=V2_MOUNT,
+    )
+    assert cgroup.used_memory_share(root=root) == 0.75
+    (root / group / "memory.max").write_text("max\n")
+    assert cgroup.used_memory_share(root=root) == 0.5
+    (root / group / "box/memory.max").write_text("max\n")
+    assert cgroup.used_memory_share(root=root) is None

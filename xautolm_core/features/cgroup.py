@@ -61,19 +61,17 @@ def available_memory_bytes(*, root: Path = _ROOT) -> int:
     The smallest of what the machine has available and, on each level of the control group, the
     limit less what is in use there (page cache that can be dropped does not count as in use).
     """
-    free = [_meminfo(root)["MemAvailable"]]
-    for folder in _groups("memory", root):
-        for limit_name, usage_name, cache_name in (
-            ("memory.max", "memory.current", "inactive_file"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-        ):
-            limit = _read_int(folder / limit_name)
-            usage = _read_int(folder / usage_name)
-            if limit is None or usage is None or limit >= _NO_LIMIT_BYTES:
-                continue
-            droppable = _read_stat(folder / "memory.stat", cache_name)
-            free.append(max(0, limit - max(0, usage - droppable)))
-    return min(free)
+    free = [max(0, limit - used) for limit, used in _limits_and_use(root)]
+    return min([_meminfo(root)["MemAvailable"], *free])
+
+
+def used_memory_share(*, root: Path = _ROOT) -> float | None:
+    """Return the share in use of the memory limit that is nearest to being reached; None if none.
+
+    Page cache that can be dropped does not count as in use.
+    """
+    shares = [used / limit for limit, used in _limits_and_use(root) if limit > 0]
+    return max(shares, default=None)
 
 
 def cpu_quota(*, root: Path = _ROOT) -> float | None:
@@ -164,6 +162,21 @@ def _mounts(root: Path) -> list[_Mount]:
         options = frozenset(kind[2].split(",")) if is_v1 else frozenset()
         mounts.append(_Mount(root / fields[4].lstrip("/"), fields[3], options))
     return mounts
+
+
+def _limits_and_use(root: Path) -> Iterator[tuple[int, int]]:
+    """Yield limit and use in bytes of each level of the control group that has a memory limit."""
+    for folder in _groups("memory", root):
+        for limit_name, usage_name, cache_name in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            limit = _read_int(folder / limit_name)
+            usage = _read_int(folder / usage_name)
+            if limit is None or usage is None or limit >= _NO_LIMIT_BYTES:
+                continue
+            droppable = _read_stat(folder / "memory.stat", cache_name)
+            yield limit, max(0, usage - droppable)
 
 
 def _meminfo(root: Path) -> dict[str, int]:
