@@ -8,28 +8,21 @@ from datetime import UTC
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from xautolm_core.launch.protocol import Ended
 from xautolm_core.outcomes import Outcome
 from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import Progress
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.files import belongs_to
+from xautolm_core.trial.heartbeat_facts import progress_of
+from xautolm_core.trial.heartbeat_facts import seconds_of
+
+__all__ = ["SERVER_LOST", "belongs_to", "classify"]
 
 # Kind of the failure of trials whose fork server ended under them.
 SERVER_LOST = "ForkServerLost"
 # What a program that handled SIGTERM ends with, by the shell's convention.
 _SIGTERM_STATUS = 128 + signal.SIGTERM
-
-
-def belongs_to(result: TrialResult, spec: TrialSpec) -> bool:
-    """Whether a result is of this very attempt."""
-    return (result.search_id, result.trial_number, result.attempt) == (
-        spec.search_id,
-        spec.trial_number,
-        spec.attempt,
-    )
 
 
 def classify(
@@ -67,8 +60,8 @@ def classify(
             attempt=spec.attempt,
             outcome=outcome,
             failure=failure,
-            seconds=_seconds_of(heartbeat),
-            progress=_progress_of(heartbeat),
+            seconds=seconds_of(heartbeat),
+            progress=progress_of(heartbeat),
             threads=spec.threads,
             ended_at=ended_at,
         )
@@ -84,22 +77,6 @@ def classify(
             "peak_host_bytes": result.peak_host_bytes or peak_bytes,
         }
     )
-
-
-def _seconds_of(heartbeat: Mapping[str, Any]) -> dict[str, float]:
-    seconds = heartbeat.get("seconds")
-    if not isinstance(seconds, Mapping):
-        return {}
-    return {str(phase): float(v) for phase, v in seconds.items() if isinstance(v, (int, float))}
-
-
-def _progress_of(heartbeat: Mapping[str, Any]) -> Progress:
-    names = {"step": "steps", "scheduled_steps": "scheduled_steps", "epoch": "epochs"}
-    told = {field: heartbeat[name] for name, field in names.items() if name in heartbeat}
-    try:
-        return Progress.model_validate(told)
-    except ValidationError:
-        return Progress()
 
 
 def _utc(moment: datetime) -> datetime:

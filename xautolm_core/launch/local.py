@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Self
 
 from xautolm_core.errors import LaunchError
-from xautolm_core.launch.classify import belongs_to
 from xautolm_core.launch.classify import classify
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.protocol import End
@@ -36,6 +35,7 @@ from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
 from xautolm_core.trial.files import write_json_atomic

@@ -51,6 +51,11 @@ def download_model(storage: ObjectStorage, prefix: str, cache: Path) -> Path | N
     return target
 
 
+def model_files(folder: Path) -> list[str]:
+    """Return the names of a model's files in a folder: config, tokenizer and safetensors."""
+    return sorted(p.name for p in folder.iterdir() if _is_wanted(p.name) and p.is_file())
+
+
 def _copy(storage: ObjectStorage, files: list[tuple[ObjectInfo, str]], target: Path) -> None:
     temporary = target.with_name(f".tmp-{os.getpid()}-{secrets.token_hex(8)}")
     temporary.mkdir(parents=True)

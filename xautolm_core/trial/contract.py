@@ -158,8 +158,8 @@ class TrialResult(BaseModel):
         outcome: How it ended.
         scores: Score name to score on validation: ``macro_f1``, ``accuracy``.
         seconds: Phase to wall-clock seconds: ``startup`` (launch to the trial's first line),
-            ``load_data``, ``tokenize``, ``load_model``, ``train`` (with the probe), ``evaluate``,
-            ``latency``, ``save``.
+            ``download`` (of task and model, on another machine), ``load_data``, ``tokenize``,
+            ``load_model``, ``train`` (with the probe), ``evaluate``, ``latency``, ``save``.
         reused_seconds: What earlier trials spent on the frozen backbone's features that this one
             read from the cache; part of ``time_seconds``, so that the times of equal
             configurations compare, but spent once only.

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
 
 
 def write_json_atomic(
@@ -48,6 +49,15 @@ def write_json_atomic(
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def belongs_to(result: TrialResult, spec: TrialSpec) -> bool:
+    """Whether a result is of this very attempt."""
+    return (result.search_id, result.trial_number, result.attempt) == (
+        spec.search_id,
+        spec.trial_number,
+        spec.attempt,
+    )
 
 
 def read_result(folder: Path) -> TrialResult | None:

@@ -1,0 +1,88 @@
+"""From the end of a trial's process to its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.contract import Failure
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.endings import result_of_end
+from xautolm_core.trial.supervise import ProcessEnd
+
+MakeSpec = Callable[..., TrialSpec]
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome", "kind"),
+    [
+        (ProcessEnd(exit_code=0), Outcome.INFRA, "NoResult"),
+        (ProcessEnd(exit_code=3), Outcome.INFRA, "Exit3"),
+        (ProcessEnd(signal="SIGSEGV"), Outcome.INFRA, "SIGSEGV"),
+        (ProcessEnd(signal="SIGKILL"), Outcome.INFRA, "SIGKILL"),
+        (ProcessEnd(signal="SIGKILL", oom_kills=1), Outcome.OOM_HOST, "MemoryLimit"),
+        (ProcessEnd(signal="SIGSEGV", oom_kills=1), Outcome.INFRA, "SIGSEGV"),
+        (ProcessEnd(signal="SIGKILL", ended_by="memory"), Outcome.OOM_HOST, "MemoryLimit"),
+        (ProcessEnd(signal="SIGKILL", ended_by="wall_limit"), Outcome.TIMEOUT, "WallLimit"),
+        (ProcessEnd(signal="SIGKILL", ended_by="termination"), Outcome.CANCELLED, "SIGTERM"),
+        (ProcessEnd(exit_code=143, ended_by="termination"), Outcome.CANCELLED, "SIGTERM"),
+        (ProcessEnd(signal="SIGTERM", ended_by="lingering"), Outcome.INFRA, "SIGTERM"),
+    ],
+)
+def test_without_a_result(
+    make_spec: MakeSpec, end: ProcessEnd, outcome: Outcome, kind: str
+) -> None:
+    heartbeat = {
+        "step": 4,
+        "seconds": {"train": 2.5},
+        "energy": [{"component": "gpu", "joules": 7.0, "source": "nvml", "quality": "A"}],
+    }
+    result = result_of_end(make_spec(), end, None, heartbeat)
+    assert (result.outcome, result.failure and result.failure.kind) == (outcome, kind)
+    assert result.progress.steps == 4
+    assert result.seconds == {"train": 2.5}
+    assert [reading.joules for reading in result.energy] == [7.0]
+    assert result.ended_at is not None
+
+
+@pytest.mark.parametrize(
+    ("written", "end", "outcome"),
+    [
+        (Outcome.OK, ProcessEnd(signal="SIGKILL", ended_by="lingering"), Outcome.OK),
+        (Outcome.OK, ProcessEnd(exit_code=0, ended_by="termination"), Outcome.OK),
+        (Outcome.DIVERGED, ProcessEnd(exit_code=0), Outcome.DIVERGED),
+        (Outcome.CANCELLED, ProcessEnd(exit_code=0, ended_by="termination"), Outcome.CANCELLED),
+        (Outcome.CANCELLED, ProcessEnd(exit_code=0, ended_by="wall_limit"), Outcome.TIMEOUT),
+        (Outcome.INFRA, ProcessEnd(exit_code=0, oom_kills=1), Outcome.OOM_HOST),
+        (Outcome.INVALID, ProcessEnd(exit_code=0, oom_kills=2), Outcome.OOM_HOST),
+        (Outcome.INVALID, ProcessEnd(exit_code=0), Outcome.INVALID),
+        (Outcome.OOM_GPU, ProcessEnd(exit_code=0, oom_kills=1), Outcome.OOM_GPU),
+    ],
+)
+def test_what_the_trial_wrote_stands_but_for_what_it_cannot_know(
+    make_spec: MakeSpec, written: Outcome, end: ProcessEnd, outcome: Outcome
+) -> None:
+    spec = make_spec()
+    result = TrialResult(
+        search_id="test", trial_number=0, outcome=written, failure=Failure(kind="its own")
+    )
+    found = result_of_end(spec, end, result, {})
+    assert found.outcome is outcome
+    assert (found == result) == (outcome is written)
+
+
+def test_a_result_of_another_attempt_is_none(make_spec: MakeSpec) -> None:
+    other = TrialResult(search_id="test", trial_number=0, attempt=1, outcome=Outcome.OK)
+    found = result_of_end(make_spec(), ProcessEnd(exit_code=0), other, {})
+    assert (found.outcome, found.attempt) == (Outcome.INFRA, 0)
+
+
+@pytest.mark.parametrize("heartbeat", [{"energy": 3, "seconds": [], "step": "x"}, {"energy": [{}]}])
+def test_a_heartbeat_of_nonsense_does_no_harm(
+    make_spec: MakeSpec, heartbeat: dict[str, object]
+) -> None:
+    found = result_of_end(make_spec(), ProcessEnd(exit_code=1), None, heartbeat)
+    assert (found.seconds, found.energy, found.progress.steps) == ({}, (), 0)

@@ -1,0 +1,91 @@
+"""From the end of a trial's process, as its supervisor saw it, to the trial's result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.contract import Failure
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.files import belongs_to
+from xautolm_core.trial.heartbeat_facts import energy_of
+from xautolm_core.trial.heartbeat_facts import progress_of
+from xautolm_core.trial.heartbeat_facts import seconds_of
+from xautolm_core.trial.supervise import ProcessEnd
+
+_WALL_LIMIT = Failure(kind="WallLimit", message="ran into the wall-clock limit")
+_MEMORY_LIMIT = Failure(kind="MemoryLimit", message="ran into the memory limit of its container")
+_TERMINATED = Failure(kind="SIGTERM", message="ended from outside")
+
+
+def result_of_end(
+    spec: TrialSpec,
+    end: ProcessEnd,
+    written: TrialResult | None,
+    heartbeat: Mapping[str, Any],
+) -> TrialResult:
+    """Return the result of a trial whose process has ended.
+
+    What the trial itself wrote stands, but for what it cannot know: who sent SIGTERM, and what took
+    its helpers away.
+
+    Args:
+        spec: What was asked for.
+        end: How the process ended.
+        written: The trial's own result, if it wrote a valid one.
+        heartbeat: What it last told; any part may be missing.
+    """
+    if written is not None and belongs_to(written, spec):
+        return _reread(written, end)
+    outcome, failure = _explain(end)
+    return unfinished(spec, outcome, failure, heartbeat)
+
+
+def unfinished(
+    spec: TrialSpec, outcome: Outcome, failure: Failure, heartbeat: Mapping[str, Any]
+) -> TrialResult:
+    """Return the result of a trial that wrote none."""
+    return TrialResult(
+        search_id=spec.search_id,
+        trial_number=spec.trial_number,
+        attempt=spec.attempt,
+        outcome=outcome,
+        failure=failure,
+        seconds=seconds_of(heartbeat),
+        progress=progress_of(heartbeat),
+        energy=energy_of(heartbeat),
+        threads=spec.threads,
+        ended_at=datetime.now(UTC),
+    )
+
+
+def terminated(spec: TrialSpec) -> TrialResult:
+    """Return the result of a trial that SIGTERM met before it was started."""
+    return unfinished(spec, Outcome.CANCELLED, _TERMINATED, {})
+
+
+def _reread(written: TrialResult, end: ProcessEnd) -> TrialResult:
+    if written.outcome is Outcome.CANCELLED and end.ended_by == "wall_limit":
+        return written.model_copy(update={"outcome": Outcome.TIMEOUT, "failure": _WALL_LIMIT})
+    if written.outcome in (Outcome.INFRA, Outcome.INVALID) and end.oom_kills:
+        return written.model_copy(update={"outcome": Outcome.OOM_HOST, "failure": _MEMORY_LIMIT})
+    return written
+
+
+def _explain(end: ProcessEnd) -> tuple[Outcome, Failure]:
+    if end.ended_by == "wall_limit":
+        return Outcome.TIMEOUT, _WALL_LIMIT
+    if end.ended_by == "memory" or (end.signal == "SIGKILL" and end.oom_kills):
+        return Outcome.OOM_HOST, _MEMORY_LIMIT
+    if end.ended_by == "termination":
+        return Outcome.CANCELLED, _TERMINATED
+    if end.signal is not None:
+        message = "killed by a signal, without a result"
+        return Outcome.INFRA, Failure(kind=end.signal, message=message)
+    message = f"ended with status {end.exit_code}, without a valid result"
+    kind = f"Exit{end.exit_code}" if end.exit_code else "NoResult"
+    return Outcome.INFRA, Failure(kind=kind, message=message)

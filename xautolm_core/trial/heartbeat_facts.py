@@ -1,0 +1,40 @@
+"""What a trial's last heartbeat says of one that came to no result of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from xautolm_core.trial.contract import EnergyReading
+from xautolm_core.trial.contract import Progress
+
+
+def seconds_of(heartbeat: Mapping[str, Any]) -> dict[str, float]:
+    """Return the seconds by phase; empty if it does not say."""
+    seconds = heartbeat.get("seconds")
+    if not isinstance(seconds, Mapping):
+        return {}
+    return {str(phase): float(v) for phase, v in seconds.items() if isinstance(v, (int, float))}
+
+
+def progress_of(heartbeat: Mapping[str, Any]) -> Progress:
+    """Return how far the training was."""
+    names = {"step": "steps", "scheduled_steps": "scheduled_steps", "epoch": "epochs"}
+    told = {field: heartbeat[name] for name, field in names.items() if name in heartbeat}
+    try:
+        return Progress.model_validate(told)
+    except ValidationError:
+        return Progress()
+
+
+def energy_of(heartbeat: Mapping[str, Any]) -> tuple[EnergyReading, ...]:
+    """Return the energy used so far; empty if it does not say."""
+    readings = heartbeat.get("energy")
+    if not isinstance(readings, (list, tuple)):
+        return ()
+    try:
+        return tuple(EnergyReading.model_validate(reading) for reading in readings)
+    except ValidationError:
+        return ()

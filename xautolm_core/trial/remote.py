@@ -1,0 +1,156 @@
+"""Runs a trial that was sent through an object storage, and tells its result the same way."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from datetime import UTC
+from datetime import datetime
+from pathlib import Path
+
+from xautolm_core.errors import LaunchError
+from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.objects.open import open_objects
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.endings import result_of_end
+from xautolm_core.trial.endings import terminated
+from xautolm_core.trial.files import read_heartbeat
+from xautolm_core.trial.files import read_result
+from xautolm_core.trial.remote_contract import RemoteTrial
+from xautolm_core.trial.remote_contract import split_address
+from xautolm_core.trial.remote_inputs import fetch_inputs
+from xautolm_core.trial.remote_inputs import model_environment
+from xautolm_core.trial.remote_inputs import read_remote_trial
+from xautolm_core.trial.remote_outputs import RemoteOutputs
+from xautolm_core.trial.supervise import MemoryWatch
+from xautolm_core.trial.supervise import supervise
+from xautolm_core.trial.termination import Terminated
+from xautolm_core.trial.termination import Termination
+
+HEARTBEAT_SECONDS = 15.0
+GRACE_SECONDS = 20.0
+"""Leaves time for the result, within the 60 s and more that a pod is given."""
+
+_log = logging.getLogger(__name__)
+
+
+def run_remote(
+    address: str,
+    work_folder: Path,
+    *,
+    model_cache: Path | None = None,
+    memory: MemoryWatch | None = None,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    grace_seconds: float = GRACE_SECONDS,
+) -> int:
+    """Fetch a trial, run it in a process of its own, and write its result.
+
+    SIGTERM breaks off the fetching, or is passed on to the trial; either way there is a result. An
+    attempt that is over already is not run once more. To be called in the main thread.
+
+    Args:
+        address: What ``TrialExchange.send`` returned.
+        work_folder: Folder of this machine for task, cache and the trial's own files.
+        model_cache: Folder for models, which trials on several machines may share; below
+            ``work_folder`` if None.
+        memory: Tells of the container's memory, if anything is known of it.
+        heartbeat_seconds: Between two heartbeats.
+        grace_seconds: What a trial has to end after SIGTERM.
+
+    Returns:
+        0: there is a result, whatever the outcome.
+
+    Raises:
+        ConfigError: The address or what lies there is no trial, or its model cannot be had here.
+        StoreError: Something cannot be fetched or written, or is damaged.
+        LaunchError: No process can be started.
+    """
+    root, key = split_address(address)
+    work_folder = work_folder.absolute()
+    storage = open_objects(root)
+    termination = Termination()
+    termination.install()
+    try:
+        trial = read_remote_trial(storage, key)
+        outputs = RemoteOutputs(storage, trial.spec)
+        if outputs.is_settled():
+            _log.warning("trial %s is over already; it is not run again", key)
+            return 0
+        run = _RemoteRun(storage, trial, outputs, termination, memory)
+        run.run(
+            work_folder,
+            model_cache or work_folder / "model-cache",
+            heartbeat_seconds,
+            grace_seconds,
+        )
+        return 0
+    finally:
+        termination.restore()
+
+
+class _RemoteRun:
+    """One attempt on this machine."""
+
+    def __init__(
+        self,
+        storage: ObjectStorage,
+        trial: RemoteTrial,
+        outputs: RemoteOutputs,
+        termination: Termination,
+        memory: MemoryWatch | None,
+    ) -> None:
+        self._storage = storage
+        self._trial = trial
+        self._outputs = outputs
+        self._termination = termination
+        self._memory = memory
+
+    def run(
+        self,
+        work_folder: Path,
+        model_cache: Path,
+        heartbeat_seconds: float,
+        grace_seconds: float,
+    ) -> None:
+        """Do it all; there is a result afterwards."""
+        self._outputs.beat(_first_heartbeat())
+        since = time.monotonic()
+        try:
+            with self._termination.breaking_off():
+                spec = fetch_inputs(self._storage, self._trial, work_folder, model_cache)
+        except Terminated:
+            self._outputs.finish(terminated(self._trial.spec), work_folder, _download(since))
+            return
+        download = _download(since)
+        with self._outputs.heartbeats(spec.out_folder, heartbeat_seconds):
+            result = self._supervised(spec, model_cache, grace_seconds)
+        self._outputs.finish(result, spec.out_folder, download)
+
+    def _supervised(self, spec: TrialSpec, model_cache: Path, grace_seconds: float) -> TrialResult:
+        try:
+            end = supervise(
+                spec,
+                termination=self._termination,
+                memory=self._memory,
+                environment=model_environment(model_cache, os.environ),
+                grace_seconds=grace_seconds,
+            )
+        except OSError as error:
+            raise LaunchError(
+                f"The trial's process cannot be started: {error.strerror or error}",
+                hint="Look for a limit on processes or memory of its container",
+            ) from error
+        written = read_result(spec.out_folder)
+        return result_of_end(spec, end, written, read_heartbeat(spec.out_folder) or {})
+
+
+def _download(since: float) -> dict[str, float]:
+    return {"download": time.monotonic() - since}
+
+
+def _first_heartbeat() -> bytes:
+    """Return what tells that the machine is there, before the trial itself tells anything."""
+    return json.dumps({"at": datetime.now(UTC).isoformat(), "phase": "download"}).encode()
