@@ -1,0 +1,247 @@
+"""What crosses between the launcher and trials on other machines: objects of one search."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from xautolm_core.errors import LaunchError
+from xautolm_core.launch.run_mirror import TRIALS_FOLDER
+from xautolm_core.launch.run_mirror import RunMirror
+from xautolm_core.launch.run_mirror import run_folder_of
+from xautolm_core.launch.sent_models import send_model
+from xautolm_core.objects.bundle import BundleReference
+from xautolm_core.objects.bundle import files_below
+from xautolm_core.objects.bundle import send_bundle
+from xautolm_core.objects.bundle_fetch import DamagedBundleError
+from xautolm_core.objects.bundle_fetch import fetch_bundle
+from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.objects.open import open_objects
+from xautolm_core.objects.s3_settings import join_s3_uri
+from xautolm_core.space.model import ModelReference
+from xautolm_core.trial.contract import MODEL_FOLDER
+from xautolm_core.trial.contract import RESULT_FILE
+from xautolm_core.trial.contract import SPEC_FILE
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.files import read_result
+from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.trial.remote_contract import PackagedModel
+from xautolm_core.trial.remote_contract import RemoteResult
+from xautolm_core.trial.remote_contract import RemoteTrial
+from xautolm_core.trial.remote_contract import heartbeat_key
+from xautolm_core.trial.remote_contract import is_settled
+from xautolm_core.trial.remote_contract import result_key
+from xautolm_core.trial.remote_contract import spec_key
+from xautolm_core.trial.remote_contract import verdict_key
+from xautolm_core.trial.remote_outputs import stored_result
+
+_log = logging.getLogger(__name__)
+
+
+class TrialExchange:
+    """The launcher's side of the objects of one search. One thread at a time may use it.
+
+    Args:
+        storage: The objects of this search and of nothing else.
+        uri: Their address, as the machines of the trials reach it; it holds no secrets.
+    """
+
+    def __init__(self, storage: ObjectStorage, uri: str) -> None:
+        self._storage = storage
+        self._uri = uri
+        # Neither changes during a search, and both may be large.
+        self._sent_tasks: dict[Path, BundleReference] = {}
+        self._sent_models: dict[str, BundleReference | PackagedModel] = {}
+        self._mirrors: dict[Path, RunMirror] = {}
+
+    @classmethod
+    def open(cls, uri: str) -> TrialExchange:
+        """Return the exchange of a search at an address.
+
+        Raises:
+            ConfigError: The address is malformed, or credentials are missing.
+            StoreError: The prefix is unsafe.
+        """
+        return cls(open_objects(uri), uri)
+
+    def send(self, spec: TrialSpec) -> str:
+        """Write all that a trial needs to run elsewhere; to be called before it is started.
+
+        The proposal and the other small files of the run folder go first, then the prepared task
+        and the model, each once for each content, and the spec last. It may be killed at any moment
+        and called again: nothing is written in halves, and nothing twice but what is small.
+
+        Args:
+            spec: The trial, with the folders of this machine.
+
+        Returns:
+            The address that ``xautolm trial`` takes.
+
+        Raises:
+            LaunchError: The trial's folder cannot be written, or its task or model is not there.
+            StoreError: An object cannot be written.
+        """
+        self._write_locally(spec, SPEC_FILE, spec)
+        self._sync(spec)
+        trial = RemoteTrial(
+            spec=spec,
+            task=self._send_task(spec.task_folder),
+            task_name=spec.task_folder.name,
+            model=self._send_model(spec.model),
+        )
+        self._storage.put(spec_key(spec), trial.model_dump_json(indent=2).encode())
+        return self.address(spec)
+
+    def address(self, spec: TrialSpec) -> str:
+        """Return the address that ``xautolm trial`` takes; the trial need not have been sent."""
+        return join_s3_uri(self._uri, spec_key(spec))
+
+    def heartbeat(self, spec: TrialSpec) -> dict[str, Any] | None:
+        """Return what the trial last told; None if nothing yet.
+
+        Raises:
+            StoreError: The storage cannot be read.
+        """
+        try:
+            document = json.loads(self._storage.get(heartbeat_key(spec)))
+        except (KeyError, ValueError):
+            return None
+        return document if isinstance(document, dict) else None
+
+    def result(self, spec: TrialSpec) -> TrialResult | None:
+        """Return the result of a trial, and have it with its model in the trial's folder.
+
+        What the launcher kept stands, and else what the trial's machine wrote. The model is there
+        before the result, so that a folder with a result is whole.
+
+        Returns:
+            The result; None if there is none, or none of this very attempt.
+
+        Raises:
+            DamagedBundleError: The model is not what the result says. The trial is of no use then.
+            StoreError: The storage cannot be read.
+            LaunchError: The trial's folder cannot be written.
+        """
+        told = self._standing(spec)
+        if told is None:
+            return None
+        # The name comes from another machine: it is not used as a path.
+        model_folder = None
+        if told.model_folder is not None and told.model_bundle is not None:
+            fetch_bundle(self._storage, told.model_bundle, spec.out_folder / MODEL_FOLDER)
+            model_folder = MODEL_FOLDER
+        result = told.plain().model_copy(update={"model_folder": model_folder})
+        self._write_locally(spec, RESULT_FILE, result)
+        self._sync(spec)
+        return result
+
+    def keep(self, spec: TrialSpec, result: TrialResult) -> TrialResult:
+        """Write what the launcher found of a trial, so that a restarted launcher finds the same.
+
+        The object is another one than the trial's machine writes, so that neither replaces the
+        other. What the trial itself told stands before it if it counts, and so does what was kept
+        earlier. Where the trial was broken off (``cancelled``, ``preempted``, ``infra``), the
+        launcher knows better why.
+
+        Args:
+            spec: The trial.
+            result: What the launcher found.
+
+        Returns:
+            The result that stands.
+
+        Raises:
+            StoreError: The storage cannot be read or written.
+            LaunchError: The trial's folder cannot be written.
+        """
+        kept = stored_result(self._storage, verdict_key(spec), spec)
+        told = stored_result(self._storage, result_key(spec), spec)
+        if kept is not None or (told is not None and is_settled(told)):
+            standing = self.result(spec)
+            assert standing is not None
+            return standing
+        self._storage.put(verdict_key(spec), result.model_dump_json(indent=2).encode())
+        self._write_locally(spec, RESULT_FILE, result)
+        self._sync(spec)
+        return result
+
+    def mirror(self, out_folder: Path) -> RunMirror:
+        """Return what keeps the small files of a run folder as objects."""
+        return self._mirrors.setdefault(out_folder, RunMirror(self._storage, out_folder))
+
+    def restore(self, out_folder: Path) -> bool:
+        """Make the run folder of a search anew from its objects, where it holds no search.
+
+        Small files are as they were last written down; the models are those that the folder held.
+
+        Returns:
+            Whether there is a search now that was not there before.
+
+        Raises:
+            StoreError: An object cannot be read or is damaged, or the folder cannot be written.
+        """
+        mirror = self.mirror(out_folder)
+        if mirror.holds_search():
+            return False
+        # Models first: once the run is there, nobody asks for them again.
+        for name in mirror.attempts_with_models():
+            self._restore_model(name, out_folder)
+        return mirror.restore()
+
+    def _restore_model(self, attempt: str, out_folder: Path) -> None:
+        try:
+            told = RemoteResult.model_validate_json(
+                self._storage.get(f"{TRIALS_FOLDER}/{attempt}/{RESULT_FILE}")
+            )
+        except (KeyError, ValueError):
+            return
+        if told.model_bundle is None:
+            return
+        target = out_folder / TRIALS_FOLDER / attempt / MODEL_FOLDER
+        try:
+            fetch_bundle(self._storage, told.model_bundle, target)
+        except DamagedBundleError as error:
+            # A search does without a model; it cannot do without its trials.
+            _log.warning("the model of trial %s is left out: %s", attempt, error.problem)
+
+    def _standing(self, spec: TrialSpec) -> RemoteResult | None:
+        kept = stored_result(self._storage, verdict_key(spec), spec)
+        return kept or stored_result(self._storage, result_key(spec), spec)
+
+    def _send_task(self, folder: Path) -> BundleReference:
+        if folder not in self._sent_tasks:
+            names = files_below(folder) if folder.is_dir() else []
+            if not names:
+                raise LaunchError(
+                    f"The prepared task {folder} is not there", hint="Begin the search again"
+                )
+            place = f"tasks/{folder.name}"
+            self._sent_tasks[folder] = send_bundle(self._storage, place, folder, names)
+        return self._sent_tasks[folder]
+
+    def _send_model(self, model: ModelReference) -> BundleReference | PackagedModel | None:
+        if model.path is None:
+            return None
+        if model.path not in self._sent_models:
+            self._sent_models[model.path] = send_model(self._storage, model.id, Path(model.path))
+        return self._sent_models[model.path]
+
+    def _sync(self, spec: TrialSpec) -> None:
+        run_folder = run_folder_of(spec)
+        if run_folder is not None:
+            self.mirror(run_folder).sync()
+
+    def _write_locally(self, spec: TrialSpec, name: str, document: TrialSpec | TrialResult) -> None:
+        if name == RESULT_FILE and read_result(spec.out_folder) == document:
+            return
+        try:
+            write_json_atomic(spec.out_folder / name, document)
+        except OSError as error:
+            raise LaunchError(
+                f"The trial's folder {spec.out_folder} cannot be written:"
+                f" {error.strerror or error}",
+                hint="Choose a folder on a disk with space that you may write",
+            ) from error

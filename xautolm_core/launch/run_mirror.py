@@ -1,0 +1,211 @@
+"""The small files of a run folder as objects, so that a search outlives its disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from xautolm_core.errors import StoreError
+from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.trial.contract import MODEL_FOLDER
+from xautolm_core.trial.contract import RESULT_FILE
+from xautolm_core.trial.contract import SPEC_FILE
+from xautolm_core.trial.contract import TrialSpec
+
+RUN_FILES = ("state.json", "search.json")
+"""In the order in which they are written: a folder with the last is a run."""
+TRIAL_FILES = ("proposal.json", SPEC_FILE, RESULT_FILE)
+"""Likewise, of an attempt."""
+TRIALS_FOLDER = "trials"
+_ROOT = "run/"
+_MODELS_KEY = "run/models.json"
+_ATTEMPT_FOLDER = re.compile(r"\d{4,}-\d+")
+
+
+class RunMirror:
+    """Keeps objects equal to the small files of one run folder.
+
+    One thread at a time may use it; the run folder has one process at a time anyway.
+
+    Args:
+        storage: The objects of the search.
+        out_folder: The run folder.
+    """
+
+    def __init__(self, storage: ObjectStorage, out_folder: Path) -> None:
+        self._storage = storage
+        self._out_folder = out_folder
+        self._known: dict[str, str] | None = None
+        # Of files that are known to be equal to their objects.
+        self._signatures: dict[str, tuple[int, int, int]] = {}
+
+    def holds_search(self) -> bool:
+        """Whether the folder holds a search."""
+        return (self._out_folder / RUN_FILES[-1]).exists()
+
+    def sync(self) -> int:
+        """Write what has changed since; return how many objects that were.
+
+        It may be killed at any moment: what is there is then an earlier state of the folder, with
+        some files newer. A file that is gone from the folder stays.
+
+        Raises:
+            StoreError: An object cannot be read or written.
+        """
+        attempts = self._attempts()
+        parent = self._out_folder / TRIALS_FOLDER
+        models = [name for name in attempts if (parent / name / MODEL_FOLDER).is_dir()]
+        written = sum(self._copy(name) for name in RUN_FILES)
+        # Before the results: whoever finds one there finds its model named.
+        written += self._put(_MODELS_KEY, json.dumps(models).encode())
+        for attempt in attempts:
+            written += sum(self._copy(f"{TRIALS_FOLDER}/{attempt}/{n}") for n in TRIAL_FILES)
+        return written
+
+    def restore(self) -> bool:
+        """Write the files that the objects hold into a folder that holds no search yet.
+
+        Folders within the old run folder become those within this one.
+
+        Returns:
+            Whether there is a search now that was not there before.
+
+        Raises:
+            StoreError: An object cannot be read, or the folder not be written.
+        """
+        if self.holds_search():
+            return False
+        found: dict[str, bytes] = {}
+        keys = [info.key for info in self._storage.list(_ROOT) if _is_mirrored(info.key)]
+        for key, data in self._storage.get_many(keys):
+            if isinstance(data, StoreError):
+                raise data
+            found[key.removeprefix(_ROOT)] = data
+        if RUN_FILES[-1] not in found:
+            return False
+        # The file that makes it a run comes last: half a run is none.
+        for name in sorted(found, key=lambda name: (name == RUN_FILES[-1], name)):
+            data = found[name]
+            if name.endswith(f"/{SPEC_FILE}"):
+                data = _moved_spec(data, self._out_folder)
+            _write(self._out_folder / name, data)
+        return True
+
+    def attempts_with_models(self) -> list[str]:
+        """Return the folder names of the attempts whose models the run folder held at last.
+
+        Raises:
+            StoreError: The object cannot be read.
+        """
+        try:
+            names = json.loads(self._storage.get(_MODELS_KEY))
+        except (KeyError, ValueError):
+            return []
+        found = names if isinstance(names, list) else []
+        return [n for n in found if isinstance(n, str) and _ATTEMPT_FOLDER.fullmatch(n)]
+
+    def _attempts(self) -> list[str]:
+        parent = self._out_folder / TRIALS_FOLDER
+        names = [folder.name for folder in parent.iterdir()] if parent.is_dir() else []
+        return sorted(name for name in names if _ATTEMPT_FOLDER.fullmatch(name))
+
+    def _copy(self, name: str) -> bool:
+        """Write a file that has changed; return whether it had."""
+        path = self._out_folder / name
+        try:
+            status = path.stat()
+            # Files of a run folder are replaced, never changed: another content, another inode.
+            signature = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if self._signatures.get(name) == signature:
+                return False
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StoreError(
+                f"Cannot read {path}: {error.strerror or error}",
+                hint="Check that this user may read the run folder",
+            ) from error
+        written = self._put(_ROOT + name, data)
+        self._signatures[name] = signature
+        return written
+
+    def _put(self, key: str, data: bytes) -> bool:
+        known = self._known_digests()
+        digest = hashlib.sha256(data).hexdigest()
+        if known.get(key) == digest:
+            return False
+        self._storage.put(key, data)
+        known[key] = digest
+        return True
+
+    def _known_digests(self) -> dict[str, str]:
+        if self._known is None:
+            self._known = {}
+            keys = [info.key for info in self._storage.list(_ROOT)]
+            for key, data in self._storage.get_many(keys):
+                # One that cannot be read is written anew.
+                if not isinstance(data, StoreError):
+                    self._known[key] = hashlib.sha256(data).hexdigest()
+        return self._known
+
+
+def run_folder_of(spec: TrialSpec) -> Path | None:
+    """Return the run folder that a trial's folder lies in; None if it lies in none."""
+    trials = spec.out_folder.parent
+    in_run = trials.name == TRIALS_FOLDER and _ATTEMPT_FOLDER.fullmatch(spec.out_folder.name)
+    return trials.parent if in_run else None
+
+
+def _is_mirrored(key: str) -> bool:
+    """Whether a key is of a file that a run folder may get, whoever wrote it."""
+    match key.removeprefix(_ROOT).split("/"):
+        case [name]:
+            return name in RUN_FILES
+        case [folder, attempt, name]:
+            is_attempt = folder == TRIALS_FOLDER and _ATTEMPT_FOLDER.fullmatch(attempt)
+            return bool(is_attempt) and name in TRIAL_FILES
+    return False
+
+
+def _moved_spec(data: bytes, out_folder: Path) -> bytes:
+    """Return a spec whose folders within its run folder are those within another one."""
+    try:
+        spec = TrialSpec.model_validate_json(data)
+    except ValidationError:
+        return data  # a search that reads it sees the same
+    old = run_folder_of(spec)
+    if old is None or old == out_folder:
+        return data
+    moved = {
+        name: out_folder / path.relative_to(old)
+        for name in ("out_folder", "task_folder", "cache_folder")
+        if (path := getattr(spec, name)).is_relative_to(old)
+    }
+    return spec.model_copy(update=moved).model_dump_json(indent=2).encode()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        draft = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+            draft.chmod(0o644)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"Cannot write {path}: {error.strerror or error}",
+            hint="Choose a run folder with space left that this user may write to",
+        ) from error
