@@ -19,6 +19,7 @@ from xautolm_core.cli.predict_command import predict
 from xautolm_core.cli.search_command import search
 from xautolm_core.cli.space_commands import app as space_app
 from xautolm_core.cli.store_commands import app as store_app
+from xautolm_core.cli.trial_command import trial
 from xautolm_core.errors import XautolmError
 
 EXIT_BAD_INPUT = 2
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.command()(search)
 app.command()(predict)
 app.command()(features)
+app.command()(trial)
 app.add_typer(store_app, name="store")
 app.add_typer(space_app, name="space")
 
