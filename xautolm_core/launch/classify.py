@@ -13,9 +13,8 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.endings import unfinished
 from xautolm_core.trial.files import belongs_to
-from xautolm_core.trial.heartbeat_facts import progress_of
-from xautolm_core.trial.heartbeat_facts import seconds_of
 
 __all__ = ["SERVER_LOST", "belongs_to", "classify"]
 
@@ -54,17 +53,7 @@ def classify(
         result = _reread(written, end)
     else:
         outcome, failure = _explain(spec, end)
-        result = TrialResult(
-            search_id=spec.search_id,
-            trial_number=spec.trial_number,
-            attempt=spec.attempt,
-            outcome=outcome,
-            failure=failure,
-            seconds=seconds_of(heartbeat),
-            progress=progress_of(heartbeat),
-            threads=spec.threads,
-            ended_at=ended_at,
-        )
+        result = unfinished(spec, outcome, failure, heartbeat, ended_at=ended_at)
     phases = dict(result.seconds)
     if result.started_at is not None:
         phases["startup"] = max(0.0, (_utc(result.started_at) - launched_at).total_seconds())

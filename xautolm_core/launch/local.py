@@ -30,12 +30,12 @@ from xautolm_core.launch.protocol import Start
 from xautolm_core.launch.protocol import Started
 from xautolm_core.launch.protocol import Unusable
 from xautolm_core.launch.server_process import ServerProcess
-from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
+from xautolm_core.trial.files import prepare_folder
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
 from xautolm_core.trial.files import write_json_atomic
@@ -154,7 +154,7 @@ class LocalLauncher:
                 f"trial {spec.trial_number}, attempt {spec.attempt}, is running already",
                 hint="Count the attempt up to run it once more",
             )
-        _prepare_folder(spec)
+        _begin_attempt(spec)
         running = sum(not trial.ended for trial in self._trials.values())
         trial = self._trials[key] = _Trial(spec, launched_at, concurrent=running + 1)
         try:
@@ -381,13 +381,9 @@ def _handle_of(spec: TrialSpec, native_id: str) -> TrialHandle:
     return TrialHandle(spec.search_id, spec.trial_number, spec.attempt, spec.out_folder, native_id)
 
 
-def _prepare_folder(spec: TrialSpec) -> None:
-    """Write the spec, after removing what an earlier run of the same attempt has left."""
+def _begin_attempt(spec: TrialSpec) -> None:
     try:
-        spec.out_folder.mkdir(parents=True, exist_ok=True)
-        for name in (RESULT_FILE, HEARTBEAT_FILE):
-            (spec.out_folder / name).unlink(missing_ok=True)
-        write_json_atomic(spec.out_folder / SPEC_FILE, spec)
+        prepare_folder(spec)
     except OSError as problem:
         raise LaunchError(
             f"the trial's folder {spec.out_folder} cannot be written: {problem.strerror}",

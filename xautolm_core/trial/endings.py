@@ -46,9 +46,22 @@ def result_of_end(
 
 
 def unfinished(
-    spec: TrialSpec, outcome: Outcome, failure: Failure, heartbeat: Mapping[str, Any]
+    spec: TrialSpec,
+    outcome: Outcome,
+    failure: Failure,
+    heartbeat: Mapping[str, Any],
+    *,
+    ended_at: datetime | None = None,
 ) -> TrialResult:
-    """Return the result of a trial that wrote none."""
+    """Return the result of a trial that wrote none.
+
+    Args:
+        spec: The trial.
+        outcome: How it ended.
+        failure: Why.
+        heartbeat: What it last told; any part may be missing.
+        ended_at: When (UTC); now if None.
+    """
     return TrialResult(
         search_id=spec.search_id,
         trial_number=spec.trial_number,
@@ -59,7 +72,7 @@ def unfinished(
         progress=progress_of(heartbeat),
         energy=energy_of(heartbeat),
         threads=spec.threads,
-        ended_at=datetime.now(UTC),
+        ended_at=ended_at or datetime.now(UTC),
     )
 
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
+from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
@@ -49,6 +50,18 @@ def write_json_atomic(
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def prepare_folder(spec: TrialSpec) -> None:
+    """Write the spec to its folder, after removing what an earlier run of the attempt has left.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    spec.out_folder.mkdir(parents=True, exist_ok=True)
+    for name in (RESULT_FILE, HEARTBEAT_FILE):
+        (spec.out_folder / name).unlink(missing_ok=True)
+    write_json_atomic(spec.out_folder / SPEC_FILE, spec)
 
 
 def belongs_to(result: TrialResult, spec: TrialSpec) -> bool:

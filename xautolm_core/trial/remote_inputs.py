@@ -16,11 +16,8 @@ from xautolm_core.objects.bundle_fetch import fetch_bundle
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.space.download import model_files
 from xautolm_core.space.model import ModelReference
-from xautolm_core.trial.contract import HEARTBEAT_FILE
-from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.trial.files import prepare_folder
 from xautolm_core.trial.remote_contract import PackagedModel
 from xautolm_core.trial.remote_contract import RemoteTrial
 from xautolm_core.trial.remote_contract import attempt_name
@@ -85,7 +82,7 @@ def fetch_inputs(
             "model": _find_model(storage, trial, model_cache),
         }
     )
-    _prepare_folder(spec)
+    _begin_attempt(spec)
     return spec
 
 
@@ -136,13 +133,9 @@ def _packaged_folder(place: PackagedModel) -> Path:
     return folder
 
 
-def _prepare_folder(spec: TrialSpec) -> None:
-    """Write the spec, after removing what an earlier run of the same attempt has left."""
+def _begin_attempt(spec: TrialSpec) -> None:
     try:
-        spec.out_folder.mkdir(parents=True, exist_ok=True)
-        for name in (RESULT_FILE, HEARTBEAT_FILE):
-            (spec.out_folder / name).unlink(missing_ok=True)
-        write_json_atomic(spec.out_folder / SPEC_FILE, spec)
+        prepare_folder(spec)
     except OSError as error:
         raise StoreError(
             f"The trial's folder {spec.out_folder} cannot be written: {error.strerror or error}",
