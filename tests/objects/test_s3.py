@@ -105,10 +105,11 @@ class TestS3Objects(ObjectStorageContract):
         own = ceph_server.objects(ceph_bucket, "team-a", **keys)
         own.put("a/key", b"x")
         own.put("a/other", b"y")
+        own.put("b/large", b"z" * (6 * 1024**2))
         assert [info.key for info in own.list("a/")] == ["a/key", "a/other"]
         assert dict(own.get_many(["a/key", "absent"])) == {"a/key": b"x"}
         own.delete("a/key")
-        own.delete_many(["a/other"])
+        own.delete_many(["a/other", "b/large"])
         assert list(own.list()) == []
 
         other = ceph_server.objects(ceph_bucket, "team-b", **keys)

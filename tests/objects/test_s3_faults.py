@@ -71,6 +71,21 @@ def test_a_fault_that_passes_is_waited_for(
     assert proxy.left == 0
 
 
+# The answer to a write is empty: it cannot break off half-way.
+@pytest.mark.parametrize("fault", [fault for fault in TRANSIENT if fault is not Fault.TRUNCATED])
+def test_a_fault_that_passes_is_waited_for_with_a_large_object_too(
+    proxy: FaultyProxy, ceph_server: S3Server, ceph_bucket: str, fault: Fault
+) -> None:
+    storage = spoilt(proxy, ceph_server, ceph_bucket, RETRY_SECONDS="30", TIMEOUT_SECONDS="10")
+    data = bytes(range(256)) * (6 * 4096)
+    # More than one: clients clear away after a large upload that failed, and that may fail too.
+    proxy.spoil([fault] * 3)
+    storage.put("large", data)
+    assert proxy.left == 0
+    assert proxy.requests == [("PUT", f"/{ceph_bucket}/below/large")] * 4
+    assert storage.get("large") == data
+
+
 def test_a_listing_goes_on_where_it_was_interrupted(
     storage: S3Objects, proxy: FaultyProxy, ceph_server: S3Server, ceph_bucket: str
 ) -> None:

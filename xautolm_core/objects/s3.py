@@ -42,6 +42,8 @@ READ_AHEAD = 2 * READERS
 PAGE = 1000
 """Objects in one answer to a listing, and keys in one request to delete: what S3 allows."""
 
+_LEAST_PART_BYTES = 5 * 1024**2
+_MOST_PART_BYTES = 5 * 1024**3  # of a single request, by the rules of S3
 _ONE_BY_ONE_CODES = {"AccessDenied", "MethodNotAllowed", "NotImplemented"}
 _ATTEMPTS_BEFORE_WARNING = 3
 _SECONDS_BETWEEN_WARNINGS = 10.0
@@ -98,10 +100,15 @@ class S3Objects:
             StoreError: It cannot be written.
         """
         name = self._name(key)
+        # In one request, whatever its size: of several, one that fails leaves parts behind, and
+        # the client's clearing them away would hide that it failed for a fault that passes.
+        part_bytes = min(max(len(data), _LEAST_PART_BYTES), _MOST_PART_BYTES)
         self._request(
             "write",
             key,
-            lambda: self._client.put_object(self.bucket, name, io.BytesIO(data), len(data)),
+            lambda: self._client.put_object(
+                self.bucket, name, io.BytesIO(data), len(data), part_size=part_bytes
+            ),
         )
 
     def get(self, key: str) -> bytes:
