@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
+from typing import NoReturn
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.servers.ceph import started_gateway
 from xautolm_core.objects.s3 import S3Objects
 
 _CONFIGURED = "XAUTOLM_TEST_S3"
+_REQUIRED = "XAUTOLM_REQUIRE_S3"
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,18 @@ def _servers() -> list[str]:
     return configured + (["ceph"] if is_installed() else []) or ["none"]
 
 
+def _no_server(reason: str) -> NoReturn:
+    """Skip the test; where a server has to be there, fail."""
+    if os.environ.get(_REQUIRED, "") not in {"", "0"}:
+        pytest.fail(f"{reason}, and {_REQUIRED} is set: run make s3-server", pytrace=False)
+    pytest.skip(reason)
+
+
 @pytest.fixture(scope="session")
 def ceph() -> Iterator[CephGateway]:
     """A Ceph object gateway of this session. Whoever stops it starts it again."""
     if not is_installed():
-        pytest.skip("ceph-mon, ceph-osd, radosgw and ceph-common are not installed")
+        _no_server("ceph-mon, ceph-osd, radosgw and ceph-common are not installed")
     gateway = started_gateway()
     try:
         yield gateway
@@ -77,7 +86,7 @@ def ceph_server(ceph: CephGateway) -> S3Server:
 def s3_server(request: pytest.FixtureRequest) -> S3Server:
     """Each server that there is: the one named by XAUTOLM_TEST_S3_ENDPOINT, and Ceph's gateway."""
     if request.param == "none":
-        pytest.skip("XAUTOLM_TEST_S3_ENDPOINT is not set, and Ceph is not installed")
+        _no_server("XAUTOLM_TEST_S3_ENDPOINT is not set, and Ceph is not installed")
     if request.param == "configured":
         endpoint = os.environ[f"{_CONFIGURED}_ENDPOINT"]
         return S3Server(
