@@ -9,6 +9,7 @@ import pytest
 from xautolm_core.cli.locations import check_new_run_folder
 from xautolm_core.cli.locations import default_run_folder
 from xautolm_core.cli.locations import store_location
+from xautolm_core.cli.read_stores import parse_read_store
 from xautolm_core.errors import ConfigError
 
 NOW = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
@@ -26,6 +27,19 @@ def test_the_store_is_as_given_else_of_the_environment_else_of_the_user(
     monkeypatch.setenv("XAUTOLM_STORE", "s3://bucket/x")
     assert store_location(None) == "s3://bucket/x"
     assert store_location("here") == "here"
+
+
+def test_an_address_with_a_slash_too_few_names_where_it_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ConfigError, match=r"^--store .*two slashes") as caught:
+        store_location("s3:/key:secret@bucket/x")
+    assert "secret" not in str(caught.value)
+    monkeypatch.setenv("XAUTOLM_STORE", "s3:/bucket/x")
+    with pytest.raises(ConfigError, match=r"^\$XAUTOLM_STORE "):
+        store_location(None)
+    with pytest.raises(ConfigError, match="two slashes"):
+        parse_read_store("team=s3:/bucket/x@0.5")
 
 
 def test_a_run_is_named_after_task_and_time(

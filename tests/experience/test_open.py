@@ -26,6 +26,17 @@ def test_other_addresses_are_refused(address: str) -> None:
         open_store(address)
 
 
+@pytest.mark.parametrize("address", ["s3:/bucket/x", "S3:bucket/x", "file:/folder", "https:/host"])
+def test_an_address_with_a_slash_too_few_makes_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="two slashes"):
+        open_store(address)
+    assert list(tmp_path.iterdir()) == []
+    assert isinstance(open_store(f"./{address}"), FolderStore)
+
+
 def test_s3_needs_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("minio")
     for name in ("XAUTOLM_S3_ACCESS_KEY", "AWS_ACCESS_KEY_ID"):

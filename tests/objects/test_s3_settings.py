@@ -159,6 +159,11 @@ def test_mistakes_in_the_environment_name_the_variable(variable: str, value: str
         "s3://bucket:9000/prefix",
         "s3://[bucket",
         "s3://b",
+        "s3://ab..cd",
+        "s3://ab.-cd/prefix",
+        "s3://ab-.cd",
+        "s3://10.0.0.7/bucket",
+        "s3://name-s3alias/prefix",
         "s3://bucket/prefix#part",
         "s3://bucket?endpoint",
         "s3://bucket?endpoint=",
@@ -176,6 +181,16 @@ def test_malformed_addresses_are_refused(uri: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_s3_settings(uri, KEYS)
     assert "secret " not in str(caught.value).replace("a secret", "")
+
+
+def test_a_host_in_the_place_of_the_bucket_is_told_where_it_belongs() -> None:
+    with pytest.raises(ConfigError, match=r"endpoint=https://host:9000"):
+        read_s3_settings("s3://10.0.0.7/bucket/prefix", KEYS)
+
+
+@pytest.mark.parametrize("bucket", ["a.b-c.d", "old_Bucket", "1.2.3", "x" * 63])
+def test_names_that_servers_take_are_taken(bucket: str) -> None:
+    assert read_s3_settings(f"s3://{bucket}/prefix", KEYS).bucket == bucket
 
 
 def test_an_unknown_setting_is_refused_with_those_that_are_known() -> None:

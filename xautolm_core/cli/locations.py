@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.objects.addresses import check_slashes
 from xautolm_core.search.contract import SEARCH_FILE
 
 STORE_VARIABLE = "XAUTOLM_STORE"
@@ -20,15 +21,15 @@ def store_location(given: str | None) -> str:
     the user's data folder (XDG).
 
     Raises:
-        ConfigError: That file cannot be used.
+        ConfigError: That file cannot be used, or an address lacks a slash.
     """
     from xautolm_core.cli.read_stores import stores_of_environment
 
     if given is not None:
-        return given
+        return check_slashes(given, "--store")
     from_environment = os.environ.get(STORE_VARIABLE)
     if from_environment:
-        return from_environment
+        return check_slashes(from_environment, f"${STORE_VARIABLE}")
     of_file = stores_of_environment().own
     if of_file is not None:
         return of_file

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from pydantic import field_validator
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.objects.addresses import check_slashes
 from xautolm_core.search.contract import ReadStore
 
 STORES_VARIABLE = "XAUTOLM_STORES"
@@ -187,6 +188,7 @@ def _same_address(address: str) -> str:
 
 def _located(address: str, base: Path) -> str:
     """Return an address that stays right when the working directory changes."""
+    check_slashes(address, "A store's address")
     return address if "://" in address else str((base / Path(address).expanduser()).absolute())
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.store import ObjectExperienceStore
+from xautolm_core.objects.addresses import check_slashes
 
 
 def open_store(uri_or_path: str, *, create: bool = True) -> ObjectExperienceStore:
@@ -23,6 +24,7 @@ def open_store(uri_or_path: str, *, create: bool = True) -> ObjectExperienceStor
         StoreError: There is no such store, or it cannot be used.
         ConfigError: Credentials are missing or the address is malformed.
     """
+    check_slashes(uri_or_path, "The store's address")
     scheme = urlsplit(uri_or_path).scheme if "://" in uri_or_path else ""
     if not uri_or_path.strip():
         raise StoreError("The store's address is empty", hint="Give a folder: --store FOLDER")

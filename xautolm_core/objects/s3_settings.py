@@ -58,7 +58,10 @@ _KEY_VARIABLES = (
     ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
 )
 _SECRET_WORDS = ("key", "secret", "token", "password", "signature", "credential")
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+# What servers accept, some of them old names with capitals and underscores.
+_BUCKET = re.compile(r"(?!.*(?:\.\.|\.-|-\.))[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+_IP_ADDRESS = re.compile(r"\d+(\.\d+){3}")
+_RESERVED_ENDS = ("-s3alias", "--ol-s3")
 
 
 class _Layer(BaseModel):
@@ -166,7 +169,14 @@ def _split(uri: str) -> SplitResult:
         well_formed = None
     if not well_formed or parts.fragment:
         raise ConfigError(
-            "That is no S3 address", hint="Write s3://bucket/prefix, without credentials"
+            "That is no S3 address",
+            hint="Write s3://bucket/prefix, without credentials; a bucket's name has 3 to 63 "
+            "letters, digits, '-' and single '.'",
+        )
+    if _IP_ADDRESS.fullmatch(parts.netloc) or parts.netloc.endswith(_RESERVED_ENDS):
+        raise ConfigError(
+            "The S3 address has a host in the place of the bucket, or a name that S3 reserves",
+            hint="Write s3://bucket/prefix?endpoint=https://host:9000",
         )
     return parts
 

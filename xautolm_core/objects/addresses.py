@@ -1,0 +1,39 @@
+"""What an address says before it is opened: a folder of this machine, or a server."""
+
+from __future__ import annotations
+
+import re
+
+from xautolm_core.errors import ConfigError
+
+# A slash too few makes a relative folder of it, which is made where the command happens to run.
+_LACKS_A_SLASH = re.compile(r"(?:s3|file|https?):(?!//)", re.IGNORECASE)
+_S3 = re.compile(r"s3://", re.IGNORECASE)
+
+
+def is_s3_address(address: str) -> bool:
+    """Whether it begins with ``s3://``; it may be malformed all the same."""
+    return _S3.match(address) is not None
+
+
+def check_slashes(address: str, what: str) -> str:
+    """Return an address of objects, unless it is a mistyped ``s3://`` or ``file://``.
+
+    It is not repeated in the error, as there may be a secret in it.
+
+    Args:
+        address: A folder, or an address with a scheme.
+        what: What lies there, for the message: ``The store's address``.
+
+    Raises:
+        ConfigError: It is mistyped.
+    """
+    lacks = _LACKS_A_SLASH.match(address)
+    if lacks is not None:
+        scheme = lacks[0].lower()
+        raise ConfigError(
+            f"{what} begins with {scheme} and has not two slashes after it",
+            hint=f"Write {'file:///folder' if scheme == 'file:' else 's3://bucket/prefix'}, "
+            "or ./ before the name of a folder",
+        )
+    return address
