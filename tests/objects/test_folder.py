@@ -68,6 +68,35 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 1000
 
 
+def test_new_folders_are_flushed_before_a_put_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+
+    def flush(descriptor: int) -> None:
+        flushed.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    root = tmp_path / "above" / "root"
+    FolderObjects(root).put("a/b/key", b"x")
+    # The entry of each new folder is in the one above it.
+    expected = [tmp_path, tmp_path / "above", root, root / "a", root / "a" / "b"]
+    assert {folder.stat().st_ino for folder in expected} <= set(flushed)
+    # Another process that finds the folders there does not rest on their maker having come so far.
+    flushed.clear()
+    storage = FolderObjects(root)
+    storage.put("a/b/other", b"y")
+    assert {folder.stat().st_ino for folder in (root, root / "a")} <= set(flushed)
+    # Once is enough.
+    flushed.clear()
+    storage.put("a/b/third", b"z")
+    assert len(flushed) == 2
+
+    flushed.clear()
+    FolderObjects(tmp_path / "new" / "store").require_writable()
+    assert {tmp_path.stat().st_ino, (tmp_path / "new").stat().st_ino} <= set(flushed)
+
+
 def test_a_link_to_elsewhere_is_not_followed_by_listings(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import stat
@@ -24,7 +25,8 @@ class FolderObjects:
     """``ObjectStorage`` over a folder of this machine (or a shared POSIX file system).
 
     A put writes a temporary file beside the target, flushes it to the disk and renames it: other
-    processes see the old object or the new one, whatever happens in between.
+    processes see the old object or the new one, whatever happens in between. New folders are
+    flushed to the disk as well.
 
     Args:
         root: The folder. It is created by the first put.
@@ -33,6 +35,7 @@ class FolderObjects:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
         self._root = str(self.root)
+        self._made: set[Path] = set()
 
     def __repr__(self) -> str:
         return f"FolderObjects({str(self.root)!r})"
@@ -46,7 +49,7 @@ class FolderObjects:
         target = self._path(key)
         temporary = target.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(8)}")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(target.parent)
             _write_durably(temporary, data)
             temporary.replace(target)
             _flush_folder(target.parent)
@@ -164,7 +167,7 @@ class FolderObjects:
         """
         probe = self.root / f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(8)}"
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            self._make_folder(self.root)
             probe.touch(exist_ok=False)
             probe.unlink()
         except OSError as error:
@@ -175,6 +178,18 @@ class FolderObjects:
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Create the root or a folder below it, so that it survives a power cut."""
+        if folder in self._made and folder.is_dir():
+            return
+        above = list(itertools.takewhile(lambda parent: not parent.exists(), folder.parents))
+        folder.mkdir(parents=True, exist_ok=True)
+        # Those that were there too: another process may have made them this very moment.
+        below = itertools.takewhile(lambda parent: parent != self.root.parent, folder.parents)
+        for made in {folder, *above, *below}:
+            _flush_folder(made.parent)
+        self._made.add(folder)
 
 
 def _walk(folder: str, base: str, start: str) -> Iterator[ObjectInfo]:
@@ -228,14 +243,15 @@ def _write_durably(path: Path, data: bytes) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        # Some network file systems refuse to flush a folder: the rename itself has succeeded.
-        with contextlib.suppress(OSError):
+    """Make the entries of a folder survive a power cut."""
+    # Some network file systems refuse to flush a folder, and not every folder above the root may be
+    # read: the rename itself has succeeded.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _unlink_if_older(path: Path, oldest: float) -> bool:
