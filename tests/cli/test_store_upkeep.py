@@ -106,3 +106,36 @@ def test_corrupt_objects_go_to_quarantine_only_when_told(call: Call, store: Path
     assert "moved to quarantine/" in moved.out
     assert not file.exists()
     assert call("store", "verify", "--store", store).code == 0
+
+
+COMMANDS = [
+    ("ls",),
+    ("stats",),
+    ("verify",),
+    ("compact",),
+    ("export", "all.jsonl"),
+    ("forget", "--tenant", "x", "--yes"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_folder_of_something_else_is_no_store(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "pictures").mkdir(parents=True)
+    (elsewhere / "pictures" / "a.png").touch()
+    ended = call("store", *command, "--store", elsewhere)
+    assert ended.code == 3
+    assert f"There is no experience store at {elsewhere}" in ended.err
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["pictures"]
+    assert call("store", "copy", elsewhere, tmp_path / "target").code == 3
+    assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.parametrize("place", ["quarantine/experiences/a", "forgotten/a", "tenants/a.json"])
+def test_a_store_without_experiences_is_a_store(call: Call, tmp_path: Path, place: str) -> None:
+    FolderStore(tmp_path / "store").storage.put(place, b"{}")
+    ended = call("store", "stats", "--store", tmp_path / "store")
+    assert "There is no experience store" not in ended.err

@@ -12,6 +12,7 @@ import typer
 from xautolm_core.cli.store_options import JSON_OPTION
 from xautolm_core.cli.store_options import STORE_OPTION
 from xautolm_core.cli.store_options import open_existing
+from xautolm_core.cli.store_options import open_there
 from xautolm_core.cli.store_options import report_faults
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def copy(
     from xautolm_core.experience.open import open_store
     from xautolm_core.experience.transfer import copy_store
 
-    opened = open_store(source, create=False)
+    opened = open_there(source)
     count = copy_store(opened, open_store(target))
     report_faults(opened)
     typer.echo(f"{count} experiences copied")

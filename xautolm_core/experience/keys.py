@@ -19,6 +19,9 @@ MANIFESTS = "manifests/"
 SNAPSHOTS = "snapshots/"
 FORGOTTEN = "forgotten/"
 QUARANTINE = "quarantine/"
+PLACES = (EXPERIENCES, SEGMENTS, MANIFESTS, SNAPSHOTS, FORGOTTEN, QUARANTINE)
+"""Where there is an object, there is a store."""
+
 CLOCK = "clock/now.json"
 """Written to learn the time by the storage's own clock."""
 
