@@ -53,7 +53,7 @@ class AtOnceContract(StoreFixtures):
     ) -> None:
         chance = random.Random(5)
         told: set[str] = set()
-        with _processes() as start:
+        with processes() as start:
             for turn in range(4):
                 writer = start("write", address, f"killed-{turn}", "100000")
                 assert writer.stdout is not None
@@ -73,7 +73,7 @@ class AtOnceContract(StoreFixtures):
         self, store: ObjectExperienceStore, storage: ObjectStorage, address: str
     ) -> None:
         chance = random.Random(9)
-        with _processes() as start:
+        with processes() as start:
             for turn in range(4):
                 for trial in range(10):
                     store.append(sample(f"s{turn}", trial))
@@ -100,7 +100,7 @@ class AtOnceContract(StoreFixtures):
             if trial % 6 == 0:
                 store.compact()
         pinned = store.snapshot()
-        with _processes() as start:
+        with processes() as start:
             for task in range(4):
                 forgetter = start("forget", address, f"task-{task}")
                 assert forgetter.stdout is not None
@@ -128,7 +128,7 @@ def _work_at_once(
     grace: str,
 ) -> None:
     """Run processes until the writers are done; then all that was told must be there, once."""
-    with _processes() as start:
+    with processes() as start:
         around = [start("compact", address, grace) for _ in range(compactors)]
         # A snapshot protects its segments from the next compaction on: without any grace period a
         # compactor may be quicker.
@@ -139,9 +139,9 @@ def _work_at_once(
             assert process.stdout.readline().strip() == "ready"
         at_work = [start("write", address, f"search-{i}", str(count)) for i in range(writers)]
         at_work.append(start("write", address, "search-0", str(count)))
-        told = [_ended(writer).split() for writer in at_work]
+        told = [ended(writer).split() for writer in at_work]
         assert all(len(ids) == count for ids in told)
-        answers = [_stopped(process) for process in around]
+        answers = [stopped(process) for process in around]
     assert answers[:compactors] == [""] * compactors
     for answer in answers[compactors:]:
         name, reads = answer.split()
@@ -157,7 +157,7 @@ def _work_at_once(
 
 
 @contextmanager
-def _processes() -> Iterator[Start]:
+def processes() -> Iterator[Start]:
     """Start workers (see ``workers``); none of them outlives the block."""
     started: list[subprocess.Popen[str]] = []
 
@@ -180,12 +180,12 @@ def _processes() -> Iterator[Start]:
             process.communicate()
 
 
-def _stopped(process: subprocess.Popen[str]) -> str:
+def stopped(process: subprocess.Popen[str]) -> str:
     """Ask a worker to stop (its input ends), and return what it printed."""
-    return _ended(process)
+    return ended(process)
 
 
-def _ended(process: subprocess.Popen[str]) -> str:
+def ended(process: subprocess.Popen[str]) -> str:
     out = process.communicate(timeout=1500)[0]
     assert process.returncode == 0, out
     return out.strip()
