@@ -62,7 +62,9 @@ def test_a_task_file_names_its_splits(tmp_path):
         ("name: x\n", ("exactly one way",)),
         ("data: a.csv\ntrain: a.csv\n", ("exactly one way",)),
         ("data: b.csv\n", ("b.csv does not exist", "a.csv")),
-        ("data: s3://bucket/a.csv\n", ("s3://", "local folder")),
+        ("data: gs://bucket/a.csv\n", ("gs://", "local folder")),
+        ("data: s3:/bucket/a.csv\n", ("two slashes",)),
+        ("name: n\ntrain: s3://b/a.csv\n", ("t.yaml:2: train cannot be an s3://", "as data")),
     ],
 )
 def test_a_wrong_task_file_is_refused_at_its_line(tmp_path, text, parts):
@@ -75,7 +77,7 @@ def test_a_wrong_task_file_is_refused_at_its_line(tmp_path, text, parts):
 
 
 @pytest.mark.parametrize(
-    "argument", ["nowhere.csv", "./nowhere", "/no/where", "t.yaml", "s3://b/k"]
+    "argument", ["nowhere.csv", "./nowhere", "/no/where", "t.yaml", "gs://b/k"]
 )
 def test_what_is_not_there_is_refused(tmp_path, monkeypatch, argument):
     monkeypatch.chdir(tmp_path)

@@ -29,7 +29,7 @@ def search(
         typer.Argument(
             metavar="TASK-FILE-OR-DATA",
             help="YAML task, data file (.csv, .jsonl, .parquet), folder with train, validation "
-            "and test files, or name of a data set on the hub.",
+            "and test files, s3:// address of either, or name of a data set on the hub.",
         ),
     ] = None,
     *,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xautolm_core.errors import DataError
+from xautolm_core.objects.addresses import is_s3_address
 from xautolm_core.tasks.data_files import data_stem
 from xautolm_core.tasks.data_files import is_data_file
 from xautolm_core.tasks.data_files import read_table
 from xautolm_core.tasks.hub import is_saved_dataset
 from xautolm_core.tasks.hub import read_hub_dataset
 from xautolm_core.tasks.hub import read_saved_dataset
+from xautolm_core.tasks.remote import fetched
+from xautolm_core.tasks.remote import remote_path
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.tables import concatenate
@@ -57,7 +61,13 @@ def read_splits(spec: TaskSpec) -> Mapping[SplitName, Table]:
 
 
 def _read_data(data: str) -> Mapping[SplitName, Table]:
-    """Read one file, one folder, or a data set by its name."""
+    """Read one file, one folder, what an ``s3://`` address names, or a data set by its name."""
+    if is_s3_address(data):
+        with fetched(data) as path:
+            tables: Mapping[SplitName, Table] = (
+                _read_folder(path) if path.is_dir() else {"train": read_table(path)}
+            )
+        return {split: _as_from(table, path, data) for split, table in tables.items()}
     path = Path(data).expanduser()
     if path.is_dir():
         if is_saved_dataset(path):
@@ -66,6 +76,12 @@ def _read_data(data: str) -> Mapping[SplitName, Table]:
     if path.exists() or path.is_absolute() or is_data_file(path):
         return {"train": read_table(path)}
     return _with_our_names(read_hub_dataset(data), data)
+
+
+def _as_from(table: Table, path: Path, address: str) -> Table:
+    """Return a table that names the address that its file was fetched from."""
+    source = table.source.replace(str(path), f"s3:/{remote_path(address)}")
+    return dataclasses.replace(table, source=source)
 
 
 def _with_our_names(tables: Mapping[str, Table], source: str) -> Mapping[SplitName, Table]:

@@ -9,11 +9,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
+from xautolm_core.objects.addresses import check_slashes
+from xautolm_core.objects.addresses import is_s3_address
 from xautolm_core.tasks.data_files import DATA_SUFFIXES
 from xautolm_core.tasks.data_files import data_stem
 from xautolm_core.tasks.data_files import data_suffix
 from xautolm_core.tasks.hub import looks_like_hub_name
+from xautolm_core.tasks.remote import check_remote
+from xautolm_core.tasks.remote import is_remote_file
+from xautolm_core.tasks.remote import remote_path
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.tasks.suggest import did_you_mean
 from xautolm_core.yaml_document import read
@@ -41,7 +47,8 @@ def read_task_spec(
 
     Args:
         argument: A YAML task file, a data file, a folder with ``train``, ``validation`` and
-            ``test`` files, a folder of the ``datasets`` library, or a name on its hub.
+            ``test`` files, the ``s3://`` address of either, a folder of the ``datasets`` library,
+            or a name on its hub.
         text: Column of the text.
         text_pair: Column of a second text.
         label: Column of the class.
@@ -53,6 +60,7 @@ def read_task_spec(
         The description, with absolute paths and a name.
 
     Raises:
+        ConfigError: If the settings of an ``s3://`` address are wrong or incomplete.
         DataError: If the argument names nothing, or the task file is wrong.
     """
     given: dict[str, Any] = {
@@ -65,7 +73,9 @@ def read_task_spec(
     }
     given = {key: value for key, value in given.items() if value is not None}
     path = Path(argument).expanduser()
-    if data_suffix(path) in TASK_SUFFIXES and not path.is_dir():
+    if is_s3_address(argument):
+        fields = {"data": _locate(argument, Path.cwd())}
+    elif data_suffix(path) in TASK_SUFFIXES and not path.is_dir():
         fields = _read_task_file(path)
     else:
         fields = {"data": _locate(argument, Path.cwd())}
@@ -78,12 +88,24 @@ def read_task_spec(
 
 
 def _locate(data: str, base: Path) -> str:
-    """Return the absolute path of local data, or the name of a data set of the hub."""
+    """Return the absolute path of local data, an address, or the name of a data set of the hub."""
+    try:
+        check_slashes(data, "The address of the data")
+    except ConfigError as error:
+        raise DataError(error.problem, hint=error.hint) from None
+    if is_s3_address(data):
+        check_remote(data)
+        if remote_path(data).suffix.lower() in TASK_SUFFIXES:
+            raise DataError(
+                f"s3:/{remote_path(data)} is a task file on a server",
+                hint="Copy it to this machine; the data that it names may stay there",
+            )
+        return data
     if re.match(r"[a-z][a-z0-9+.-]*://", data):
         scheme = data.split(":", 1)[0]
         raise DataError(
-            f"{data}: data cannot be read from {scheme}:// yet",
-            hint="Copy the files to a local folder and give that",
+            f"{data}: data cannot be read from {scheme}://",
+            hint="Copy the files to a local folder or to s3://bucket/folder/ and give that",
         )
     path = base / Path(data).expanduser()
     if path.exists():
@@ -140,6 +162,11 @@ def _read_task_file(path: Path) -> dict[str, Any]:
     if fields.get("data") is not None:
         fields["data"] = _locate(str(fields["data"]), base)
     for field in _PATH_FIELDS:
+        if is_s3_address(str(fields.get(field))):
+            raise DataError(
+                f"{path}:{document.line([field])}: {field} cannot be an s3:// address",
+                hint="Put train, validation and test into one folder there and give it as data",
+            )
         if fields.get(field) is not None:
             fields[field] = str((base / Path(str(fields[field])).expanduser()).resolve())
     if fields.get("name") is None:
@@ -159,10 +186,11 @@ def _derive_name(fields: Mapping[str, Any], argument: Path) -> str:
     data = fields.get("data")
     if data is None:
         return safe_name(argument.stem)
-    path = Path(str(data))
+    remote = is_s3_address(str(data))
+    path = Path(remote_path(str(data)) if remote else str(data))
     if not path.is_absolute():
         return safe_name(str(data))
-    if path.is_dir():
+    if not is_remote_file(str(data)) if remote else path.is_dir():
         return safe_name(path.name)
     stem = data_stem(path)
     if stem.lower() in _GENERIC_STEMS and path.parent.name:

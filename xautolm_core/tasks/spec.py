@@ -38,8 +38,8 @@ class TaskSpec(BaseModel):
     Attributes:
         name: Stays the same over retrainings; derived from the file or folder name if not given.
         type: Kind of task.
-        data: One data file, or a folder with ``train``, ``validation``, ``test`` files, or the name
-            of a ``datasets`` data set.
+        data: One data file, or a folder with ``train``, ``validation``, ``test`` files, or the
+            ``s3://`` address of either, or the name of a ``datasets`` data set.
         train: Path of the training split, where the splits are given one by one.
         validation: Path of the validation split, likewise.
         test: Path of the test split, likewise.
