@@ -1,0 +1,444 @@
+"""Trials as Kubernetes Jobs. Implements ``Launcher``."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import UTC
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from xautolm_core.errors import LaunchError
+from xautolm_core.errors import StoreError
+from xautolm_core.launch.classify import belongs_to
+from xautolm_core.launch.contract import TrialHandle
+from xautolm_core.launch.kubernetes import observed
+from xautolm_core.launch.kubernetes.client import ApiError
+from xautolm_core.launch.kubernetes.client import KubernetesApi
+from xautolm_core.launch.kubernetes.exchange_port import Exchange
+from xautolm_core.launch.kubernetes.exchange_port import Notes
+from xautolm_core.launch.kubernetes.explain import borne_seconds
+from xautolm_core.launch.kubernetes.explain import explain
+from xautolm_core.launch.kubernetes.explain import failure_of
+from xautolm_core.launch.kubernetes.jobs import Jobs
+from xautolm_core.launch.kubernetes.jobs import check_owner
+from xautolm_core.launch.kubernetes.manifest import build_job
+from xautolm_core.launch.kubernetes.manifest import trial_limit_seconds
+from xautolm_core.launch.kubernetes.names import job_name
+from xautolm_core.launch.kubernetes.names import search_selector
+from xautolm_core.launch.kubernetes.outcome import Facts
+from xautolm_core.launch.kubernetes.outcome import has_evidence
+from xautolm_core.launch.kubernetes.outcome import judge
+from xautolm_core.launch.kubernetes.settings import KubernetesSettings
+from xautolm_core.launch.kubernetes.tracked import Key
+from xautolm_core.launch.kubernetes.tracked import TrackedTrial
+from xautolm_core.launch.kubernetes.tracked import complete
+from xautolm_core.launch.kubernetes.tracked import key_of
+from xautolm_core.launch.kubernetes.watching import Board
+from xautolm_core.launch.kubernetes.watching import Seen
+from xautolm_core.launch.kubernetes.watching import Watch
+from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.contract import HEARTBEAT_FILE
+from xautolm_core.trial.contract import LOG_FILE
+from xautolm_core.trial.contract import RESULT_FILE
+from xautolm_core.trial.contract import Failure
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.files import write_json_atomic
+
+_log = logging.getLogger(__name__)
+
+# A Job may be seen to have failed before its pod's last state is: so long that is waited for.
+_EVIDENCE_SECONDS = 3.0
+_REREAD_SECONDS = 1.0
+_HEARTBEAT_SECONDS = 15.0
+_REFUSALS_SECONDS = 30.0
+_NOTE_AGAIN_SECONDS = 300.0
+_TICK_SECONDS = 0.5
+
+
+class KubernetesLauncher:
+    """Runs trials as Jobs of one namespace, one pod each.
+
+    One thread at a time may use a launcher; its two watches have threads of their own.
+
+    Args:
+        api: The API server; it is closed with the launcher.
+        namespace: Where Jobs are created.
+        search_id: The search; its Jobs alone are watched.
+        settings: What the platform gives.
+        exchange: Carries specs and results.
+        notes: Is told why pods do not start.
+    """
+
+    def __init__(
+        self,
+        *,
+        api: KubernetesApi,
+        namespace: str,
+        search_id: str,
+        settings: KubernetesSettings,
+        exchange: Exchange,
+        notes: Notes | None = None,
+    ) -> None:
+        self._api = api
+        self._settings = settings.model_copy(update={"namespace": namespace})
+        self._exchange = exchange
+        self._notes = notes
+        self._jobs = Jobs(api, namespace)
+        self._board = Board()
+        self._trials: dict[Key, TrackedTrial] = {}
+        self._told: dict[str, float] = {}
+        self._refusals: dict[str, str] = {}
+        self._refusals_at = 0.0
+        self._faults_in_row: list[Failure] = []
+        self._closed = False
+        self._owner = self._jobs.workflow_owner()
+        selector = search_selector(search_id)
+        self._watches = [
+            Watch(api, path, selector, self._board)
+            for path in (self._jobs.path, self._jobs.pods_path)
+        ]
+        for watch in self._watches:
+            watch.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def submit(self, spec: TrialSpec) -> TrialHandle:
+        """Send the spec, then create the Job; return without waiting for it.
+
+        Raises:
+            LaunchError: No Job can be created, or too many in a row could not start.
+            StoreError: The spec cannot be sent.
+        """
+        if self._closed:
+            raise LaunchError("a trial was submitted to a launcher that is closed")
+        name = job_name(spec)
+        running = [trial for trial in self._trials.values() if trial.result is None]
+        if any(trial.job_name == name for trial in running):
+            raise LaunchError(
+                f"trial {spec.trial_number}, attempt {spec.attempt}, is running already",
+                hint="Count the attempt up to run it once more",
+            )
+        self._check_faults()
+        launched_at = datetime.now(UTC)
+        manifest = build_job(spec, self._exchange.send(spec), self._settings, self._owner)
+        self._board.expect(self._jobs.create(manifest, spec))
+        trial = TrackedTrial(spec, name, launched_at, concurrent=len(running) + 1)
+        self._trials[trial.key] = trial
+        return trial.handle
+
+    def poll(self, handle: TrialHandle) -> TrialResult | None:
+        """Return the result, or None while the trial runs."""
+        trial = self._trial_of(handle)
+        return trial.result or self._look_at(trial)
+
+    def wait(self, handles: Sequence[TrialHandle], timeout_seconds: float) -> None:
+        """Return as soon as one of the trials has ended, or after the timeout."""
+        deadline = time.monotonic() + timeout_seconds
+        trials = [self._trial_of(handle) for handle in handles]
+        while trials:
+            version = self._board.version
+            if any((trial.result or self._look_at(trial)) is not None for trial in trials):
+                return
+            left_seconds = deadline - time.monotonic()
+            if left_seconds <= 0:
+                return
+            self._board.wait(version, min(left_seconds, _TICK_SECONDS))
+
+    def cancel(self, handle: TrialHandle, *, grace_seconds: float = 5.0) -> TrialResult:
+        """End a trial; return its result.
+
+        Its pod gets SIGTERM and the grace of its own manifest. What it tells within
+        ``grace_seconds`` is taken; the cluster ends it in any case.
+
+        Raises:
+            LaunchError: The Job cannot be deleted, or this launcher does not know it.
+        """
+        trial = self._trial_of(handle)
+        if (trial.result or self._look_at(trial)) is None:
+            self.begin_cancel([handle])
+            self.wait([handle], grace_seconds)
+        return trial.result or self._settle(trial)
+
+    def begin_cancel(self, handles: Sequence[TrialHandle]) -> None:
+        """Have many trials end at the same time, without waiting for any.
+
+        Raises:
+            LaunchError: A Job cannot be deleted.
+        """
+        for handle in handles:
+            trial = self._trial_of(handle)
+            if trial.result is None and not trial.cancelled:
+                trial.cancelled = True
+                self._jobs.delete(trial.job_name, paced=False)
+
+    def adopt(self, spec: TrialSpec) -> TrialHandle | None:
+        """Return a handle of a trial that an earlier process submitted, or None if it is lost."""
+        name = job_name(spec)
+        running = sum(trial.result is None for trial in self._trials.values())
+        trial = TrackedTrial(spec, name, datetime.now(UTC), concurrent=running + 1)
+        if trial.key in self._trials:
+            return self._trials[trial.key].handle
+        job = self._jobs.read(name)
+        if job is not None:
+            check_owner(job, spec)
+            created_at = observed.moment(job["metadata"].get("creationTimestamp"))
+            trial.launched_at = created_at or trial.launched_at
+            self._board.expect(job)
+        else:
+            result = self._exchange.result(spec)
+            if result is None or not belongs_to(result, spec):
+                return None
+            trial.result = result
+        self._trials[trial.key] = trial
+        return trial.handle
+
+    def close(self, *, leave_running: bool = False) -> None:
+        """End what still runs and free all resources. Safe to call twice.
+
+        Args:
+            leave_running: Leave the Jobs to a successor, which adopts them.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if not leave_running:
+            self._end_all()
+        for watch in self._watches:
+            watch.stop()
+        self._api.close()
+
+    # --- looking after trials ---
+
+    def _look_at(self, trial: TrackedTrial) -> TrialResult | None:
+        """Return the result of a trial that has ended; explain one that does not start."""
+        seen = self._board.seen(trial.job_name)
+        if self._has_ended(trial, seen):
+            return self._conclude(trial, seen)
+        given_up = self._explain(trial, seen) or self._api_lost()
+        if given_up is not None or self._is_replaced_too_often(seen):
+            return self._settle(trial, given_up)
+        self._fetch_heartbeat(trial)
+        return None
+
+    def _has_ended(self, trial: TrackedTrial, seen: Seen) -> bool:
+        if seen.job_gone or seen.job is None:
+            return True
+        if observed.end_of_job(seen.job, seen.pods) is not None:
+            return True
+        # A Job that was deleted stays until its pods have gone.
+        return trial.cancelled and bool(seen.pods) and all(map(observed.has_ended, seen.pods))
+
+    def _conclude(self, trial: TrackedTrial, seen: Seen) -> TrialResult | None:
+        """Settle a trial that has ended, once there is evidence or none will come."""
+        now = time.monotonic()
+        if trial.end_seen_at is None:
+            trial.end_seen_at = now
+        try:
+            facts = self._facts(trial, seen)
+        except StoreError as error:
+            if now - trial.end_seen_at < self._settings.api_patience_seconds:
+                _log.info("the result of trial %d is asked again: %s", *_named(trial, error))
+                return None
+            fault = Failure(kind=type(error).__name__, message="its result could not be read")
+            return self._settle(trial, fault)
+        if not has_evidence(facts) and now - trial.end_seen_at < _EVIDENCE_SECONDS:
+            self._read_again(trial, now)
+            return None
+        return self._settle(trial)
+
+    def _read_again(self, trial: TrackedTrial, now: float) -> None:
+        if now < trial.reread_at:
+            return
+        trial.reread_at = now + _REREAD_SECONDS
+        try:
+            if self._board.seen(trial.job_name).job_gone:
+                job = self._jobs.read(trial.job_name)
+                if job is not None:  # a list that was older than the Job
+                    trial.end_seen_at = None
+                    self._board.put_job(job)
+            for pod in self._jobs.pods_of(trial.job_name):
+                self._board.put_pod(pod)
+        except ApiError as error:
+            _log.info("trial %d is read again later: %s", *_named(trial, error))
+
+    def _facts(self, trial: TrackedTrial, seen: Seen, given_up: Failure | None = None) -> Facts:
+        result = self._exchange.result(trial.spec)
+        if result is not None and not belongs_to(result, trial.spec):
+            result = None
+        return Facts(
+            job=seen.job,
+            pods=seen.pods,
+            result=result,
+            cancelled=trial.cancelled,
+            job_gone=seen.job_gone,
+            limit_seconds=trial_limit_seconds(trial.spec, self._settings),
+            given_up=given_up,
+            replacements_exceeded=self._is_replaced_too_often(seen),
+        )
+
+    def _settle(self, trial: TrackedTrial, given_up: Failure | None = None) -> TrialResult:
+        """Store the result of a trial, and only then delete its Job."""
+        seen = self._board.seen(trial.job_name)
+        self._fetch_heartbeat(trial, at_once=True)
+        try:
+            facts = self._facts(trial, seen, given_up)
+        except StoreError as error:
+            kind = type(error).__name__
+            fault = given_up or Failure(kind=kind, message="its result could not be read")
+            facts = Facts(job=seen.job, pods=seen.pods, cancelled=trial.cancelled, given_up=fault)
+        result = complete(trial, facts.result, judge(facts))
+        if facts.result is None and not trial.cancelled and facts.pods:
+            self._append_log(trial, observed.name_of(facts.last_pod))
+        trial.result = self._stored(trial, result)
+        self._count_faults(trial.result, started=any(map(observed.has_started, seen.pods)))
+        try:
+            self._jobs.delete(trial.job_name, patient=False)
+        except ApiError as error:
+            _log.warning("the Job %s stays until its time to live: %s", trial.job_name, error)
+        self._board.forget(trial.job_name)
+        return trial.result
+
+    def _stored(self, trial: TrackedTrial, result: TrialResult) -> TrialResult:
+        try:
+            standing = self._exchange.keep(trial.spec, result)
+            if standing.outcome is result.outcome:
+                standing = result  # with what only the launcher knows
+            write_json_atomic(trial.spec.out_folder / RESULT_FILE, standing)
+        except (StoreError, OSError) as error:
+            _log.warning("the result of trial %d was not stored: %s", *_named(trial, error))
+            return result
+        return standing
+
+    def _append_log(self, trial: TrackedTrial, pod_name: str) -> None:
+        """Put the pod's last lines into the local log, and nowhere else: they may hold texts."""
+        tail = self._jobs.log_tail(pod_name)
+        if not tail:
+            return
+        try:
+            trial.spec.out_folder.mkdir(parents=True, exist_ok=True)
+            with (trial.spec.out_folder / LOG_FILE).open("a", encoding="utf-8") as log:
+                log.write(f"--- the last lines of pod {pod_name} ---\n{tail.rstrip()}\n")
+        except OSError as error:
+            _log.warning("the log of trial %d was not written: %s", *_named(trial, error))
+
+    def _fetch_heartbeat(self, trial: TrackedTrial, *, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if not at_once and now - trial.heartbeat_at < _HEARTBEAT_SECONDS:
+            return
+        trial.heartbeat_at = now
+        try:
+            told = self._exchange.heartbeat(trial.spec)
+            if told is not None and told != trial.heartbeat:
+                trial.heartbeat = told
+                path = trial.spec.out_folder / HEARTBEAT_FILE
+                write_json_atomic(path, told, durable=False)
+        except (StoreError, OSError) as error:
+            _log.info("no heartbeat of trial %d: %s", *_named(trial, error))
+
+    # --- what does not start ---
+
+    def _explain(self, trial: TrackedTrial, seen: Seen) -> Failure | None:
+        """Tell the user why a trial waits; return a failure once it has waited too long."""
+        now = time.monotonic()
+        if seen.job is not None and not seen.pods and not trial.cancelled:
+            self._read_refusals(trial, now)
+        waiting = explain(seen.job, seen.pods, self._refusals)
+        if waiting is None or trial.waiting is None or waiting.cause is not trial.waiting.cause:
+            trial.waiting_since = now
+        trial.waiting = waiting
+        if waiting is None or trial.cancelled:
+            return None
+        self._note(f"Trial {trial.spec.trial_number} waits: {waiting.text}", waiting.text, now)
+        limit_seconds = borne_seconds(waiting, self._settings)
+        waited_seconds = now - trial.waiting_since
+        return failure_of(waiting, limit_seconds) if waited_seconds >= limit_seconds else None
+
+    def _read_refusals(self, trial: TrackedTrial, now: float) -> None:
+        waited_seconds = (datetime.now(UTC) - trial.launched_at).total_seconds()
+        interval_seconds = min(_REFUSALS_SECONDS, self._settings.unschedulable_timeout_seconds / 4)
+        if min(waited_seconds, now - self._refusals_at) >= interval_seconds:
+            self._refusals_at = now
+            self._refusals = self._jobs.refusals()
+
+    def _is_replaced_too_often(self, seen: Seen) -> bool:
+        disrupted = [p for p in seen.pods if observed.condition(p, "DisruptionTarget")]
+        return len(disrupted) > self._settings.max_replacements
+
+    def _api_lost(self) -> Failure | None:
+        silent_seconds = max(watch.silent_seconds for watch in self._watches)
+        if silent_seconds <= 0:
+            return None
+        problems = [watch.problem for watch in self._watches if watch.problem is not None]
+        if problems:
+            self._note(f"The cluster cannot be watched: {problems[0]}", "api", time.monotonic())
+        if silent_seconds < self._settings.api_loss_timeout_seconds:
+            return None
+        return Failure(
+            kind="ApiLost", message=f"the API server was silent for {silent_seconds:.0f} s"
+        )
+
+    def _note(self, text: str, subject: str, now: float) -> None:
+        """Tell something once, and again after a while if it is still so."""
+        if self._notes is None or now - self._told.get(subject, -1e9) < _NOTE_AGAIN_SECONDS:
+            return
+        self._told[subject] = now
+        self._notes.note(text, warning=True)
+
+    def _count_faults(self, result: TrialResult, *, started: bool) -> None:
+        failure = result.failure
+        refused = result.outcome is Outcome.INVALID and failure and failure.kind.startswith("Exit")
+        if failure is not None and (refused or (result.outcome is Outcome.INFRA and not started)):
+            self._faults_in_row.append(failure)
+        elif result.outcome not in (Outcome.CANCELLED, Outcome.PREEMPTED):
+            self._faults_in_row.clear()
+
+    def _check_faults(self) -> None:
+        faults = self._faults_in_row
+        if len(faults) < self._settings.max_faults_in_row:
+            return
+        raise LaunchError(
+            f"{len(faults)} trials in a row could not start; the last: {faults[-1].kind}:"
+            f" {faults[-1].message}",
+            hint="Mend the cluster or the settings, then continue the search",
+        )
+
+    # --- the end ---
+
+    def _end_all(self) -> None:
+        running = [trial for trial in self._trials.values() if trial.result is None]
+        for trial in running:
+            try:
+                self.begin_cancel([trial.handle])
+            except LaunchError as error:
+                _log.warning("a Job was not deleted and ends at its deadline: %s", error)
+        deadline = time.monotonic() + _EVIDENCE_SECONDS
+        for trial in running:
+            self.wait([trial.handle], max(0.0, deadline - time.monotonic()))
+            if trial.result is None:
+                self._settle(trial)
+
+    def _trial_of(self, handle: TrialHandle) -> TrackedTrial:
+        trial = self._trials.get(key_of(handle))
+        if trial is None:
+            raise LaunchError(
+                f"trial {handle.trial_number} was not submitted to this launcher",
+                hint="Call adopt with its spec first",
+            )
+        return trial
+
+
+def _named(trial: TrackedTrial, error: Exception) -> tuple[int, Exception]:
+    return trial.spec.trial_number, error

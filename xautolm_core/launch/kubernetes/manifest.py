@@ -1,0 +1,254 @@
+"""The Job of a trial, as plain data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.errors import LaunchError
+from xautolm_core.errors import StoreError
+from xautolm_core.launch.kubernetes.names import ATTEMPT_ANNOTATION
+from xautolm_core.launch.kubernetes.names import SEARCH_ANNOTATION
+from xautolm_core.launch.kubernetes.names import STUDY_LABEL
+from xautolm_core.launch.kubernetes.names import TASK_LABEL
+from xautolm_core.launch.kubernetes.names import TRIAL_LABEL
+from xautolm_core.launch.kubernetes.names import job_name
+from xautolm_core.launch.kubernetes.names import label_value
+from xautolm_core.launch.kubernetes.names import study_name
+from xautolm_core.launch.kubernetes.names import trial_name
+from xautolm_core.launch.kubernetes.overlay import check_template
+from xautolm_core.launch.kubernetes.overlay import merge
+from xautolm_core.launch.kubernetes.settings import KubernetesSettings
+from xautolm_core.trial.contract import TrialSpec
+
+CONTAINER = "trial"
+WORK_FOLDER = "/work"
+SECRET_FOLDER = "/var/run/xautolm/s3"  # noqa: S105 - a folder's name
+MODEL_CACHE_FOLDER = "/models"
+HUB_FOLDER = "/hub"
+# What ``xautolm trial`` ends with where there is no result to look for.
+FAILURE_EXIT_CODES = (ConfigError.exit_code, StoreError.exit_code, LaunchError.exit_code)
+_CLOSING_SECONDS = 60
+
+
+def build_job(
+    spec: TrialSpec,
+    address: str,
+    settings: KubernetesSettings,
+    owner: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the manifest of a trial's Job, the platform's overlay laid over its pod.
+
+    Args:
+        spec: The trial.
+        address: Where its pod finds it.
+        settings: What the platform gives.
+        owner: ownerReference of the workflow that the controller's pod belongs to.
+
+    Raises:
+        ConfigError: The overlay takes away what the launcher needs.
+    """
+    labels = _labels(spec)
+    annotations = {
+        SEARCH_ANNOTATION: spec.search_id,
+        ATTEMPT_ANNOTATION: str(spec.attempt),
+    }
+    deadline_seconds = pod_deadline_seconds(spec, settings)
+    required = {
+        "metadata": {
+            "labels": {**labels, "sidecar.istio.io/inject": "false"},
+            "annotations": {**annotations, "sidecar.istio.io/inject": "false"},
+        },
+        "spec": _pod_spec(address, deadline_seconds, settings),
+    }
+    template = merge(required, settings.pod_template)
+    check_template(required, template, require_image_digest=settings.require_image_digest)
+    metadata: dict[str, Any] = {
+        "name": job_name(spec),
+        "labels": {**labels, **_queue_labels(settings, deadline_seconds)},
+        "annotations": annotations,
+    }
+    if settings.namespace is not None:
+        metadata["namespace"] = settings.namespace
+    if owner is not None:
+        metadata["ownerReferences"] = [dict(owner)]
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {
+            "completions": 1,
+            "parallelism": 1,
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": _job_deadline_seconds(deadline_seconds, settings),
+            "ttlSecondsAfterFinished": settings.ttl_seconds_after_finished,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {"rules": _failure_rules()},
+            "template": template,
+        },
+    }
+
+
+def trial_limit_seconds(spec: TrialSpec, settings: KubernetesSettings) -> float:
+    """Return how long a trial's container may run before it is a timeout."""
+    return spec.budget.wall_limit_seconds or settings.max_trial_seconds
+
+
+def pod_deadline_seconds(spec: TrialSpec, settings: KubernetesSettings) -> int:
+    """Return the pod's deadline, which counts from the moment that a node took it.
+
+    It is on the pod, because a deadline of the Job deletes the pod and the evidence with it.
+    """
+    limit_seconds = trial_limit_seconds(spec, settings)
+    return math.ceil(limit_seconds + settings.startup_seconds + settings.termination_grace_seconds)
+
+
+def _job_deadline_seconds(pod_deadline: int, settings: KubernetesSettings) -> int:
+    """Return the last guard: every replacement may wait for a node and use its own deadline."""
+    waits_seconds = math.ceil(settings.unschedulable_timeout_seconds) + _CLOSING_SECONDS
+    return (settings.max_replacements + 1) * (pod_deadline + waits_seconds)
+
+
+def _failure_rules() -> list[dict[str, Any]]:
+    # The order matters: status 137 of a drained node comes with DisruptionTarget.
+    return [
+        {
+            "action": "Ignore",
+            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+        },
+        {
+            "action": "FailJob",
+            "onExitCodes": {
+                "containerName": CONTAINER,
+                "operator": "In",
+                "values": sorted(FAILURE_EXIT_CODES),
+            },
+        },
+    ]
+
+
+def _labels(spec: TrialSpec) -> dict[str, str]:
+    labels = {
+        "app.kubernetes.io/name": "xautolm",
+        "app.kubernetes.io/component": "trial",
+        "app.kubernetes.io/part-of": "xautolm",
+        "app.kubernetes.io/managed-by": "xautolm-search",
+        STUDY_LABEL: study_name(spec.search_id),
+        TRIAL_LABEL: trial_name(spec.trial_number),
+    }
+    task = label_value(spec.task_folder.name)
+    return {**labels, TASK_LABEL: task} if task else labels
+
+
+def _queue_labels(settings: KubernetesSettings, deadline_seconds: int) -> dict[str, str]:
+    if settings.queue is None:
+        return {}
+    labels = {
+        "kueue.x-k8s.io/queue-name": settings.queue.name,
+        "kueue.x-k8s.io/max-exec-time-seconds": str(
+            _job_deadline_seconds(deadline_seconds, settings)
+        ),
+    }
+    if settings.queue.priority_class is not None:
+        labels["kueue.x-k8s.io/priority-class"] = settings.queue.priority_class
+    return labels
+
+
+def _pod_spec(address: str, deadline_seconds: int, settings: KubernetesSettings) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": deadline_seconds,
+        "terminationGracePeriodSeconds": settings.termination_grace_seconds,
+        "serviceAccountName": settings.service_account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": settings.run_as_user,
+            "fsGroup": settings.fs_group,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(address, settings)],
+        "volumes": _volumes(settings),
+    }
+    if settings.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in settings.image_pull_secrets]
+    if settings.node_selector:
+        spec["nodeSelector"] = dict(settings.node_selector)
+    if settings.tolerations:
+        spec["tolerations"] = [t.model_dump(exclude_none=True) for t in settings.tolerations]
+    if settings.priority_class is not None:
+        spec["priorityClassName"] = settings.priority_class
+    return spec
+
+
+def _container(address: str, settings: KubernetesSettings) -> dict[str, Any]:
+    return {
+        "name": CONTAINER,
+        "image": settings.image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "command": ["xautolm", "trial", address, "--work", WORK_FOLDER],
+        "env": _environment(settings),
+        "resources": _resources(settings),
+        "volumeMounts": _mounts(settings),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
+def _environment(settings: KubernetesSettings) -> list[dict[str, str]]:
+    variables = {"HOME": "/tmp", "HF_HOME": HUB_FOLDER, **settings.environment}  # noqa: S108
+    if settings.s3_secret is not None:
+        variables["XAUTOLM_S3_CREDENTIALS_FILE"] = SECRET_FOLDER
+    if settings.model_cache_claim is not None:
+        variables["XAUTOLM_MODEL_CACHE"] = MODEL_CACHE_FOLDER
+    return [{"name": name, "value": value} for name, value in variables.items()]
+
+
+def _resources(settings: KubernetesSettings) -> dict[str, dict[str, str]]:
+    given = settings.resources
+    requests = {"cpu": given.cpu_request, "memory": given.memory_request or given.memory_limit}
+    limits = {"memory": given.memory_limit}
+    if given.cpu_limit is not None:
+        limits["cpu"] = given.cpu_limit
+    if given.gpu_count:
+        requests[given.gpu_resource] = limits[given.gpu_resource] = str(given.gpu_count)
+    return {"requests": requests, "limits": limits}
+
+
+def _mounts(settings: KubernetesSettings) -> list[dict[str, Any]]:
+    mounts: list[dict[str, Any]] = [
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+        {"name": "work", "mountPath": WORK_FOLDER},
+        {"name": "hub", "mountPath": HUB_FOLDER},
+        {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108
+    ]
+    if settings.s3_secret is not None:
+        mounts.append({"name": "s3-credentials", "mountPath": SECRET_FOLDER, "readOnly": True})
+    if settings.model_cache_claim is not None:
+        mounts.append({"name": "model-cache", "mountPath": MODEL_CACHE_FOLDER})
+    return mounts
+
+
+def _volumes(settings: KubernetesSettings) -> list[dict[str, Any]]:
+    size, memory = settings.resources.work_storage, settings.resources.shared_memory
+    volumes: list[dict[str, Any]] = [
+        {"name": name, "emptyDir": {"sizeLimit": size}} for name in ("tmp", "work", "hub")
+    ]
+    volumes.append({"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": memory}})
+    if settings.s3_secret is not None:
+        # 0440: the pod reads it through its group.
+        secret = {"secretName": settings.s3_secret, "defaultMode": 0o440}
+        volumes.append({"name": "s3-credentials", "secret": secret})
+    if settings.model_cache_claim is not None:
+        claim = {"claimName": settings.model_cache_claim}
+        volumes.append({"name": "model-cache", "persistentVolumeClaim": claim})
+    return volumes

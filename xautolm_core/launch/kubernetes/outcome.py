@@ -1,0 +1,225 @@
+"""From what is known of a Job's end to the trial's outcome: a table, the first match wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.launch.kubernetes import observed
+from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.contract import Failure
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.failures import scrub
+
+# A trial that was broken off cannot know why: to it every SIGTERM looks the same.
+_BROKEN_OFF = frozenset({Outcome.CANCELLED, Outcome.PREEMPTED, Outcome.INFRA})
+_DEADLINE = "DeadlineExceeded"
+# Kubernetes tells whole seconds.
+_CLOCK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a trial whose Job has ended, or is to be given up.
+
+    Attributes:
+        job: The Job as it was last seen; None if it vanished without having been seen.
+        pods: Its pods, the oldest first; the last one is the attempt that counts.
+        result: What the trial itself wrote, if it is of this attempt.
+        cancelled: Whether the search ended it.
+        job_gone: Whether the Job no longer exists.
+        limit_seconds: What the trial's container may run for.
+        given_up: Why it is not waited for any longer; None if it ended by itself.
+        replacements_exceeded: Whether Kubernetes replaced its pod more often than is allowed.
+        now: When this is asked (UTC).
+    """
+
+    job: Mapping[str, Any] | None = None
+    pods: Sequence[Mapping[str, Any]] = ()
+    result: TrialResult | None = None
+    cancelled: bool = False
+    job_gone: bool = False
+    limit_seconds: float = float("inf")
+    given_up: Failure | None = None
+    replacements_exceeded: bool = False
+    now: datetime | None = None
+
+    @property
+    def last_pod(self) -> Mapping[str, Any]:
+        """The newest pod; empty if there was none."""
+        return self.pods[-1] if self.pods else {}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a trial ended.
+
+    Attributes:
+        outcome: One of the list.
+        failure: Why; None where the trial itself said all there is to say.
+    """
+
+    outcome: Outcome
+    failure: Failure | None
+
+
+def judge(facts: Facts) -> Verdict:
+    """Return the outcome of a trial that has ended."""
+    for row in _TABLE:
+        verdict = row(facts)
+        if verdict is not None:
+            return verdict
+    return _unknown(facts)
+
+
+def has_evidence(facts: Facts) -> bool:
+    """Whether nothing that is still to come can change the outcome.
+
+    A Job may be seen to have failed before its pod's last state is.
+    """
+    if facts.cancelled or facts.given_up is not None or facts.replacements_exceeded:
+        return True
+    if facts.result is not None and facts.result.outcome not in _BROKEN_OFF:
+        return True
+    pod = facts.last_pod
+    return observed.terminated(pod) is not None or _is_disrupted(pod)
+
+
+# --- the rows ---
+
+
+def _told(facts: Facts) -> Verdict | None:
+    """Return what the trial wrote: ok, pruned, oom_gpu, diverged, its own limits."""
+    if facts.result is None or facts.result.outcome in _BROKEN_OFF:
+        return None
+    return Verdict(facts.result.outcome, facts.result.failure)
+
+
+def _oom_host(facts: Facts) -> Verdict | None:
+    ended = observed.terminated(facts.last_pod) or {}
+    if ended.get("reason") != "OOMKilled" or _is_disrupted(facts.last_pod):
+        return None
+    return _failed(Outcome.OOM_HOST, "OOMKilled", "its container ran into its memory limit")
+
+
+def _timeout(facts: Facts) -> Verdict | None:
+    """Time spent pending, pulling or suspended is not the trial's."""
+    if not _ran_into_deadline(facts):
+        return None
+    now = facts.now or datetime.now(UTC)
+    seconds = observed.container_seconds(facts.last_pod, now)
+    if seconds is not None and seconds + _CLOCK_SECONDS >= facts.limit_seconds:
+        message = f"ran into the wall-clock limit of {facts.limit_seconds:.0f} s"
+        return _failed(Outcome.TIMEOUT, "WallLimit", message)
+    if observed.is_suspended(facts.job):
+        return _failed(Outcome.PREEMPTED, "Suspended", "its deadline passed while it was suspended")
+    return _failed(
+        Outcome.INFRA,
+        "DeadlineBeforeLimit",
+        "its pod's deadline passed before the trial had run for its limit: it was pending, or its"
+        " image or data took too long",
+    )
+
+
+def _user_error(facts: Facts) -> Verdict | None:
+    ended = observed.terminated(facts.last_pod) or {}
+    if ended.get("exitCode") != ConfigError.exit_code or ended.get("signal"):
+        return None
+    if _is_disrupted(facts.last_pod):
+        return None
+    message = "the trial's command refused its input; trial.log says why"
+    return _failed(Outcome.INVALID, f"Exit{ConfigError.exit_code}", message)
+
+
+def _preempted(facts: Facts) -> Verdict | None:
+    """A disruption is no fault, but a pod that is disrupted again and again is one."""
+    disruption = observed.condition(facts.last_pod, "DisruptionTarget")
+    if facts.replacements_exceeded:
+        reason = str((disruption or {}).get("reason") or "unknown")
+        return _failed(
+            Outcome.INFRA,
+            "TooManyReplacements",
+            f"its pod was disrupted {len(facts.pods)} times, at last by {reason}",
+        )
+    if disruption is not None:
+        kind = str(disruption.get("reason") or "DisruptionTarget")
+        return _failed(Outcome.PREEMPTED, kind, "its pod was evicted or preempted")
+    if facts.cancelled:
+        return None
+    suspended = facts.job is not None and observed.condition(facts.job, "Suspended") is not None
+    if suspended and (facts.job_gone or observed.end_of_job(facts.job or {}, facts.pods)):
+        return _failed(Outcome.PREEMPTED, "Suspended", "its Job was suspended, and then ended")
+    return None
+
+
+def _infra(facts: Facts) -> Verdict | None:
+    return Verdict(Outcome.INFRA, facts.given_up) if facts.given_up is not None else None
+
+
+def _cancelled(facts: Facts) -> Verdict | None:
+    if not facts.cancelled:
+        return None
+    return _failed(Outcome.CANCELLED, "Cancelled", "ended by its search")
+
+
+def _unknown(facts: Facts) -> Verdict:
+    """Everything else is the platform's fault; what was seen of it is told."""
+    if facts.result is not None and facts.result.outcome is Outcome.INFRA:
+        return Verdict(Outcome.INFRA, facts.result.failure)
+    ended = observed.terminated(facts.last_pod)
+    if facts.result is not None:
+        return _failed(Outcome.PREEMPTED, "SIGTERM", "ended from outside")
+    if ended is not None:
+        return _explain_exit(ended)
+    if facts.job_gone:
+        return _failed(Outcome.INFRA, "JobGone", "its Job was deleted by somebody else")
+    reason = str((facts.last_pod.get("status") or {}).get("reason") or "")
+    if not facts.pods or facts.last_pod.get("gone"):
+        return _failed(Outcome.INFRA, "PodGone", "its pod vanished without a word")
+    return _failed(Outcome.INFRA, reason or "NoResult", "its pod failed without a result")
+
+
+_TABLE: tuple[Callable[[Facts], Verdict | None], ...] = (
+    _told,
+    _oom_host,
+    _timeout,
+    _user_error,
+    _preempted,
+    _infra,
+    _cancelled,
+)
+
+
+def _ran_into_deadline(facts: Facts) -> bool:
+    if (facts.last_pod.get("status") or {}).get("reason") == _DEADLINE:
+        return True
+    ends = (observed.condition(facts.job, kind) for kind in ("Failed", "FailureTarget"))
+    return any(end is not None and end.get("reason") == _DEADLINE for end in ends)
+
+
+def _is_disrupted(pod: Mapping[str, Any]) -> bool:
+    return observed.condition(pod, "DisruptionTarget") is not None
+
+
+def _explain_exit(ended: Mapping[str, Any]) -> Verdict:
+    status = ended.get("exitCode")
+    reason = str(ended.get("reason") or "")
+    if status == 0:
+        return _failed(Outcome.INFRA, "NoResult", "ended without a valid result")
+    if reason in ("", "Error", "Completed"):
+        return _failed(
+            Outcome.INFRA,
+            f"Exit{status}",
+            f"ended with status {status}, without a valid result",
+        )
+    return _failed(Outcome.INFRA, reason, f"its container ended with status {status}")
+
+
+def _failed(outcome: Outcome, kind: str, message: str) -> Verdict:
+    return Verdict(outcome, Failure(kind=kind, message=scrub(message)))

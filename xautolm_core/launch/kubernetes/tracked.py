@@ -1,0 +1,84 @@
+"""A trial that the launcher looks after, and what is added to its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+from xautolm_core.launch.classify import progress_of
+from xautolm_core.launch.classify import seconds_of
+from xautolm_core.launch.contract import TrialHandle
+from xautolm_core.launch.kubernetes.explain import Waiting
+from xautolm_core.launch.kubernetes.outcome import Verdict
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
+
+Key = tuple[str, int, int]
+
+
+@dataclass
+class TrackedTrial:
+    """A trial of this launcher, from submit or adopt on. Moments without a date are monotonic."""
+
+    spec: TrialSpec
+    job_name: str
+    launched_at: datetime
+    concurrent: int
+    cancelled: bool = False
+    result: TrialResult | None = None
+    waiting: Waiting | None = None
+    waiting_since: float = 0.0
+    end_seen_at: float | None = None
+    reread_at: float = 0.0
+    heartbeat_at: float = 0.0
+    replacements_told: int = 0
+    heartbeat: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Key:
+        """What tells it from all other attempts."""
+        return (self.spec.search_id, self.spec.trial_number, self.spec.attempt)
+
+    @property
+    def handle(self) -> TrialHandle:
+        """The handle that is given out."""
+        return TrialHandle(*self.key, self.spec.out_folder, self.job_name)
+
+
+def key_of(handle: TrialHandle) -> Key:
+    """Return the key of a handle's trial."""
+    return (handle.search_id, handle.trial_number, handle.attempt)
+
+
+def complete(trial: TrackedTrial, told: TrialResult | None, verdict: Verdict) -> TrialResult:
+    """Return the result of a trial: what it told, corrected, with what only the launcher knows."""
+    spec, now = trial.spec, datetime.now(UTC)
+    result = told or TrialResult(
+        search_id=spec.search_id,
+        trial_number=spec.trial_number,
+        attempt=spec.attempt,
+        outcome=verdict.outcome,
+        seconds=seconds_of(trial.heartbeat),
+        progress=progress_of(trial.heartbeat),
+        threads=spec.threads,
+        ended_at=now,
+    )
+    phases = dict(result.seconds)
+    if result.started_at is not None:
+        started_at = result.started_at
+        started_at = started_at if started_at.tzinfo else started_at.replace(tzinfo=UTC)
+        phases["startup"] = max(0.0, (started_at - trial.launched_at).total_seconds())
+    return result.model_copy(
+        update={
+            "outcome": verdict.outcome,
+            "failure": verdict.failure,
+            "seconds": phases,
+            "launched_at": trial.launched_at,
+            "concurrent_trials": trial.concurrent,
+            "ended_at": result.ended_at or now,
+        }
+    )
