@@ -257,7 +257,7 @@ class KubernetesLauncher:
         if not has_evidence(facts) and now - trial.end_seen_at < _EVIDENCE_SECONDS:
             self._read_again(trial, now)
             return None
-        return self._settle(trial)
+        return self._settle(trial, facts=facts)
 
     def _read_again(self, trial: TrackedTrial, now: float) -> None:
         if now < trial.reread_at:
@@ -289,12 +289,14 @@ class KubernetesLauncher:
             replacements_exceeded=self._is_replaced_too_often(seen),
         )
 
-    def _settle(self, trial: TrackedTrial, given_up: Failure | None = None) -> TrialResult:
+    def _settle(
+        self, trial: TrackedTrial, given_up: Failure | None = None, facts: Facts | None = None
+    ) -> TrialResult:
         """Store the result of a trial, and only then delete its Job."""
         seen = self._board.seen(trial.job_name)
         self._fetch_heartbeat(trial, at_once=True)
         try:
-            facts = self._facts(trial, seen, given_up)
+            facts = facts or self._facts(trial, seen, given_up)
         except StoreError as error:
             kind = type(error).__name__
             fault = given_up or Failure(kind=kind, message="its result could not be read")

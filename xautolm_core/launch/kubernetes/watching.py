@@ -22,6 +22,7 @@ _STREAM_SECONDS = 240
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
 _PAGE = 500
+_SHORT_STREAM_SECONDS = 5.0
 _JOIN_SECONDS = 2.0
 
 
@@ -186,9 +187,12 @@ class Watch:
                 if not version:
                     version = self._list()
                     self._in_contact()
-                before = version
+                before, began_at = version, time.monotonic()
                 version = self._follow(version)
-                failures = 0 if version != before else failures + 1
+                # A stream on which nothing happened for minutes is as good as one with events.
+                lasted_seconds = time.monotonic() - began_at
+                is_good = version != before or lasted_seconds > _SHORT_STREAM_SECONDS
+                failures = 0 if is_good else failures + 1
             except ApiError as error:
                 if error.status == GONE:
                     version = ""
