@@ -22,6 +22,7 @@ from xautolm_core.launch.kubernetes.exchange_port import Notes
 from xautolm_core.launch.kubernetes.explain import borne_seconds
 from xautolm_core.launch.kubernetes.explain import explain
 from xautolm_core.launch.kubernetes.explain import failure_of
+from xautolm_core.launch.kubernetes.faults import FaultsInRow
 from xautolm_core.launch.kubernetes.jobs import Jobs
 from xautolm_core.launch.kubernetes.jobs import check_owner
 from xautolm_core.launch.kubernetes.manifest import build_job
@@ -31,6 +32,9 @@ from xautolm_core.launch.kubernetes.names import search_selector
 from xautolm_core.launch.kubernetes.outcome import Facts
 from xautolm_core.launch.kubernetes.outcome import has_evidence
 from xautolm_core.launch.kubernetes.outcome import judge
+from xautolm_core.launch.kubernetes.records import append_log
+from xautolm_core.launch.kubernetes.records import fetch_heartbeat
+from xautolm_core.launch.kubernetes.records import store_result
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
 from xautolm_core.launch.kubernetes.tracked import Key
 from xautolm_core.launch.kubernetes.tracked import TrackedTrial
@@ -39,21 +43,15 @@ from xautolm_core.launch.kubernetes.tracked import key_of
 from xautolm_core.launch.kubernetes.watching import Board
 from xautolm_core.launch.kubernetes.watching import Seen
 from xautolm_core.launch.kubernetes.watching import Watch
-from xautolm_core.outcomes import Outcome
-from xautolm_core.trial.contract import HEARTBEAT_FILE
-from xautolm_core.trial.contract import LOG_FILE
-from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.files import write_json_atomic
 
 _log = logging.getLogger(__name__)
 
 # A Job may be seen to have failed before its pod's last state is: so long that is waited for.
 _EVIDENCE_SECONDS = 3.0
 _REREAD_SECONDS = 1.0
-_HEARTBEAT_SECONDS = 15.0
 _REFUSALS_SECONDS = 30.0
 _NOTE_AGAIN_SECONDS = 300.0
 _TICK_SECONDS = 0.5
@@ -93,7 +91,7 @@ class KubernetesLauncher:
         self._told: dict[str, float] = {}
         self._refusals: dict[str, str] = {}
         self._refusals_at = 0.0
-        self._faults_in_row: list[Failure] = []
+        self._faults = FaultsInRow(settings.max_faults_in_row)
         self._closed = False
         self._owner = self._jobs.workflow_owner()
         selector = search_selector(search_id)
@@ -131,7 +129,7 @@ class KubernetesLauncher:
                 f"trial {spec.trial_number}, attempt {spec.attempt}, is running already",
                 hint="Count the attempt up to run it once more",
             )
-        self._check_faults()
+        self._faults.check()
         launched_at = datetime.now(UTC)
         manifest = build_job(spec, self._exchange.send(spec), self._settings, self._owner)
         self._board.expect(self._jobs.create(manifest, spec))
@@ -183,6 +181,7 @@ class KubernetesLauncher:
             if trial.result is None and not trial.cancelled:
                 trial.cancelled = True
                 self._jobs.delete(trial.job_name, paced=False)
+                trial.job_deleted = True
 
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:
         """Return a handle of a trial that an earlier process submitted, or None if it is lost."""
@@ -230,7 +229,7 @@ class KubernetesLauncher:
         given_up = self._explain(trial, seen) or self._api_lost()
         if given_up is not None or self._is_replaced_too_often(seen):
             return self._settle(trial, given_up)
-        self._fetch_heartbeat(trial)
+        fetch_heartbeat(self._exchange, trial)
         return None
 
     def _has_ended(self, trial: TrackedTrial, seen: Seen) -> bool:
@@ -294,7 +293,7 @@ class KubernetesLauncher:
     ) -> TrialResult:
         """Store the result of a trial, and only then delete its Job."""
         seen = self._board.seen(trial.job_name)
-        self._fetch_heartbeat(trial, at_once=True)
+        fetch_heartbeat(self._exchange, trial, at_once=True)
         try:
             facts = facts or self._facts(trial, seen, given_up)
         except StoreError as error:
@@ -303,52 +302,20 @@ class KubernetesLauncher:
             facts = Facts(job=seen.job, pods=seen.pods, cancelled=trial.cancelled, given_up=fault)
         result = complete(trial, facts.result, judge(facts))
         if facts.result is None and not trial.cancelled and facts.pods:
-            self._append_log(trial, observed.name_of(facts.last_pod))
-        trial.result = self._stored(trial, result)
-        self._count_faults(trial.result, started=any(map(observed.has_started, seen.pods)))
-        try:
-            self._jobs.delete(trial.job_name, patient=False)
-        except ApiError as error:
-            _log.warning("the Job %s stays until its time to live: %s", trial.job_name, error)
+            append_log(self._jobs, trial, observed.name_of(facts.last_pod))
+        trial.result = store_result(self._exchange, trial, result)
+        self._faults.count(trial.result, started=any(map(observed.has_started, seen.pods)))
+        self._delete_job(trial)
         self._board.forget(trial.job_name)
         return trial.result
 
-    def _stored(self, trial: TrackedTrial, result: TrialResult) -> TrialResult:
-        try:
-            standing = self._exchange.keep(trial.spec, result)
-            if standing.outcome is result.outcome:
-                standing = result  # with what only the launcher knows
-            write_json_atomic(trial.spec.out_folder / RESULT_FILE, standing)
-        except (StoreError, OSError) as error:
-            _log.warning("the result of trial %d was not stored: %s", *_named(trial, error))
-            return result
-        return standing
-
-    def _append_log(self, trial: TrackedTrial, pod_name: str) -> None:
-        """Put the pod's last lines into the local log, and nowhere else: they may hold texts."""
-        tail = self._jobs.log_tail(pod_name)
-        if not tail:
+    def _delete_job(self, trial: TrackedTrial) -> None:
+        if trial.job_deleted:
             return
         try:
-            trial.spec.out_folder.mkdir(parents=True, exist_ok=True)
-            with (trial.spec.out_folder / LOG_FILE).open("a", encoding="utf-8") as log:
-                log.write(f"--- the last lines of pod {pod_name} ---\n{tail.rstrip()}\n")
-        except OSError as error:
-            _log.warning("the log of trial %d was not written: %s", *_named(trial, error))
-
-    def _fetch_heartbeat(self, trial: TrackedTrial, *, at_once: bool = False) -> None:
-        now = time.monotonic()
-        if not at_once and now - trial.heartbeat_at < _HEARTBEAT_SECONDS:
-            return
-        trial.heartbeat_at = now
-        try:
-            told = self._exchange.heartbeat(trial.spec)
-            if told is not None and told != trial.heartbeat:
-                trial.heartbeat = told
-                path = trial.spec.out_folder / HEARTBEAT_FILE
-                write_json_atomic(path, told, durable=False)
-        except (StoreError, OSError) as error:
-            _log.info("no heartbeat of trial %d: %s", *_named(trial, error))
+            self._jobs.delete(trial.job_name, patient=False, paced=not self._closed)
+        except ApiError as error:
+            _log.warning("the Job %s stays until its time to live: %s", trial.job_name, error)
 
     # --- what does not start ---
 
@@ -398,24 +365,6 @@ class KubernetesLauncher:
             return
         self._told[subject] = now
         self._notes.note(text, warning=True)
-
-    def _count_faults(self, result: TrialResult, *, started: bool) -> None:
-        failure = result.failure
-        refused = result.outcome is Outcome.INVALID and failure and failure.kind.startswith("Exit")
-        if failure is not None and (refused or (result.outcome is Outcome.INFRA and not started)):
-            self._faults_in_row.append(failure)
-        elif result.outcome not in (Outcome.CANCELLED, Outcome.PREEMPTED):
-            self._faults_in_row.clear()
-
-    def _check_faults(self) -> None:
-        faults = self._faults_in_row
-        if len(faults) < self._settings.max_faults_in_row:
-            return
-        raise LaunchError(
-            f"{len(faults)} trials in a row could not start; the last: {faults[-1].kind}:"
-            f" {faults[-1].message}",
-            hint="Mend the cluster or the settings, then continue the search",
-        )
 
     # --- the end ---
 

@@ -29,6 +29,7 @@ class TrackedTrial:
     launched_at: datetime
     concurrent: int
     cancelled: bool = False
+    job_deleted: bool = False
     result: TrialResult | None = None
     waiting: Waiting | None = None
     waiting_since: float = 0.0

@@ -1,0 +1,46 @@
+"""Counts trials in a row that the platform did not let start, to end a search that is of no use."""
+
+from __future__ import annotations
+
+from xautolm_core.errors import LaunchError
+from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.contract import Failure
+from xautolm_core.trial.contract import TrialResult
+
+
+class FaultsInRow:
+    """Faults since a trial last got as far as its training.
+
+    Args:
+        most: So many are borne.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._faults: list[Failure] = []
+
+    def count(self, result: TrialResult, *, started: bool) -> None:
+        """Take a result; ``started`` tells whether its container ever ran."""
+        failure = result.failure
+        if failure is not None:
+            refused = result.outcome is Outcome.INVALID and failure.kind.startswith("Exit")
+            if refused or (result.outcome is Outcome.INFRA and not started):
+                self._faults.append(failure)
+                return
+        if result.outcome not in (Outcome.CANCELLED, Outcome.PREEMPTED):
+            self._faults.clear()
+
+    def check(self) -> None:
+        """Check that a further trial is worth a try.
+
+        Raises:
+            LaunchError: Too many did not start; the message names the last reason.
+        """
+        if len(self._faults) < self._most:
+            return
+        last = self._faults[-1]
+        raise LaunchError(
+            f"{len(self._faults)} trials in a row could not start; the last: {last.kind}:"
+            f" {last.message}",
+            hint="Mend the cluster or the settings, then continue the search",
+        )
