@@ -12,7 +12,6 @@ from typing import Self
 
 from xautolm_core.errors import LaunchError
 from xautolm_core.errors import StoreError
-from xautolm_core.launch.classify import belongs_to
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.kubernetes import observed
 from xautolm_core.launch.kubernetes.client import ApiError
@@ -46,6 +45,7 @@ from xautolm_core.launch.kubernetes.watching import Watch
 from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.files import belongs_to
 
 _log = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from datetime import UTC
 from datetime import datetime
 from typing import Any
 
-from xautolm_core.launch.classify import progress_of
-from xautolm_core.launch.classify import seconds_of
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.kubernetes.explain import Waiting
 from xautolm_core.launch.kubernetes.outcome import Verdict
+from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.endings import unfinished
 
 Key = tuple[str, int, int]
 
@@ -58,16 +58,8 @@ def key_of(handle: TrialHandle) -> Key:
 def complete(trial: TrackedTrial, told: TrialResult | None, verdict: Verdict) -> TrialResult:
     """Return the result of a trial: what it told, corrected, with what only the launcher knows."""
     spec, now = trial.spec, datetime.now(UTC)
-    result = told or TrialResult(
-        search_id=spec.search_id,
-        trial_number=spec.trial_number,
-        attempt=spec.attempt,
-        outcome=verdict.outcome,
-        seconds=seconds_of(trial.heartbeat),
-        progress=progress_of(trial.heartbeat),
-        threads=spec.threads,
-        ended_at=now,
-    )
+    failure = verdict.failure or Failure(kind="NoResult")
+    result = told or unfinished(spec, verdict.outcome, failure, trial.heartbeat, ended_at=now)
     phases = dict(result.seconds)
     if result.started_at is not None:
         started_at = result.started_at
