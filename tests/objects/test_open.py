@@ -17,7 +17,9 @@ def test_folders(tmp_path: Path, form: str) -> None:
     assert not storage.root.exists()
 
 
-@pytest.mark.parametrize("address", ["", "  ", "ftp://host/folder", "file://host/folder", "s3://b"])
+@pytest.mark.parametrize(
+    "address", ["", "  ", "ftp://host/folder", "file://host/folder", "s3://b", "s3:/bucket/x"]
+)
 def test_other_addresses_are_refused(address: str) -> None:
     with pytest.raises(ConfigError):
         open_objects(address)

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from urllib.parse import urlsplit
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.objects.addresses import check_slashes
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.folder import FolderObjects
 
@@ -22,6 +23,7 @@ def open_objects(address: str) -> ObjectStorage:
         ConfigError: The address is malformed, or credentials are missing.
         StoreError: The prefix is unsafe.
     """
+    check_slashes(address, "The address of the objects")
     scheme = urlsplit(address).scheme if "://" in address else ""
     if scheme == "s3":
         from xautolm_core.objects.s3 import S3Objects
