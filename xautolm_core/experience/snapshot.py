@@ -22,6 +22,9 @@ from xautolm_core.experience.codec import canonical
 from xautolm_core.experience.keys import SNAPSHOTS
 from xautolm_core.experience.manifest import SegmentKey
 
+SNAPSHOT_VERSION = 3
+"""Of the layout that is written."""
+
 _SNAPSHOT_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -45,6 +48,8 @@ class Snapshot(BaseModel):
     """What a search read.
 
     Attributes:
+        version: Of the layout that it was read in: 1 for pins alone, 2 for the objects that do not
+            say it. What is written always has the present one.
         id: Digest of the segments and single objects that were pinned at first (hex).
         segments: Keys of the segments.
         tail: The single objects.
@@ -53,6 +58,7 @@ class Snapshot(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
+    version: int = Field(default=2, ge=1)
     id: str
     segments: tuple[SegmentKey, ...] = ()
     tail: tuple[Pin, ...] = ()
@@ -81,12 +87,12 @@ def new_snapshot(segments: Iterable[str], tail: Iterable[Pin]) -> Snapshot:
     pins = sorted(set(tail), key=lambda pin: (pin.id, pin.digest, pin.key))
     content = {"segments": names, "tail": [pin.model_dump() for pin in pins]}
     identity = hashlib.sha256(canonical(content).encode()).hexdigest()
-    return Snapshot(id=identity, segments=tuple(names), tail=tuple(pins))
+    return Snapshot(version=SNAPSHOT_VERSION, id=identity, segments=tuple(names), tail=tuple(pins))
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
     """Return the content of a snapshot's object: one line of JSON with its own digest."""
-    content = snapshot.model_dump(mode="json")
+    content = snapshot.model_dump(mode="json") | {"version": SNAPSHOT_VERSION}
     digest = hashlib.sha256(canonical(content).encode()).hexdigest()
     return canonical({"digest": digest, "snapshot": content}).encode()
 
@@ -101,7 +107,7 @@ def decode_snapshot(data: bytes) -> Snapshot:
         content = json.loads(data)
         if isinstance(content, dict) and "pins" in content:
             pins = _FirstLayout.model_validate(content).pins
-            return Snapshot(id=hashlib.sha256(data).hexdigest(), tail=pins)
+            return Snapshot(version=1, id=hashlib.sha256(data).hexdigest(), tail=pins)
         digest = hashlib.sha256(canonical(content["snapshot"]).encode()).hexdigest()
         if digest != content["digest"]:
             raise CorruptObjectError("its content does not match its digest")
