@@ -30,12 +30,14 @@ from xautolm_core.experience.segment import sort_rows
 from xautolm_core.experience.snapshot import Snapshot
 from xautolm_core.experience.snapshot import decode_snapshot_at
 from xautolm_core.experience.snapshot import encode_snapshot
+from xautolm_core.experience.snapshot import keep_age
 from xautolm_core.experience.wholeness import is_whole_segment
 from xautolm_core.experience.writing import rows_not_in
 from xautolm_core.experience.writing import rows_with_ids
 from xautolm_core.experience.writing import split
 from xautolm_core.experience.writing import without_ids
 from xautolm_core.experience.writing import write_segment
+from xautolm_core.objects.contract import ObjectInfo
 
 
 @dataclass
@@ -85,7 +87,7 @@ def _purge(reader: StoreReader, state: State, report: PurgeReport) -> None:
     storage = reader.storage
     dirty = _dirty_segments(reader, state, report)
     snapshots = _snapshots(reader)
-    pinned = {key for snapshot in snapshots.values() for key in snapshot.segments}
+    pinned = {key for _, snapshot in snapshots for key in snapshot.segments}
     successors: dict[str, list[SegmentEntry]] = {}
     forgotten: dict[str, int] = {}
     kept = {key: entry for key, entry in still_named(state).items() if key not in dirty}
@@ -99,10 +101,10 @@ def _purge(reader: StoreReader, state: State, report: PurgeReport) -> None:
             added += _rescue(reader, state, key)
     if dirty:
         write_manifest(storage, state, [*kept.values(), *added], replaced=sorted(dirty))
-    for key, snapshot in snapshots.items():
+    for info, snapshot in snapshots:
         changed = _without_forgotten(snapshot, state, successors, forgotten)
         if changed != snapshot:
-            storage.put(key, encode_snapshot(changed))
+            storage.put(info.key, encode_snapshot(keep_age(changed, info.modified_at)))
             report.rewritten_snapshots += 1
     # Manifests that name such a file would name something that is missing.
     superseded = set(read_frontier(storage).superseded)
@@ -160,12 +162,12 @@ def _rescue(reader: StoreReader, state: State, key: str) -> list[SegmentEntry]:
     return [write_segment(reader.storage, part) for part in split(sort_rows(join_tables(tables)))]
 
 
-def _snapshots(reader: StoreReader) -> dict[str, Snapshot]:
-    """Return the readable snapshots by key. Of the first layout, those that must be rewritten."""
-    found: dict[str, Snapshot] = {}
+def _snapshots(reader: StoreReader) -> list[tuple[ObjectInfo, Snapshot]]:
+    """Return the readable snapshots and their objects."""
+    found: list[tuple[ObjectInfo, Snapshot]] = []
     for info in list(reader.storage.list(SNAPSHOTS)):
         try:
-            found[info.key] = decode_snapshot_at(info.key, reader.storage.get(info.key))
+            found.append((info, decode_snapshot_at(info.key, reader.storage.get(info.key))))
         except KeyError:
             continue
         except CorruptObjectError as error:

@@ -20,6 +20,7 @@ from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.segment import sort_rows
 from xautolm_core.experience.snapshot import decode_snapshot_at
 from xautolm_core.experience.snapshot import encode_snapshot
+from xautolm_core.experience.snapshot import keep_age
 from xautolm_core.experience.verify import verify_store
 from xautolm_core.experience.wholeness import is_whole_segment
 from xautolm_core.experience.writing import split
@@ -84,7 +85,7 @@ def _replace(reader: StoreReader, state: State, bad: set[str], missing: Iterable
         more = [new for key in snapshot.segments for new in successors.get(key, ())]
         if more:
             changed = snapshot.model_copy(update={"segments": (*snapshot.segments, *more)})
-            storage.put(info.key, encode_snapshot(changed))
+            storage.put(info.key, encode_snapshot(keep_age(changed, info.modified_at)))
 
 
 def _save(reader: StoreReader, state: State, entry: SegmentEntry) -> list[SegmentEntry]:

@@ -8,10 +8,12 @@ snapshot cannot be read, nothing that it may name.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 from itertools import islice
@@ -43,6 +45,7 @@ KEPT_MANIFESTS = 2
 """This many of the newest manifests stay, however old."""
 
 _LONGEST_PUT = timedelta(hours=1)
+_LATEST = datetime.max.replace(tzinfo=UTC)
 _CHUNK = 5_000
 
 
@@ -163,8 +166,14 @@ def _read_marks(storage: ObjectStorage, keys: Iterable[str]) -> dict[str, bytes]
 
 
 def _retire_snapshots(storage: ObjectStorage, keep: int) -> None:
-    newest_last = sorted(storage.list(SNAPSHOTS), key=lambda info: (info.modified_at, info.key))
-    storage.delete_many([info.key for info in newest_last[: max(0, len(newest_last) - keep)]])
+    """Delete all snapshots but the newest; when ``forget`` wrote one again does not matter."""
+    created_at = {info.key: info.modified_at for info in storage.list(SNAPSHOTS)}
+    for key, data in _contents(storage, SNAPSHOTS):
+        with contextlib.suppress(CorruptObjectError):
+            snapshot = decode_snapshot_at(key, data)
+            created_at[key] = snapshot.created_at or created_at.get(key, _LATEST)
+    newest_last = sorted(created_at, key=lambda key: (created_at[key], key))
+    storage.delete_many(newest_last[: max(0, len(newest_last) - keep)])
 
 
 def _retire_manifests(storage: ObjectStorage, before: datetime) -> None:

@@ -11,7 +11,9 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from datetime import datetime
 
+from pydantic import AwareDatetime
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
@@ -54,6 +56,8 @@ class Snapshot(BaseModel):
         segments: Keys of the segments.
         tail: The single objects.
         forgotten: How many of its experiences were forgotten since.
+        created_at: When it was written first, by the storage's clock; None as long as it was not
+            written again, so that the time of its object says it.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -63,6 +67,7 @@ class Snapshot(BaseModel):
     segments: tuple[SegmentKey, ...] = ()
     tail: tuple[Pin, ...] = ()
     forgotten: int = Field(default=0, ge=0)
+    created_at: AwareDatetime | None = None
 
 
 class _FirstLayout(BaseModel):
@@ -90,9 +95,19 @@ def new_snapshot(segments: Iterable[str], tail: Iterable[Pin]) -> Snapshot:
     return Snapshot(version=SNAPSHOT_VERSION, id=identity, segments=tuple(names), tail=tuple(pins))
 
 
+def keep_age(snapshot: Snapshot, modified_at: datetime) -> Snapshot:
+    """Return a snapshot that is to be written again, with the time when it was written first.
+
+    Args:
+        snapshot: As it is now.
+        modified_at: When its object was written last.
+    """
+    return snapshot.model_copy(update={"created_at": snapshot.created_at or modified_at})
+
+
 def encode_snapshot(snapshot: Snapshot) -> bytes:
     """Return the content of a snapshot's object: one line of JSON with its own digest."""
-    content = snapshot.model_dump(mode="json") | {"version": SNAPSHOT_VERSION}
+    content = snapshot.model_dump(mode="json", exclude_none=True) | {"version": SNAPSHOT_VERSION}
     digest = hashlib.sha256(canonical(content).encode()).hexdigest()
     return canonical({"digest": digest, "snapshot": content}).encode()
 

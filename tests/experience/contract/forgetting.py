@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from tests.experience.storages import DyingStorage
 from tests.experience.storages import Killed
 from xautolm_core.experience.accounting import JoulesLabel
 from xautolm_core.experience.accounting import SecondsLabel
+from xautolm_core.experience.clock import storage_now
 from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.experience.manifest import SegmentEntry
@@ -142,6 +144,29 @@ class ForgettingContract(StoreFixtures):
                 break
         assert step > 6
 
+    def test_a_snapshot_that_was_rewritten_is_as_old_as_before(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        store.append(_secret(0))
+        store.append(sample("a", 0))
+        old = store.snapshot()
+        store.forget(task_fingerprint=SECRET)
+        _wait_for_a_later_time(storage)
+        store.append(sample("a", 1))
+        newer = store.snapshot()
+        _wait_for_a_later_time(storage)
+        store.append(_secret(2))
+        newest = store.snapshot()
+        assert store.forget(task_fingerprint=SECRET).rewritten_snapshots == 1
+        _wait_for_a_later_time(storage)
+        # The oldest one is written last.
+        old_key = next(key for key in keys(storage, "snapshots/") if old.value in key)
+        storage.put(old_key, storage.get(old_key))
+        for keep, left in ((2, {newest, newer}), (1, {newest})):
+            store.compact(keep=keep)
+            assert keys(storage, "snapshots/") == sorted(f"snapshots/{s.value}.json" for s in left)
+        assert len(list(store.read(newest))) == 2
+
     def test_new_experiences_of_the_task_are_welcome(self, store: ObjectExperienceStore) -> None:
         _fill(store)
         store.forget(task_fingerprint=SECRET)
@@ -194,6 +219,13 @@ class ForgettingContract(StoreFixtures):
             store.forget()
         with pytest.raises(ValueError, match="either"):
             store.forget(tenant="a", task_fingerprint="b")
+
+
+def _wait_for_a_later_time(storage: ObjectStorage) -> None:
+    """Wait until the storage's clock shows another time: that of some has whole seconds only."""
+    before = storage_now(storage)
+    while storage_now(storage) <= before:
+        time.sleep(0.02)
 
 
 def _remains_of(storage: ObjectStorage, word: str) -> list[str]:
