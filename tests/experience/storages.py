@@ -93,3 +93,16 @@ class InterruptedStorage:
         self._left -= 1
         if self._left == 0:
             self._act()
+
+
+class InterruptedBeforeChange(InterruptedStorage):
+    """Like ``InterruptedStorage``, but counts changes alone."""
+
+    def get(self, key: str) -> bytes:
+        return self._inner.get(key)
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StoreError]]:
+        return self._inner.get_many(keys)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        return self._inner.list(prefix)

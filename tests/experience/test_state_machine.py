@@ -52,6 +52,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.copies: dict[str, dict[datetime, Experience]] = {}
         self.forgotten: set[str] = set()
         self.snapshots: dict[SnapshotId, list[Experience]] = {}
+        self.fresh: list[SnapshotId] = []
         self.is_clean = True
 
     def teardown(self) -> None:
@@ -72,6 +73,8 @@ class StoreMachine(RuleBasedStateMachine):
             lambda: other.compact(grace=_NOTHING),
             lambda: other.compact(grace=timedelta(hours=1)),
             lambda: list(other.scan()),
+            # Of what it holds, the model knows once whatever is interrupted is done.
+            lambda: self.fresh.append(other.snapshot()),
         ]
 
     @initialize(count=st.integers(0, 12))
@@ -118,11 +121,17 @@ class StoreMachine(RuleBasedStateMachine):
             return
         self.is_clean = True
 
-    @rule(step=st.integers(1, 80), grace=graces, other=st.integers(0, 1), reuse=st.booleans())
+    @rule(
+        step=st.integers(1, 80),
+        grace=graces,
+        other=st.sampled_from([0, 1, 3]),
+        reuse=st.booleans(),
+    )
     def race_of_compactors(self, step: int, grace: timedelta, other: int, reuse: bool) -> None:
         act = self.others(self.store if reuse else None)[other]
         slow: ObjectStorage = InterruptedStorage(self.storage, step, act)
         ObjectExperienceStore(slow).compact(grace=grace)
+        self._note_snapshots()
         self.is_clean = True
 
     @rule(step=st.integers(1, 60), reuse=st.booleans())
@@ -169,13 +178,29 @@ class StoreMachine(RuleBasedStateMachine):
             self._forget(lambda e: e.task_fingerprint == f"task-{task}")
             self.is_clean = False
 
-    @rule(task=st.integers(0, 2), step=st.integers(1, 80))
-    def race_of_forgetting_and_compactor(self, task: int, step: int) -> None:
-        other = ObjectExperienceStore(self.storage)
-        slow = InterruptedStorage(self.storage, step, lambda: other.compact(grace=_NOTHING))
+    @rule(task=st.integers(0, 2), step=st.integers(1, 80), other=st.sampled_from([0, 3]))
+    def race_of_forgetting_and_another(self, task: int, step: int, other: int) -> None:
+        slow = InterruptedStorage(self.storage, step, self.others()[other])
         ObjectExperienceStore(slow).forget(task_fingerprint=f"task-{task}")
         self._forget(lambda e: e.task_fingerprint == f"task-{task}")
+        self._note_snapshots()
         self.is_clean = False
+
+    @rule(task=st.integers(0, 2), step=st.integers(1, 30), is_forgetting=st.booleans())
+    def race_of_snapshot_and_another(self, task: int, step: int, is_forgetting: bool) -> None:
+        other = ObjectExperienceStore(self.storage)
+        slow = InterruptedStorage(
+            self.storage,
+            step,
+            (lambda: other.forget(task_fingerprint=f"task-{task}"))
+            if is_forgetting
+            else self.others()[0],
+        )
+        self.fresh.append(ObjectExperienceStore(slow).snapshot())
+        if is_forgetting and slow.was_interrupted:
+            self._forget(lambda e: e.task_fingerprint == f"task-{task}")
+            self.is_clean = False
+        self._note_snapshots()
 
     @invariant()
     def all_is_seen(self) -> None:
@@ -204,6 +229,11 @@ class StoreMachine(RuleBasedStateMachine):
             assert faults == ()
         else:
             assert all("forgotten" in fault.problem for fault in faults)
+
+    def _note_snapshots(self) -> None:
+        for snapshot in self.fresh:
+            self.snapshots.setdefault(snapshot, self.expected())
+        self.fresh.clear()
 
     def _forget(self, is_meant: Callable[[Experience], bool]) -> None:
         for identity, copies in self.copies.items():

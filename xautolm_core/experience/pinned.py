@@ -17,6 +17,8 @@ from xautolm_core.experience.coverage import may_hold
 from xautolm_core.experience.coverage import times_of
 from xautolm_core.experience.damage import StoreChangedError
 from xautolm_core.experience.frontier import read_frontier
+from xautolm_core.experience.keys import FORGOTTEN
+from xautolm_core.experience.keys import SEGMENTS
 from xautolm_core.experience.keys import mark_of_key
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.reader import State
@@ -26,6 +28,7 @@ from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.segment import sort_rows
 from xautolm_core.experience.snapshot import Pin
 from xautolm_core.experience.snapshot import Snapshot
+from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.contract import StorageUnavailableError
 
 if TYPE_CHECKING:
@@ -67,6 +70,31 @@ def find_pinned(reader: StoreReader, snapshot: Snapshot, state: State) -> Pinned
     left = [pin for identity, pin in wanted.items() if identity not in found]
     tables.append(to_table(_in_objects(reader, snapshot, state, left)))
     return Pinned(tuple(segments), sort_rows(join_tables(tables)), state.hidden)
+
+
+def is_protected(storage: ObjectStorage, snapshot: Snapshot, state: State) -> bool:
+    """Whether a snapshot that was just written is sure to keep what it names.
+
+    It came too late if a segment was retired before, or if meanwhile something was forgotten:
+    ``forget`` rewrites only the snapshots that it finds after it has written its manifest.
+
+    Args:
+        storage: Where.
+        snapshot: The snapshot.
+        state: What it was made of.
+
+    Raises:
+        StoreError: The storage cannot be read.
+    """
+    tombstones = tuple(info.key for info in storage.list(FORGOTTEN))
+    frontier = read_frontier(storage)
+    present = {info.key for info in storage.list(SEGMENTS)}
+    if tombstones != state.tombstones or not present.issuperset(snapshot.segments):
+        return False
+    if frontier.purged.issuperset(tombstones):
+        return True
+    newly_replaced = set(frontier.replaced).difference(state.frontier.replaced)
+    return newly_replaced.isdisjoint(snapshot.segments)
 
 
 def _in_segments(

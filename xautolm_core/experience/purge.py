@@ -86,8 +86,7 @@ def _is_clean(state: State) -> bool:
 def _purge(reader: StoreReader, state: State, report: PurgeReport) -> None:
     storage = reader.storage
     dirty = _dirty_segments(reader, state, report)
-    snapshots = _snapshots(reader)
-    pinned = {key for _, snapshot in snapshots for key in snapshot.segments}
+    pinned = {key for _, snapshot in _snapshots(reader) for key in snapshot.segments}
     successors: dict[str, list[SegmentEntry]] = {}
     forgotten: dict[str, int] = {}
     kept = {key: entry for key, entry in still_named(state).items() if key not in dirty}
@@ -101,7 +100,10 @@ def _purge(reader: StoreReader, state: State, report: PurgeReport) -> None:
             added += _rescue(reader, state, key)
     if dirty:
         write_manifest(storage, state, [*kept.values(), *added], replaced=sorted(dirty))
-    for info, snapshot in snapshots:
+    # Listed again: whoever writes one from now on finds in the manifest what is about to go.
+    for info, snapshot in _snapshots(reader):
+        for key in dirty.intersection(snapshot.segments) - successors.keys():
+            successors[key], forgotten[key] = _rewrite(reader, state, key)
         changed = _without_forgotten(snapshot, state, successors, forgotten)
         if changed != snapshot:
             storage.put(info.key, encode_snapshot(keep_age(changed, info.modified_at)))

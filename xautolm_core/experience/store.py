@@ -31,11 +31,11 @@ from xautolm_core.experience.damage import StoreChangedError
 from xautolm_core.experience.finding import find_experience
 from xautolm_core.experience.forget import ForgetReport
 from xautolm_core.experience.forget import forget
-from xautolm_core.experience.keys import SEGMENTS
 from xautolm_core.experience.keys import check_tenant
 from xautolm_core.experience.keys import experience_key
 from xautolm_core.experience.keys import spare_key
 from xautolm_core.experience.pinned import find_pinned
+from xautolm_core.experience.pinned import is_protected
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import read_policy
 from xautolm_core.experience.quarantine import verify_and_quarantine
@@ -176,13 +176,13 @@ class ObjectExperienceStore:
         Raises:
             StoreError: It cannot be written.
         """
-        for _ in range(ATTEMPTS):
-            snapshot = decode_snapshot(self.pin())
-            identity = self._keep(snapshot)
-            present = {info.key for info in self.storage.list(SEGMENTS)}
-            if present.issuperset(snapshot.segments):
+        for attempt in range(ATTEMPTS):
+            try:
+                identity = self._try_snapshot(is_last=attempt == ATTEMPTS - 1)
+            except StoreChangedError:
+                continue
+            if identity is not None:
                 return identity
-            # A segment was retired before this snapshot could protect it.
         raise changes_too_fast()
 
     def pin(self) -> bytes:
@@ -199,7 +199,9 @@ class ObjectExperienceStore:
         Raises:
             StoreError: It is none, or cannot be written.
         """
-        return self._keep(_checked_pin(pin))
+        snapshot = _checked_pin(pin)
+        self._keep(snapshot)
+        return SnapshotId(snapshot.id)
 
     def read(self, snapshot: SnapshotId) -> Iterator[Experience]:
         """Return exactly the experiences that a snapshot pins, ordered by end time and id.
@@ -322,14 +324,28 @@ class ObjectExperienceStore:
             )
         raise changes_too_fast()
 
-    def _keep(self, snapshot: Snapshot) -> SnapshotId:
+    def _try_snapshot(self, *, is_last: bool) -> SnapshotId | None:
+        """Write a snapshot of now; None if that came too late to protect what it names."""
+        state = self.reader.look()
+        snapshot = _pin_of(state, self.reader.tail(state.tail, state, is_last=is_last))
+        is_written = self._keep(snapshot)
+        if is_protected(self.storage, snapshot, state):
+            return SnapshotId(snapshot.id)
+        if is_written:
+            # Nobody has its id yet, and it would name for ever what is gone.
+            self.storage.delete(snapshot_key(snapshot.id))
+        return None
+
+    def _keep(self, snapshot: Snapshot) -> bool:
+        """Write a snapshot; return whether it was not there yet."""
         key = snapshot_key(snapshot.id)
         try:
             decode_snapshot_at(key, self.storage.get(key))
         except (KeyError, CorruptObjectError):
             self.storage.put(key, encode_snapshot(snapshot))
+            return True
         # One that is there may have been rewritten by ``forget``: it stays.
-        return SnapshotId(snapshot.id)
+        return False
 
     def _snapshot(self, snapshot: SnapshotId) -> Snapshot:
         if not is_snapshot_id(snapshot.value):
@@ -370,7 +386,9 @@ class ObjectExperienceStore:
 
 
 def _pin_of(state: State, tail: Tail) -> Snapshot:
-    return new_snapshot((entry.key for entry in state.segments), tail.pins)
+    # What was replaced may go at any time, and its rows are in others that are named.
+    replaced = () if state.is_troubled else state.frontier.replaced
+    return new_snapshot({entry.key for entry in state.segments}.difference(replaced), tail.pins)
 
 
 def _checked_pin(pin: bytes) -> Snapshot:

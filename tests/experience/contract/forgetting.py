@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from tests.experience.contract.base import keys
 from tests.experience.samples import START
 from tests.experience.samples import sample
 from tests.experience.storages import DyingStorage
+from tests.experience.storages import InterruptedBeforeChange
 from tests.experience.storages import Killed
 from xautolm_core.experience.accounting import JoulesLabel
 from xautolm_core.experience.accounting import SecondsLabel
@@ -144,6 +146,27 @@ class ForgettingContract(StoreFixtures):
                 break
         assert step > 6
 
+    def test_a_snapshot_meanwhile_keeps_the_others(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        for step in range(1, 1000):
+            task = f"task-{step}"
+            store.append(sample("s", step, task_fingerprint=task))
+            store.append(sample("a", step))
+            store.compact(grace=NOTHING)
+            taken: list[SnapshotId] = []
+            act = partial(_take_snapshot, ObjectExperienceStore(storage), taken)
+            between = InterruptedBeforeChange(storage, step, act)
+            ObjectExperienceStore(between).forget(task_fingerprint=task)
+            if not between.was_interrupted:
+                break
+            (pinned,) = taken
+            assert [e.trial_number for e in store.read(pinned)] == list(range(1, step + 1))
+            assert store.faults == ()
+            assert store.verify().faults == ()
+            store.compact(grace=NOTHING, keep=0)
+        assert step > 4
+
     def test_a_snapshot_that_was_rewritten_is_as_old_as_before(
         self, store: ObjectExperienceStore, storage: ObjectStorage
     ) -> None:
@@ -219,6 +242,10 @@ class ForgettingContract(StoreFixtures):
             store.forget()
         with pytest.raises(ValueError, match="either"):
             store.forget(tenant="a", task_fingerprint="b")
+
+
+def _take_snapshot(store: ObjectExperienceStore, taken: list[SnapshotId]) -> None:
+    taken.append(store.snapshot())
 
 
 def _wait_for_a_later_time(storage: ObjectStorage) -> None:
