@@ -96,6 +96,13 @@ def test_forget_wants_one_of_both(call: Call, store: Path, options: tuple[str, .
     assert "--task FINGERPRINT or --tenant NAME" in ended.err
 
 
+def test_forgetting_an_unknown_task_is_an_error(call: Call, store: Path) -> None:
+    ended = call("store", "forget", "--task", "nosuch", "--store", store, "--yes")
+    assert ended.code == 2
+    assert "no experience of the task with fingerprint nosuch" in ended.err
+    assert ended.out == ""
+
+
 def test_corrupt_objects_go_to_quarantine_only_when_told(call: Call, store: Path) -> None:
     file = next(store.rglob("*-s-2-0.json"))
     file.write_bytes(file.read_bytes()[:-20])

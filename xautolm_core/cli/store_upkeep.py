@@ -18,6 +18,7 @@ from xautolm_core.cli.store_options import report_faults
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from xautolm_core.experience.forget import ForgetReport
     from xautolm_core.experience.stats import StoreStats
 
 _MOST_LINES = 20
@@ -94,11 +95,24 @@ def forget(
     wanted = ExperienceFilter(tenant=tenant, task_fingerprint=task)
     count = sum(1 for _ in opened.rows(wanted))
     whose = f"tenant {tenant}" if task is None else f"the task with fingerprint {task}"
+    if task is not None and not count:
+        # One that was killed is completed; otherwise the fingerprint is wrong.
+        report = opened.forget(task_fingerprint=task)
+        if not (report.rewritten_segments or report.deleted_objects or report.left):
+            raise ConfigError(
+                f"the store holds no experience of {whose}",
+                hint="Take the fingerprint from: xautolm store show ID",
+            )
+        _print_report(report)
+        return
     typer.echo(f"{count} experiences of {whose} are to be forgotten")
     if not yes and not typer.confirm("This cannot be undone. Go on?"):
         typer.echo("nothing was changed")
         return
-    report = opened.forget(task_fingerprint=task, tenant=tenant)
+    _print_report(opened.forget(task_fingerprint=task, tenant=tenant))
+
+
+def _print_report(report: ForgetReport) -> None:
     typer.echo(
         f"{report.experiences} experiences forgotten; rewritten: {report.rewritten_segments} "
         f"segments, {report.rewritten_snapshots} snapshots; deleted: {report.deleted_objects} "
