@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 
 from xautolm_core.experience.accounting import accounts_of
 from xautolm_core.experience.accounting import without_tenant
-from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.contract import Fault
 from xautolm_core.experience.keys import EXPERIENCES
-from xautolm_core.experience.keys import FORGOTTEN
-from xautolm_core.experience.keys import QUARANTINE
+from xautolm_core.experience.keys import check_tenant
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.manifest import is_segment_key
 from xautolm_core.experience.purge import purge_forgotten
@@ -28,7 +26,6 @@ from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.scanning import matching_rows
 from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.experience.segment import join_tables
-from xautolm_core.experience.tombstone import decode_tombstone
 from xautolm_core.experience.tombstone import encode_tombstone
 from xautolm_core.experience.writing import without_ids
 
@@ -74,11 +71,13 @@ def forget(
     """
     if (task_fingerprint is None) == (tenant is None):
         raise ValueError("give either a task's fingerprint or a tenant")
+    if tenant is not None:
+        check_tenant(tenant)
     wanted = ExperienceFilter(tenant=tenant, task_fingerprint=task_fingerprint)
     count, corrupt = reader.settled(lambda state: _write_tombstone(reader, state, wanted))
     if tenant is not None:
-        _forget_name(reader, tenant)
-        corrupt = _delete_corrupt(reader, tenant, corrupt)
+        theirs = f"{EXPERIENCES}{tenant}/"
+        corrupt = tuple(fault for fault in corrupt if not fault.key.startswith(theirs))
     purge = purge_forgotten(reader)
     return ForgetReport(
         experiences=count,
@@ -95,10 +94,12 @@ def _write_tombstone(
     """Write ids and accounts of what is to be forgotten; return how many, and what is broken."""
     tables = [without_ids(table, state.hidden) for table in _matching(reader, state, wanted)]
     table = _each_id_once(join_tables(tables))
-    if table.num_rows:
-        accounts = accounts_of(table)
-        if wanted.tenant is not None:
-            accounts = without_tenant(accounts)
+    accounts = accounts_of(table)
+    if wanted.tenant is not None:
+        # Without any experience too: there may be a policy, or something corrupt.
+        named = encode_tombstone(without_tenant(accounts), tenant=wanted.tenant)
+        reader.storage.put(*named)
+    elif table.num_rows:
         reader.storage.put(*encode_tombstone(accounts))
     theirs = EXPERIENCES if wanted.tenant is None else f"{EXPERIENCES}{wanted.tenant}/"
     suspects = {info.key for info in state.singles if info.key.startswith(theirs)}
@@ -136,32 +137,3 @@ def _each_id_once(table: pa.Table) -> pa.Table:
     identities = fixed_bytes(table["id"]).view(np.dtype("V16")).ravel()
     _, first = np.unique(identities, return_index=True)
     return table.take(np.sort(first))
-
-
-def _forget_name(reader: StoreReader, tenant: str) -> None:
-    """Take a tenant's name out of the accounts of tasks that were forgotten before."""
-    import pyarrow.compute as pc
-
-    for info in list(reader.storage.list(FORGOTTEN)):
-        try:
-            table = decode_tombstone(info.key, reader.storage.get(info.key))
-        except KeyError:
-            continue
-        except CorruptObjectError as error:
-            reader.damage.report(info.key, str(error))
-            continue
-        is_theirs = pc.fill_null(pc.equal(table["tenant"].cast("string"), tenant), False)
-        if pc.any(is_theirs).as_py():
-            parts = [without_tenant(table.filter(is_theirs)), table.filter(pc.invert(is_theirs))]
-            reader.storage.put(*encode_tombstone(join_tables(parts)))
-            reader.storage.delete(info.key)
-
-
-def _delete_corrupt(
-    reader: StoreReader, tenant: str, corrupt: tuple[Fault, ...]
-) -> tuple[Fault, ...]:
-    """Delete the corrupt objects below a tenant's name; return the others."""
-    below = f"{EXPERIENCES}{tenant}/"
-    quarantined = [info.key for info in reader.storage.list(f"{QUARANTINE}{below}")]
-    reader.storage.delete_many([f.key for f in corrupt if f.key.startswith(below)] + quarantined)
-    return tuple(fault for fault in corrupt if not fault.key.startswith(below))

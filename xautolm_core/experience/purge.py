@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from dataclasses import field
 
+from xautolm_core.experience.anonymity import forget_names
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.contract import Fault
 from xautolm_core.experience.damage import StoreChangedError
@@ -67,6 +68,8 @@ def purge_forgotten(reader: StoreReader) -> PurgeReport:
     for _ in range(ATTEMPTS):
         try:
             state = reader.look()
+            if forget_names(reader, set(state.tombstones) - state.frontier.purged):
+                state = reader.look()
             report = PurgeReport()
             if not _is_clean(state):
                 _purge(reader, state, report)

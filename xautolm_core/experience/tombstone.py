@@ -18,18 +18,29 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_TENANT = "tenant_to_forget"
+
+
 def tombstone_key(data: bytes) -> str:
     """Return the key of a tombstone: it is named by its content."""
     return f"{FORGOTTEN}{hashlib.sha256(data).hexdigest()}.parquet"
 
 
-def encode_tombstone(table: pa.Table) -> tuple[str, bytes]:
-    """Return key and content of a tombstone with these rows (see ``accounting.accounts_of``)."""
+def encode_tombstone(table: pa.Table, *, tenant: str | None = None) -> tuple[str, bytes]:
+    """Return key and content of a tombstone.
+
+    Args:
+        table: Its rows (see ``accounting.accounts_of``).
+        tenant: Whose name is yet to be forgotten (see ``anonymity``).
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    pq.write_table(tight(table.sort_by("id")), sink, compression="zstd", write_page_checksum=True)
+    rows = tight(table.sort_by("id")).replace_schema_metadata(
+        None if tenant is None else {_TENANT: tenant}
+    )
+    pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
     data: bytes = sink.getvalue().to_pybytes()
     return tombstone_key(data), data
 
@@ -52,7 +63,21 @@ def decode_tombstone(key: str, data: bytes) -> pa.Table:
             raise CorruptObjectError("is no list of what was forgotten")
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise CorruptObjectError(f"no readable Parquet file: {type(error).__name__}") from error
-    return table
+    return table.replace_schema_metadata(None)
+
+
+def tenant_to_forget(key: str, data: bytes) -> str | None:
+    """Return the tenant whose name is yet to be forgotten, if there is one.
+
+    Raises:
+        CorruptObjectError: It is not what its name says.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    decode_tombstone(key, data)
+    name = (pq.read_schema(pa.BufferReader(data)).metadata or {}).get(_TENANT.encode())
+    return None if name is None else name.decode()
 
 
 def ids_of(table: pa.Table) -> frozenset[bytes]:

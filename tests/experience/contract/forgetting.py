@@ -24,6 +24,8 @@ from xautolm_core.experience.clock import storage_now
 from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.experience.manifest import SegmentEntry
+from xautolm_core.experience.policy import TenantPolicy
+from xautolm_core.experience.policy import write_policy
 from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.schema import ExperienceEnergy
@@ -145,6 +147,41 @@ class ForgettingContract(StoreFixtures):
             else:
                 break
         assert step > 6
+
+    @pytest.mark.parametrize("after", [False, True])
+    def test_forgetting_a_tenant_may_be_killed_at_any_step(
+        self, store: ObjectExperienceStore, storage: ObjectStorage, after: bool
+    ) -> None:
+        store.append(sample("a", 0))
+        for step in range(1, 1000):
+            tenant = f"they-{step}"
+            store.append(sample("s", 3 * step, tenant=tenant, task_fingerprint="old"))
+            store.forget(task_fingerprint="old")
+            store.append(sample("s", 3 * step + 1, tenant=tenant))
+            store.compact(grace=NOTHING)
+            store.append(sample("s", 3 * step + 2, tenant=tenant))
+            write_policy(storage, tenant, TenantPolicy())
+            storage.put(f"experiences/{tenant}/torn.json", b"torn")
+            dying = ObjectExperienceStore(DyingStorage(storage, step, after=after))
+            try:
+                dying.forget(tenant=tenant)
+            except Killed:
+                has_begun = after or step > 1
+                shown = [e for e in ObjectExperienceStore(storage).scan() if e.tenant == tenant]
+                assert len(shown) == (0 if has_begun else 2)
+                if has_begun and step % 2 == 0:
+                    store.compact()
+                else:
+                    store.forget(tenant=tenant)
+            totals = ObjectExperienceStore(storage).totals()
+            assert totals.trials.total() == 3 * step + 1
+            assert not any(name == tenant for name, _ in totals.trials)
+            assert _remains_of(storage, tenant) == []
+            assert not any(tenant in key for key in keys(storage, ""))
+            assert store.verify().faults == ()
+            if dying.storage._left > 0:  # type: ignore[attr-defined]
+                break
+        assert step > 8
 
     def test_a_snapshot_meanwhile_keeps_the_others(
         self, store: ObjectExperienceStore, storage: ObjectStorage
