@@ -17,6 +17,7 @@ from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.contract import Fault
 from xautolm_core.experience.keys import EXPERIENCES
+from xautolm_core.experience.keys import QUARANTINE
 from xautolm_core.experience.keys import check_tenant
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.manifest import is_segment_key
@@ -42,8 +43,8 @@ class ForgetReport:
         rewritten_segments: Segments that were written again without them.
         rewritten_snapshots: Snapshots that were changed.
         deleted_objects: Single objects that were deleted.
-        left: Broken objects that may hold something of it. They stay: ``verify --quarantine`` moves
-            them away, where they may be deleted by hand.
+        left: Broken objects that may hold something of it, in quarantine too. They stay:
+            ``verify --quarantine`` moves them away, where they may be deleted by hand.
     """
 
     experiences: int
@@ -84,8 +85,26 @@ def forget(
         rewritten_segments=purge.rewritten_segments,
         rewritten_snapshots=purge.rewritten_snapshots,
         deleted_objects=purge.deleted_objects,
-        left=(*corrupt, *purge.left),
+        left=(*corrupt, *purge.left, *_in_quarantine(reader, wanted)),
     )
+
+
+def _in_quarantine(reader: StoreReader, wanted: ExperienceFilter) -> list[Fault]:
+    """Return what lies in quarantine and may hold something of it; delete what surely does."""
+    word = (wanted.tenant or wanted.task_fingerprint or "").encode()
+    objects = f"{QUARANTINE}{EXPERIENCES}"
+    left: list[Fault] = []
+    listed = [info.key for info in reader.storage.list(QUARANTINE)]
+    for key, data in reader.storage.get_many(listed):
+        is_object = key.startswith(objects)
+        if is_object and wanted.tenant is not None:
+            # Their keys say whose they are; those of this tenant are gone already.
+            continue
+        if is_object and isinstance(data, bytes) and word in data:
+            reader.storage.delete(key)
+            continue
+        left.append(Fault(key, "is in quarantine, and may hold some of it; delete it by hand"))
+    return left
 
 
 def _write_tombstone(
