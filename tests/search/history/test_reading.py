@@ -238,3 +238,15 @@ def test_a_store_without_columns_is_read_experience_by_experience(store):
         WithoutView(store), snapshot, WANTED, exclude_search_id="search-1-1", tenant="default"
     )
     assert_same(found, expected)
+
+
+def test_what_was_forgotten_leaves_the_cache(store: FolderStore, cache: HistoryCache) -> None:
+    secret = sample("secret", 0, task_fingerprint="e" * 64)
+    fill(store, [secret, sample("a", 0)], [sample("a", 1)], [])
+    read(store, cache)
+    assert len(list(cache.folder.iterdir())) == 2
+    store.forget(task_fingerprint="e" * 64)
+    read(store, cache)
+    files = list(cache.folder.iterdir())
+    assert len(files) == 2
+    assert not any(bytes.fromhex(secret.id) in file.read_bytes() for file in files)

@@ -100,6 +100,23 @@ class HistoryCache:
         except OSError:
             return
 
+    def drop_forgotten(self, hidden: frozenset[bytes]) -> None:
+        """Remove the tables that still hold experiences that were forgotten, of any segment.
+
+        A file that cannot be read is removed too: it is never used.
+
+        Args:
+            hidden: Ids (16 bytes) of what was forgotten.
+        """
+        try:
+            paths = list(self.folder.glob("*.arrow")) if hidden and self._is_private() else []
+        except OSError:
+            return
+        for path in paths:
+            if _may_hold(path, hidden):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
     def _write(self, key: str, table: pa.Table) -> None:
         import pyarrow as pa
 
@@ -151,3 +168,19 @@ class HistoryCache:
             with contextlib.suppress(OSError):
                 path.unlink()
                 total -= size
+
+
+def _may_hold(path: Path, ids: frozenset[bytes]) -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        with pa.memory_map(str(path)) as file:
+            whole = file.read_buffer()
+        content = whole.slice(0, max(0, whole.size - _DIGEST_BYTES))
+        found = pa.ipc.open_file(pa.BufferReader(content)).read_all()["id"]
+        return bool(pc.any(pc.is_in(found, pa.array(list(ids), found.type))).as_py())
+    except FileNotFoundError:
+        return False
+    except (OSError, pa.ArrowException, KeyError):
+        return True

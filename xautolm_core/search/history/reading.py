@@ -78,6 +78,9 @@ def read_history(
         SegmentGoneError: A view is too old: open another one.
         StoreError: A store cannot be read.
     """
+    if cache is not None:
+        # Of segments that are gone too: nobody would ask for these any more.
+        cache.drop_forgotten(frozenset().union(*(source.view.hidden for source in sources)))
     parts = [
         _Part(table, _visible(table, source, exclude_search_id), source.trust)
         for source in sources
