@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from datetime import datetime
 from datetime import timedelta
 
 from tests.experience.samples import sample
@@ -20,6 +21,13 @@ def write(address: str, search: str, count: int) -> None:
     store = _open(address)
     for trial in range(count):
         print(store.append(sample(search, trial)), flush=True)
+
+
+def write_late(address: str, search: str, started_at: str) -> None:
+    """Append one experience by a clock that shows an earlier time."""
+    started = datetime.fromisoformat(started_at)
+    late = sample(search, started_at=started, ended_at=started + timedelta(minutes=1))
+    print(_open(address).append(late), flush=True)
 
 
 def read(address: str, *, with_snapshots: bool) -> None:
@@ -90,6 +98,8 @@ if __name__ == "__main__":
     role, where, *rest = sys.argv[1:]
     if role == "write":
         write(where, rest[0], int(rest[1]))
+    elif role == "write-late":
+        write_late(where, *rest)
     elif role in ("read", "read-snapshots"):
         read(where, with_snapshots=role == "read-snapshots")
     elif role == "compact":

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
+from datetime import datetime
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,6 +35,22 @@ class AtOnceContract(StoreFixtures):
         self, store: ObjectExperienceStore, address: str
     ) -> None:
         _work_at_once(store, address, writers=3, count=15, compactors=1, readers=1, grace="2")
+
+    def test_a_writer_whose_clock_is_an_hour_behind(
+        self, store: ObjectExperienceStore, storage: ObjectStorage, address: str
+    ) -> None:
+        store.append(sample("a", ended_at=datetime.now(UTC)))
+        store.compact(grace=timedelta(0))
+        written_at = store.stats().newest_manifest_at
+        assert written_at is not None
+        hour_ago = (written_at - timedelta(hours=1)).isoformat()
+        with _processes() as start:
+            told = _ended(start("write-late", address, "late", hour_ago))
+        assert [e.id for e in store.scan()] == [told, sample("a").id]
+        assert store.stats().tail == 1
+        assert store.compact(grace=timedelta(0)) == 1
+        assert keys(storage, "experiences/") == []
+        assert [e.id for e in store.scan()] == [told, sample("a").id]
 
     @pytest.mark.slow
     @pytest.mark.timeout(1800)
