@@ -44,7 +44,8 @@ def _assert_ok(result: TrialResult) -> None:
 
 @pytest.mark.parametrize("method", ["full", "partial", "lora", "head"])
 def test_methods_learn(method: str, make_spec: MakeSpec) -> None:
-    rate = 3e-3 if method == "full" else 1e-2
+    # Not at the edge of what is stable: CPUs with and without bfloat16 take different paths.
+    rate = 2e-3 if method == "full" else 1e-2
     parameters = {"epochs": 12, "batch_size": 8, "learning_rate": rate, "num_trainable_layers": 1}
     result = _run(make_spec(method, parameters))
     _assert_ok(result)
