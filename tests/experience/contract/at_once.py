@@ -44,8 +44,8 @@ class AtOnceContract(StoreFixtures):
         written_at = store.stats().newest_manifest_at
         assert written_at is not None
         hour_ago = (written_at - timedelta(hours=1)).isoformat()
-        with _processes() as start:
-            told = _ended(start("write-late", address, "late", hour_ago))
+        with processes() as start:
+            told = ended(start("write-late", address, "late", hour_ago))
         assert [e.id for e in store.scan()] == [told, sample("a").id]
         assert store.stats().tail == 1
         assert store.compact(grace=timedelta(0)) == 1
