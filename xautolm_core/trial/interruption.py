@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
 from types import FrameType
 
 from xautolm_core.trial.failures import Cancelled
+from xautolm_core.trial.sigterm import SigtermHandler
 
 TERMINATED_EXIT_CODE = 128 + signal.SIGTERM
 
 
-class Interruption:
+class Interruption(SigtermHandler):
     """The flag that SIGTERM raises.
 
     Attributes:
@@ -22,20 +21,8 @@ class Interruption:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked_at: float | None = None
-        self._before: signal.Handlers | int | Callable[[int, FrameType | None], object] | None = (
-            signal.SIG_DFL
-        )
-
-    def install(self) -> None:
-        """Handle SIGTERM from now on; only the main thread may, elsewhere nothing happens."""
-        with contextlib.suppress(ValueError):
-            self._before = signal.signal(signal.SIGTERM, self._handle)
-
-    def restore(self) -> None:
-        """Handle SIGTERM as before."""
-        with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGTERM, self._before)
 
     def check(self) -> None:
         """Raise if the trial was asked to end.

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-from collections.abc import Callable
 from collections.abc import Iterator
 from types import FrameType
+
+from xautolm_core.trial.sigterm import SigtermHandler
 
 
 class Terminated(BaseException):
     """SIGTERM arrived in a block that it may break off."""
 
 
-class Termination:
+class Termination(SigtermHandler):
     """Remembers that SIGTERM arrived.
 
     Attributes:
@@ -21,21 +21,9 @@ class Termination:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked = False
         self._breaks_off = False
-        self._before: signal.Handlers | int | Callable[[int, FrameType | None], object] | None = (
-            signal.SIG_DFL
-        )
-
-    def install(self) -> None:
-        """Handle SIGTERM from now on; only the main thread may, elsewhere nothing happens."""
-        with contextlib.suppress(ValueError):
-            self._before = signal.signal(signal.SIGTERM, self._handle)
-
-    def restore(self) -> None:
-        """Handle SIGTERM as before."""
-        with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGTERM, self._before)
 
     @contextlib.contextmanager
     def breaking_off(self) -> Iterator[None]:
