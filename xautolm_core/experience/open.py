@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote
 from urllib.parse import urlsplit
 
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.addresses import check_slashes
+from xautolm_core.objects.addresses import folder_of_address
 
 
 def open_store(uri_or_path: str, *, create: bool = True) -> ObjectExperienceStore:
@@ -31,13 +31,13 @@ def open_store(uri_or_path: str, *, create: bool = True) -> ObjectExperienceStor
     if scheme == "":
         return FolderStore(Path(uri_or_path), create=create)
     if scheme == "file":
-        parts = urlsplit(uri_or_path)
-        if parts.netloc not in {"", "localhost"} or not parts.path:
+        folder = folder_of_address(uri_or_path)
+        if folder is None:
             raise StoreError(
                 f"{uri_or_path} does not name a folder of this machine",
                 hint="Write three slashes: file:///folder",
             )
-        return FolderStore(Path(unquote(parts.path)), create=create)
+        return FolderStore(folder, create=create)
     if scheme == "s3":
         from xautolm_core.objects.s3 import S3Objects
 

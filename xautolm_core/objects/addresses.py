@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from urllib.parse import unquote
+from urllib.parse import urlsplit
 
 from xautolm_core.errors import ConfigError
 
@@ -14,6 +17,14 @@ _S3 = re.compile(r"s3://", re.IGNORECASE)
 def is_s3_address(address: str) -> bool:
     """Whether it begins with ``s3://``; it may be malformed all the same."""
     return _S3.match(address) is not None
+
+
+def folder_of_address(address: str) -> Path | None:
+    """Return the folder of a ``file://`` address; None if it names none of this machine."""
+    parts = urlsplit(address)
+    if parts.netloc not in {"", "localhost"} or not parts.path:
+        return None
+    return Path(unquote(parts.path))
 
 
 def check_slashes(address: str, what: str) -> str:

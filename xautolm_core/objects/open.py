@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote
 from urllib.parse import urlsplit
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.objects.addresses import check_slashes
+from xautolm_core.objects.addresses import folder_of_address
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.folder import FolderObjects
 
@@ -30,13 +30,13 @@ def open_objects(address: str) -> ObjectStorage:
 
         return S3Objects.from_uri(address)
     if scheme == "file":
-        parts = urlsplit(address)
-        if parts.netloc not in {"", "localhost"} or not parts.path:
+        folder = folder_of_address(address)
+        if folder is None:
             raise ConfigError(
                 f"{address} does not name a folder of this machine",
                 hint="Write three slashes: file:///folder",
             )
-        return FolderObjects(Path(unquote(parts.path)))
+        return FolderObjects(folder)
     if scheme or not address.strip():
         raise ConfigError(
             f"Objects cannot be at {f'a {scheme}:// address' if scheme else 'an empty address'}",
