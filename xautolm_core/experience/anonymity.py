@@ -18,7 +18,7 @@ from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.tombstone import decode_tombstone
 from xautolm_core.experience.tombstone import encode_tombstone
-from xautolm_core.experience.tombstone import tenant_to_forget
+from xautolm_core.experience.tombstone import read_tombstone
 
 
 def forget_names(reader: StoreReader, tombstones: Iterable[str]) -> bool:
@@ -37,8 +37,7 @@ def forget_names(reader: StoreReader, tombstones: Iterable[str]) -> bool:
     is_found = False
     for key in tombstones:
         try:
-            data = reader.storage.get(key)
-            tenant = tenant_to_forget(key, data)
+            table, tenant = read_tombstone(key, reader.storage.get(key))
         except (KeyError, CorruptObjectError):
             continue
         if tenant is None:
@@ -48,7 +47,6 @@ def forget_names(reader: StoreReader, tombstones: Iterable[str]) -> bool:
         _delete_corrupt(reader, tenant)
         reader.storage.delete(policy_key(tenant))
         # Last of all the name itself: until then the next one knows what is to be done.
-        table = decode_tombstone(key, data)
         if table.num_rows:
             reader.storage.put(*encode_tombstone(table))
         reader.storage.delete(key)

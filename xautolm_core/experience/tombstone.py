@@ -46,7 +46,16 @@ def encode_tombstone(table: pa.Table, *, tenant: str | None = None) -> tuple[str
 
 
 def decode_tombstone(key: str, data: bytes) -> pa.Table:
-    """Return the rows of a tombstone.
+    """Return the rows of a tombstone; what else it says is in ``read_tombstone``.
+
+    Raises:
+        CorruptObjectError: It is not what its name says.
+    """
+    return read_tombstone(key, data)[0]
+
+
+def read_tombstone(key: str, data: bytes) -> tuple[pa.Table, str | None]:
+    """Return the rows of a tombstone, and the tenant whose name is yet to be forgotten, if any.
 
     Raises:
         CorruptObjectError: It is not what its name says.
@@ -63,21 +72,8 @@ def decode_tombstone(key: str, data: bytes) -> pa.Table:
             raise CorruptObjectError("is no list of what was forgotten")
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise CorruptObjectError(f"no readable Parquet file: {type(error).__name__}") from error
-    return table.replace_schema_metadata(None)
-
-
-def tenant_to_forget(key: str, data: bytes) -> str | None:
-    """Return the tenant whose name is yet to be forgotten, if there is one.
-
-    Raises:
-        CorruptObjectError: It is not what its name says.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    decode_tombstone(key, data)
-    name = (pq.read_schema(pa.BufferReader(data)).metadata or {}).get(_TENANT.encode())
-    return None if name is None else name.decode()
+    tenant = (table.schema.metadata or {}).get(_TENANT.encode())
+    return table.replace_schema_metadata(None), None if tenant is None else tenant.decode()
 
 
 def ids_of(table: pa.Table) -> frozenset[bytes]:
