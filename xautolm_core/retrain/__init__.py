@@ -1,0 +1,1 @@
+"""Retraining: is the model in use still good enough, and is another one better?"""

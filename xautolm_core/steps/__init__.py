@@ -1,0 +1,1 @@
+"""The steps of a pipeline as plain functions; the Kubeflow components call them."""
