@@ -1,0 +1,100 @@
+"""Step: from a finished search to a registered model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from xautolm_core.retrain.finished_run import read_finished_run
+from xautolm_core.retrain.finished_run import rows_of_run
+
+if TYPE_CHECKING:
+    from xautolm_core.registry.model import RegisteredModel
+
+
+def register_model(
+    *,
+    run_folder: str,
+    registry: str,
+    task_name: str = "",
+    data: str = "",
+    promote: bool = False,
+    reason: str = "",
+    with_rows: bool = True,
+) -> dict[str, Any]:
+    """Register the model of a finished search; registering it again changes nothing.
+
+    Args:
+        run_folder: The run folder, with ``summary.json`` and ``model/``.
+        registry: Address of the registry: a folder, ``file:///folder`` or ``s3://bucket/prefix``.
+        task_name: Under which name; by default the task's own.
+        data: Where the search's data are now, if not where they were when it ran (a task file, a
+            data file, a folder, ``s3://``). They are read to digest the rows.
+        promote: Make the model the champion without a comparison, as for the first model of a task.
+        reason: Why it is promoted, in words.
+        with_rows: Keep digests of the rows that the search has seen. Without them no comparison can
+            leave these rows out.
+
+    Returns:
+        What a pipeline keeps as metadata of the model, JSON alone: see ``describe_model``, and
+        ``promoted``.
+
+    Raises:
+        ConfigError: The search has not ended, has no model, or its data are not at hand.
+        StoreError: The registry cannot be read or written.
+    """
+    from xautolm_core.registry.registry import ModelRegistry
+
+    run = read_finished_run(Path(run_folder))
+    opened = ModelRegistry.open(registry)
+    name = task_name or run.task_name
+    seen = rows_of_run(run, data or None).to_bytes() if with_rows else None
+    champion = opened.champion(name)
+    parent = None if champion is None else champion.version
+    model = opened.register(
+        name,
+        run.model_folder,
+        run.record.model_copy(update={"parent": parent}),
+        seen_rows=seen,
+    )
+    if promote and parent != model.version:
+        opened.promote(model, replaces=parent, reason=reason or "promoted at registration")
+    return {**describe_model(model), "promoted": promote}
+
+
+def describe_model(model: RegisteredModel) -> dict[str, Any]:
+    """Return what is known of a registered model as a flat JSON object, for people and pipelines.
+
+    ``score`` is macro-F1 on the test split (on validation if there was no test, see ``score_on``),
+    in [0, 1]; ``seconds`` are training plus evaluation; ``joules`` is by quality class, empty if
+    nothing could be read; ``params`` are the hyper-parameters.
+    """
+    record = model.record
+    configuration = dict(record.configuration)
+    scores = record.scores
+    return {
+        "registry": model.registry,
+        "task": model.task_name,
+        "version": model.version,
+        "uri": model.uri,
+        "digest": model.digest,
+        "fingerprint": record.task_fingerprint,
+        "labels": list(record.labels),
+        "search_id": record.search_id,
+        "trial": record.trial,
+        "score": None if scores is None else scores.macro_f1,
+        "score_on": None if scores is None else ("test" if record.test else "validation"),
+        "score_rows": None if scores is None else scores.rows,
+        "accuracy": None if scores is None else scores.accuracy,
+        "seconds": record.seconds,
+        "search_seconds": record.search_seconds,
+        "joules": record.joules_by_quality,
+        "base_model": configuration.get("model"),
+        "method": configuration.get("method"),
+        "params": configuration.get("parameters") or {},
+        "versions": dict(record.versions),
+        "created_at": record.created_at.isoformat(),
+        "parent": record.parent,
+        "rows_known": model.stored.rows_sha256 is not None,
+    }
