@@ -1,0 +1,1 @@
+"""Kubeflow pipelines composed of the components, and what talks to a KFP endpoint."""
