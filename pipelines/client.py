@@ -271,8 +271,8 @@ class PipelinesClient:
             models = self._client.api_models
             made = self._client.pipelines.pipeline_service_create_pipeline(
                 pipeline=models.V2beta1Pipeline(
+                    # No name: servers before 2.15 do not know it, later ones take this one.
                     display_name=package.name,
-                    name=package.name,
                     description=package.description,
                     namespace=self._namespace,
                 )

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,7 +50,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.answer = Answer(status, {"error": message, "code": 3, "message": message})
@@ -113,11 +112,13 @@ class FakeKfp:
         reading = ("healthz", "runs.get")
         return [o for o in self.operations if o not in reading and not o.endswith(".list")]
 
-    def kill_if_here(self, operation: str, moment: str) -> None:
-        if self.kill_at == (operation, moment) and self.victim is not None:
-            self.kill_at = None
-            os.kill(self.victim, signal.SIGKILL)
-            time.sleep(0.2)
+    def kills_here(self, operation: str, moment: str) -> bool:
+        """Kill the client if this is the place; what it asked for is then as good as not sent."""
+        if self.kill_at != (operation, moment) or self.victim is None:
+            return False
+        os.kill(self.victim, signal.SIGKILL)
+        self.kill_at = None
+        return True
 
     def serve(self, operation: str, one_id: str, query: dict[str, str], body: Any) -> Any:
         kind, _, what = operation.partition(".")
@@ -139,9 +140,9 @@ class FakeKfp:
             "recurring": ("recurringRuns", self.recurring),
         }[kind]
         if self.multi_user and kind != "versions" and not query.get("namespace"):
-            raise Refusal(400, "a namespace is required in multi-user mode")
+            raise RefusedError(400, "a namespace is required in multi-user mode")
         if not self.multi_user and query.get("namespace"):
-            raise Refusal(400, "a namespace is not allowed in single-user mode")
+            raise RefusedError(400, "a namespace is not allowed in single-user mode")
         found = [o for o in objects.values() if _matches(o, query)]
         if kind == "versions":
             found = [o for o in found if o["pipeline_id"] == one_id]
@@ -161,14 +162,14 @@ class FakeKfp:
 
     def _pipelines_create(self, _: str, query: dict[str, str], body: Any) -> Any:
         if any(p["display_name"] == body["display_name"] for p in self.pipelines.values()):
-            raise Refusal(409, f"the pipeline {body['display_name']} exists already")
+            raise RefusedError(409, f"the pipeline {body['display_name']} exists already")
         return _kept(self.pipelines, "pipeline_id", body)
 
     def _versions_upload(self, _: str, query: dict[str, str], body: Any) -> Any:
         if query["pipelineid"] not in self.pipelines:
-            raise Refusal(404, "no such pipeline")
+            raise RefusedError(404, "no such pipeline")
         if any(v["display_name"] == query["name"] for v in self.versions.values()):
-            raise Refusal(500, "the version exists already")
+            raise RefusedError(500, "the version exists already")
         version = {
             "pipeline_id": query["pipelineid"],
             "display_name": query["name"],
@@ -190,14 +191,14 @@ class FakeKfp:
     def _runs_terminate(self, one_id: str, query: dict[str, str], body: Any) -> Any:
         run = _one(self.runs, one_id)
         if run["state"] not in ("PENDING", "RUNNING"):
-            raise Refusal(400, "the run has ended")
+            raise RefusedError(400, "the run has ended")
         run["state"] = "CANCELING"
         return {}
 
     def _recurring_create(self, _: str, query: dict[str, str], body: Any) -> Any:
         self._check_references(body)
         if not 1 <= int(body["max_concurrency"]) <= 10:
-            raise Refusal(400, "max_concurrency must be from 1 to 10")
+            raise RefusedError(400, "max_concurrency must be from 1 to 10")
         status = "ENABLED" if body["mode"] == "ENABLE" else "DISABLED"
         kept = {**body, "max_concurrency": str(body["max_concurrency"]), "status": status}
         return _kept(self.recurring, "recurring_run_id", kept)
@@ -219,13 +220,16 @@ class FakeKfp:
         reference = body["pipeline_version_reference"]
         version = self.versions.get(reference["pipeline_version_id"])
         if version is None or version["pipeline_id"] != reference["pipeline_id"]:
-            raise Refusal(404, "no such pipeline version")
+            raise RefusedError(404, "no such pipeline version")
         if body["experiment_id"] not in self.experiments:
-            raise Refusal(404, "no such experiment")
+            raise RefusedError(404, "no such experiment")
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Answers go out in one piece: two small ones wait for each other.
+    wbufsize = -1
+    disable_nagle_algorithm = True
     api: FakeKfp
 
     def log_message(self, *arguments: Any) -> None:
@@ -251,7 +255,9 @@ class _Handler(BaseHTTPRequestHandler):
         if api.token and self.headers.get("Authorization") != f"Bearer {api.token}":
             self._answer(Answer(401, {"message": "who are you?"}))
             return
-        api.kill_if_here(operation, "before")
+        if api.kills_here(operation, "before"):
+            self.close_connection = True
+            return
         instead = api.misbehave.get(operation)
         if instead:
             self._answer(instead.pop(0))
@@ -260,9 +266,11 @@ class _Handler(BaseHTTPRequestHandler):
             body = _body(raw, self.headers.get("Content-Type", ""))
             api.bodies.append((operation, body))
             answer = Answer(200, api.serve(operation, one_id, query, body))
-        except Refusal as refusal:
+        except RefusedError as refusal:
             answer = refusal.answer
-        api.kill_if_here(operation, "after")
+        if api.kills_here(operation, "after"):
+            self.close_connection = True
+            return
         self._answer(answer)
 
     def _answer(self, answer: Answer) -> None:
@@ -280,6 +288,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)
+            self.wfile.flush()
         except OSError:
             self.close_connection = True  # the client has been killed
 
@@ -309,7 +318,7 @@ def _kept(objects: dict[str, dict[str, Any]], key: str, body: Any) -> dict[str, 
 
 def _one(objects: dict[str, dict[str, Any]], one_id: str) -> dict[str, Any]:
     if one_id not in objects:
-        raise Refusal(404, f"{one_id} not found")
+        raise RefusedError(404, f"{one_id} not found")
     return objects[one_id]
 
 

@@ -144,7 +144,7 @@ def test_time_is_limited(fake: FakeKfp, tiny: Path) -> None:
     client = connect(Connection(endpoint=fake.url, timeout_seconds=0.3))
     fake.misbehave["runs.create"] = [Answer(200, lambda: time.sleep(2))]
     start = time.monotonic()
-    with pytest.raises(PipelinesApiError, match="in time .*It may have been done all the same"):
+    with pytest.raises(PipelinesApiError, match=r"in time .*It may have been done all the same"):
         submit(client, tiny)
     assert time.monotonic() - start < 1.5
 

@@ -96,9 +96,9 @@ def test_bad_pairs(package: Package, pairs: list[str], words: str) -> None:
     [
         (
             "text: 5\n",
-            ":1: the parameter 'text' must be a text, not a whole number. Put it into qu",
+            ":1: the parameter 'text' must be a text, not a whole number. Put it",
         ),
-        ("text: a\ntrials: '3'\n", ":2: the parameter 'trials' must be a whole number, not a text"),
+        ("text: a\ntrials: '3'\n", ":2: the parameter 'trials' must be a whole number, not"),
         ("text: a\ntrials: true\n", "not true or false"),
         ("text: a\n\nflag: 1\n", ":3: the parameter 'flag' must be true or false"),
         ("text:\n", "not empty"),
