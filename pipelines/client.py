@@ -5,18 +5,19 @@ and into the home folder, five attempts of five seconds before the first error, 
 not end when a run is cancelled.
 """
 
-import contextlib
-import io
-import json
-import re
 import time
 import warnings
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from pipelines.answers import gone_is_fine
+from pipelines.answers import has_name
+from pipelines.answers import known
+from pipelines.answers import plain
+from pipelines.answers import present
+from pipelines.answers import well_formed
 from pipelines.connection import Connection
 from pipelines.connection import pod_namespace
 from pipelines.package import Package
@@ -24,16 +25,16 @@ from pipelines.runs import RecurringRun
 from pipelines.runs import RunStatus
 from pipelines.runs import recurring_run
 from pipelines.runs import run_status
-from pipelines.transport import NOT_FOUND
 from pipelines.transport import PipelinesApiError
 from pipelines.transport import set_limits
+from pipelines.uploads import Uploads
 from pipelines.when import When
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
 
 DEFAULT_EXPERIMENT = "xautolm"
 _PAGE = 100
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_STATUS = "xautolm pipeline status"
 
 
 class PipelinesClient:
@@ -79,7 +80,7 @@ class PipelinesClient:
         """
         experiment_id = self.ensure_experiment(experiment)
         pipeline_id, version_id = self.ensure_version(package)
-        with _plain("starting a run"):
+        with plain("starting a run"):
             run = self._client.run_pipeline(
                 experiment_id=experiment_id,
                 job_name=name,
@@ -89,28 +90,20 @@ class PipelinesClient:
                 service_account=service_account,
                 pipeline_root=pipeline_root,
             )
-            return run_status(run, self.connection.run_link(_present(run.run_id)))
+            return run_status(run, self.connection.run_link(present(run.run_id)))
 
     def ensure_experiment(self, name: str) -> str:
         """Return the id of an experiment, which is made if there is none."""
-        with _plain("looking for the experiment"):
+        with plain("looking for the experiment"):
             made = self._client.create_experiment(name=name, namespace=self._namespace)
-            return _present(made.experiment_id)
+            return present(made.experiment_id)
 
     def ensure_version(self, package: Package) -> tuple[str, str]:
         """Return the ids of a pipeline and of the version with exactly a package's content.
 
-        What is missing is uploaded. Someone else may do the same meanwhile: a refusal makes it
-        look again.
+        What is missing is uploaded.
         """
-        pipeline_id = self._found_or_made(
-            lambda: self._pipeline_id(package.name), lambda: self._make_pipeline(package)
-        )
-        version_id = self._found_or_made(
-            lambda: self._version_id(pipeline_id, package.version_name),
-            lambda: self._upload_version(pipeline_id, package),
-        )
-        return pipeline_id, version_id
+        return Uploads(self._client, self._namespace).ensure(package)
 
     def run(self, run_id: str) -> RunStatus:
         """Return a run.
@@ -118,18 +111,20 @@ class PipelinesClient:
         Raises:
             ConfigError: There is none with this id.
         """
-        with _plain("reading a run"), self._known(run_id, "run", "xautolm pipeline status"):
-            run = self._client.get_run(_well_formed(run_id, "run", "xautolm pipeline status"))
-            return run_status(run, self.connection.run_link(_present(run.run_id)))
+        well_formed(run_id, "run", _STATUS)
+        at = self.connection.endpoint
+        with plain("reading a run"), known(run_id, "run", endpoint=at, command=_STATUS):
+            run = self._client.get_run(run_id)
+            return run_status(run, self.connection.run_link(present(run.run_id)))
 
     def runs(self, *, limit: int) -> list[RunStatus]:
         """Return the newest runs of the namespace, the newest first."""
-        with _plain("listing runs"):
+        with plain("listing runs"):
             answer = self._client.list_runs(
                 page_size=limit, sort_by="created_at desc", namespace=self._namespace
             )
             return [
-                run_status(run, self.connection.run_link(_present(run.run_id)))
+                run_status(run, self.connection.run_link(present(run.run_id)))
                 for run in answer.runs or []
             ]
 
@@ -179,7 +174,7 @@ class PipelinesClient:
         if seen.has_ended or seen.state == "CANCELING":
             return seen
         try:
-            with _plain("cancelling a run"):
+            with plain("cancelling a run"):
                 self._client.terminate_run(run_id)
         except PipelinesApiError:
             if not self.run(run_id).has_ended:  # else it has just ended
@@ -191,12 +186,12 @@ class PipelinesClient:
         found: list[RecurringRun] = []
         token = ""
         while True:
-            with _plain("listing schedules"):
+            with plain("listing schedules"):
                 answer = self._client.list_recurring_runs(
                     page_token=token,
                     page_size=_PAGE,
                     namespace=self._namespace,
-                    filter=_has_name(name) if name is not None else None,
+                    filter=has_name(name) if name is not None else None,
                 )
                 page = answer.recurring_runs or []
                 if answer.total_size and not page and not token:
@@ -225,7 +220,7 @@ class PipelinesClient:
         """Make a recurring run that fires from now on, and return its id."""
         experiment_id = self.ensure_experiment(experiment)
         pipeline_id, version_id = self.ensure_version(package)
-        with _plain("making a schedule"):
+        with plain("making a schedule"):
             made = self._client.create_recurring_run(
                 experiment_id=experiment_id,
                 job_name=name,
@@ -241,84 +236,22 @@ class PipelinesClient:
                 service_account=service_account,
                 pipeline_root=pipeline_root,
             )
-            return _present(made.recurring_run_id)
+            return present(made.recurring_run_id)
 
     def enable(self, recurring_run_id: str) -> None:
         """Let a recurring run fire."""
-        with _plain("enabling a schedule"):
+        with plain("enabling a schedule"):
             self._client.enable_recurring_run(recurring_run_id)
 
     def disable(self, recurring_run_id: str) -> None:
         """Let a recurring run fire no more; one that is gone is no error."""
-        with _plain("disabling a schedule"), _gone_is_fine():
+        with plain("disabling a schedule"), gone_is_fine():
             self._client.disable_recurring_run(recurring_run_id)
 
     def delete(self, recurring_run_id: str) -> None:
         """Delete a recurring run, but not its runs; one that is gone is no error."""
-        with _plain("deleting a schedule"), _gone_is_fine():
+        with plain("deleting a schedule"), gone_is_fine():
             self._client.delete_recurring_run(recurring_run_id)
-
-    def _pipeline_id(self, name: str) -> str | None:
-        with _plain("looking for the pipeline"):
-            answer = self._client.list_pipelines(
-                page_size=_PAGE, namespace=self._namespace, filter=_has_name(name)
-            )
-            same = [one for one in answer.pipelines or [] if name in (one.name, one.display_name)]
-            return _present(same[0].pipeline_id) if same else None
-
-    def _make_pipeline(self, package: Package) -> str:
-        with _plain("making the pipeline"):
-            models = self._client.api_models
-            made = self._client.pipelines.pipeline_service_create_pipeline(
-                pipeline=models.V2beta1Pipeline(
-                    # No name: servers before 2.15 do not know it, later ones take this one.
-                    display_name=package.name,
-                    description=package.description,
-                    namespace=self._namespace,
-                )
-            )
-            return _present(made.pipeline_id)
-
-    def _version_id(self, pipeline_id: str, name: str) -> str | None:
-        with _plain("looking for the pipeline's version"):
-            answer = self._client.list_pipeline_versions(
-                pipeline_id, page_size=_PAGE, filter=_has_name(name)
-            )
-            found = answer.pipeline_versions or []
-            same = [one for one in found if name in (one.name, one.display_name)]
-            return _present(same[0].pipeline_version_id) if same else None
-
-    def _upload_version(self, pipeline_id: str, package: Package) -> str:
-        with _plain("uploading the pipeline"):
-            made = self._client.upload_pipeline_version(
-                str(package.path), package.version_name, pipeline_id=pipeline_id
-            )
-            return _present(made.pipeline_version_id)
-
-    @staticmethod
-    def _found_or_made(find: Callable[[], str | None], make: Callable[[], str]) -> str:
-        found = find()
-        if found is not None:
-            return found
-        try:
-            return make()
-        except PipelinesApiError:
-            again = find()
-            if again is None:
-                raise
-            return again
-
-    @contextlib.contextmanager
-    def _known(self, one_id: str, kind: str, command: str) -> Iterator[None]:
-        try:
-            yield
-        except PipelinesApiError as error:
-            if error.status != NOT_FOUND:
-                raise
-            raise ConfigError(
-                f"there is no {kind} '{one_id}' at {self.connection.endpoint}",
-                hint=f"{command} lists them",
-            ) from None
 
 
 def connect(connection: Connection) -> PipelinesClient:
@@ -348,7 +281,7 @@ def connect(connection: Connection) -> PipelinesClient:
         def get_kfp_healthz(self, sleep_duration: int = 5) -> Any:
             return self.api_models.V2beta1GetHealthzResponse(multi_user=False)
 
-    with warnings.catch_warnings(), _plain("connecting"):
+    with warnings.catch_warnings(), plain("connecting"):
         warnings.simplefilter("ignore")
         client = LimitedClient(
             host=connection.endpoint,
@@ -373,53 +306,3 @@ def _in_namespace(connection: Connection, many_users: bool) -> Connection:
             hint="Give --namespace, or set XAUTOLM_KFP_NAMESPACE",
         )
     return replace(connection, namespace=namespace)
-
-
-@contextlib.contextmanager
-def _plain(doing: str) -> Iterator[None]:
-    """Keep what kfp prints to itself, and name answers that make no sense."""
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (PipelinesApiError, ConfigError):
-        raise
-    except Exception as error:
-        if not _is_of_answers(error):
-            raise
-        raise PipelinesApiError(
-            f"{doing}: the server's answer makes no sense ({type(error).__name__})",
-            hint="Check --endpoint, and that the server is Kubeflow Pipelines 2",
-        ) from error
-
-
-def _is_of_answers(error: Exception) -> bool:
-    kinds = (ValueError, TypeError, AttributeError, KeyError)
-    return isinstance(error, kinds) or type(error).__module__.startswith("kfp_server_api")
-
-
-@contextlib.contextmanager
-def _gone_is_fine() -> Iterator[None]:
-    try:
-        yield
-    except PipelinesApiError as error:
-        if error.status != NOT_FOUND:
-            raise
-
-
-def _has_name(name: str) -> str:
-    """Return the filter of a list: those that have a name."""
-    predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
-    return json.dumps({"predicates": [predicate]})
-
-
-def _present(one_id: object) -> str:
-    if not isinstance(one_id, str) or not one_id:
-        raise ValueError("an answer has no id")
-    return one_id
-
-
-def _well_formed(one_id: str, kind: str, command: str) -> str:
-    if not _ID.fullmatch(one_id):
-        raise ConfigError(f"'{one_id}' is no id of a {kind}", hint=f"{command} lists them")
-    return one_id
