@@ -31,6 +31,8 @@ from pipelines.uploads import Uploads
 from pipelines.when import When
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
+from xautolm_core.objects.retry import Patience
+from xautolm_core.objects.retry import call_patiently
 
 DEFAULT_EXPERIMENT = "xautolm"
 _PAGE = 100
@@ -241,17 +243,25 @@ class PipelinesClient:
     def enable(self, recurring_run_id: str) -> None:
         """Let a recurring run fire."""
         with plain("enabling a schedule"):
-            self._client.enable_recurring_run(recurring_run_id)
+            self._patiently(self._client.enable_recurring_run, recurring_run_id)
 
     def disable(self, recurring_run_id: str) -> None:
         """Let a recurring run fire no more; one that is gone is no error."""
         with plain("disabling a schedule"), gone_is_fine():
-            self._client.disable_recurring_run(recurring_run_id)
+            self._patiently(self._client.disable_recurring_run, recurring_run_id)
 
     def delete(self, recurring_run_id: str) -> None:
         """Delete a recurring run, but not its runs; one that is gone is no error."""
         with plain("deleting a schedule"), gone_is_fine():
-            self._client.delete_recurring_run(recurring_run_id)
+            self._patiently(self._client.delete_recurring_run, recurring_run_id)
+
+    def _patiently(self, call: Callable[[str], object], recurring_run_id: str) -> None:
+        """Call what is safe to repeat until it succeeds, within the patience of the connection."""
+        call_patiently(
+            lambda: call(recurring_run_id),
+            is_transient=lambda error: getattr(error, "is_transient", False),
+            patience=Patience(self.connection.patience_seconds),
+        )
 
 
 def connect(connection: Connection) -> PipelinesClient:

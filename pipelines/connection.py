@@ -36,6 +36,7 @@ class Connection:
         ui: Address of the user interface, for links.
         ca_file: Certificates to trust instead of the usual ones.
         timeout_seconds: Time that one request may take.
+        patience_seconds: For so long a change that is safe to repeat is tried again.
     """
 
     endpoint: str
@@ -45,6 +46,7 @@ class Connection:
     ui: str = ""
     ca_file: Path | None = None
     timeout_seconds: float = 60.0
+    patience_seconds: float = 30.0
 
     def bearer(self) -> str:
         """Return the token to send, or nothing.

@@ -4,15 +4,20 @@ The API can neither change a recurring run nor swap two in one step. A schedule 
 newest recurring run with its name and a marker in its description; the marker holds a digest of
 everything that makes it up, and a generation that says which is the newest whatever the clocks.
 
-Replacing makes the new one, which fires at once, then disables and deletes the older ones. So
+Replacing makes the new one, which fires from then on, then disables and deletes the older ones. So
 after a kill at any moment there is at least one that fires. If the kill falls between the first
 two steps, both fire until the same command (or any later one for this name) runs to its end;
-``--list`` says so. The other order would leave none, and nobody would notice.
+``--list`` says so. The other order would leave none, and nobody would notice. Ctrl-C and SIGTERM
+wait for the end of a replacement, an answer that is lost is looked for, and what is safe to repeat
+is repeated.
 """
 
+import contextlib
 import hashlib
 import json
 import re
+import signal
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +30,7 @@ from pipelines.client import DEFAULT_EXPERIMENT
 from pipelines.client import PipelinesClient
 from pipelines.package import Package
 from pipelines.runs import RecurringRun
+from pipelines.transport import PipelinesApiError
 from pipelines.when import When
 from xautolm_core.errors import ConfigError
 
@@ -141,13 +147,23 @@ def apply(client: PipelinesClient, schedule: Schedule) -> Applied:
         PipelinesApiError: The server refused something or does not answer.
     """
     _check_name(schedule.name)
+    with _undisturbed():
+        return _apply(client, schedule)
+
+
+def _apply(client: PipelinesClient, schedule: Schedule) -> Applied:
     digest = schedule.digest()
     found = marked(client.recurring_runs(schedule.name))
     change = Change.UNCHANGED
     if not found or found[-1].digest != digest:
         change = Change.REPLACED if found else Change.CREATED
         generation = found[-1].generation + 1 if found else 1
-        _create(client, schedule, digest, generation)
+        try:
+            _create(client, schedule, digest, generation)
+        except PipelinesApiError as error:
+            # Only the answer may be lost; what was made must not stay beside the old one.
+            if not error.is_transient or not _is_made(client, schedule.name, digest, generation):
+                raise
         found = marked(client.recurring_runs(schedule.name))
         if not found:
             raise ConfigError(
@@ -219,6 +235,21 @@ def _create(client: PipelinesClient, schedule: Schedule, digest: str, generation
         service_account=schedule.service_account,
         pipeline_root=schedule.pipeline_root,
     )
+
+
+def _is_made(client: PipelinesClient, name: str, digest: str, generation: int) -> bool:
+    found = marked(client.recurring_runs(name))
+    return any(one.digest == digest and one.generation >= generation for one in found)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait: requests have time limits, so it is not for ever."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _remove(client: PipelinesClient, runs: Sequence[Marked]) -> None:

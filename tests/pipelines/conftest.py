@@ -49,7 +49,10 @@ def fake() -> Iterator[FakeKfp]:
 @pytest.fixture
 def make_client() -> Callable[..., PipelinesClient]:
     def make(fake: FakeKfp, **settings) -> PipelinesClient:
-        return connect(Connection(endpoint=fake.url, timeout_seconds=5, **settings))
+        connection = Connection(
+            endpoint=fake.url, timeout_seconds=5, patience_seconds=0.4, **settings
+        )
+        return connect(connection)
 
     return make
 

@@ -76,7 +76,9 @@ class FakeKfp:
         self.bodies: list[tuple[str, Any]] = []
         self.misbehave: dict[str, list[Answer]] = {}
         self.before: dict[str, Callable[[], None]] = {}
+        self.lose_answer_of: set[str] = set()
         self.kill_at: tuple[str, str] | None = None
+        self.kill_with = signal.SIGKILL
         self.victim: int | None = None
         self.least_firing: int | None = None
         self._watched: str | None = None
@@ -116,9 +118,9 @@ class FakeKfp:
         """Kill the client if this is the place; what it asked for is then as good as not sent."""
         if self.kill_at != (operation, moment) or self.victim is None:
             return False
-        os.kill(self.victim, signal.SIGKILL)
+        os.kill(self.victim, self.kill_with)
         self.kill_at = None
-        return True
+        return self.kill_with == signal.SIGKILL
 
     def serve(self, operation: str, one_id: str, query: dict[str, str], body: Any) -> Any:
         kind, _, what = operation.partition(".")
@@ -268,14 +270,15 @@ class _Handler(BaseHTTPRequestHandler):
             answer = Answer(200, api.serve(operation, one_id, query, body))
         except RefusedError as refusal:
             answer = refusal.answer
-        if api.kills_here(operation, "after"):
+        if api.kills_here(operation, "after") or operation in api.lose_answer_of:
+            api.lose_answer_of.discard(operation)
             self.close_connection = True
             return
         self._answer(answer)
 
     def _answer(self, answer: Answer) -> None:
         content = answer.content
-        if callable(content):
+        if callable(content):  # no answer at all
             content()
             self.close_connection = True
             return

@@ -144,23 +144,54 @@ def test_one_cut_off_is_told_and_healed(
     fake: FakeKfp, client: PipelinesClient, weekly: Schedule
 ) -> None:
     apply(client, weekly)
-    fake.misbehave["recurring.disable"] = [Answer(500, {"message": "down"})]
+    fake.misbehave["recurring.disable"] = [Answer(500, {"message": "down"})] * 99
     changed = replace(weekly, when=DAILY)
     with pytest.raises(PipelinesApiError, match="down"):
         apply(client, changed)
+    fake.misbehave.clear()
     assert [is_current for _, is_current in schedules(client)] == [False, True]
     applied = apply(client, changed)
     assert (applied.change, applied.removed) == (Change.UNCHANGED, 1)
     assert len(fake.recurring) == 1
 
 
+@pytest.mark.parametrize(
+    "step", ["recurring.create", "recurring.disable", "recurring.enable", "recurring.delete"]
+)
+def test_a_lost_answer_changes_nothing(
+    fake: FakeKfp, client: PipelinesClient, weekly: Schedule, step: str
+) -> None:
+    first = apply(client, weekly).current
+    if step == "recurring.enable":
+        client.disable(first.id)
+    fake.lose_answer_of.add(step)
+    wanted = weekly if step == "recurring.enable" else replace(weekly, when=DAILY)
+    applied = apply(client, wanted)
+    assert applied.current.when == str(wanted.when)
+    assert len(fake.recurring) == len(fake.firing("weekly")) == 1
+    assert fake.lose_answer_of == set()
+    assert fake.operations.count("recurring.create") == (1 if step == "recurring.enable" else 2)
+
+
+def test_a_refused_creation_leaves_the_old_one(
+    fake: FakeKfp, client: PipelinesClient, weekly: Schedule
+) -> None:
+    old = apply(client, weekly).current.id
+    for status in (400, 500):
+        fake.misbehave["recurring.create"] = [Answer(status, {"message": "no"})]
+        with pytest.raises(PipelinesApiError, match="no"):
+            apply(client, replace(weekly, when=DAILY))
+        assert [one["recurring_run_id"] for one in fake.firing("weekly")] == [old]
+
+
 def test_one_cut_off_and_then_taken_back(
     fake: FakeKfp, client: PipelinesClient, weekly: Schedule
 ) -> None:
     apply(client, weekly)
-    fake.misbehave["recurring.disable"] = [Answer(500)]
+    fake.misbehave["recurring.disable"] = [Answer(500)] * 99
     with pytest.raises(PipelinesApiError):
         apply(client, replace(weekly, when=DAILY))
+    fake.misbehave.clear()
     applied = apply(client, weekly)
     assert (applied.current.when, applied.removed) == (str(WEEKLY), 2)
     assert len(fake.recurring) == 1

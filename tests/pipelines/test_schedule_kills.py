@@ -38,14 +38,22 @@ def command(fake: FakeKfp, pipeline: Path, cron: str) -> list[str]:
     ]
 
 
-def run_until_killed(fake: FakeKfp, arguments: list[str], at: tuple[str, str], home: Path) -> None:
+def start(
+    fake: FakeKfp, arguments: list[str], at: tuple[str, str], home: Path
+) -> subprocess.Popen[bytes]:
+    fake.victim, fake.kill_at = None, at
     process = subprocess.Popen(
         [sys.executable, "-m", "xautolm_core.cli", *arguments],
         env={**os.environ, "HOME": str(home)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    fake.victim, fake.kill_at = process.pid, at
+    fake.victim = process.pid
+    return process
+
+
+def run_until_killed(fake: FakeKfp, arguments: list[str], at: tuple[str, str], home: Path) -> None:
+    process = start(fake, arguments, at, home)
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
     assert fake.kill_at is None
@@ -79,6 +87,20 @@ def test_a_killed_replacement(
     assert left.run.enabled
     assert left.run.when == "cron 0 0 4 * * *"
     assert fake.least_firing == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_replacement_ends_before_its_command_does(
+    fake: FakeKfp, call: Call, tiny: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    assert call(*command(fake, tiny, "0 3 * * 0")).code == 0
+    fake.kill_with = number
+    process = start(fake, command(fake, tiny, "0 4 * * *"), ("recurring.create", "after"), tmp_path)
+    process.communicate(timeout=120)
+    assert process.returncode in (-number, 130)
+    (left,) = fake.firing("weekly")
+    assert left["trigger"] == {"cron_schedule": {"cron": "0 0 4 * * *"}}
+    assert len(fake.recurring) == 1
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
