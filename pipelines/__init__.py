@@ -1,1 +1,4 @@
-"""Kubeflow pipelines composed of the components, and what talks to a KFP endpoint."""
+"""The search and the retraining as Kubeflow pipelines, and the command that runs them.
+
+Only this package and ``components`` know Kubeflow Pipelines; ``xautolm_core`` knows neither.
+"""

@@ -15,6 +15,7 @@ import typer
 
 from xautolm_core import __version__
 from xautolm_core.cli.features_command import features
+from xautolm_core.cli.lazy import LazyCommands
 from xautolm_core.cli.predict_command import predict
 from xautolm_core.cli.probe_command import probe
 from xautolm_core.cli.search_command import search
@@ -29,6 +30,7 @@ EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="xautolm",
+    cls=LazyCommands,
     help="AutoML for language models that remembers: fine-tune a text classifier from a file.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
