@@ -151,7 +151,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> Run:
     search.python_func(checked.request, features, snapshot, result)
     test, model = artifact(folder / "test"), artifact(folder / "model")
     evaluate.python_func(checked.request, result, test)
-    register_model.python_func(result, test, parameters["registry"], model)
+    register_model.python_func(checked.request, result, test, parameters["registry"], model)
     return Run(parameters, folder, checked, snapshot, model.metadata)
 
 

@@ -6,7 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-COMPILED_FOLDER = Path(__file__).parent / "compiled"
+from pipelines.package import COMPILED_FOLDER
+
 PIPELINES: Mapping[str, tuple[str, str]] = {
     "xautolm-search": ("pipelines.search", "xautolm_search"),
     "xautolm-search-rounds": ("pipelines.rounds", "xautolm_search_rounds"),

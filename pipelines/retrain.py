@@ -132,7 +132,7 @@ def xautolm_retrain(
             test = tested.outputs["test"]
             equip(report(result=result, test=test), s3_secret, memory="2Gi")
             registered = equip(
-                register_model(result=result, test=test, registry=registry),
+                register_model(request=start.request, result=result, test=test, registry=registry),
                 s3_secret,
                 memory="4Gi",
             )

@@ -127,7 +127,9 @@ def xautolm_search_rounds(
     test = tested.outputs["test"]
     equip(report(result=result, test=test), s3_secret, memory="2Gi")
     registered = equip(
-        register_model(result=result, test=test, registry=registry), s3_secret, memory="4Gi"
+        register_model(request=start.request, result=result, test=test, registry=registry),
+        s3_secret,
+        memory="4Gi",
     )
     # No exit handler: a loop inside one is not reliable on every backend.
     tell("xautolm-search-rounds", parameters, notify_last).after(

@@ -91,4 +91,8 @@ def xautolm_search(
         tested = equip(evaluate(request=start.request, result=result), s3_secret, memory="8Gi")
         test = tested.outputs["test"]
         equip(report(result=result, test=test), s3_secret, memory="2Gi")
-        equip(register_model(result=result, test=test, registry=registry), s3_secret, memory="4Gi")
+        equip(
+            register_model(request=start.request, result=result, test=test, registry=registry),
+            s3_secret,
+            memory="4Gi",
+        )

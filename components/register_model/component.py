@@ -7,6 +7,7 @@ from components.images import RUNTIME_IMAGE
 
 @dsl.component(base_image=RUNTIME_IMAGE, install_kfp_package=False)
 def register_model(
+    request: str,
     result: dsl.Input[dsl.Artifact],
     test: dsl.Input[dsl.Artifact],
     registry: str,
@@ -18,6 +19,7 @@ def register_model(
     comparison.
 
     Args:
+        request: The checked request.
         result: What search or record_experiences wrote.
         test: What evaluate wrote.
         registry: Address of the model registry.
@@ -25,4 +27,5 @@ def register_model(
     """
     from xautolm_core.steps.registration import register_winner
 
-    model.metadata.update(register_winner(result.path, test.path, registry, model.path))
+    found = register_winner(request, result.path, test.path, registry, model.path)
+    model.metadata.update(found)

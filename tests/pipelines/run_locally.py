@@ -20,9 +20,7 @@ def main(name: str, parameters_file: str, folder: str) -> None:
     from pipelines.compiling import pipeline_function
 
     root = Path(folder)
-    local.init(
-        local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True
-    )
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True)
     pipeline_function(name)(**json.loads(Path(parameters_file).read_text()))
 
 

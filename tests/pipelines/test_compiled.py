@@ -15,7 +15,10 @@ NAMES = ("xautolm-search", "xautolm-search-rounds", "xautolm-retrain")
 
 
 def compiled_again(folder: Path, **variables: str) -> dict[str, bytes]:
-    script = f"from pipelines.compiling import compile_all; from pathlib import Path; compile_all(Path({str(folder)!r}))"
+    script = (
+        "from pathlib import Path; from pipelines.compiling import compile_all; "
+        f"compile_all(Path({str(folder)!r}))"
+    )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("XAUTOLM_")}
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script],

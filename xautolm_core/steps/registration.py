@@ -7,11 +7,15 @@ from typing import Any
 
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.finished import finished_folder
+from xautolm_core.steps.notification import REGISTERED_KEY
+from xautolm_core.steps.notification import keep_for_the_end
 from xautolm_core.steps.register import register_model
+from xautolm_core.steps.request import read_request
 
 
 @step
 def register_winner(
+    request: str,
     result_folder: str,
     test_file: str,
     registry: str,
@@ -22,6 +26,7 @@ def register_winner(
     """Register the chosen model with its card, and put it where the pipeline keeps artifacts.
 
     Args:
+        request: The checked request.
         result_folder: What the search step wrote.
         test_file: What the evaluation step wrote.
         registry: Address of the model registry.
@@ -45,5 +50,6 @@ def register_winner(
             run_folder=str(folder), registry=registry, promote=promote_first and first
         )
         shutil.copytree(folder / "model", model_folder, dirs_exist_ok=True)
+    keep_for_the_end(read_request(request), REGISTERED_KEY, found)
     print(f"registered {found['task']} version {found['version']} in {registry}")
     return {name: value for name, value in found.items() if value is not None}

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xautolm_core.steps.entry import step
+from xautolm_core.steps.notification import SUMMARY_KEY
+from xautolm_core.steps.notification import keep_for_the_end
 from xautolm_core.steps.request import read_request
 from xautolm_core.steps.search import copy_result
 from xautolm_core.steps.search import read_features
@@ -116,6 +118,7 @@ def record_experiences(request: str, features_file: str, snapshot: str, result_f
     from xautolm_core.cli.line_view import LineView
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.launch.rounds import RoundLauncher
+    from xautolm_core.report.document import summary_document
     from xautolm_core.report.folder import write_result_folder
     from xautolm_core.search.result_file import write_result
     from xautolm_core.search.rounds import record_round
@@ -136,6 +139,7 @@ def record_experiences(request: str, features_file: str, snapshot: str, result_f
         exchange.mirror(out_folder).sync()
         write_result_folder(result)
         write_result(result, out_folder)
+        keep_for_the_end(asked, SUMMARY_KEY, summary_document(result))
         copy_result(out_folder, Path(result_folder))
     return len(result.trials)
 

@@ -17,6 +17,8 @@ from typing import Any
 from xautolm_core.errors import LaunchError
 from xautolm_core.errors import StoreError
 from xautolm_core.steps.entry import step
+from xautolm_core.steps.notification import SUMMARY_KEY
+from xautolm_core.steps.notification import keep_for_the_end
 from xautolm_core.steps.request import PipelineRequest
 from xautolm_core.steps.request import read_request
 
@@ -49,6 +51,7 @@ def search(request: str, features_file: str, snapshot: str, result_folder: str) 
     """
     from xautolm_core.cli.line_view import LineView
     from xautolm_core.launch.exchange import TrialExchange
+    from xautolm_core.report.document import summary_document
     from xautolm_core.report.folder import write_result_folder
     from xautolm_core.search.result_file import write_result
     from xautolm_core.search.runner import run_search
@@ -77,6 +80,7 @@ def search(request: str, features_file: str, snapshot: str, result_folder: str) 
             sys.exit(EXIT_INTERRUPTED)
         write_result_folder(result)
         write_result(result, out_folder)
+        keep_for_the_end(asked, SUMMARY_KEY, summary_document(result))
         copy_result(out_folder, Path(result_folder))
         require_model(result)
 

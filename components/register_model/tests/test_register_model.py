@@ -26,6 +26,7 @@ def test_the_artifact_says_what_it_is(run):
 def test_a_step_that_is_repeated_registers_nothing_new(run, tmp_path):
     model = artifact(tmp_path / "model")
     registry = run.parameters["registry"]
-    register_model.python_func(run.artifact("result"), run.artifact("test"), registry, model)
+    result, test = run.artifact("result"), run.artifact("test")
+    register_model.python_func(run.fingerprinted.request, result, test, registry, model)
     assert model.metadata["version"] == run.metadata["version"]
     assert len(ModelRegistry.open(registry).versions("moods")) == 1
