@@ -144,13 +144,9 @@ def test_rows_that_a_model_has_seen_prove_nothing(registered, moods_run, moods_f
     decision = compare_models(**request, fresh_folder=fresh["fresh_folder"])
     assert (decision["outcome"], decision["test"]["p_value"]) == ("not_better", 1.0)
 
-    without = register_model(
-        run_folder=str(other), registry=registry, task_name="b", with_rows=False
-    )
-    known = register_model(
-        run_folder=str(moods_run), registry=registry, task_name="b", promote=True
-    )
-    assert known["rows_known"]
+    under_b = {"registry": registry, "task_name": "b"}
+    without = register_model(**under_b, run_folder=str(other), with_rows=False)
+    assert register_model(**under_b, run_folder=str(moods_run), promote=True)["rows_known"]
     with pytest.raises(ConfigError, match=r"has seen is not known.*Register the model again"):
         compare_models(**under_b, version=without["version"], fresh_folder=fresh["fresh_folder"])
 
