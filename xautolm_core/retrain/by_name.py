@@ -35,7 +35,9 @@ def by_name(task: Task, rows: Split, *answers: Answers) -> NamedAnswers:
     place = {name: index for index, name in enumerate(names)}
 
     def translated(labels: tuple[str, ...], index: np.ndarray) -> np.ndarray:
-        return np.array([place[name] for name in labels], dtype=np.int64)[index]
+        lookup = np.array([place[name] for name in labels], dtype=np.int64)
+        found: np.ndarray = lookup[index]
+        return found
 
     return NamedAnswers(
         names=names,

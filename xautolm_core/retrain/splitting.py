@@ -23,6 +23,7 @@ from xautolm_core.retrain.rows import take_rows
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.task import SPLIT_NAMES
 from xautolm_core.tasks.task import Split
+from xautolm_core.tasks.task import SplitName
 from xautolm_core.tasks.task import Task
 
 TASK_FILE = "task.yaml"
@@ -110,11 +111,11 @@ def split_task(
     )
 
 
-def _with_all_classes_in_train(splits: dict[str, Split]) -> dict[str, Split]:
+def _with_all_classes_in_train(splits: dict[SplitName, Split]) -> dict[SplitName, Split]:
     """Move the rows of classes without a training row to the training split."""
     train = splits["train"]
     moved = [train]
-    kept = {}
+    kept: dict[SplitName, Split] = {}
     for name, split in splits.items():
         if name == "train":
             continue
@@ -124,7 +125,7 @@ def _with_all_classes_in_train(splits: dict[str, Split]) -> dict[str, Split]:
     return {"train": concatenate_rows(moved), **kept}
 
 
-def _write_search_side(task: Task, splits: dict[str, Split], folder: Path) -> Path:
+def _write_search_side(task: Task, splits: dict[SplitName, Split], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     document: dict[str, object] = {"name": task.name, "type": task.type.value}
     names = np.array(task.labels, dtype=object)
