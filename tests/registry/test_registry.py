@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -233,6 +234,7 @@ def test_names_of_tasks_may_be_anything(registry, model_folder, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"model", "registry"}
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1).filter(str.strip), st.text(min_size=1).filter(str.strip))
 def test_every_name_has_a_key_of_its_own(a, b):
     assert check_key(task_key(a)) == task_key(a)

@@ -23,6 +23,7 @@ def answers(draw: st.DrawFn) -> np.ndarray:
     return np.array([draw(column) for _ in range(3)])
 
 
+@settings(deadline=None)
 @given(answers(), st.sampled_from(["macro_f1", "accuracy"]))
 def test_scores_are_those_of_the_tasks_room(columns, measure):
     truth, first, second = columns
@@ -37,6 +38,7 @@ def test_scores_are_those_of_the_tasks_room(columns, measure):
     assert found.different == np.count_nonzero(first != second)
 
 
+@settings(deadline=None)
 @given(answers(), st.sampled_from(["macro_f1", "accuracy"]))
 def test_exchanged_roles_mirror_each_other(columns, measure):
     truth, first, second = columns
@@ -46,6 +48,7 @@ def test_exchanged_roles_mirror_each_other(columns, measure):
     assert one.p_value + other.p_value >= 1 - 1e-9
 
 
+@settings(deadline=None)
 @given(answers())
 def test_identical_answers_prove_nothing(columns):
     truth, first, _ = columns
@@ -55,6 +58,7 @@ def test_identical_answers_prove_nothing(columns):
         assert (found.low, found.high) == (0.0, 0.0)
 
 
+@settings(deadline=None)
 @given(answers(), st.randoms())
 def test_the_order_of_rows_does_not_matter(columns, random):
     order = list(range(columns.shape[1]))
@@ -62,6 +66,7 @@ def test_the_order_of_rows_does_not_matter(columns, random):
     assert paired_test(*columns, rounds=ROUNDS) == paired_test(*columns[:, order], rounds=ROUNDS)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(0, 300))
 def test_mcnemar_is_the_binomial_tail(wins, losses):
     truth = np.zeros(wins + losses, dtype=int)
@@ -113,7 +118,7 @@ def test_the_level_holds_under_the_null(measure):
     assert rejected / tests <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / tests)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000))
 def test_a_clear_gain_is_found(seed):
     generator = np.random.default_rng(seed)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from xautolm_core.retrain.wear import macro_f1_error
@@ -23,6 +24,7 @@ def _confusion(generator: np.random.Generator, rows: int, share: float, classes:
     return classification_scores(truth, answers, [str(i) for i in range(classes)])
 
 
+@settings(deadline=None)
 @given(SCORE, SCORE, ERROR, ERROR, st.floats(0, 0.5), st.floats(0.001, 0.4))
 def test_laws_of_the_test(before, now, error_a, error_b, tolerance, alpha):
     found = wear_test((before, error_a), (now, error_b), tolerance=tolerance, alpha=alpha)

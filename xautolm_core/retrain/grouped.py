@@ -79,7 +79,8 @@ def group_rows(truth: np.ndarray, first: np.ndarray, second: np.ndarray) -> Grou
 
 def one_hot(index: np.ndarray, classes: int) -> np.ndarray:
     """Return 1.0 where a class is the indexed one, shape (len(index), classes)."""
-    return (index[:, None] == np.arange(classes)).astype(np.float64)
+    matrix: np.ndarray = (index[:, None] == np.arange(classes)).astype(np.float64)
+    return matrix
 
 
 def macro_f1(hits: np.ndarray, either: np.ndarray) -> np.ndarray:

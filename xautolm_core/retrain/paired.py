@@ -151,8 +151,8 @@ def _randomization(
             fixed_either + rest @ lower + drawn @ higher,
         )
         gains = second - first
-        reached += np.count_nonzero(gains >= gain - _EQUAL)
-        reached += np.count_nonzero(-gains >= gain - _EQUAL)
+        reached += int(np.count_nonzero(gains >= gain - _EQUAL))
+        reached += int(np.count_nonzero(-gains >= gain - _EQUAL))
     return float((1 + reached) / (1 + 2 * half))
 
 
