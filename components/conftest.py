@@ -33,10 +33,10 @@ models:
       untrained:
         model_type: bert
         vocab_size: 300
-        hidden_size: 16
+        hidden_size: 32
         num_hidden_layers: 1
         num_attention_heads: 2
-        intermediate_size: 32
+        intermediate_size: 64
         max_position_embeddings: 64
         type_vocab_size: 2
 branches:
@@ -44,10 +44,10 @@ branches:
     method: full
     models: tiny
     parameters:
-      batch_size: [8, 16, 32]
+      batch_size: [8, 16]
       max_length: [32, 64]
-      epochs: {low: 1, high: 4}
-      learning_rate: [1e-3, 1e-2]
+      epochs: {low: 6, high: 9}
+      learning_rate: [3e-3, 1e-2]
 """
 
 
@@ -79,7 +79,7 @@ def artifact(path: Path) -> SimpleNamespace:
     return SimpleNamespace(path=str(path), metadata={})
 
 
-def write_data(path: Path, *, rows: int = 120, seed: int = 0, swapped: bool = False) -> Path:
+def write_data(path: Path, *, rows: int = 300, seed: int = 0, swapped: bool = False) -> Path:
     """Write a task that a tiny model can learn; ``swapped`` turns the classes round."""
     words = {"good": ["fine", "happy", "bright", "warm"], "bad": ["sad", "grim", "cold", "dull"]}
     generator = random.Random(seed)

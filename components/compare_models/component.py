@@ -32,5 +32,6 @@ def compare_models(
     from xautolm_core.steps.retraining import compare_challenger
 
     task, version = model.metadata["task"], model.metadata["version"]
-    limits = {"alpha": alpha, "minimal_gain": minimal_gain}
-    return compare_challenger(registry, task, version, fresh, decision.path, **limits)
+    return compare_challenger(
+        registry, task, version, fresh, decision.path, alpha=alpha, minimal_gain=minimal_gain
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
@@ -57,6 +59,7 @@ def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
         LaunchError: The cluster cannot be asked.
     """
     from xautolm_core.experience.open import open_store
+    from xautolm_core.space.load import load_space
     from xautolm_core.tasks.load import load_task
 
     given = {n: value for n, value in parameters.items() if value != "" or n in REQUIRED}
@@ -73,9 +76,12 @@ def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
     except (ConfigError, StoreError) as error:
         error.problem = f"store: {error.problem}"
         raise
-    task = load_task(request.spec.task)
+    with tempfile.TemporaryDirectory(prefix="xautolm-space-") as folder:
+        spec = request.search_spec(Path(folder))
+        space = load_space(spec.space, model_folders=spec.model_folders, offline=spec.offline)
+    task = load_task(spec.task)
     check_launcher(request)
-    for warning in task.warnings:
+    for warning in (*task.warnings, *space.warnings):
         print(f"warning: {warning}", flush=True)
     rows = ", ".join(f"{name} {len(split):,}" for name, split in task.splits.items())
     print(f"task {task.name}: {len(task.labels)} classes, rows: {rows}", flush=True)

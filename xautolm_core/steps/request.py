@@ -23,6 +23,7 @@ from xautolm_core.launch.kubernetes.settings import KubernetesSettings
 from xautolm_core.objects.s3_settings import join_s3_uri
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.contract import SpendingLimits
+from xautolm_core.search.samplers.factory import check_sampler
 from xautolm_core.tasks.source import read_task_spec
 from xautolm_core.tasks.spec import TaskSpec
 
@@ -175,6 +176,10 @@ def make_request(
         DataError: The task is.
     """
     settings = cluster if launcher == "kubernetes" else None
+    for name, address in {"store": store, "workspace": workspace, "space": space}.items():
+        if not address.strip():
+            raise ConfigError(f"{name} is empty", hint="Give the run parameter a value")
+    check_sampler(sampler, {})
     allowed = dict(limits or {})
     _check_keys("limits", allowed, LIMITS)
     _check_keys("prices", prices or {}, PRICES)

@@ -98,9 +98,9 @@ def divide_data(
     """
     with (
         _task_argument(task) as data,
-        tempfile.TemporaryDirectory(prefix="xautolm-split-") as name,
+        tempfile.TemporaryDirectory(prefix="xautolm-split-") as work,
     ):
-        folder = Path(name)
+        folder = Path(work)
         found = split_fresh(
             data=data,
             search_folder=str(folder / SEARCH_FOLDER),
@@ -110,6 +110,8 @@ def divide_data(
         )
         fields = yaml.safe_load(Path(found["task_file"]).read_text(encoding="utf-8"))
         place = join_s3_uri(workspace, run_id)
+        for name in ("train", "validation", "test"):
+            fields.pop(name, None)
         fields["data"] = _send(folder / SEARCH_FOLDER, place, SEARCH_FOLDER)
         fresh = _send(folder / FRESH_FOLDER, place, FRESH_FOLDER)
     print(f"searched: {found['search_rows']}; set aside: {found['set_aside']} rows", flush=True)
@@ -179,7 +181,7 @@ def _send(folder: Path, place: str, name: str) -> str:
 
     address = join_s3_uri(place, name)
     storage = open_objects(address)
-    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+    for file in sorted(path for path in folder.iterdir() if path.suffix != ".yaml"):
         storage.put(file.name, file.read_bytes())
     local = folder_of_address(address) if address.startswith("file:") else None
     # A folder's address ends in a slash, by which it is told from a file's.

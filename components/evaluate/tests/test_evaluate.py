@@ -11,7 +11,7 @@ from components.evaluate.component import evaluate
 def test_the_test_split_is_scored(run):
     test = read_json(run.artifact("test").path)
     assert 0 <= test["macro_f1"] <= 1
-    assert sum(map(sum, test["confusion"])) == test["rows"] == 12
+    assert sum(map(sum, test["confusion"])) == test["rows"] == 30
 
 
 def test_other_data_than_those_of_the_search_are_refused(run, tmp_path, capsys):

@@ -31,6 +31,7 @@ def test_the_request_has_all_that_the_search_needs(run):
         ({"task": "/nowhere/data.csv"}, "/nowhere/data.csv does not exist", 2),
         ({"store": ""}, "store is empty", 2),
         ({"workspace": "ftp://host/x"}, "workspace: Objects cannot be at a ftp:// address", 2),
+        ({"space": "schema: 1\nname: x\n"}, "space-", 2),
         ({"sampler": "annealing"}, "annealing", 2),
         ({"launcher": "kubernetes"}, "trial_image is empty", 2),
     ],
