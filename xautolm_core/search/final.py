@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xautolm_core.search.contract import TestReport
+from xautolm_core.search.watched import run_watched
 from xautolm_core.trial.files import write_json_atomic
 
 if TYPE_CHECKING:
@@ -23,9 +19,6 @@ REQUEST_FILE = "test-request.json"
 OUT_FILE = "test.json"
 LOG_FILE = "test.log"
 MODULE = "xautolm_core.trial.evaluate"
-
-_PR_SET_PDEATHSIG = 1
-_POLL_SECONDS = 0.2
 
 
 def evaluate_on_test(
@@ -65,20 +58,14 @@ def evaluate_on_test(
             "device": "auto",
         },
     )
-    with (work_folder / LOG_FILE).open("wb") as log:
-        process = subprocess.Popen(
-            [*command, str(request)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509
-        )
-        stopped = _watch(process, limit_seconds, give_up)
-    if stopped:
-        return None, stopped
-    if process.returncode != 0:
-        return None, f"it ended with exit code {process.returncode}, see {LOG_FILE}"
+    problem = run_watched(
+        [*command, str(request)],
+        work_folder / LOG_FILE,
+        limit_seconds=limit_seconds,
+        give_up=give_up,
+    )
+    if problem:
+        return None, problem
     try:
         found = json.loads(answer.read_bytes())
         report = TestReport(
@@ -94,30 +81,3 @@ def evaluate_on_test(
     for leftover in (request, answer, work_folder / LOG_FILE):
         leftover.unlink(missing_ok=True)
     return report, ""
-
-
-def _watch(
-    process: subprocess.Popen[bytes], limit_seconds: float | None, give_up: Callable[[], bool]
-) -> str:
-    begin = time.monotonic()
-    try:
-        while process.poll() is None:
-            if give_up():
-                return "it was interrupted"
-            if limit_seconds is not None and time.monotonic() - begin > limit_seconds:
-                return f"it took longer than {limit_seconds:.0f} s"
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_POLL_SECONDS)
-        return ""
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-
-def _die_with_parent() -> None:
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
 from typing import Literal
 
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
-from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
-from xautolm_core.errors import XautolmError
 from xautolm_core.tasks.task import SplitName
 from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.trial.request_file import serve_request
+
+MODULE = "xautolm_core.trial.evaluate"
 
 
 class EvaluationRequest(BaseModel):
@@ -99,33 +99,9 @@ def evaluate_model(request: EvaluationRequest) -> EvaluationReport:
 
 def main(arguments: list[str]) -> int:
     """Evaluate what a request file asks for; return the exit code."""
-    if len(arguments) != 1:
-        print("usage: python -m xautolm_core.trial.evaluate REQUEST.json", file=sys.stderr)
-        return 2
-    try:
-        request = EvaluationRequest.model_validate_json(Path(arguments[0]).read_bytes())
-        evaluate_model(request)
-    except (OSError, ValidationError) as error:
-        print(f"xautolm: {arguments[0]}: {_first_line(error)}", file=sys.stderr)
-        return 2
-    except XautolmError as error:
-        print(f"xautolm: {error}", file=sys.stderr)
-        return error.exit_code
-    except ImportError:
-        print(
-            "xautolm: evaluating needs packages that are not installed. "
-            "Install them with: pip install 'xautolm[trial]'",
-            file=sys.stderr,
-        )
-        return 2
-    return 0
-
-
-def _first_line(error: Any) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return str(getattr(error, "strerror", None) or error)
+    return serve_request(
+        arguments, "xautolm_core.trial.evaluate", EvaluationRequest, evaluate_model
+    )
 
 
 if __name__ == "__main__":

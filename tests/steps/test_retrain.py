@@ -1,0 +1,206 @@
+"""A model's life with real searches: first, kept, worn, replaced."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.retrain.moods import search_moods
+from tests.retrain.moods import write_moods
+from xautolm_core.errors import ConfigError
+from xautolm_core.errors import DataError
+from xautolm_core.errors import LaunchError
+from xautolm_core.registry.registry import ModelRegistry
+from xautolm_core.steps.register import register_model
+from xautolm_core.steps.retrain import check_incumbent
+from xautolm_core.steps.retrain import compare_models
+from xautolm_core.steps.retrain import split_fresh
+
+NAME = "moods"
+
+
+def split(data: Path, folder: Path, **options) -> dict:
+    return split_fresh(
+        data=str(data),
+        task_name=NAME,
+        search_folder=str(folder / "search"),
+        fresh_folder=str(folder / "fresh"),
+        fraction=0.3,
+        **options,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+def test_from_the_first_model_to_its_successor(tmp_path):
+    registry, seed = str(tmp_path / "registry"), 0
+
+    def retrain(data: Path, name: str) -> tuple[dict, dict]:
+        nonlocal seed
+        seed += 1
+        folder = tmp_path / name
+        parts = split(data, folder, registry=registry)
+        run = search_moods(Path(parts["task_file"]), folder, seed=seed, trials=1)
+        known = register_model(run_folder=str(run), registry=registry)
+        decision = compare_models(
+            registry=registry,
+            task_name=NAME,
+            version=known["version"],
+            fresh_folder=parts["fresh_folder"],
+        )
+        assert json.loads(json.dumps(decision)) == decision
+        return known, decision
+
+    def check(data: Path) -> dict:
+        verdict = check_incumbent(data=str(data), task_name=NAME, registry=registry)
+        assert json.loads(json.dumps(verdict)) == verdict
+        return verdict
+
+    first_data = write_moods(tmp_path / "one.csv", 400)
+    assert check(first_data)["standing"] == "no_champion"
+    first, decision = retrain(first_data, "first")
+    assert (decision["outcome"], decision["promoted"]) == ("first", True)
+
+    # The same data: only those set aside are fresh.
+    same = check(first_data)
+    assert (same["standing"], same["champion"]) == ("good_enough", first["version"])
+    assert 90 <= same["rows"] <= 150
+    later = check(write_moods(tmp_path / "two.csv", 300, seed=1))
+    assert (later["retrain"], later["rows"]) == (False, 300)
+
+    # Another model of the same data is no reason to change.
+    second, decision = retrain(first_data, "second")
+    assert (decision["outcome"], decision["promoted"]) == ("not_better", False)
+    assert decision["rows"] == same["rows"]
+    assert second["parent"] == first["version"]
+
+    # What was good is now called bad.
+    drifted = write_moods(tmp_path / "three.csv", 400, seed=2, swapped=True)
+    worn = check(drifted)
+    assert (worn["standing"], worn["retrain"]) == ("worn", True)
+    assert worn["wear"]["drop"] > 0.3
+    third, decision = retrain(drifted, "third")
+    assert (decision["outcome"], decision["promoted"]) == ("better", True)
+    assert decision["test"]["p_value"] <= 0.01
+    assert decision["champion"] == first["version"]
+
+    opened = ModelRegistry.open(registry)
+    assert opened.champion(NAME).version == third["version"]
+    assert [p.replaces for p in opened.promotions(NAME)] == [None, first["version"]]
+    again = compare_models(
+        registry=registry,
+        task_name=NAME,
+        version=third["version"],
+        fresh_folder=str(tmp_path / "third" / "fresh"),
+    )
+    assert (again["outcome"], again["promoted"], again["is_champion"]) == (
+        "same_model",
+        False,
+        True,
+    )
+
+
+@pytest.fixture
+def registered(moods_run, tmp_path) -> tuple[str, dict]:
+    registry = str(tmp_path / "registry")
+    return registry, register_model(run_folder=str(moods_run), registry=registry, promote=True)
+
+
+def test_other_classes_need_another_model(registered, tmp_path):
+    registry, _ = registered
+    data = write_moods(tmp_path / "new.csv", 120, seed=3)
+    data.write_text(data.read_text().replace(",bad", ",awful"))
+    verdict = check_incumbent(data=str(data), task_name=NAME, registry=registry)
+    assert (verdict["standing"], verdict["retrain"]) == ("other_task", True)
+    assert "'awful'" in verdict["reason"]
+
+
+def test_too_few_fresh_rows_tell_nothing(registered, moods_file, tmp_path):
+    registry, _ = registered
+    verdict = check_incumbent(data=str(moods_file), task_name=NAME, registry=registry)
+    assert (verdict["standing"], verdict["retrain"], verdict["rows"]) == ("too_few_rows", False, 0)
+    parts = split(moods_file, tmp_path, registry=registry)
+    assert parts["fresh"] == 0 < parts["set_aside"]
+
+
+def test_rows_that_a_model_has_seen_prove_nothing(registered, moods_run, moods_file, tmp_path):
+    """Also where the rows were set aside without asking what the champion has seen."""
+    registry, champion = registered
+    other = Path(shutil.copytree(moods_run, tmp_path / "run"))
+    (other / "model" / "README.md").write_text("# Another model")
+    challenger = register_model(run_folder=str(other), registry=registry)
+    assert challenger["version"] != champion["version"]
+    parts = split(moods_file, tmp_path)
+    assert parts["fresh"] > 90
+    request = {"registry": registry, "task_name": NAME, "version": challenger["version"]}
+    decision = compare_models(**request, fresh_folder=parts["fresh_folder"])
+    assert (decision["outcome"], decision["rows"]) == ("too_few_rows", 0)
+
+    # Two models that answer the same.
+    fresh = split(write_moods(tmp_path / "new.csv", 200, seed=4), tmp_path / "new")
+    decision = compare_models(**request, fresh_folder=fresh["fresh_folder"])
+    assert (decision["outcome"], decision["test"]["p_value"]) == ("not_better", 1.0)
+
+    under_b = {"registry": registry, "task_name": "b"}
+    without = register_model(**under_b, run_folder=str(other), with_rows=False)
+    assert register_model(**under_b, run_folder=str(moods_run), promote=True)["rows_known"]
+    with pytest.raises(ConfigError, match=r"has seen is not known.*Register the model again"):
+        compare_models(**under_b, version=without["version"], fresh_folder=fresh["fresh_folder"])
+
+
+def test_a_champion_of_meanwhile_is_not_overruled(registered, moods_run, tmp_path, monkeypatch):
+    from xautolm_core.retrain import comparison
+    from xautolm_core.retrain.decision import ComparisonOutcome
+    from xautolm_core.retrain.decision import Decision
+
+    registry, champion = registered
+    other = Path(shutil.copytree(moods_run, tmp_path / "run"))
+    versions = []
+    for number in range(2):
+        (other / "model" / "README.md").write_text(f"# Model {number}")
+        versions.append(register_model(run_folder=str(other), registry=registry)["version"])
+    opened = ModelRegistry.open(registry)
+
+    def meanwhile(*arguments, **named):
+        opened.promote(opened.version(NAME, versions[0]))
+        return Decision(ComparisonOutcome.BETTER, "better", versions[1], champion["version"])
+
+    monkeypatch.setattr(comparison, "_measure", meanwhile)
+    fresh = split(write_moods(tmp_path / "new.csv", 100, seed=4), tmp_path / "new")
+    decision = compare_models(
+        registry=registry,
+        task_name=NAME,
+        version=versions[1],
+        fresh_folder=fresh["fresh_folder"],
+    )
+    assert (decision["outcome"], decision["promoted"]) == ("champion_changed", False)
+    assert opened.champion(NAME).version == versions[0]
+
+
+def test_a_model_that_cannot_answer_is_told(registered, tmp_path):
+    registry, _ = registered
+    data = write_moods(tmp_path / "new.csv", 120, seed=3)
+    request = {"data": str(data), "task_name": NAME, "registry": registry}
+    with pytest.raises(LaunchError, match=r"could not be asked: it took longer than"):
+        check_incumbent(**request, limit_seconds=0.05)
+
+
+def test_bad_input_is_one_line(registered, tmp_path):
+    registry, known = registered
+    request = {"registry": registry, "task_name": NAME, "version": known["version"]}
+    calls = [
+        (lambda: compare_models(**request, fresh_folder="nowhere"), DataError),
+        (lambda: compare_models(**request, fresh_folder="nowhere", alpha=2.0), ConfigError),
+        (lambda: compare_models(**request, fresh_folder="nowhere", measure="loss"), ConfigError),
+        (lambda: compare_models(**{**request, "version": "../x"}, fresh_folder=""), ConfigError),
+        (lambda: check_incumbent(data="nowhere.csv", registry=registry), DataError),
+        (lambda: check_incumbent(data="x", registry=registry, tolerance=-1.0), ConfigError),
+    ]
+    for call, kind in calls:
+        with pytest.raises(kind) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+        assert caught.value.hint

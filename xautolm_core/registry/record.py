@@ -1,0 +1,122 @@
+"""What is known of a registered model: where it comes from, how good it is, what it has cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from datetime import datetime
+from typing import Literal
+
+from pydantic import AwareDatetime
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+from pydantic import JsonValue
+from pydantic import field_validator
+from pydantic import model_validator
+
+_DIGEST = r"^[0-9a-f]{16,128}$"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class SplitScores(_Frozen):
+    """How well a model did on some rows.
+
+    Attributes:
+        macro_f1: In [0, 1].
+        accuracy: In [0, 1], if known.
+        rows: Number of rows, if known.
+        confusion: Rows of true class i that were taken for class j, in the order of the model's
+            classes, if known. From it follows how uncertain the scores are.
+    """
+
+    macro_f1: float = Field(ge=0, le=1)
+    accuracy: float | None = Field(default=None, ge=0, le=1)
+    rows: int | None = Field(default=None, ge=1)
+    confusion: tuple[tuple[int, ...], ...] | None = None
+
+    @model_validator(mode="after")
+    def _check_confusion(self) -> SplitScores:
+        if self.confusion is None:
+            return self
+        if any(len(row) != len(self.confusion) for row in self.confusion):
+            raise ValueError("the confusion matrix is not square")
+        if any(count < 0 for row in self.confusion for count in row):
+            raise ValueError("the confusion matrix has a negative count")
+        if self.rows is not None and sum(map(sum, self.confusion)) != self.rows:
+            raise ValueError("the confusion matrix counts other rows than 'rows' says")
+        return self
+
+
+class EnergyRecord(_Frozen):
+    """Energy of one component over the training of the model.
+
+    Attributes:
+        component: ``gpu``, ``cpu``, ``dram`` or ``other``.
+        joules: In joules.
+        source: What was read.
+        quality: A (measured for this process), B (measured for the machine) or C (estimated).
+    """
+
+    component: Literal["gpu", "cpu", "dram", "other"]
+    joules: float = Field(ge=0, allow_inf_nan=False)
+    source: str
+    quality: Literal["A", "B", "C"]
+
+
+class ModelRecord(_Frozen):
+    """What a model's maker says of it. It holds nothing of the texts of the task.
+
+    Attributes:
+        task_fingerprint: Digest (hex) of the content that it was trained on.
+        labels: Class names in the model's order.
+        has_pairs: Whether an input consists of two texts.
+        search_id: The search that found it.
+        trial: Number of the trial within the search.
+        configuration: Branch, model, method and hyper-parameters.
+        validation: Scores on the rows that it was chosen on: slightly optimistic.
+        test: Scores on rows that nothing was chosen on, if there was a test.
+        seconds: Training plus evaluation seconds of the trial.
+        search_seconds: Wall-clock seconds of the whole search.
+        energy: By component and quality; empty if nothing could be read.
+        versions: Package name to version.
+        created_at: When it was trained (UTC). The same for every registration of one model.
+        parent: Version of the champion at the time, or None.
+    """
+
+    schema_version: Literal[1] = 1
+    task_fingerprint: str = Field(pattern=_DIGEST)
+    labels: tuple[str, ...] = Field(min_length=1)
+    has_pairs: bool = False
+    search_id: str = Field(min_length=1)
+    trial: int = Field(ge=0)
+    configuration: Mapping[str, JsonValue] = Field(default_factory=dict)
+    validation: SplitScores | None = None
+    test: SplitScores | None = None
+    seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    search_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    energy: tuple[EnergyRecord, ...] = ()
+    versions: Mapping[str, str] = Field(default_factory=dict)
+    created_at: AwareDatetime
+    parent: str | None = None
+
+    @field_validator("created_at")
+    @classmethod
+    def _to_utc(cls, value: datetime) -> datetime:
+        return value.astimezone(UTC)
+
+    @property
+    def scores(self) -> SplitScores | None:
+        """The scores to measure against later: of the test, else of validation."""
+        return self.test or self.validation
+
+    @property
+    def joules_by_quality(self) -> dict[str, float]:
+        """Quality class to joules, summed over the components."""
+        sums: dict[str, float] = {}
+        for reading in self.energy:
+            sums[reading.quality] = sums.get(reading.quality, 0.0) + reading.joules
+        return dict(sorted(sums.items()))

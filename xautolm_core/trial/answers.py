@@ -1,0 +1,104 @@
+"""``python -m xautolm_core.trial.answers REQUEST.json`` writes a model's answers to a split.
+
+Unlike an evaluation it asks nothing of the classes: a model may know others than the task has.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.tasks.task import SplitName
+from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.trial.request_file import serve_request
+
+MODULE = "xautolm_core.trial.answers"
+
+
+class AnswersRequest(BaseModel):
+    """Which answers are wanted.
+
+    Attributes:
+        model_folder: Folder of a saved model.
+        task_folder: Folder of the prepared task.
+        split: Which split.
+        out_file: Where the answers are written.
+        threads: CPU threads.
+        device: ``auto`` takes a GPU where there is one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    model_folder: Path
+    task_folder: Path
+    split: SplitName = "test"
+    out_file: Path
+    threads: int = Field(default=1, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Answers(BaseModel):
+    """A model's answers.
+
+    Attributes:
+        labels: The model's class names.
+        predicted: Index into them for each row of the split, in its order.
+        seconds: Wall-clock seconds of tokenising and answering, the model's loading left out.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    labels: tuple[str, ...]
+    predicted: tuple[int, ...]
+    seconds: float = Field(ge=0)
+
+
+def answer_split(request: AnswersRequest) -> Answers:
+    """Let a saved model answer all rows of a split, and write the answers.
+
+    Raises:
+        ConfigError: The model wants other columns than the task has, gives no finite answers, or
+            one of both cannot be read.
+    """
+    import numpy as np
+
+    from xautolm_core.tasks.prepared import open_prepared
+    from xautolm_core.trial.fine_tune import prepare_process
+    from xautolm_core.trial.predict import load_classifier
+
+    prepare_process(request.threads, seed=0)
+    task = open_prepared(request.task_folder)
+    split = task.splits[request.split]
+    classifier = load_classifier(request.model_folder, device=request.device)
+    if classifier.has_pairs != (split.text_pairs is not None):
+        raise ConfigError(
+            "The model was trained on a task with other columns",
+            hint="Give it single texts or pairs of texts, as it was trained on",
+        )
+    since = time.perf_counter()
+    logits = classifier.logits(split) if len(split) else np.empty((0, 1), dtype=np.float32)
+    if not np.isfinite(logits).all():
+        raise ConfigError("The model's output is not finite", hint="Use another model")
+    answers = Answers(
+        labels=classifier.labels,
+        predicted=tuple(logits.argmax(1).tolist()),
+        seconds=time.perf_counter() - since,
+    )
+    write_json_atomic(request.out_file, answers)
+    return answers
+
+
+def main(arguments: list[str]) -> int:
+    """Answer what a request file asks for; return the exit code."""
+    return serve_request(arguments, MODULE, AnswersRequest, answer_split)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
