@@ -25,6 +25,7 @@ from pipelines.runs import RecurringRun
 from pipelines.runs import RunStatus
 from pipelines.runs import recurring_run
 from pipelines.runs import run_status
+from pipelines.transport import CONFLICT
 from pipelines.transport import PipelinesApiError
 from pipelines.transport import set_limits
 from pipelines.uploads import Uploads
@@ -96,9 +97,18 @@ class PipelinesClient:
 
     def ensure_experiment(self, name: str) -> str:
         """Return the id of an experiment, which is made if there is none."""
-        with plain("looking for the experiment"):
-            made = self._client.create_experiment(name=name, namespace=self._namespace)
-            return present(made.experiment_id)
+
+        def ensure() -> str:
+            with plain("looking for the experiment"):
+                made = self._client.create_experiment(name=name, namespace=self._namespace)
+                return present(made.experiment_id)
+
+        try:
+            return ensure()
+        except PipelinesApiError as error:
+            if error.status != CONFLICT and not error.is_transient:
+                raise
+            return ensure()  # somebody has made it meanwhile, or only the answer was lost
 
     def ensure_version(self, package: Package) -> tuple[str, str]:
         """Return the ids of a pipeline and of the version with exactly a package's content.

@@ -16,6 +16,7 @@ from xautolm_core.errors import LaunchError
 _CONNECT_SECONDS = 10.0
 _LONGEST_MESSAGE = 300
 NOT_FOUND = 404
+CONFLICT = 409
 
 
 class PipelinesApiError(LaunchError):
@@ -44,7 +45,7 @@ def set_limits(api_client: Any, connection: Connection) -> None:
     rest_client.pool_manager.connection_pool_kw["retries"] = Retry(
         total=3,
         connect=2,
-        read=0,
+        read=1,
         other=0,
         status=2,
         redirect=0,

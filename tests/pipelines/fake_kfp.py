@@ -181,6 +181,8 @@ class FakeKfp:
         return _kept(self.versions, "pipeline_version_id", version)
 
     def _experiments_create(self, _: str, query: dict[str, str], body: Any) -> Any:
+        if any(e["display_name"] == body["display_name"] for e in self.experiments.values()):
+            raise RefusedError(409, f"the experiment {body['display_name']} exists already")
         return _kept(self.experiments, "experiment_id", body)
 
     def _runs_create(self, _: str, query: dict[str, str], body: Any) -> Any:

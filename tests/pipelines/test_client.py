@@ -60,6 +60,17 @@ def test_two_upload_at_the_same_time(
     assert (len(fake.pipelines), len(fake.versions), len(fake.runs)) == (1, 1, 1)
 
 
+def test_two_make_an_experiment_at_the_same_time(
+    fake: FakeKfp, client: PipelinesClient, make_client: MakeClient, tiny: Path
+) -> None:
+    other = make_client(fake)
+    fake.before["experiments.create"] = lambda: other.ensure_experiment("xautolm") and None
+    submit(client, tiny)
+    fake.lose_answer_of.add("experiments.create")
+    assert client.ensure_experiment("another") in fake.experiments
+    assert len(fake.experiments) == 2
+
+
 def test_a_server_with_many_users(make_client: MakeClient, tiny: Path) -> None:
     fake = FakeKfp(multi_user=True)
     try:
