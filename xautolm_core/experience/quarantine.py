@@ -34,7 +34,7 @@ def verify_and_quarantine(reader: StoreReader) -> VerifyReport:
 
     The readable rows of a corrupt segment are written to another one first; from then on the store
     does without the corrupt segment, and without one that is missing. Snapshots that name it get
-    the other one too, and go on reporting that it is gone.
+    the other one too, and go on reporting that it is gone. Tombstones stay, however corrupt.
 
     Raises:
         StoreError: The storage cannot be read or written.
@@ -44,7 +44,7 @@ def verify_and_quarantine(reader: StoreReader) -> VerifyReport:
     if bad_segments or findings.missing:
         reader.settled(lambda state: _note_damage(reader, state, bad_segments))
         reader.settled(lambda state: _replace(reader, state, bad_segments, findings.missing))
-    moved = [_move(reader.storage, key) for key in findings.corrupt]
+    moved = [_move(reader.storage, key) for key in findings.movable]
     report = findings.report()
     return VerifyReport(
         objects=report.objects,

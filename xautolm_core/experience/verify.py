@@ -66,6 +66,11 @@ class Findings:
     notes: list[Fault] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
+    @property
+    def movable(self) -> list[str]:
+        """The corrupt objects that quarantine may take: it would undo what tombstones say."""
+        return [key for key in self.corrupt if not key.startswith(FORGOTTEN)]
+
     def report(self) -> VerifyReport:
         """Return the findings as a report."""
         return VerifyReport(

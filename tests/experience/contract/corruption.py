@@ -164,6 +164,29 @@ class CorruptionContract(StoreFixtures):
         assert [fault.key for fault in fresh.faults] == [key]
         assert [fault.key for fault in fresh.verify().faults] == [key]
 
+    def test_a_corrupt_tombstone_is_never_quarantined(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        store.append(sample("a", 0, task_fingerprint="secret"))
+        store.append(sample("a", 1))
+        store.forget(task_fingerprint="secret")
+        (key,) = keys(storage, "forgotten/")
+        whole = storage.get(key)
+        flip(storage, key, 20)
+        fresh = ObjectExperienceStore(storage)
+        report = fresh.verify(quarantine=True)
+        assert report.quarantined == ()
+        (fault,) = report.faults
+        assert fault.key == key
+        assert "from a backup" in fault.problem
+        assert keys(storage, "forgotten/") == [key]
+        # Put back, it does again what it did.
+        storage.put(key, whole)
+        fresh = ObjectExperienceStore(storage)
+        fresh.append(sample("a", 0, task_fingerprint="secret"))
+        assert [e.trial_number for e in fresh.scan()] == [1]
+        assert fresh.totals().trials.total() == 2
+
     def test_a_broken_row_group_costs_its_own_rows_alone(
         self,
         store: ObjectExperienceStore,
