@@ -7,6 +7,7 @@ from tests.experience.contract.at_once import AtOnceContract
 from tests.experience.contract.compacting import CompactingContract
 from tests.experience.contract.corruption import CorruptionContract
 from tests.experience.contract.forgetting import ForgettingContract
+from tests.experience.contract.quarantining import QuarantineContract
 from tests.experience.contract.transferring import TransferringContract
 
 
@@ -14,6 +15,7 @@ class ExperienceStoreContract(
     AppendingContract,
     CompactingContract,
     CorruptionContract,
+    QuarantineContract,
     ForgettingContract,
     TransferringContract,
     AtOnceContract,
