@@ -9,6 +9,7 @@ from tests.experience.contract.corruption import CorruptionContract
 from tests.experience.contract.forgetting import ForgettingContract
 from tests.experience.contract.quarantining import QuarantineContract
 from tests.experience.contract.transferring import TransferringContract
+from tests.experience.contract.unreadable import UnreadableContract
 
 
 class ExperienceStoreContract(
@@ -18,6 +19,7 @@ class ExperienceStoreContract(
     QuarantineContract,
     ForgettingContract,
     TransferringContract,
+    UnreadableContract,
     AtOnceContract,
 ):
     """Subclasses give the fixtures ``storage`` (empty) and ``address`` (of the same storage)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 from xautolm_core.errors import StoreError
 from xautolm_core.objects.contract import ObjectInfo
@@ -103,6 +104,51 @@ class InterruptedBeforeChange(InterruptedStorage):
 
     def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StoreError]]:
         return self._inner.get_many(keys)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        return self._inner.list(prefix)
+
+
+class TroubledStorage:
+    """Passes everything on, but for the reading of some objects, which fails a number of times.
+
+    Args:
+        inner: Where everything really is.
+        troubles: How often each object cannot be read; ``math.inf`` for always.
+        refused: Whether it is refused; otherwise it is listed and not there, like the objects of
+            a server whose listing runs ahead of it, or behind.
+    """
+
+    def __init__(
+        self, inner: ObjectStorage, troubles: Mapping[str, float], *, refused: bool = False
+    ) -> None:
+        self._inner = inner
+        self.troubles = dict(troubles)
+        self._refused = refused
+
+    def put(self, key: str, data: bytes) -> None:
+        self._inner.put(key, data)
+
+    def delete(self, key: str) -> None:
+        self._inner.delete(key)
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        self._inner.delete_many(keys)
+
+    def get(self, key: str) -> bytes:
+        if self.troubles.get(key, 0) > 0:
+            self.troubles[key] -= 1
+            raise StoreError(f"Cannot read {key}: refused") if self._refused else KeyError(key)
+        return self._inner.get(key)
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StoreError]]:
+        for key in keys:
+            try:
+                yield key, self.get(key)
+            except KeyError:
+                continue
+            except StoreError as error:
+                yield key, error
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         return self._inner.list(prefix)

@@ -21,14 +21,12 @@ from xautolm_core.experience.manifest import is_segment_key
 from xautolm_core.experience.naming import still_named
 from xautolm_core.experience.naming import write_manifest
 from xautolm_core.experience.purge import purge_forgotten
-from xautolm_core.experience.reader import ATTEMPTS
-from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
-from xautolm_core.experience.reader import changes_too_fast
 from xautolm_core.experience.retire import retire
 from xautolm_core.experience.segment import SEGMENT_ROWS
 from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.segment import sort_rows
+from xautolm_core.experience.state import State
 from xautolm_core.experience.wholeness import is_whole_segment
 from xautolm_core.experience.writing import exact_rows
 from xautolm_core.experience.writing import rows_not_in
@@ -68,24 +66,19 @@ def compact(reader: StoreReader, *, grace: timedelta, keep_snapshots: int | None
     """
     purge_forgotten(reader)
     now = storage_now(reader.storage)
-    for _ in range(ATTEMPTS):
-        try:
-            gathered, known_objects = _gather(reader, now, grace)
-            break
-        except StoreChangedError:
-            continue
-    else:
-        raise changes_too_fast()
+    gathered, known_objects = reader.settled(lambda state: _gather(reader, state, now, grace))
     retire(reader, grace=grace, keep_snapshots=keep_snapshots, known_objects=known_objects)
     return gathered
 
 
-def _gather(reader: StoreReader, now: datetime, grace: timedelta) -> tuple[int, dict[str, bytes]]:
+def _gather(
+    reader: StoreReader, state: State, now: datetime, grace: timedelta
+) -> tuple[int, dict[str, bytes]]:
     """Write new segments and a manifest; return the number of new rows and what was read.
 
-    The latter are the keys of valid single objects with the marks of their content.
+    The latter are the keys of valid single objects with the marks of their content: they alone may
+    be retired. What is listed and is not there is neither gathered nor touched.
     """
-    state = reader.look()
     _check_those_relied_on(reader, state)
     tail = reader.tail(state.tail, state)
     plan = _Plan(kept=still_named(state))
@@ -100,7 +93,7 @@ def _gather(reader: StoreReader, now: datetime, grace: timedelta) -> tuple[int, 
             state,
             [*plan.kept.values(), *plan.added],
             replaced=plan.replaced,
-            purged=state.frontier.purged if state.frontier.heads else state.tombstones,
+            purged=state.frontier.purged if state.frontier.heads else state.purgeable,
         )
     return table.num_rows, tail.objects
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.accounting import Totals
@@ -34,16 +35,14 @@ from xautolm_core.experience.forget import forget
 from xautolm_core.experience.keys import check_tenant
 from xautolm_core.experience.keys import experience_key
 from xautolm_core.experience.keys import spare_key
+from xautolm_core.experience.looking import changes_too_fast
+from xautolm_core.experience.looking import looks
 from xautolm_core.experience.pinned import find_pinned
 from xautolm_core.experience.pinned import is_protected
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import read_policy
 from xautolm_core.experience.quarantine import verify_and_quarantine
-from xautolm_core.experience.reader import ATTEMPTS
-from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
-from xautolm_core.experience.reader import Tail
-from xautolm_core.experience.reader import changes_too_fast
 from xautolm_core.experience.scanning import EVERYTHING
 from xautolm_core.experience.scanning import Source
 from xautolm_core.experience.scanning import scan_experiences
@@ -57,6 +56,8 @@ from xautolm_core.experience.snapshot import encode_snapshot
 from xautolm_core.experience.snapshot import is_snapshot_id
 from xautolm_core.experience.snapshot import new_snapshot
 from xautolm_core.experience.snapshot import snapshot_key
+from xautolm_core.experience.state import State
+from xautolm_core.experience.state import Tail
 from xautolm_core.experience.stats import StoreStats
 from xautolm_core.experience.stats import store_stats
 from xautolm_core.experience.verify import verify_store
@@ -176,9 +177,9 @@ class ObjectExperienceStore:
         Raises:
             StoreError: It cannot be written.
         """
-        for attempt in range(ATTEMPTS):
+        for is_last in looks(self.reader.damage.extent):
             try:
-                identity = self._try_snapshot(is_last=attempt == ATTEMPTS - 1)
+                identity = self._try_snapshot(is_last=is_last)
             except StoreChangedError:
                 continue
             if identity is not None:
@@ -212,7 +213,7 @@ class ObjectExperienceStore:
             StoreError: There is no such snapshot, or it is corrupt.
         """
         pinned = self._snapshot(snapshot)
-        return scan_experiences(self.reader, lambda _: self._pinned(pinned))
+        return scan_experiences(self.reader, partial(self._pinned, pinned))
 
     def read_pin(self, pin: bytes) -> Iterator[Experience]:
         """Return exactly the experiences of a pin, like ``read``.
@@ -221,7 +222,7 @@ class ObjectExperienceStore:
             StoreError: It is none.
         """
         pinned = _checked_pin(pin)
-        return scan_experiences(self.reader, lambda _: self._pinned(pinned))
+        return scan_experiences(self.reader, partial(self._pinned, pinned))
 
     # Maintenance
 
@@ -296,40 +297,37 @@ class ObjectExperienceStore:
     # Parts
 
     def _present(self, is_last: bool) -> Source:
-        state = self.reader.look()
-        tail = self.reader.tail(state.tail, state, is_last=is_last)
+        state = self.reader.look(is_last=is_last)
+        tail = self.reader.tail(state.tail, state)
         return Source(state.segments, tail.table, state.hidden)
 
-    def _pinned(self, snapshot: Snapshot) -> Source:
-        found = find_pinned(self.reader, snapshot, self.reader.look())
+    def _pinned(self, snapshot: Snapshot, is_last: bool) -> Source:
+        found = find_pinned(self.reader, snapshot, self.reader.look(is_last=is_last))
         return Source(found.segments, found.table, found.hidden)
 
     def _view(self, snapshot: Snapshot | None) -> StoreView:
-        for attempt in range(ATTEMPTS):
-            try:
-                if snapshot is not None:
-                    source, pinned = self._pinned(snapshot), snapshot
-                else:
-                    state = self.reader.look()
-                    tail = self.reader.tail(state.tail, state, is_last=attempt == ATTEMPTS - 1)
-                    source = Source(state.segments, tail.table, state.hidden)
-                    pinned = _pin_of(state, tail)
-            except StoreChangedError:
-                continue
+        def look(state: State) -> StoreView:
+            if snapshot is not None:
+                found = find_pinned(self.reader, snapshot, state)
+                segments, table, pinned = found.segments, found.table, snapshot
+            else:
+                tail = self.reader.tail(state.tail, state)
+                segments, table, pinned = state.segments, tail.table, _pin_of(state, tail)
             return StoreView(
-                segments=tuple(segment_file(self.reader, e) for e in source.segments),
-                tail=source.table,
-                hidden=source.hidden,
+                segments=tuple(segment_file(self.reader, entry) for entry in segments),
+                tail=table,
+                hidden=state.hidden,
                 snapshot_pin=encode_snapshot(pinned),
             )
-        raise changes_too_fast()
+
+        return self.reader.settled(look)
 
     def _try_snapshot(self, *, is_last: bool) -> SnapshotId | None:
         """Write a snapshot of now; None if that came too late to protect what it names."""
-        state = self.reader.look()
-        snapshot = _pin_of(state, self.reader.tail(state.tail, state, is_last=is_last))
+        state = self.reader.look(is_last=is_last)
+        snapshot = _pin_of(state, self.reader.tail(state.tail, state))
         is_written = self._keep(snapshot)
-        if is_protected(self.storage, snapshot, state):
+        if is_protected(self.reader, snapshot, state):
             return SnapshotId(snapshot.id)
         if is_written:
             # Nobody has its id yet, and it would name for ever what is gone.

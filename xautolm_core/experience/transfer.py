@@ -31,7 +31,7 @@ from xautolm_core.experience.writing import write_segment
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from xautolm_core.experience.reader import State
+    from xautolm_core.experience.state import State
     from xautolm_core.experience.store import ObjectExperienceStore
 
 _CHUNK_ROWS = 5_000

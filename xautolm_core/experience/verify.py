@@ -16,6 +16,8 @@ from xautolm_core.experience.codec import experience_of
 from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.contract import Fault
 from xautolm_core.experience.contract import VerifyReport
+from xautolm_core.experience.damage import GHOST
+from xautolm_core.experience.damage import Damage
 from xautolm_core.experience.frontier import Frontier
 from xautolm_core.experience.frontier import read_frontier
 from xautolm_core.experience.keys import EXPERIENCES
@@ -25,12 +27,12 @@ from xautolm_core.experience.keys import SEGMENTS
 from xautolm_core.experience.keys import SNAPSHOTS
 from xautolm_core.experience.keys import mark_of
 from xautolm_core.experience.keys import mark_of_key
+from xautolm_core.experience.legacy import legacy_table
 from xautolm_core.experience.manifest import decode_manifest
 from xautolm_core.experience.policy import TENANTS
 from xautolm_core.experience.policy import decode_policy
-from xautolm_core.experience.segment import SegmentReader
 from xautolm_core.experience.segment import is_whole
-from xautolm_core.experience.segment import legacy_table
+from xautolm_core.experience.segment_reader import SegmentReader
 from xautolm_core.experience.snapshot import Snapshot
 from xautolm_core.experience.snapshot import decode_snapshot_at
 from xautolm_core.experience.snapshot import snapshot_key
@@ -119,10 +121,11 @@ def verify_store(storage: ObjectStorage) -> Findings:
     _check(storage, TENANTS, lambda k, d: _ignore(decode_policy(k, d)), findings)
     context.wanted_pins = {(p.id, p.digest) for s in snapshots.values() for p in s.tail}
     _check(storage, EXPERIENCES, lambda k, d: _check_object(k, d, context), findings)
-    frontier = read_frontier(storage)
+    damage = Damage()
+    frontier = read_frontier(storage, damage)
     _check(storage, SEGMENTS, lambda k, d: _check_segment(k, d, frontier, context), findings)
     _check(storage, MANIFESTS, lambda k, d: _ignore(decode_manifest(k, d)), findings)
-    _check_what_is_named(storage, read_frontier(storage), snapshots, context, findings)
+    _check_what_is_named(storage, read_frontier(storage, damage), snapshots, context, findings)
     _note_temporaries(storage, findings)
     return findings
 
@@ -133,7 +136,10 @@ def _check(
     check: Callable[[str, bytes], None],
     findings: Findings,
 ) -> None:
-    for key, data in storage.get_many([info.key for info in storage.list(prefix)]):
+    listed = [info.key for info in storage.list(prefix)]
+    left = set(listed)
+    for key, data in storage.get_many(listed):
+        left.discard(key)
         findings.objects += 1
         try:
             if isinstance(data, StoreError):
@@ -146,6 +152,9 @@ def _check(
             raise
         except (_NotOursError, StoreError) as error:
             findings.faults.append(Fault(key, str(error)))
+    if left:
+        still_listed = left.intersection(info.key for info in storage.list(prefix))
+        findings.faults += [Fault(key, GHOST) for key in sorted(still_listed)]
 
 
 def _check_object(key: str, data: bytes, context: _Context) -> None:
