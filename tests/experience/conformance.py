@@ -7,6 +7,7 @@ from tests.experience.contract.at_once import AtOnceContract
 from tests.experience.contract.compacting import CompactingContract
 from tests.experience.contract.corruption import CorruptionContract
 from tests.experience.contract.forgetting import ForgettingContract
+from tests.experience.contract.newer import NewerContract
 from tests.experience.contract.quarantining import QuarantineContract
 from tests.experience.contract.transferring import TransferringContract
 from tests.experience.contract.unreadable import UnreadableContract
@@ -20,6 +21,7 @@ class ExperienceStoreContract(
     ForgettingContract,
     TransferringContract,
     UnreadableContract,
+    NewerContract,
     AtOnceContract,
 ):
     """Subclasses give the fixtures ``storage`` (empty) and ``address`` (of the same storage)."""

@@ -114,6 +114,8 @@ def _rescue(
     """Return the rows of segments that nobody names, as far as no named segment holds them.
 
     A compactor that was killed leaves such segments behind, and so does a manifest that was lost.
+    One that a newer version wrote is named again as it is: written again by this version, it might
+    lose something.
     """
     named = [entry for entry in state.segments if entry.key in plan.kept]
     replaced = set(state.frontier.replaced)
@@ -127,6 +129,10 @@ def _rescue(
         entry = SegmentEntry(key=key, rows=0)
         is_whole = is_whole_segment(reader, entry)
         segment = reader.open(entry)
+        if segment.is_newer:
+            if is_whole and key not in replaced:
+                plan.added.append(entry.model_copy(update={"rows": segment.rows}))
+            continue
         for group in reader.readable_groups(segment):
             table = without_ids(reader.read(segment, group), state.hidden)
             found.append(rows_not_in(reader, named, table))
@@ -143,7 +149,7 @@ def _place(reader: StoreReader, state: State, plan: _Plan, table: pa.Table) -> N
         for entry in state.segments
         if entry.key in plan.kept and not reader.damage.touches(entry.key)
     ]
-    for group in _groups(sound):
+    for group in _mergeable(reader, sound):
         tables = [without_ids(_load(reader, entry), state.hidden) for entry in group]
         since = max(e.covered_since or state.present[e.key].modified_at for e in group)
         for part in split(sort_rows(join_tables(tables))):
@@ -152,6 +158,16 @@ def _place(reader: StoreReader, state: State, plan: _Plan, table: pa.Table) -> N
         for entry in group:
             del plan.kept[entry.key]
             plan.replaced.append(entry.key)
+
+
+def _mergeable(reader: StoreReader, entries: list[SegmentEntry]) -> list[list[SegmentEntry]]:
+    """Return which segments are to be merged, none of which a newer version wrote."""
+    while True:
+        groups = _groups(entries)
+        newer = {entry.key for group in groups for entry in group if reader.open(entry).is_newer}
+        if not newer:
+            return groups
+        entries = [entry for entry in entries if entry.key not in newer]
 
 
 def _groups(entries: list[SegmentEntry]) -> list[list[SegmentEntry]]:

@@ -28,6 +28,8 @@ from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.retire import read_named
 from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.segment import sort_rows
+from xautolm_core.experience.segment_reader import NEWER
+from xautolm_core.experience.segment_reader import SegmentReader
 from xautolm_core.experience.snapshot import Snapshot
 from xautolm_core.experience.snapshot import decode_snapshot_at
 from xautolm_core.experience.snapshot import encode_snapshot
@@ -41,6 +43,8 @@ from xautolm_core.experience.writing import without_ids
 from xautolm_core.experience.writing import write_segment
 from xautolm_core.objects.contract import ObjectInfo
 from xautolm_core.objects.contract import StorageUnavailableError
+
+_WITH_IT = "compact the store with that version"
 
 
 @dataclass
@@ -140,14 +144,24 @@ def _dirty_segments(reader: StoreReader, state: State, report: PurgeReport) -> s
             continue
         entry = state.frontier.segments.get(key) or SegmentEntry(key=key, rows=0)
         segment = reader.open(entry)
-        tables = (reader.read(segment, g, ["id"]) for g in reader.readable_groups(segment))
-        if not any(rows_with_ids(table, state.hidden).any() for table in tables):
+        if not _may_hold_forgotten(reader, segment, state):
             continue
-        if is_whole_segment(reader, entry):
+        if segment.is_newer:
+            # Without what this version cannot read, the segment must not be written again.
+            report.leave(key, f"{NEWER}, and may hold experiences that were forgotten; {_WITH_IT}")
+        elif is_whole_segment(reader, entry):
             dirty.add(key)
         else:
             report.leave(key, "is broken, and holds experiences that were forgotten")
     return dirty
+
+
+def _may_hold_forgotten(reader: StoreReader, segment: SegmentReader, state: State) -> bool:
+    groups = reader.readable_groups(segment)
+    tables = (reader.read(segment, group, ["id"]) for group in groups)
+    if any(rows_with_ids(table, state.hidden).any() for table in tables):
+        return True
+    return any(segment.unreadable_rows(group) for group in groups)
 
 
 def _rewrite(reader: StoreReader, state: State, key: str) -> tuple[list[SegmentEntry], int]:
@@ -228,10 +242,8 @@ def _declare_clean(reader: StoreReader, purged: State) -> None:
     clean = state.frontier.segments.keys() & purged.frontier.segments.keys()
     new = [e for key, e in state.frontier.segments.items() if key not in clean]
     for entry in new:
-        segment = reader.open(entry)
-        for group in reader.readable_groups(segment):
-            if rows_with_ids(reader.read(segment, group, ["id"]), purged.hidden).any():
-                raise StoreChangedError
+        if _may_hold_forgotten(reader, reader.open(entry), purged):
+            raise StoreChangedError
     kept = still_named(state).values()
     write_manifest(reader.storage, state, kept, purged=purged.purgeable)
 

@@ -46,6 +46,7 @@ from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.manifest import is_segment_key
 from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.segment import sort_rows
+from xautolm_core.experience.segment_reader import NEWER
 from xautolm_core.experience.segment_reader import SegmentReader
 from xautolm_core.experience.singles import read_singles
 from xautolm_core.experience.singles import tables_of
@@ -58,7 +59,9 @@ from xautolm_core.objects.contract import StorageUnavailableError
 from xautolm_core.objects.folder import FolderObjects
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 _CACHE_BYTES = 256 * 1024 * 1024
 _MARKS_OF_SEGMENTS = 64
@@ -79,6 +82,7 @@ class StoreReader:
         self.damage = Damage()
         self._buffers: OrderedDict[str, pa.Buffer] = OrderedDict()
         self._marks: OrderedDict[tuple[str, frozenset[int]], Any] = OrderedDict()
+        self._readable: dict[str, dict[int, NDArray[np.bool_]]] = {}
         self.tombstones = Tombstones(storage, self.damage)
 
     def settled(self, act: Callable[[State], T]) -> T:
@@ -168,7 +172,10 @@ class StoreReader:
         """
         with self._watching(entry.key):
             source = self.path_of(entry.key) or self.buffer_of(entry.key)
-            reader = SegmentReader(entry.key, source, entry.footer)
+            known = self._readable.setdefault(entry.key, {})
+            reader = SegmentReader(entry.key, source, entry.footer, readable=known)
+            if reader.is_newer and not known.keys() >= set(self.readable_groups(reader)):
+                self._report_unreadable(reader)
             if not reader.is_legacy:
                 return reader
             modern = modernize(entry.key, self.buffer_of(entry.key))
@@ -256,6 +263,16 @@ class StoreReader:
         while len(self._buffers) > 1 and sum(b.size for b in self._buffers.values()) > _CACHE_BYTES:
             self._buffers.popitem(last=False)
         return buffer
+
+    def _report_unreadable(self, reader: SegmentReader) -> None:
+        """Report the rows of a newer version's segment that this one cannot read."""
+        for group in self.readable_groups(reader):
+            self.read(reader, group, ["id"])
+        lost = sum(map(reader.unreadable_rows, range(reader.row_groups)))
+        if lost:
+            self.damage.report(
+                reader.key, f"{NEWER}; {lost} of its rows cannot be read by this one"
+            )
 
     @contextmanager
     def _watching(self, key: str) -> Iterator[None]:

@@ -133,7 +133,8 @@ def _retire_objects(
     marks = [known_objects.get(key) or mark_of_key(key) for key in candidates]
     asked = [mark for mark in marks if mark is not None]
     due = reader.holders_of(due, asked) if len(asked) == len(marks) else due
-    whole = [entry for entry in due if is_whole_segment(reader, entry)]
+    # What a newer version wrote it alone can vouch for: the objects of such rows are its to delete.
+    whole = [e for e in due if is_whole_segment(reader, e) and not reader.open(e).is_newer]
     remaining = iter(candidates)
     while chunk := list(islice(remaining, _CHUNK)):
         contents = {key: known_objects[key] for key in chunk if key in known_objects}
@@ -208,11 +209,16 @@ def _retire_segments(reader: StoreReader, state: State, before: datetime) -> Non
 
 
 def _is_held(reader: StoreReader, state: State, key: str, checked: dict[str, bool]) -> bool:
-    """Whether a segment is whole, and all of its rows are in whole segments that are named."""
+    """Whether a segment is whole, and all of its rows are in whole segments that are named.
+
+    Of one that a newer version wrote, this one does not know all.
+    """
     entry = SegmentEntry(key=key, rows=0)
     if not is_whole_segment(reader, entry):
         return False
     segment = reader.open(entry)
+    if segment.is_newer:
+        return False
     names = [reader.read(segment, g, ["ended_at", "id"]) for g in range(segment.row_groups)]
     marks = {row.tobytes() for row in marks_of([without_ids(t, state.hidden) for t in names])}
     holders = reader.holders_of(state.frontier.segments.values(), marks)
