@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -152,3 +153,15 @@ class TroubledStorage:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         return self._inner.list(prefix)
+
+
+class CountingStorage(TroubledStorage):
+    """Passes everything on, and counts how often objects are asked for."""
+
+    def __init__(self, inner: ObjectStorage) -> None:
+        super().__init__(inner, {})
+        self.gets: Counter[str] = Counter()
+
+    def get(self, key: str) -> bytes:
+        self.gets[key] += 1
+        return super().get(key)

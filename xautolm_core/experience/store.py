@@ -16,11 +16,11 @@ from functools import partial
 
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.accounting import Totals
+from xautolm_core.experience.admission import Admission
 from xautolm_core.experience.clock import grace_period
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.codec import decode
 from xautolm_core.experience.codec import encode
-from xautolm_core.experience.codec import is_identity
 from xautolm_core.experience.columns import Row
 from xautolm_core.experience.compaction import compact
 from xautolm_core.experience.contract import ExperienceFilter
@@ -39,8 +39,6 @@ from xautolm_core.experience.looking import changes_too_fast
 from xautolm_core.experience.looking import looks
 from xautolm_core.experience.pinned import find_pinned
 from xautolm_core.experience.pinned import is_protected
-from xautolm_core.experience.policy import TenantPolicy
-from xautolm_core.experience.policy import read_policy
 from xautolm_core.experience.quarantine import verify_and_quarantine
 from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.scanning import EVERYTHING
@@ -48,7 +46,6 @@ from xautolm_core.experience.scanning import Source
 from xautolm_core.experience.scanning import scan_experiences
 from xautolm_core.experience.scanning import scan_rows
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.scrub import scrub_experience
 from xautolm_core.experience.snapshot import Snapshot
 from xautolm_core.experience.snapshot import decode_snapshot
 from xautolm_core.experience.snapshot import decode_snapshot_at
@@ -78,6 +75,7 @@ class ObjectExperienceStore:
         storage: Where the objects are.
         tenant: The only tenant whose experiences may be appended, if any.
         reader: Reads the objects.
+        admission: Decides what is written.
 
     Raises:
         StoreError: The tenant's name cannot stand in a key.
@@ -88,7 +86,7 @@ class ObjectExperienceStore:
         self.tenant = None if tenant is None else check_tenant(tenant)
         self.reader = StoreReader(storage)
         self._counter = Counter(self.reader)
-        self._policies: dict[str, TenantPolicy] = {}
+        self.admission = Admission(storage, self.tenant)
 
     @property
     def faults(self) -> Sequence[Fault]:
@@ -105,18 +103,7 @@ class ObjectExperienceStore:
         Raises:
             StoreError: It cannot be written, or belongs to another tenant.
         """
-        if self.tenant is not None and experience.tenant != self.tenant:
-            raise StoreError(
-                f"This store was opened for tenant {self.tenant!r}, the experience is of "
-                f"{experience.tenant!r}",
-                hint="Open the store for the tenant that runs the search",
-            )
-        if not is_identity(experience.id):
-            raise StoreError(
-                f"{experience.id[:40]!r} is no id of an experience",
-                hint="Make it with experience_id(search_id, trial_number, attempt)",
-            )
-        clean = scrub_experience(experience, self._policy(experience.tenant))
+        clean = self.admission.admit(experience)
         key = experience_key(clean)
         try:
             data = encode(clean)
@@ -362,12 +349,6 @@ class ObjectExperienceStore:
             raise StoreError(
                 f"Snapshot {snapshot.value[:12]} is corrupt: {error}", hint="Start a new search"
             ) from error
-
-    def _policy(self, tenant: str) -> TenantPolicy:
-        known = self._policies.get(tenant)
-        if known is None:
-            known = self._policies[tenant] = read_policy(self.storage, tenant)
-        return known
 
     def _is_free(self, key: str) -> bool:
         try:
