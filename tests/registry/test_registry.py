@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from datetime import timezone
 from pathlib import Path
@@ -247,3 +248,17 @@ def test_records_are_plain_json(registry, model_folder):
     document = json.loads(Path(model.uri).read_bytes())
     assert document["content"]["record"]["labels"] == ["bad", "good"]
     assert document["content"]["files"]["digest"] == model.digest
+
+
+@pytest.mark.parametrize(
+    ("address", "begin", "end"),
+    [
+        ("s3://b/p?endpoint=http://h:1&a=b", "s3://b/p/records/", ".json?endpoint=http://h:1&a=b"),
+        ("s3://b/p/", "s3://b/p/records/", ".json"),
+        ("/a/folder?/", "/a/folder?/records/", ".json"),
+    ],
+)
+def test_addresses_keep_their_settings(registry, model_folder, address, begin, end):
+    model = registry.register("moods", model_folder, make_record())
+    uri = replace(model, registry=address).uri
+    assert uri == f"{begin}moods/{model.version}{end}"

@@ -112,3 +112,12 @@ def test_what_cannot_be_divided_is_refused(tmp_path):
     (tmp_path / "s").write_text("a file")
     with pytest.raises(DataError, match="cannot be written"):
         split_task(task, tmp_path / "s", tmp_path / "f")
+
+
+def test_nothing_else_is_replaced(tmp_path):
+    task = load(write_moods(tmp_path / "a.csv", 100))
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "thesis.tex").write_text("years of work")
+    with pytest.raises(DataError, match="holds something else"):
+        split_task(task, tmp_path / "s", tmp_path / "f")
+    assert (tmp_path / "f" / "thesis.tex").exists()

@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.registry.models import make_record
+from tests.registry.models import write_model
 from tests.retrain.moods import write_moods
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
+from xautolm_core.registry import kubeflow_registry
+from xautolm_core.registry.kubeflow_registry import PublishedVersion
 from xautolm_core.registry.registry import ModelRegistry
 from xautolm_core.retrain.row_digests import read_seen_rows
+from xautolm_core.steps.register import fetch_model
+from xautolm_core.steps.register import publish_model
 from xautolm_core.steps.register import register_model
 from xautolm_core.tasks.load import load_task
 from xautolm_core.tasks.source import read_task_spec
@@ -88,3 +94,36 @@ def test_what_is_no_finished_run_is_refused(run_copy, tmp_path, file, content, w
         register_model(run_folder=str(run_copy), registry=str(tmp_path / "registry"))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "registry").exists()
+
+
+def test_a_registered_model_is_fetched_and_published(tmp_path, monkeypatch):
+    registry = ModelRegistry.open(str(tmp_path / "registry"))
+    model = registry.register("moods", write_model(tmp_path / "model"), make_record())
+    request = {"registry": registry.address, "task_name": "moods"}
+    with pytest.raises(ConfigError, match="has no champion"):
+        fetch_model(**request, folder=str(tmp_path / "got"))
+    registry.promote(model)
+    for version in ("", model.version):
+        known = fetch_model(**request, folder=str(tmp_path / "got"), version=version)
+        assert json.loads(json.dumps(known)) == known
+        assert (known["version"], known["joules"]) == (model.version, {"A": 7.0, "B": 15.0})
+        assert (tmp_path / "got" / "model.safetensors").is_file()
+    (tmp_path / "got" / "thesis.tex").write_text("years of work")
+    with pytest.raises(ConfigError, match="more than a model"):
+        fetch_model(**request, folder=str(tmp_path / "got"))
+
+    told = []
+
+    class Client:
+        def __init__(self, url, *, token):
+            told.append((url, token))
+
+        def publish(self, published, *, uri):
+            told.append((published.version, uri))
+            return PublishedVersion("1", "2", "3")
+
+    monkeypatch.setattr(kubeflow_registry, "KubeflowModelRegistry", Client)
+    monkeypatch.setenv("XAUTOLM_MODEL_REGISTRY_TOKEN", "secret")
+    ids = publish_model(**request, version=model.version, kubeflow_url="http://h", uri="s3://m")
+    assert ids == {"registered_model_id": "1", "model_version_id": "2", "artifact_id": "3"}
+    assert told == [("http://h", "secret"), (model.version, "s3://m")]

@@ -96,18 +96,12 @@ def fetch(
     ] = None,
 ) -> None:
     """Fetch a version's files; every one is checked. What another model left there is replaced."""
-    from xautolm_core.errors import ConfigError
     from xautolm_core.registry.layout import task_key
     from xautolm_core.registry.registry import ModelRegistry
 
     opened = ModelRegistry.open(registry)
     model = _find(opened, task, version)
     folder = out or Path(f"{task_key(task)}-{model.version}")
-    if folder.exists() and not _may_be_replaced(folder):
-        raise ConfigError(
-            f"{folder} is there already and holds no model",
-            hint="Give a folder of its own with --out",
-        )
     typer.echo(str(opened.fetch(model, folder)))
 
 
@@ -128,28 +122,7 @@ def promote(
 
 
 def _find(registry: ModelRegistry, task: str, version: str | None) -> RegisteredModel:
-    from xautolm_core.errors import ConfigError
-
-    if version is not None:
-        return registry.version(task, version)
-    champion = registry.champion(task)
-    if champion is None:
-        raise ConfigError(
-            f"Task {task!r} has no champion in {registry.address}",
-            hint="Name a version with --version (xautolm models list shows them)",
-        )
-    return champion
-
-
-def _may_be_replaced(folder: Path) -> bool:
-    """Whether a folder is empty, or holds a model and nothing else."""
-    from xautolm_core.errors import ConfigError
-    from xautolm_core.registry.files import model_files
-
-    try:
-        return not any(folder.iterdir()) or bool(model_files(folder))
-    except (OSError, ConfigError):
-        return False
+    return registry.require_champion(task) if version is None else registry.version(task, version)
 
 
 def _champion_version(registry: ModelRegistry, task: str) -> str | None:

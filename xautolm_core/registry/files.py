@@ -47,3 +47,22 @@ def check_names(names: Iterable[str], where: str) -> None:
             f"{where} holds no weights (a file that ends in {WEIGHTS_SUFFIX})",
             hint="Give RUN/model of a finished search",
         )
+
+
+def require_replaceable(folder: Path) -> None:
+    """Check that nothing but a model is lost if a folder is replaced.
+
+    Raises:
+        ConfigError: There is something else in it.
+    """
+    if not folder.exists():
+        return
+    try:
+        if folder.is_dir() and not any(folder.iterdir()):
+            return
+        model_files(folder)
+    except (OSError, ConfigError) as error:
+        raise ConfigError(
+            f"{folder} is there already and holds more than a model",
+            hint="Give a folder of its own",
+        ) from error

@@ -53,8 +53,12 @@ class RegisteredModel:
 
     @property
     def uri(self) -> str:
-        """Address of its record."""
-        return f"{self.registry.rstrip('/')}/{record_key(self.task_name, self.version)}"
+        """Address of its record; settings in the registry's address stay at the end."""
+        address, mark, settings = self.registry, "", ""
+        if "://" in address:
+            address, mark, settings = address.partition("?")
+        key = record_key(self.task_name, self.version)
+        return f"{address.rstrip('/')}/{key}{mark}{settings}"
 
 
 def parse_model(data: bytes, registry: str, task_name: str, version: str) -> RegisteredModel:

@@ -20,6 +20,7 @@ from xautolm_core.registry.documents import seal
 from xautolm_core.registry.documents import unseal
 from xautolm_core.registry.files import check_names
 from xautolm_core.registry.files import model_files
+from xautolm_core.registry.files import require_replaceable
 from xautolm_core.registry.layout import RECORDS
 from xautolm_core.registry.layout import is_version
 from xautolm_core.registry.layout import model_identity
@@ -182,6 +183,21 @@ class ModelRegistry:
             raise damaged(name, "its record is missing") from None
         return parse_model(data, self.address, task_name, promotion.version)
 
+    def require_champion(self, task_name: str) -> RegisteredModel:
+        """Return the champion, as ``champion`` does.
+
+        Raises:
+            ConfigError: There is none.
+            StoreError: The registry cannot be read, or the champion is damaged.
+        """
+        champion = self.champion(task_name)
+        if champion is None:
+            raise ConfigError(
+                f"Task {task_name!r} has no champion in {self.address}",
+                hint="Name a version (xautolm models list shows them), or promote one",
+            )
+        return champion
+
     def promotions(self, task_name: str) -> list[Promotion]:
         """Return all promotions of a task, oldest first.
 
@@ -212,10 +228,14 @@ class ModelRegistry:
     def fetch(self, model: RegisteredModel, folder: Path) -> Path:
         """Make a folder hold exactly the files of a version; return it.
 
+        Another model in it is replaced.
+
         Raises:
+            ConfigError: The folder holds something else.
             DamagedVersionError: Files are missing, not what they were, or not those of a model.
             StoreError: They cannot be read, or the folder not be written.
         """
+        require_replaceable(folder)
         self._check_files(model)
         try:
             fetch_bundle(self._storage, model.stored.files, folder)

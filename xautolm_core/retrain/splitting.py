@@ -20,6 +20,7 @@ from xautolm_core.retrain.rows import all_rows
 from xautolm_core.retrain.rows import as_test_split
 from xautolm_core.retrain.rows import concatenate_rows
 from xautolm_core.retrain.rows import take_rows
+from xautolm_core.tasks.prepared import TASK_FILE as PREPARED_FILE
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.task import SPLIT_NAMES
 from xautolm_core.tasks.task import Split
@@ -148,6 +149,11 @@ def _write_search_side(task: Task, splits: dict[SplitName, Split], folder: Path)
 
 def _write_fresh_side(task: Task, folder: Path) -> None:
     """Write the rows, and give their folder the name that was asked for."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / PREPARED_FILE).is_file():
+        raise DataError(
+            f"{folder} is there already and holds something else",
+            hint="Give a folder of its own for the rows that are set aside",
+        )
     draft = folder.with_name(f".{folder.name}-draft")
     shutil.rmtree(draft, ignore_errors=True)
     prepared = write_prepared(task, draft)

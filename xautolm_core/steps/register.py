@@ -1,13 +1,17 @@
-"""Step: from a finished search to a registered model."""
+"""Steps around the registry: register the model of a search, fetch one, publish one."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from xautolm_core.registry.description import describe_model
 from xautolm_core.retrain.finished_run import read_finished_run
 from xautolm_core.retrain.finished_run import rows_of_run
+
+TOKEN_VARIABLE = "XAUTOLM_MODEL_REGISTRY_TOKEN"  # noqa: S105 - the name of a variable
 
 
 def register_model(
@@ -58,3 +62,54 @@ def register_model(
     if promote and parent != model.version:
         opened.promote(model, replaces=parent, reason=reason or "promoted at registration")
     return {**describe_model(model), "promoted": promote}
+
+
+def fetch_model(*, registry: str, task_name: str, folder: str, version: str = "") -> dict[str, Any]:
+    """Fetch a registered model into a folder, each file checked.
+
+    Args:
+        registry: Address of the registry.
+        task_name: Name of the task.
+        folder: Where to; another model in it is replaced.
+        version: Which version; by default the champion.
+
+    Returns:
+        What ``describe_model`` says, and ``folder``.
+
+    Raises:
+        ConfigError: There is no such version or no champion, or the folder holds something else.
+        StoreError: The registry cannot be read, or the version is damaged.
+    """
+    from xautolm_core.registry.registry import ModelRegistry
+
+    opened = ModelRegistry.open(registry)
+    model = opened.version(task_name, version) if version else opened.require_champion(task_name)
+    return {**describe_model(model), "folder": str(opened.fetch(model, Path(folder)))}
+
+
+def publish_model(
+    *, registry: str, task_name: str, version: str, kubeflow_url: str, uri: str = ""
+) -> dict[str, Any]:
+    """Tell a Kubeflow Model Registry of a version; telling it twice changes nothing.
+
+    Args:
+        registry: Address of the registry of xautolm.
+        task_name: Name of the task.
+        version: Which version.
+        kubeflow_url: ``http(s)://host:port``. A token is taken from
+            ``$XAUTOLM_MODEL_REGISTRY_TOKEN``.
+        uri: Where a server can load the model from; by default the address of its record.
+
+    Returns:
+        ``registered_model_id``, ``model_version_id`` and ``artifact_id``.
+
+    Raises:
+        ConfigError: There is no such version, or the URL is malformed.
+        StoreError: A registry cannot be used.
+    """
+    from xautolm_core.registry.kubeflow_registry import KubeflowModelRegistry
+    from xautolm_core.registry.registry import ModelRegistry
+
+    client = KubeflowModelRegistry(kubeflow_url, token=os.environ.get(TOKEN_VARIABLE, ""))
+    model = ModelRegistry.open(registry).version(task_name, version)
+    return asdict(client.publish(model, uri=uri))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Annotated
 from typing import Literal
 
 from pydantic import BaseModel
@@ -56,7 +57,7 @@ class Answers(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     labels: tuple[str, ...]
-    predicted: tuple[int, ...]
+    predicted: tuple[Annotated[int, Field(ge=0)], ...]
     seconds: float = Field(ge=0)
 
 
