@@ -1,7 +1,8 @@
 """``python -m tests.pipelines.run_locally PIPELINE PARAMETERS.json FOLDER``: one run by kfp.local.
 
 A process of its own, as KFP keeps its local settings for good, and images are read at import.
-Prints, as its last line, where each step left its outputs.
+With arguments of ``docker run`` as JSON in XAUTOLM_TEST_DOCKER_ARGUMENTS, steps are containers of
+their images; else they are processes.
 """
 
 from __future__ import annotations

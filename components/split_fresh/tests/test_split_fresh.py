@@ -13,7 +13,7 @@ def test_no_row_is_on_both_sides(run, tmp_path):
     workspace = (tmp_path / "work").as_uri()
     found = split_fresh.python_func(str(data), run.parameters["registry"], workspace, "run-9", 0.25)
     searched = load_task(task_spec(found.task))
-    texts = {text for split in searched.splits.values() for text in split.texts}
+    texts = {str(text) for split in searched.splits.values() for text in split.texts}
     everything = set(pd.read_csv(data)["text"])
     assert texts < everything
     assert 30 < len(everything - texts) < 120
