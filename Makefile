@@ -68,6 +68,14 @@ format: install ## Mend what ruff can mend by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: compile
+compile: install ## Compile the pipelines to pipelines/compiled
+	$(BIN)/python -W ignore -c 'from pipelines.compiling import compile_all; compile_all()'
+
+.PHONY: describe
+describe: install ## Write the components' READMEs
+	$(BIN)/python -W ignore -m components.describing
+
 .PHONY: build
 build: install ## Build the wheel and the source distribution
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -7,15 +7,21 @@ from tests.experience.contract.at_once import AtOnceContract
 from tests.experience.contract.compacting import CompactingContract
 from tests.experience.contract.corruption import CorruptionContract
 from tests.experience.contract.forgetting import ForgettingContract
+from tests.experience.contract.newer import NewerContract
+from tests.experience.contract.quarantining import QuarantineContract
 from tests.experience.contract.transferring import TransferringContract
+from tests.experience.contract.unreadable import UnreadableContract
 
 
 class ExperienceStoreContract(
     AppendingContract,
     CompactingContract,
     CorruptionContract,
+    QuarantineContract,
     ForgettingContract,
     TransferringContract,
+    UnreadableContract,
+    NewerContract,
     AtOnceContract,
 ):
     """Subclasses give the fixtures ``storage`` (empty) and ``address`` (of the same storage)."""

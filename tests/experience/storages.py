@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 from xautolm_core.errors import StoreError
 from xautolm_core.objects.contract import ObjectInfo
@@ -106,3 +108,60 @@ class InterruptedBeforeChange(InterruptedStorage):
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         return self._inner.list(prefix)
+
+
+class TroubledStorage:
+    """Passes everything on, but for the reading of some objects, which fails a number of times.
+
+    Args:
+        inner: Where everything really is.
+        troubles: How often each object cannot be read; ``math.inf`` for always.
+        refused: Whether it is refused; otherwise it is listed and not there, like the objects of
+            a server whose listing runs ahead of it, or behind.
+    """
+
+    def __init__(
+        self, inner: ObjectStorage, troubles: Mapping[str, float], *, refused: bool = False
+    ) -> None:
+        self._inner = inner
+        self.troubles = dict(troubles)
+        self._refused = refused
+
+    def put(self, key: str, data: bytes) -> None:
+        self._inner.put(key, data)
+
+    def delete(self, key: str) -> None:
+        self._inner.delete(key)
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        self._inner.delete_many(keys)
+
+    def get(self, key: str) -> bytes:
+        if self.troubles.get(key, 0) > 0:
+            self.troubles[key] -= 1
+            raise StoreError(f"Cannot read {key}: refused") if self._refused else KeyError(key)
+        return self._inner.get(key)
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StoreError]]:
+        for key in keys:
+            try:
+                yield key, self.get(key)
+            except KeyError:
+                continue
+            except StoreError as error:
+                yield key, error
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        return self._inner.list(prefix)
+
+
+class CountingStorage(TroubledStorage):
+    """Passes everything on, and counts how often objects are asked for."""
+
+    def __init__(self, inner: ObjectStorage) -> None:
+        super().__init__(inner, {})
+        self.gets: Counter[str] = Counter()
+
+    def get(self, key: str) -> bytes:
+        self.gets[key] += 1
+        return super().get(key)

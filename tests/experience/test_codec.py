@@ -26,6 +26,13 @@ def test_version_1_is_read_for_ever() -> None:
     assert experience_of(decode(data)) == complete_sample()
 
 
+def test_version_1_before_it_had_provenance_is_read_for_ever() -> None:
+    data = (GOLDEN / "experience-v1-without-provenance.json").read_bytes()
+    assert b"provenance" not in data
+    expected = complete_sample().model_copy(update={"provenance": {}})
+    assert experience_of(decode(data)) == expected
+
+
 def test_the_golden_file_of_this_version_is_what_is_written() -> None:
     golden = GOLDEN / f"experience-v{SCHEMA_VERSION}.json"
     assert encode(complete_sample()) == golden.read_bytes(), "raise SCHEMA_VERSION"

@@ -6,13 +6,21 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.experience.samples import complete_sample
 from tests.experience.samples import sample
+from xautolm_core.experience.accounting import JoulesLabel
+from xautolm_core.experience.accounting import SecondsLabel
 from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.schema import Experience
+from xautolm_core.experience.snapshot import decode_snapshot
+from xautolm_core.experience.tombstone import encode_tombstone
+from xautolm_core.experience.union_snapshot import decode_union
+from xautolm_core.experience.union_snapshot import read_union
 from xautolm_core.outcomes import Outcome
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -97,4 +105,45 @@ def test_what_it_holds_can_be_forgotten(store: FolderStore, name: str) -> None:
     assert len(list(store.scan())) == 3
     assert len(list(store.read(SnapshotId(SNAPSHOTS[name])))) == 3
     assert store.totals().trials.total() == 4
+    assert store.verify().faults == ()
+
+
+def test_a_tombstone_is_read_for_ever(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN / "objects" / "forgotten", tmp_path / "store" / "forgotten")
+    store = FolderStore(tmp_path / "store")
+    forgotten = [complete_sample(), sample("a", 0), sample("a", 1)]
+    assert store.reader.look().hidden == {bytes.fromhex(e.id) for e in forgotten}
+    totals = store.totals()
+    assert totals.trials == {("default", "ok"): 2, ("team-a", "oom_gpu"): 1}
+    assert totals.seconds[SecondsLabel("team-a", "oom_gpu", "train", "cuda")] == 12.25
+    assert totals.joules[JoulesLabel("team-a", "gpu", "oom_gpu", "nvml", "A")] == 1234.5
+    for experience in forgotten:
+        store.append(experience)
+    store.append(sample("b", 0))
+    assert [e.search_id for e in store.scan()] == ["b"]
+    assert store.verify().faults[0].problem.endswith("was forgotten, and is still here")
+
+
+def test_a_newer_tombstone_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
+    (old,) = (GOLDEN / "objects" / "forgotten").iterdir()
+    table = pq.read_table(old, partitioning=None)
+    newer = table.append_column("carbon_grams", pa.array([1, 2, 3], pa.int64()))
+    store = FolderStore(tmp_path / "store")
+    store.storage.put(*encode_tombstone(newer))
+    assert len(store.reader.look().hidden) == 3
+    assert store.totals().trials.total() == 3
+    assert store.verify().faults == ()
+
+
+def test_a_snapshot_of_several_stores_is_read_for_ever(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN / "objects" / "unions", tmp_path / "store" / "unions")
+    store = FolderStore(tmp_path / "store")
+    (key,) = (info.key for info in store.storage.list("unions/"))
+    union = read_union(store.storage, SnapshotId(f"union-{Path(key).stem}"))
+    assert decode_union(key, store.storage.get(key)) == union
+    (team,) = union.others
+    assert team.name == "team"
+    pinned = decode_snapshot(team.content)
+    assert len(pinned.segments) == 1
+    assert [pin.id for pin in pinned.tail] == [complete_sample().id]
     assert store.verify().faults == ()

@@ -89,6 +89,9 @@ class InstantLauncher:
         assert handles
         assert timeout_seconds <= 1
 
+    def begin_cancel(self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0) -> None:
+        """Do nothing."""
+
     def cancel(self, handle: TrialHandle, *, grace_seconds: float = 5.0) -> TrialResult:
         spec = self._running.pop(handle.native_id)
         self.cancelled.append(spec.trial_number)

@@ -15,8 +15,10 @@ import typer
 
 from xautolm_core import __version__
 from xautolm_core.cli.features_command import features
+from xautolm_core.cli.lazy import LazyCommands
 from xautolm_core.cli.models_commands import app as models_app
 from xautolm_core.cli.predict_command import predict
+from xautolm_core.cli.probe_command import probe
 from xautolm_core.cli.search_command import search
 from xautolm_core.cli.space_commands import app as space_app
 from xautolm_core.cli.store_commands import app as store_app
@@ -29,6 +31,7 @@ EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="xautolm",
+    cls=LazyCommands,
     help="AutoML for language models that remembers: fine-tune a text classifier from a file.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -38,6 +41,7 @@ app.command()(search)
 app.command()(predict)
 app.command()(features)
 app.command()(trial)
+app.command()(probe)
 app.add_typer(models_app, name="models")
 app.add_typer(store_app, name="store")
 app.add_typer(space_app, name="space")

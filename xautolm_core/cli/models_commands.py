@@ -36,8 +36,8 @@ def list_models(
     from xautolm_core.cli.output import print_json
     from xautolm_core.cli.output import print_table
     from xautolm_core.cli.output import warn
+    from xautolm_core.registry.description import describe_model
     from xautolm_core.registry.registry import ModelRegistry
-    from xautolm_core.steps.register import describe_model
 
     opened = ModelRegistry.open(registry)
     found: list[tuple[RegisteredModel, bool]] = []
@@ -71,8 +71,8 @@ def list_models(
 def show(registry: _REGISTRY, task: _TASK, version: _VERSION = None) -> None:
     """Print all that is known of a version as JSON, with the promotions of its task."""
     from xautolm_core.cli.output import print_json
+    from xautolm_core.registry.description import describe_model
     from xautolm_core.registry.registry import ModelRegistry
-    from xautolm_core.steps.register import describe_model
 
     opened = ModelRegistry.open(registry)
     model = _find(opened, task, version)

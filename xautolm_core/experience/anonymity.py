@@ -19,6 +19,7 @@ from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.tombstone import decode_tombstone
 from xautolm_core.experience.tombstone import encode_tombstone
 from xautolm_core.experience.tombstone import read_tombstone
+from xautolm_core.objects.contract import StorageUnavailableError
 
 
 def forget_names(reader: StoreReader, tombstones: Iterable[str]) -> bool:
@@ -44,7 +45,7 @@ def forget_names(reader: StoreReader, tombstones: Iterable[str]) -> bool:
             continue
         is_found = True
         _forget_name(reader, tenant)
-        _delete_corrupt(reader, tenant)
+        _delete_unreadable(reader, tenant)
         reader.storage.delete(policy_key(tenant))
         # Last of all the name itself: until then the next one knows what is to be done.
         if table.num_rows:
@@ -72,14 +73,21 @@ def _forget_name(reader: StoreReader, tenant: str) -> None:
             reader.storage.delete(info.key)
 
 
-def _delete_corrupt(reader: StoreReader, tenant: str) -> None:
-    """Delete the corrupt objects below a tenant's name."""
+def _delete_unreadable(reader: StoreReader, tenant: str) -> None:
+    """Delete what lies below a tenant's name and cannot be read: corrupt, refused, or not there.
+
+    A listed object that is not there may have yet to appear: deleted now, it never will.
+    """
     below = f"{EXPERIENCES}{tenant}/"
-    corrupt = [info.key for info in reader.storage.list(f"{QUARANTINE}{below}")]
-    for key, data in reader.storage.get_many([info.key for info in reader.storage.list(below)]):
+    doomed = [info.key for info in reader.storage.list(f"{QUARANTINE}{below}")]
+    left = {info.key for info in reader.storage.list(below)}
+    for key, data in reader.storage.get_many(sorted(left)):
+        if isinstance(data, StorageUnavailableError):
+            raise data
         try:
             if isinstance(data, bytes):
                 decode(data)
+                left.discard(key)
         except CorruptObjectError:
-            corrupt.append(key)
-    reader.storage.delete_many(corrupt)
+            continue
+    reader.storage.delete_many([*doomed, *sorted(left)])

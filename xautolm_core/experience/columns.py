@@ -79,6 +79,15 @@ SECONDS = "seconds."
 SCORE = "scores."
 """Prefix of a score's column: float64, the value; direction and range stay in ``rest``."""
 
+_FIXED = (
+    *("id", "digest", "key", "rest"),
+    *WORDS,
+    *BLOBS,
+    *WHOLE_NUMBERS,
+    *NUMBERS,
+    *SWITCHES,
+    *TIMES,
+)
 _APART = frozenset({"id", "digest", "key", "rest"})
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_NAMED_COLUMNS = 256
@@ -126,6 +135,23 @@ def from_table(table: pa.Table) -> Iterator[Row]:
     Raises:
         CorruptObjectError: A row does not match its digest.
     """
+    for row in _rows_or_faults(table):
+        if isinstance(row, CorruptObjectError):
+            raise row
+        yield row
+
+
+def readable_rows(table: pa.Table) -> list[bool]:
+    """Return for each row of a table whether it can be put together again to match its digest."""
+    return [isinstance(row, Row) for row in _rows_or_faults(table)]
+
+
+def is_known_column(name: str) -> bool:
+    """Whether this version writes columns of such a name."""
+    return name in _FIXED or name.startswith((PARAMETER, SECONDS, SCORE))
+
+
+def _rows_or_faults(table: pa.Table) -> Iterator[Row | CorruptObjectError]:
     for batch in table.to_batches(max_chunksize=1_000):
         columns = {
             name: column.to_pylist()
@@ -134,11 +160,19 @@ def from_table(table: pa.Table) -> Iterator[Row]:
         }
         columns.setdefault("key", [None] * batch.num_rows)
         for values in zip(*columns.values(), strict=True):
-            try:
-                row = _put_together(dict(zip(columns, values, strict=True)))
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                raise CorruptObjectError(f"a row cannot be read: {type(error).__name__}") from error
-            yield row
+            yield _row_or_fault(dict(zip(columns, values, strict=True)))
+
+
+def _row_or_fault(values: dict[str, Any]) -> Row | CorruptObjectError:
+    try:
+        return _put_together(values)
+    except CorruptObjectError as error:
+        fault = error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        fault = CorruptObjectError(f"a row cannot be read: {type(error).__name__}")
+    # What a newer version added may be a part of the experience or not: the digest decides.
+    known = {name: value for name, value in values.items() if is_known_column(name)}
+    return fault if len(known) == len(values) else _row_or_fault(known)
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
@@ -171,8 +205,7 @@ def column_type(name: str) -> pa.DataType:
 
 def fixed_columns() -> tuple[str, ...]:
     """Return the columns that every table has."""
-    plain = (*WHOLE_NUMBERS, *NUMBERS, *SWITCHES, *TIMES)
-    return ("id", "digest", "key", "rest", *WORDS, *BLOBS, *plain)
+    return _FIXED
 
 
 def _take_apart(row: Row, known: Mapping[str, Any]) -> dict[str, Any]:

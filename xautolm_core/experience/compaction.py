@@ -21,14 +21,12 @@ from xautolm_core.experience.manifest import is_segment_key
 from xautolm_core.experience.naming import still_named
 from xautolm_core.experience.naming import write_manifest
 from xautolm_core.experience.purge import purge_forgotten
-from xautolm_core.experience.reader import ATTEMPTS
-from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
-from xautolm_core.experience.reader import changes_too_fast
 from xautolm_core.experience.retire import retire
 from xautolm_core.experience.segment import SEGMENT_ROWS
 from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.segment import sort_rows
+from xautolm_core.experience.state import State
 from xautolm_core.experience.wholeness import is_whole_segment
 from xautolm_core.experience.writing import exact_rows
 from xautolm_core.experience.writing import rows_not_in
@@ -68,24 +66,19 @@ def compact(reader: StoreReader, *, grace: timedelta, keep_snapshots: int | None
     """
     purge_forgotten(reader)
     now = storage_now(reader.storage)
-    for _ in range(ATTEMPTS):
-        try:
-            gathered, known_objects = _gather(reader, now, grace)
-            break
-        except StoreChangedError:
-            continue
-    else:
-        raise changes_too_fast()
+    gathered, known_objects = reader.settled(lambda state: _gather(reader, state, now, grace))
     retire(reader, grace=grace, keep_snapshots=keep_snapshots, known_objects=known_objects)
     return gathered
 
 
-def _gather(reader: StoreReader, now: datetime, grace: timedelta) -> tuple[int, dict[str, bytes]]:
+def _gather(
+    reader: StoreReader, state: State, now: datetime, grace: timedelta
+) -> tuple[int, dict[str, bytes]]:
     """Write new segments and a manifest; return the number of new rows and what was read.
 
-    The latter are the keys of valid single objects with the marks of their content.
+    The latter are the keys of valid single objects with the marks of their content: they alone may
+    be retired. What is listed and is not there is neither gathered nor touched.
     """
-    state = reader.look()
     _check_those_relied_on(reader, state)
     tail = reader.tail(state.tail, state)
     plan = _Plan(kept=still_named(state))
@@ -100,7 +93,7 @@ def _gather(reader: StoreReader, now: datetime, grace: timedelta) -> tuple[int, 
             state,
             [*plan.kept.values(), *plan.added],
             replaced=plan.replaced,
-            purged=state.frontier.purged if state.frontier.heads else state.tombstones,
+            purged=state.frontier.purged if state.frontier.heads else state.purgeable,
         )
     return table.num_rows, tail.objects
 
@@ -121,6 +114,8 @@ def _rescue(
     """Return the rows of segments that nobody names, as far as no named segment holds them.
 
     A compactor that was killed leaves such segments behind, and so does a manifest that was lost.
+    One that a newer version wrote is named again as it is: written again by this version, it might
+    lose something.
     """
     named = [entry for entry in state.segments if entry.key in plan.kept]
     replaced = set(state.frontier.replaced)
@@ -134,6 +129,10 @@ def _rescue(
         entry = SegmentEntry(key=key, rows=0)
         is_whole = is_whole_segment(reader, entry)
         segment = reader.open(entry)
+        if segment.is_newer:
+            if is_whole and key not in replaced:
+                plan.added.append(entry.model_copy(update={"rows": segment.rows}))
+            continue
         for group in reader.readable_groups(segment):
             table = without_ids(reader.read(segment, group), state.hidden)
             found.append(rows_not_in(reader, named, table))
@@ -150,7 +149,7 @@ def _place(reader: StoreReader, state: State, plan: _Plan, table: pa.Table) -> N
         for entry in state.segments
         if entry.key in plan.kept and not reader.damage.touches(entry.key)
     ]
-    for group in _groups(sound):
+    for group in _mergeable(reader, sound):
         tables = [without_ids(_load(reader, entry), state.hidden) for entry in group]
         since = max(e.covered_since or state.present[e.key].modified_at for e in group)
         for part in split(sort_rows(join_tables(tables))):
@@ -159,6 +158,16 @@ def _place(reader: StoreReader, state: State, plan: _Plan, table: pa.Table) -> N
         for entry in group:
             del plan.kept[entry.key]
             plan.replaced.append(entry.key)
+
+
+def _mergeable(reader: StoreReader, entries: list[SegmentEntry]) -> list[list[SegmentEntry]]:
+    """Return which segments are to be merged, none of which a newer version wrote."""
+    while True:
+        groups = _groups(entries)
+        newer = {entry.key for group in groups for entry in group if reader.open(entry).is_newer}
+        if not newer:
+            return groups
+        entries = [entry for entry in entries if entry.key not in newer]
 
 
 def _groups(entries: list[SegmentEntry]) -> list[list[SegmentEntry]]:

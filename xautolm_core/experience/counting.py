@@ -8,13 +8,10 @@ from xautolm_core.experience.accounting import Totals
 from xautolm_core.experience.accounting import account_columns
 from xautolm_core.experience.accounting import accounts_of
 from xautolm_core.experience.accounting import total
-from xautolm_core.experience.codec import CorruptObjectError
-from xautolm_core.experience.damage import StoreChangedError
 from xautolm_core.experience.manifest import SegmentEntry
-from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.segment import join_tables
-from xautolm_core.experience.tombstone import decode_tombstone
+from xautolm_core.experience.state import State
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +39,8 @@ class Counter:
     def _totals(self, state: State) -> Totals:
         tail = self._reader.tail(state.tail, state).table
         # What was forgotten comes first: rows of it that are still there must not be counted.
-        parts = [self._of_tombstone(key) for key in state.tombstones]
+        read = (self._reader.tombstones.table(key) for key in state.tombstones)
+        parts = [table for table in read if table is not None]
         wanted = {(e.key, self._reader.damage.lost_row_groups(e.key)): e for e in state.segments}
         self._accounts = {key: self._accounts[key] for key in wanted if key in self._accounts}
         for key, entry in wanted.items():
@@ -57,12 +55,3 @@ class Counter:
         return accounts_of(
             join_tables([self._reader.read(segment, group, columns) for group in groups])
         )
-
-    def _of_tombstone(self, key: str) -> pa.Table:
-        try:
-            return decode_tombstone(key, self._reader.storage.get(key))
-        except KeyError:
-            raise StoreChangedError from None
-        except CorruptObjectError as error:
-            self._reader.damage.report(key, str(error))
-            return accounts_of(join_tables([]))

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from xautolm_core.experience.contract import Fault
+
+GHOST = "is listed, but is not there"
+"""What is said of an object whose entry in the listing leads nowhere."""
+
+MISSES_OF_A_GHOST = 8
+"""So often an object is listed and not there, look after look, before it counts as damaged.
+
+What was deleted meanwhile is not listed at the next look. An entry that stays may be a remnant, or
+an object that a slow server has yet to show.
+"""
 
 
 class StoreChangedError(Exception):
@@ -19,11 +30,16 @@ class Damage:
         self._files: set[str] = set()
         self._impaired: set[str] = set()
         self._row_groups: dict[str, set[int]] = {}
+        self._misses: Counter[str] = Counter()
 
     @property
     def faults(self) -> Sequence[Fault]:
         """All that was reported so far."""
         return tuple(self._faults.values())
+
+    def extent(self) -> int:
+        """Return how much damage is known by now: it never falls."""
+        return len(self._faults)
 
     def report(self, key: str, problem: str) -> None:
         """Report a fault."""
@@ -38,6 +54,20 @@ class Damage:
         """Report a part of a segment that cannot be read."""
         self._row_groups.setdefault(key, set()).add(row_group)
         self.report(key, problem)
+
+    def miss(self, key: str) -> bool:
+        """Note that an object that is listed was not there; return whether it counts as damaged."""
+        self._misses[key] += 1
+        return self._misses[key] >= MISSES_OF_A_GHOST
+
+    def find(self, key: str) -> None:
+        """Note that an object was there."""
+        self._misses.pop(key, None)
+
+    def miss_file(self, key: str) -> None:
+        """Note that a segment that is listed was not there, and report it if it stays away."""
+        if self.miss(key):
+            self.lose_file(key, GHOST)
 
     def impair(self, key: str, problem: str) -> None:
         """Report a segment that is not what it should be, though its rows are."""

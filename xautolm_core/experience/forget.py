@@ -16,17 +16,18 @@ from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.contract import Fault
+from xautolm_core.experience.damage import GHOST
 from xautolm_core.experience.keys import EXPERIENCES
 from xautolm_core.experience.keys import QUARANTINE
 from xautolm_core.experience.keys import check_tenant
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.manifest import is_segment_key
 from xautolm_core.experience.purge import purge_forgotten
-from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.scanning import matching_rows
 from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.experience.segment import join_tables
+from xautolm_core.experience.state import State
 from xautolm_core.experience.tombstone import encode_tombstone
 from xautolm_core.experience.writing import without_ids
 
@@ -43,8 +44,9 @@ class ForgetReport:
         rewritten_segments: Segments that were written again without them.
         rewritten_snapshots: Snapshots that were changed.
         deleted_objects: Single objects that were deleted.
-        left: Broken objects that may hold something of it, in quarantine too. They stay:
-            ``verify --quarantine`` moves them away, where they may be deleted by hand.
+        left: Objects that may hold something of it and are broken, cannot be read, or are listed
+            and not there; in quarantine too. They stay: ``verify --quarantine`` moves broken ones
+            away, where they may be deleted by hand. Once others can be read, forget again.
     """
 
     experiences: int
@@ -76,16 +78,23 @@ def forget(
         check_tenant(tenant)
     wanted = ExperienceFilter(tenant=tenant, task_fingerprint=task_fingerprint)
     count, corrupt = reader.settled(lambda state: _write_tombstone(reader, state, wanted))
-    if tenant is not None:
-        theirs = f"{EXPERIENCES}{tenant}/"
-        corrupt = tuple(fault for fault in corrupt if not fault.key.startswith(theirs))
     purge = purge_forgotten(reader)
+    if tenant is not None:
+        # Deleted unread by now. One that is listed all the same may come back, so it is told.
+        theirs = f"{EXPERIENCES}{tenant}/"
+        listed = {info.key for info in reader.storage.list(theirs)}
+        corrupt = [f for f in corrupt if not f.key.startswith(theirs) or f.key in listed]
+    told = {fault.key for fault in corrupt}
     return ForgetReport(
         experiences=count,
         rewritten_segments=purge.rewritten_segments,
         rewritten_snapshots=purge.rewritten_snapshots,
         deleted_objects=purge.deleted_objects,
-        left=(*corrupt, *purge.left, *_in_quarantine(reader, wanted)),
+        left=(
+            *corrupt,
+            *(fault for fault in purge.left if fault.key not in told),
+            *_in_quarantine(reader, wanted),
+        ),
     )
 
 
@@ -98,18 +107,25 @@ def _in_quarantine(reader: StoreReader, wanted: ExperienceFilter) -> list[Fault]
     if wanted.tenant is not None:
         # The keys of objects say whose they are; those of this tenant are gone already.
         listed = [key for key in listed if not key.startswith(objects)]
+    absent = set(listed)
     for key, data in reader.storage.get_many(listed):
+        absent.discard(key)
         if key.startswith(objects) and isinstance(data, bytes) and word in data:
             reader.storage.delete(key)
             continue
         left.append(Fault(key, "is in quarantine, and may hold some of it; delete it by hand"))
+    left += [Fault(key, f"is in quarantine, and {GHOST}") for key in sorted(absent)]
     return left
 
 
 def _write_tombstone(
     reader: StoreReader, state: State, wanted: ExperienceFilter
-) -> tuple[int, tuple[Fault, ...]]:
-    """Write ids and accounts of what is to be forgotten; return how many, and what is broken."""
+) -> tuple[int, list[Fault]]:
+    """Write ids and accounts of what is to be forgotten; return how many, and what is broken.
+
+    What cannot be read, or is listed and not there, does not keep the rest from being forgotten.
+    But nobody knows whose it is, so it counts as left: it could be shown once it is there again.
+    """
     tables = [without_ids(table, state.hidden) for table in _matching(reader, state, wanted)]
     table = _each_id_once(join_tables(tables))
     accounts = accounts_of(table)
@@ -122,7 +138,7 @@ def _write_tombstone(
     theirs = EXPERIENCES if wanted.tenant is None else f"{EXPERIENCES}{wanted.tenant}/"
     suspects = {info.key for info in state.singles if info.key.startswith(theirs)}
     suspects.update(state.present)
-    return table.num_rows, tuple(f for f in reader.damage.faults if f.key in suspects)
+    return table.num_rows, [f for f in reader.damage.faults if f.key in suspects]
 
 
 def _matching(reader: StoreReader, state: State, wanted: ExperienceFilter) -> Iterator[pa.Table]:

@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.contract import Fault
+from xautolm_core.experience.damage import GHOST
+from xautolm_core.experience.damage import Damage
+from xautolm_core.experience.damage import StoreChangedError
 from xautolm_core.experience.keys import MANIFESTS
+from xautolm_core.experience.looking import looks
 from xautolm_core.experience.manifest import Manifest
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.manifest import decode_manifest
 from xautolm_core.objects.contract import ObjectInfo
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.contract import StorageUnavailableError
-
-_ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
@@ -50,18 +52,25 @@ class Frontier:
         return [*self.superseded, *self.heads]
 
 
-def read_frontier(storage: ObjectStorage) -> Frontier:
+def read_frontier(storage: ObjectStorage, damage: Damage) -> Frontier:
     """Return the frontier of this moment.
+
+    A manifest that is listed and is not there, look after look, counts as unreadable.
+
+    Args:
+        storage: Where the manifests are.
+        damage: Knows which of them were not there before.
 
     Raises:
         StoreError: The storage cannot be read.
     """
-    for _ in range(_ATTEMPTS):
+    for _ in looks(damage.extent):
         listed = [info.key for info in storage.list(MANIFESTS)]
-        frontier = _frontier_of(storage, listed)
-        if frontier is not None:
-            return frontier
-        # A head was retired between listing and reading: its successor must be there by now.
+        try:
+            return _frontier_of(storage, damage, listed)
+        except StoreChangedError:
+            # A head was retired between listing and reading: its successor must be there by now.
+            continue
     raise StoreError(
         "The store's manifests change faster than they can be read",
         hint="Let fewer processes compact the store at once",
@@ -73,7 +82,7 @@ def list_manifests(storage: ObjectStorage) -> list[ObjectInfo]:
     return list(storage.list(MANIFESTS))
 
 
-def _frontier_of(storage: ObjectStorage, listed: list[str]) -> Frontier | None:
+def _frontier_of(storage: ObjectStorage, damage: Damage, listed: list[str]) -> Frontier:
     heads: dict[str, Manifest] = {}
     named: set[str] = set()
     faults: list[Fault] = []
@@ -85,7 +94,10 @@ def _frontier_of(storage: ObjectStorage, listed: list[str]) -> Frontier | None:
         try:
             manifest = decode_manifest(key, storage.get(key))
         except KeyError:
-            return None
+            if not damage.miss(key):
+                raise StoreChangedError from None
+            faults.append(Fault(key, GHOST))
+            continue
         except StorageUnavailableError:
             raise
         except (CorruptObjectError, StoreError) as error:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xautolm_core.experience.damage import StoreChangedError
+from xautolm_core.experience.looking import changes_too_fast
+from xautolm_core.experience.looking import looks
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.manifest import new_manifest
-from xautolm_core.experience.reader import ATTEMPTS
-from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
-from xautolm_core.experience.reader import changes_too_fast
+from xautolm_core.experience.state import State
 from xautolm_core.objects.contract import ObjectStorage
 
 _REMEMBERED_REPLACED = 500
@@ -64,7 +64,7 @@ def add_segments(reader: StoreReader, entries: list[SegmentEntry]) -> None:
     Raises:
         StoreError: The storage cannot be read or written.
     """
-    for _ in range(ATTEMPTS):
+    for _ in looks(reader.damage.extent):
         try:
             state = reader.look()
         except StoreChangedError:

@@ -21,14 +21,13 @@ from xautolm_core.experience.keys import FORGOTTEN
 from xautolm_core.experience.keys import SEGMENTS
 from xautolm_core.experience.keys import mark_of_key
 from xautolm_core.experience.manifest import SegmentEntry
-from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.segment import sort_rows
 from xautolm_core.experience.snapshot import Pin
 from xautolm_core.experience.snapshot import Snapshot
-from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.experience.state import State
 from xautolm_core.objects.contract import StorageUnavailableError
 
 if TYPE_CHECKING:
@@ -72,26 +71,26 @@ def find_pinned(reader: StoreReader, snapshot: Snapshot, state: State) -> Pinned
     return Pinned(tuple(segments), sort_rows(join_tables(tables)), state.hidden)
 
 
-def is_protected(storage: ObjectStorage, snapshot: Snapshot, state: State) -> bool:
+def is_protected(reader: StoreReader, snapshot: Snapshot, state: State) -> bool:
     """Whether a snapshot that was just written is sure to keep what it names.
 
     It came too late if a segment was retired before, or if meanwhile something was forgotten:
     ``forget`` rewrites only the snapshots that it finds after it has written its manifest.
 
     Args:
-        storage: Where.
+        reader: Of the store.
         snapshot: The snapshot.
         state: What it was made of.
 
     Raises:
         StoreError: The storage cannot be read.
     """
-    tombstones = tuple(info.key for info in storage.list(FORGOTTEN))
-    frontier = read_frontier(storage)
-    present = {info.key for info in storage.list(SEGMENTS)}
+    tombstones = tuple(info.key for info in reader.storage.list(FORGOTTEN))
+    frontier = read_frontier(reader.storage, reader.damage)
+    present = {info.key for info in reader.storage.list(SEGMENTS)}
     if tombstones != state.tombstones or not present.issuperset(snapshot.segments):
         return False
-    if frontier.purged.issuperset(tombstones):
+    if frontier.purged.issuperset(state.purgeable):
         return True
     newly_replaced = set(frontier.replaced).difference(state.frontier.replaced)
     return newly_replaced.isdisjoint(snapshot.segments)
@@ -147,7 +146,10 @@ def _in_objects(
             yield Row(key, payload)
         else:
             reader.damage.report(key, f"is not what snapshot {snapshot.id[:12]} pinned")
-    if by_key and read_frontier(reader.storage).heads.keys() != state.frontier.heads.keys():
+    if (
+        by_key
+        and read_frontier(reader.storage, reader.damage).heads.keys() != state.frontier.heads.keys()
+    ):
         raise StoreChangedError
     for key in by_key:
         reader.damage.report(key, "is gone")

@@ -43,9 +43,21 @@ def read_policy(storage: ObjectStorage, tenant: str) -> TenantPolicy:
     """
     key = policy_key(tenant)
     try:
-        return TenantPolicy.model_validate_json(storage.get(key))
+        return decode_policy(key, storage.get(key))
     except KeyError:
         return TenantPolicy()
+
+
+def decode_policy(key: str, data: bytes) -> TenantPolicy:
+    """Return the policy that an object holds.
+
+    Raises:
+        StoreError: It is malformed, or not at the key of a tenant's policy.
+    """
+    if policy_key(key.removeprefix(TENANTS).removesuffix(".json")) != key:
+        raise StoreError(f"{key} is no tenant's policy", hint="Remove the object")
+    try:
+        return TenantPolicy.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "it"

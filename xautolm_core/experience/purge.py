@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import field
+from functools import partial
 
+from xautolm_core.errors import StoreError
 from xautolm_core.experience.anonymity import forget_names
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.contract import Fault
+from xautolm_core.experience.damage import GHOST
 from xautolm_core.experience.damage import StoreChangedError
 from xautolm_core.experience.frontier import read_frontier
 from xautolm_core.experience.keys import SNAPSHOTS
@@ -21,17 +24,17 @@ from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.manifest import is_segment_key
 from xautolm_core.experience.naming import still_named
 from xautolm_core.experience.naming import write_manifest
-from xautolm_core.experience.reader import ATTEMPTS
-from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
-from xautolm_core.experience.reader import changes_too_fast
 from xautolm_core.experience.retire import read_named
 from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.segment import sort_rows
+from xautolm_core.experience.segment_reader import NEWER
+from xautolm_core.experience.segment_reader import SegmentReader
 from xautolm_core.experience.snapshot import Snapshot
 from xautolm_core.experience.snapshot import decode_snapshot_at
 from xautolm_core.experience.snapshot import encode_snapshot
 from xautolm_core.experience.snapshot import keep_age
+from xautolm_core.experience.state import State
 from xautolm_core.experience.wholeness import is_whole_segment
 from xautolm_core.experience.writing import rows_not_in
 from xautolm_core.experience.writing import rows_with_ids
@@ -39,6 +42,9 @@ from xautolm_core.experience.writing import split
 from xautolm_core.experience.writing import without_ids
 from xautolm_core.experience.writing import write_segment
 from xautolm_core.objects.contract import ObjectInfo
+from xautolm_core.objects.contract import StorageUnavailableError
+
+_WITH_IT = "compact the store with that version"
 
 
 @dataclass
@@ -50,13 +56,19 @@ class PurgeReport:
             because nothing else was in them.
         rewritten_snapshots: Snapshots that name others now.
         deleted_objects: Single objects that were deleted.
-        left: Segments that hold something forgotten and are broken: they stay as they are.
+        left: Segments and snapshots that hold something forgotten, or may hold it, and cannot be
+            written again: they stay as they are.
     """
 
     rewritten_segments: int = 0
     rewritten_snapshots: int = 0
     deleted_objects: int = 0
     left: list[Fault] = field(default_factory=list)
+
+    def leave(self, key: str, problem: str) -> None:
+        """Note once what stays as it is."""
+        if key not in {fault.key for fault in self.left}:
+            self.left.append(Fault(key, problem))
 
 
 def purge_forgotten(reader: StoreReader) -> PurgeReport:
@@ -65,31 +77,29 @@ def purge_forgotten(reader: StoreReader) -> PurgeReport:
     Raises:
         StoreError: The storage cannot be read or written.
     """
-    for _ in range(ATTEMPTS):
-        try:
-            state = reader.look()
-            if forget_names(reader, set(state.tombstones) - state.frontier.purged):
-                state = reader.look()
-            report = PurgeReport()
-            if not _is_clean(state):
-                _purge(reader, state, report)
-                if not report.left:
-                    _declare_clean(reader, state)
-            report.deleted_objects = _delete_objects(reader, state)
-        except StoreChangedError:
-            continue
-        return report
-    raise changes_too_fast()
+    return reader.settled(partial(_purge_state, reader))
+
+
+def _purge_state(reader: StoreReader, state: State) -> PurgeReport:
+    if forget_names(reader, set(state.purgeable) - state.frontier.purged):
+        state = reader.look(is_last=state.is_last)
+    report = PurgeReport()
+    if not _is_clean(state):
+        _purge(reader, state, report)
+        if not report.left:
+            _declare_clean(reader, state)
+    report.deleted_objects = _delete_objects(reader, state)
+    return report
 
 
 def _is_clean(state: State) -> bool:
-    return state.frontier.purged.issuperset(state.tombstones)
+    return state.frontier.purged.issuperset(state.purgeable)
 
 
 def _purge(reader: StoreReader, state: State, report: PurgeReport) -> None:
     storage = reader.storage
     dirty = _dirty_segments(reader, state, report)
-    pinned = {key for _, snapshot in _snapshots(reader) for key in snapshot.segments}
+    pinned = {key for _, snapshot in _snapshots(reader, report) for key in snapshot.segments}
     successors: dict[str, list[SegmentEntry]] = {}
     forgotten: dict[str, int] = {}
     kept = {key: entry for key, entry in still_named(state).items() if key not in dirty}
@@ -104,7 +114,7 @@ def _purge(reader: StoreReader, state: State, report: PurgeReport) -> None:
     if dirty:
         write_manifest(storage, state, [*kept.values(), *added], replaced=sorted(dirty))
     # Listed again: whoever writes one from now on finds in the manifest what is about to go.
-    for info, snapshot in _snapshots(reader):
+    for info, snapshot in _snapshots(reader, report):
         for key in dirty.intersection(snapshot.segments) - successors.keys():
             successors[key], forgotten[key] = _rewrite(reader, state, key)
         changed = _without_forgotten(snapshot, state, successors, forgotten)
@@ -112,8 +122,8 @@ def _purge(reader: StoreReader, state: State, report: PurgeReport) -> None:
             storage.put(info.key, encode_snapshot(keep_age(changed, info.modified_at)))
             report.rewritten_snapshots += 1
     # Manifests that name such a file would name something that is missing.
-    superseded = set(read_frontier(storage).superseded)
-    manifests = read_named(storage).manifests
+    superseded = set(read_frontier(storage, reader.damage).superseded)
+    manifests = read_named(reader).manifests
     naming = [
         key for key, m in manifests.items() if any(entry.key in dirty for entry in m.segments)
     ]
@@ -126,18 +136,32 @@ def _dirty_segments(reader: StoreReader, state: State, report: PurgeReport) -> s
     """Return the segments that hold something forgotten and can be written again."""
     dirty: set[str] = set()
     for key in state.present:
-        if not is_segment_key(key) or reader.damage.is_lost(key):
+        if not is_segment_key(key):
+            continue
+        if reader.damage.is_lost(key):
+            # It hides what it holds only as long as it cannot be read.
+            report.leave(key, "cannot be read, and may hold experiences that were forgotten")
             continue
         entry = state.frontier.segments.get(key) or SegmentEntry(key=key, rows=0)
         segment = reader.open(entry)
-        tables = (reader.read(segment, g, ["id"]) for g in reader.readable_groups(segment))
-        if not any(rows_with_ids(table, state.hidden).any() for table in tables):
+        if not _may_hold_forgotten(reader, segment, state):
             continue
-        if is_whole_segment(reader, entry):
+        if segment.is_newer:
+            # Without what this version cannot read, the segment must not be written again.
+            report.leave(key, f"{NEWER}, and may hold experiences that were forgotten; {_WITH_IT}")
+        elif is_whole_segment(reader, entry):
             dirty.add(key)
         else:
-            report.left.append(Fault(key, "is broken, and holds experiences that were forgotten"))
+            report.leave(key, "is broken, and holds experiences that were forgotten")
     return dirty
+
+
+def _may_hold_forgotten(reader: StoreReader, segment: SegmentReader, state: State) -> bool:
+    groups = reader.readable_groups(segment)
+    tables = (reader.read(segment, group, ["id"]) for group in groups)
+    if any(rows_with_ids(table, state.hidden).any() for table in tables):
+        return True
+    return any(segment.unreadable_rows(group) for group in groups)
 
 
 def _rewrite(reader: StoreReader, state: State, key: str) -> tuple[list[SegmentEntry], int]:
@@ -167,16 +191,23 @@ def _rescue(reader: StoreReader, state: State, key: str) -> list[SegmentEntry]:
     return [write_segment(reader.storage, part) for part in split(sort_rows(join_tables(tables)))]
 
 
-def _snapshots(reader: StoreReader) -> list[tuple[ObjectInfo, Snapshot]]:
+def _snapshots(reader: StoreReader, report: PurgeReport) -> list[tuple[ObjectInfo, Snapshot]]:
     """Return the readable snapshots and their objects."""
     found: list[tuple[ObjectInfo, Snapshot]] = []
     for info in list(reader.storage.list(SNAPSHOTS)):
         try:
             found.append((info, decode_snapshot_at(info.key, reader.storage.get(info.key))))
         except KeyError:
-            continue
+            if not reader.damage.miss(info.key):
+                raise StoreChangedError from None
+            report.leave(info.key, f"{GHOST}, and may name experiences that were forgotten")
         except CorruptObjectError as error:
             reader.damage.report(info.key, str(error))
+        except StorageUnavailableError:
+            raise
+        except StoreError as error:
+            reader.damage.report(info.key, error.problem)
+            report.leave(info.key, "cannot be read, and may name experiences that were forgotten")
     return found
 
 
@@ -211,12 +242,10 @@ def _declare_clean(reader: StoreReader, purged: State) -> None:
     clean = state.frontier.segments.keys() & purged.frontier.segments.keys()
     new = [e for key, e in state.frontier.segments.items() if key not in clean]
     for entry in new:
-        segment = reader.open(entry)
-        for group in reader.readable_groups(segment):
-            if rows_with_ids(reader.read(segment, group, ["id"]), purged.hidden).any():
-                raise StoreChangedError
+        if _may_hold_forgotten(reader, reader.open(entry), purged):
+            raise StoreChangedError
     kept = still_named(state).values()
-    write_manifest(reader.storage, state, kept, purged=purged.tombstones)
+    write_manifest(reader.storage, state, kept, purged=purged.purgeable)
 
 
 def _delete_objects(reader: StoreReader, state: State) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 
+from xautolm_core.errors import StoreError
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.contract import VerifyReport
 from xautolm_core.experience.damage import StoreChangedError
@@ -14,19 +15,20 @@ from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.manifest import is_segment_key
 from xautolm_core.experience.naming import still_named
 from xautolm_core.experience.naming import write_manifest
-from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.segment import sort_rows
 from xautolm_core.experience.snapshot import decode_snapshot_at
 from xautolm_core.experience.snapshot import encode_snapshot
 from xautolm_core.experience.snapshot import keep_age
+from xautolm_core.experience.state import State
 from xautolm_core.experience.verify import verify_store
 from xautolm_core.experience.wholeness import is_whole_segment
 from xautolm_core.experience.writing import split
 from xautolm_core.experience.writing import without_ids
 from xautolm_core.experience.writing import write_segment
 from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.objects.contract import StorageUnavailableError
 
 
 def verify_and_quarantine(reader: StoreReader) -> VerifyReport:
@@ -34,7 +36,7 @@ def verify_and_quarantine(reader: StoreReader) -> VerifyReport:
 
     The readable rows of a corrupt segment are written to another one first; from then on the store
     does without the corrupt segment, and without one that is missing. Snapshots that name it get
-    the other one too, and go on reporting that it is gone.
+    the other one too, and go on reporting that it is gone. Tombstones stay, however corrupt.
 
     Raises:
         StoreError: The storage cannot be read or written.
@@ -44,7 +46,7 @@ def verify_and_quarantine(reader: StoreReader) -> VerifyReport:
     if bad_segments or findings.missing:
         reader.settled(lambda state: _note_damage(reader, state, bad_segments))
         reader.settled(lambda state: _replace(reader, state, bad_segments, findings.missing))
-    moved = [_move(reader.storage, key) for key in findings.corrupt]
+    moved = [_move(reader.storage, key) for key in findings.movable]
     report = findings.report()
     return VerifyReport(
         objects=report.objects,
@@ -80,7 +82,9 @@ def _replace(reader: StoreReader, state: State, bad: set[str], missing: Iterable
     for info in list(storage.list(SNAPSHOTS)):
         try:
             snapshot = decode_snapshot_at(info.key, storage.get(info.key))
-        except (KeyError, CorruptObjectError):
+        except StorageUnavailableError:
+            raise
+        except (KeyError, CorruptObjectError, StoreError):
             continue
         more = [new for key in snapshot.segments for new in successors.get(key, ())]
         if more:

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
@@ -34,84 +33,41 @@ from xautolm_core.experience.damage import Damage
 from xautolm_core.experience.damage import StoreChangedError
 from xautolm_core.experience.frontier import Frontier
 from xautolm_core.experience.frontier import read_frontier
+from xautolm_core.experience.hiding import Tombstones
 from xautolm_core.experience.keys import EXPERIENCES
 from xautolm_core.experience.keys import FORGOTTEN
 from xautolm_core.experience.keys import SEGMENTS
 from xautolm_core.experience.keys import mark_of
 from xautolm_core.experience.keys import mark_of_key
+from xautolm_core.experience.legacy import modernize
+from xautolm_core.experience.looking import changes_too_fast
+from xautolm_core.experience.looking import looks
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.manifest import is_segment_key
-from xautolm_core.experience.segment import SegmentReader
 from xautolm_core.experience.segment import join_tables
-from xautolm_core.experience.segment import modernize
 from xautolm_core.experience.segment import sort_rows
+from xautolm_core.experience.segment_reader import NEWER
+from xautolm_core.experience.segment_reader import SegmentReader
 from xautolm_core.experience.singles import read_singles
 from xautolm_core.experience.singles import tables_of
 from xautolm_core.experience.snapshot import Pin
-from xautolm_core.experience.tombstone import decode_tombstone
-from xautolm_core.experience.tombstone import ids_of
+from xautolm_core.experience.state import State
+from xautolm_core.experience.state import Tail
 from xautolm_core.objects.contract import ObjectInfo
 from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.objects.contract import StorageUnavailableError
 from xautolm_core.objects.folder import FolderObjects
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
-
-ATTEMPTS = 30
-"""How often a reader looks again before it reports what is gone, or gives up."""
+    from numpy.typing import NDArray
 
 _CACHE_BYTES = 256 * 1024 * 1024
 _MARKS_OF_SEGMENTS = 64
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class State:
-    """What a store held at one moment.
-
-    Attributes:
-        singles: All single objects.
-        frontier: The manifests.
-        present: All segment files by key.
-        segments: Those to be read.
-        tail: Keys of the single objects that these do not cover.
-        tombstones: Keys of all tombstones.
-        hidden: Ids (16 bytes) of what was forgotten.
-        is_troubled: Whether something is missing or broken, so that all segments are read.
-    """
-
-    singles: tuple[ObjectInfo, ...]
-    frontier: Frontier
-    present: Mapping[str, ObjectInfo]
-    segments: tuple[SegmentEntry, ...]
-    tail: tuple[str, ...]
-    tombstones: tuple[str, ...]
-    hidden: frozenset[bytes]
-    is_troubled: bool
-
-
-@dataclass(frozen=True)
-class Tail:
-    """The experiences that are in no segment.
-
-    Attributes:
-        table: Their rows, sorted, in the layout of ``columns``.
-        pins: The objects that they came from.
-        odd: Keys whose objects are other than their names say (or have the names of older
-            versions), with the mark of their content.
-    """
-
-    table: pa.Table
-    pins: tuple[Pin, ...]
-    odd: Mapping[str, bytes]
-
-    @property
-    def objects(self) -> dict[str, bytes]:
-        """The valid objects that were read, with the mark of their content."""
-        marks = {pin.key: mark_of_key(pin.key) for pin in self.pins}
-        return {key: mark for key, mark in marks.items() if mark is not None} | dict(self.odd)
 
 
 class StoreReader:
@@ -126,33 +82,40 @@ class StoreReader:
         self.damage = Damage()
         self._buffers: OrderedDict[str, pa.Buffer] = OrderedDict()
         self._marks: OrderedDict[tuple[str, frozenset[int]], Any] = OrderedDict()
-        self._tombstones: dict[str, frozenset[bytes]] = {}
+        self._readable: dict[str, dict[int, NDArray[np.bool_]]] = {}
+        self.tombstones = Tombstones(storage, self.damage)
 
     def settled(self, act: Callable[[State], T]) -> T:
         """Return what an action on the present state gives, repeated where that has changed.
 
+        What is listed and is not there, look after look, is reported and left out.
+
         Raises:
             StoreError: The storage cannot be read, or changes all the time.
         """
-        for _ in range(ATTEMPTS):
+        for is_last in looks(self.damage.extent):
             try:
-                return act(self.look())
+                return act(self.look(is_last=is_last))
             except StoreChangedError:
                 continue
         raise changes_too_fast()
 
-    def look(self) -> State:
+    def look(self, *, is_last: bool = False) -> State:
         """Return the present state.
+
+        Args:
+            is_last: Whether what vanishes from now on is reported, instead of looked for again.
 
         Raises:
             StoreChangedError: It changed while it was read.
             StoreError: The storage cannot be read.
         """
         singles = tuple(self.storage.list(EXPERIENCES))
-        frontier = read_frontier(self.storage)
+        frontier = read_frontier(self.storage, self.damage)
         present = {info.key: info for info in self.storage.list(SEGMENTS)}
         tombstones = tuple(info.key for info in self.storage.list(FORGOTTEN))
         segments, is_troubled = self._segments(frontier, present)
+        ids = self.tombstones.ids(tombstones)
         for fault in frontier.faults:
             self.damage.report(fault.key, fault.problem)
         return State(
@@ -162,17 +125,18 @@ class StoreReader:
             segments=segments,
             tail=tuple(self._uncovered((info.key for info in singles), segments)),
             tombstones=tombstones,
-            hidden=self._hidden(tombstones),
+            purgeable=tuple(ids),
+            hidden=frozenset().union(*ids.values()),
             is_troubled=is_troubled,
+            is_last=is_last,
         )
 
-    def tail(self, keys: Sequence[str], state: State, *, is_last: bool = False) -> Tail:
+    def tail(self, keys: Sequence[str], state: State) -> Tail:
         """Return the experiences in single objects that no segment of a state covers.
 
         Args:
             keys: Some or all of the state's tail.
             state: The state.
-            is_last: Report what has vanished, instead of asking to look again.
 
         Raises:
             StoreChangedError: Some have vanished: look again.
@@ -183,7 +147,7 @@ class StoreReader:
         pins: list[Pin] = []
 
         def regular() -> Iterator[Row]:
-            for row in read_singles(self.storage, self.damage, keys, is_last=is_last):
+            for row in read_singles(self.storage, self.damage, keys, is_last=state.is_last):
                 identity = bytes.fromhex(row.payload.id)
                 mark = mark_of(row.payload.ended_at, identity)
                 if mark_of_key(row.key) != mark:
@@ -208,7 +172,10 @@ class StoreReader:
         """
         with self._watching(entry.key):
             source = self.path_of(entry.key) or self.buffer_of(entry.key)
-            reader = SegmentReader(entry.key, source, entry.footer)
+            known = self._readable.setdefault(entry.key, {})
+            reader = SegmentReader(entry.key, source, entry.footer, readable=known)
+            if reader.is_newer and not known.keys() >= set(self.readable_groups(reader)):
+                self._report_unreadable(reader)
             if not reader.is_legacy:
                 return reader
             modern = modernize(entry.key, self.buffer_of(entry.key))
@@ -297,13 +264,26 @@ class StoreReader:
             self._buffers.popitem(last=False)
         return buffer
 
+    def _report_unreadable(self, reader: SegmentReader) -> None:
+        """Report the rows of a newer version's segment that this one cannot read."""
+        for group in self.readable_groups(reader):
+            self.read(reader, group, ["id"])
+        lost = sum(map(reader.unreadable_rows, range(reader.row_groups)))
+        if lost:
+            self.damage.report(
+                reader.key, f"{NEWER}; {lost} of its rows cannot be read by this one"
+            )
+
     @contextmanager
     def _watching(self, key: str) -> Iterator[None]:
         try:
             yield
         except (KeyError, FileNotFoundError):
+            self.damage.miss_file(key)
             raise StoreChangedError from None
-        except CorruptObjectError as error:
+        except StorageUnavailableError:
+            raise
+        except (CorruptObjectError, StoreError) as error:
             self.damage.lose_file(key, str(error))
             raise StoreChangedError from None
 
@@ -319,7 +299,7 @@ class StoreReader:
             if info is None:
                 if entry.key in replaced:
                     continue  # its rows are in another that is named too
-                if read_frontier(self.storage).heads.keys() != frontier.heads.keys():
+                if read_frontier(self.storage, self.damage).heads.keys() != frontier.heads.keys():
                     raise StoreChangedError
                 self.damage.report(entry.key, "is missing")
                 is_troubled = True
@@ -357,26 +337,6 @@ class StoreReader:
         while len(self._marks) > _MARKS_OF_SEGMENTS:
             self._marks.popitem(last=False)
         return marks
-
-    def _hidden(self, tombstones: Sequence[str]) -> frozenset[bytes]:
-        for key in tombstones:
-            if key in self._tombstones:
-                continue
-            try:
-                self._tombstones[key] = ids_of(decode_tombstone(key, self.storage.get(key)))
-            except KeyError:
-                raise StoreChangedError from None
-            except CorruptObjectError as error:
-                self.damage.report(key, str(error))
-        return frozenset().union(*(self._tombstones.get(key, ()) for key in tombstones))
-
-
-def changes_too_fast() -> StoreError:
-    """Return the error of a reader that never saw the store at rest."""
-    return StoreError(
-        "The store changes faster than it can be read",
-        hint="Let fewer processes compact it at once, or raise XAUTOLM_STORE_GRACE_SECONDS",
-    )
 
 
 def _pin(row: Row) -> Pin:

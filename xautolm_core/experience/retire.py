@@ -31,9 +31,9 @@ from xautolm_core.experience.manifest import Manifest
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.manifest import decode_manifest
 from xautolm_core.experience.manifest import is_segment_key
-from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.snapshot import decode_snapshot_at
+from xautolm_core.experience.state import State
 from xautolm_core.experience.wholeness import is_whole_segment
 from xautolm_core.experience.writing import without_ids
 from xautolm_core.objects.contract import ObjectInfo
@@ -86,15 +86,15 @@ def retire(
     now = storage_now(reader.storage)
     reader.settled(lambda state: _retire_objects(reader, state, now - grace, known_objects))
     if keep_snapshots is not None:
-        _retire_snapshots(reader.storage, keep_snapshots)
+        _retire_snapshots(reader, keep_snapshots)
     if not reader.settled(lambda state: state.is_troubled):
-        _retire_manifests(reader.storage, now - grace)
+        _retire_manifests(reader, now - grace)
     reader.settled(lambda state: _retire_segments(reader, state, now - grace))
     if isinstance(reader.storage, FolderObjects):
         reader.storage.remove_stale_temporaries(max(grace, _LONGEST_PUT).total_seconds())
 
 
-def read_named(storage: ObjectStorage) -> Named:
+def read_named(reader: StoreReader) -> Named:
     """Return what the present manifests and snapshots name.
 
     Raises:
@@ -103,7 +103,7 @@ def read_named(storage: ObjectStorage) -> Named:
     manifests: dict[str, Manifest] = {}
     segments: set[str] = set()
     is_complete = True
-    for key, data in sorted(_contents(storage, MANIFESTS)):
+    for key, data in sorted(_contents(reader, MANIFESTS)):
         try:
             manifest = decode_manifest(key, data)
         except CorruptObjectError:
@@ -111,7 +111,7 @@ def read_named(storage: ObjectStorage) -> Named:
             continue
         manifests[key] = manifest
         segments.update(entry.key for entry in manifest.segments)
-    for key, data in _contents(storage, SNAPSHOTS):
+    for key, data in _contents(reader, SNAPSHOTS):
         try:
             segments.update(decode_snapshot_at(key, data).segments)
         except CorruptObjectError:
@@ -133,7 +133,8 @@ def _retire_objects(
     marks = [known_objects.get(key) or mark_of_key(key) for key in candidates]
     asked = [mark for mark in marks if mark is not None]
     due = reader.holders_of(due, asked) if len(asked) == len(marks) else due
-    whole = [entry for entry in due if is_whole_segment(reader, entry)]
+    # What a newer version wrote it alone can vouch for: the objects of such rows are its to delete.
+    whole = [e for e in due if is_whole_segment(reader, e) and not reader.open(e).is_newer]
     remaining = iter(candidates)
     while chunk := list(islice(remaining, _CHUNK)):
         contents = {key: known_objects[key] for key in chunk if key in known_objects}
@@ -165,21 +166,21 @@ def _read_marks(storage: ObjectStorage, keys: Iterable[str]) -> dict[str, bytes]
     return marks
 
 
-def _retire_snapshots(storage: ObjectStorage, keep: int) -> None:
+def _retire_snapshots(reader: StoreReader, keep: int) -> None:
     """Delete all snapshots but the newest; when ``forget`` wrote one again does not matter."""
-    created_at = {info.key: info.modified_at for info in storage.list(SNAPSHOTS)}
-    for key, data in _contents(storage, SNAPSHOTS):
+    created_at = {info.key: info.modified_at for info in reader.storage.list(SNAPSHOTS)}
+    for key, data in _contents(reader, SNAPSHOTS):
         with contextlib.suppress(CorruptObjectError):
             snapshot = decode_snapshot_at(key, data)
             created_at[key] = snapshot.created_at or created_at.get(key, _LATEST)
     newest_last = sorted(created_at, key=lambda key: (created_at[key], key))
-    storage.delete_many(newest_last[: max(0, len(newest_last) - keep)])
+    reader.storage.delete_many(newest_last[: max(0, len(newest_last) - keep)])
 
 
-def _retire_manifests(storage: ObjectStorage, before: datetime) -> None:
+def _retire_manifests(reader: StoreReader, before: datetime) -> None:
     """Delete manifests that others took in long enough ago, but for the newest ones."""
-    listed = {info.key: info for info in storage.list(MANIFESTS)}
-    manifests = read_named(storage).manifests
+    listed = {info.key: info for info in reader.storage.list(MANIFESTS)}
+    manifests = read_named(reader).manifests
     superseded_at: dict[str, datetime] = {}
     for key, manifest in manifests.items():
         if key in listed:
@@ -188,7 +189,7 @@ def _retire_manifests(storage: ObjectStorage, before: datetime) -> None:
                 superseded_at[parent] = min(at, superseded_at.get(parent, at))
     old = [key for key in manifests if key in superseded_at and superseded_at[key] <= before]
     newest = set(list(listed)[-KEPT_MANIFESTS:])
-    storage.delete_many([key for key in old if key in listed and key not in newest])
+    reader.storage.delete_many([key for key in old if key in listed and key not in newest])
 
 
 def _retire_segments(reader: StoreReader, state: State, before: datetime) -> None:
@@ -197,7 +198,7 @@ def _retire_segments(reader: StoreReader, state: State, before: datetime) -> Non
     if state.is_troubled or not old:
         return
     # In this order: a manifest that is written after it was looked for finds ours.
-    named = read_named(reader.storage)
+    named = read_named(reader)
     if not named.is_complete:
         return
     replaced = {key for manifest in named.manifests.values() for key in manifest.replaced}
@@ -208,11 +209,16 @@ def _retire_segments(reader: StoreReader, state: State, before: datetime) -> Non
 
 
 def _is_held(reader: StoreReader, state: State, key: str, checked: dict[str, bool]) -> bool:
-    """Whether a segment is whole, and all of its rows are in whole segments that are named."""
+    """Whether a segment is whole, and all of its rows are in whole segments that are named.
+
+    Of one that a newer version wrote, this one does not know all.
+    """
     entry = SegmentEntry(key=key, rows=0)
     if not is_whole_segment(reader, entry):
         return False
     segment = reader.open(entry)
+    if segment.is_newer:
+        return False
     names = [reader.read(segment, g, ["ended_at", "id"]) for g in range(segment.row_groups)]
     marks = {row.tobytes() for row in marks_of([without_ids(t, state.hidden) for t in names])}
     holders = reader.holders_of(state.frontier.segments.values(), marks)
@@ -228,8 +234,16 @@ def is_unneeded(info: ObjectInfo, named: Named, replaced: set[str]) -> bool:
     return is_segment_key(info.key) and info.key in replaced and info.key not in named.segments
 
 
-def _contents(storage: ObjectStorage, prefix: str) -> Iterator[tuple[str, bytes]]:
-    for key, data in storage.get_many([info.key for info in storage.list(prefix)]):
-        if isinstance(data, StoreError):
+def _contents(reader: StoreReader, prefix: str) -> Iterator[tuple[str, bytes]]:
+    """Yield key and content of all objects that are listed; what cannot be read has none."""
+    left = {info.key for info in reader.storage.list(prefix)}
+    for key, data in reader.storage.get_many(sorted(left)):
+        left.discard(key)
+        if isinstance(data, StorageUnavailableError):
             raise data
-        yield key, data
+        if isinstance(data, StoreError):
+            reader.damage.report(key, data.problem)
+        yield key, data if isinstance(data, bytes) else b""
+    for key in sorted(left):
+        # Deleted meanwhile, or a ghost: who decides what may go must not do so without it.
+        yield key, b""

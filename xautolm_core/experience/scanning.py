@@ -17,13 +17,13 @@ from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.damage import StoreChangedError
+from xautolm_core.experience.looking import changes_too_fast
+from xautolm_core.experience.looking import looks
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.merging import RowStream
 from xautolm_core.experience.merging import merge_streams
 from xautolm_core.experience.merging import order_of
-from xautolm_core.experience.reader import ATTEMPTS
 from xautolm_core.experience.reader import StoreReader
-from xautolm_core.experience.reader import changes_too_fast
 from xautolm_core.experience.schema import Experience
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def scan_rows(
     """
     seen: set[bytes] = set()
     last: tuple[datetime, str, str] | None = None
-    for attempt in range(ATTEMPTS):
+    for is_last in looks(reader.damage.extent):
         try:
-            source = look(attempt == ATTEMPTS - 1)
+            source = look(is_last)
             for row in merge_streams(_streams(reader, source, wanted)):
                 order = order_of(row)
                 if last is not None and order <= last:

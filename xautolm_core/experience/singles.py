@@ -15,6 +15,7 @@ from xautolm_core.experience.codec import decode
 from xautolm_core.experience.codec import experience_of
 from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import to_table
+from xautolm_core.experience.damage import GHOST
 from xautolm_core.experience.damage import Damage
 from xautolm_core.experience.damage import StoreChangedError
 from xautolm_core.objects.contract import ObjectStorage
@@ -44,13 +45,15 @@ def read_singles(
     left = set(keys)
     for key, data in storage.get_many(keys):
         left.discard(key)
+        damage.find(key)
         payload = _payload(damage, key, data)
         if payload is not None:
             yield Row(key, payload)
-    if left and not is_last:
+    ghosts = {key for key in left if damage.miss(key)}
+    if left != ghosts and not is_last:
         raise StoreChangedError
     for key in sorted(left):
-        damage.report(key, "is gone")
+        damage.report(key, GHOST)
 
 
 def tables_of(rows: Iterable[Row]) -> Iterator[pa.Table]:

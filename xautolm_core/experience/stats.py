@@ -16,10 +16,10 @@ from xautolm_core.experience.keys import MANIFESTS
 from xautolm_core.experience.keys import QUARANTINE
 from xautolm_core.experience.keys import SEGMENTS
 from xautolm_core.experience.keys import SNAPSHOTS
-from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.experience.segment import join_tables
+from xautolm_core.experience.state import State
 from xautolm_core.experience.writing import without_ids
 
 if TYPE_CHECKING:

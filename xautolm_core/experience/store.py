@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.accounting import Totals
+from xautolm_core.experience.admission import Admission
 from xautolm_core.experience.clock import grace_period
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.codec import decode
 from xautolm_core.experience.codec import encode
-from xautolm_core.experience.codec import is_identity
 from xautolm_core.experience.columns import Row
 from xautolm_core.experience.compaction import compact
 from xautolm_core.experience.contract import ExperienceFilter
@@ -34,22 +35,17 @@ from xautolm_core.experience.forget import forget
 from xautolm_core.experience.keys import check_tenant
 from xautolm_core.experience.keys import experience_key
 from xautolm_core.experience.keys import spare_key
+from xautolm_core.experience.looking import changes_too_fast
+from xautolm_core.experience.looking import looks
 from xautolm_core.experience.pinned import find_pinned
 from xautolm_core.experience.pinned import is_protected
-from xautolm_core.experience.policy import TenantPolicy
-from xautolm_core.experience.policy import read_policy
 from xautolm_core.experience.quarantine import verify_and_quarantine
-from xautolm_core.experience.reader import ATTEMPTS
-from xautolm_core.experience.reader import State
 from xautolm_core.experience.reader import StoreReader
-from xautolm_core.experience.reader import Tail
-from xautolm_core.experience.reader import changes_too_fast
 from xautolm_core.experience.scanning import EVERYTHING
 from xautolm_core.experience.scanning import Source
 from xautolm_core.experience.scanning import scan_experiences
 from xautolm_core.experience.scanning import scan_rows
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.scrub import scrub_experience
 from xautolm_core.experience.snapshot import Snapshot
 from xautolm_core.experience.snapshot import decode_snapshot
 from xautolm_core.experience.snapshot import decode_snapshot_at
@@ -57,6 +53,8 @@ from xautolm_core.experience.snapshot import encode_snapshot
 from xautolm_core.experience.snapshot import is_snapshot_id
 from xautolm_core.experience.snapshot import new_snapshot
 from xautolm_core.experience.snapshot import snapshot_key
+from xautolm_core.experience.state import State
+from xautolm_core.experience.state import Tail
 from xautolm_core.experience.stats import StoreStats
 from xautolm_core.experience.stats import store_stats
 from xautolm_core.experience.verify import verify_store
@@ -77,6 +75,7 @@ class ObjectExperienceStore:
         storage: Where the objects are.
         tenant: The only tenant whose experiences may be appended, if any.
         reader: Reads the objects.
+        admission: Decides what is written.
 
     Raises:
         StoreError: The tenant's name cannot stand in a key.
@@ -87,7 +86,7 @@ class ObjectExperienceStore:
         self.tenant = None if tenant is None else check_tenant(tenant)
         self.reader = StoreReader(storage)
         self._counter = Counter(self.reader)
-        self._policies: dict[str, TenantPolicy] = {}
+        self.admission = Admission(storage, self.tenant)
 
     @property
     def faults(self) -> Sequence[Fault]:
@@ -104,18 +103,7 @@ class ObjectExperienceStore:
         Raises:
             StoreError: It cannot be written, or belongs to another tenant.
         """
-        if self.tenant is not None and experience.tenant != self.tenant:
-            raise StoreError(
-                f"This store was opened for tenant {self.tenant!r}, the experience is of "
-                f"{experience.tenant!r}",
-                hint="Open the store for the tenant that runs the search",
-            )
-        if not is_identity(experience.id):
-            raise StoreError(
-                f"{experience.id[:40]!r} is no id of an experience",
-                hint="Make it with experience_id(search_id, trial_number, attempt)",
-            )
-        clean = scrub_experience(experience, self._policy(experience.tenant))
+        clean = self.admission.admit(experience)
         key = experience_key(clean)
         try:
             data = encode(clean)
@@ -176,9 +164,9 @@ class ObjectExperienceStore:
         Raises:
             StoreError: It cannot be written.
         """
-        for attempt in range(ATTEMPTS):
+        for is_last in looks(self.reader.damage.extent):
             try:
-                identity = self._try_snapshot(is_last=attempt == ATTEMPTS - 1)
+                identity = self._try_snapshot(is_last=is_last)
             except StoreChangedError:
                 continue
             if identity is not None:
@@ -212,7 +200,7 @@ class ObjectExperienceStore:
             StoreError: There is no such snapshot, or it is corrupt.
         """
         pinned = self._snapshot(snapshot)
-        return scan_experiences(self.reader, lambda _: self._pinned(pinned))
+        return scan_experiences(self.reader, partial(self._pinned, pinned))
 
     def read_pin(self, pin: bytes) -> Iterator[Experience]:
         """Return exactly the experiences of a pin, like ``read``.
@@ -221,7 +209,7 @@ class ObjectExperienceStore:
             StoreError: It is none.
         """
         pinned = _checked_pin(pin)
-        return scan_experiences(self.reader, lambda _: self._pinned(pinned))
+        return scan_experiences(self.reader, partial(self._pinned, pinned))
 
     # Maintenance
 
@@ -296,40 +284,37 @@ class ObjectExperienceStore:
     # Parts
 
     def _present(self, is_last: bool) -> Source:
-        state = self.reader.look()
-        tail = self.reader.tail(state.tail, state, is_last=is_last)
+        state = self.reader.look(is_last=is_last)
+        tail = self.reader.tail(state.tail, state)
         return Source(state.segments, tail.table, state.hidden)
 
-    def _pinned(self, snapshot: Snapshot) -> Source:
-        found = find_pinned(self.reader, snapshot, self.reader.look())
+    def _pinned(self, snapshot: Snapshot, is_last: bool) -> Source:
+        found = find_pinned(self.reader, snapshot, self.reader.look(is_last=is_last))
         return Source(found.segments, found.table, found.hidden)
 
     def _view(self, snapshot: Snapshot | None) -> StoreView:
-        for attempt in range(ATTEMPTS):
-            try:
-                if snapshot is not None:
-                    source, pinned = self._pinned(snapshot), snapshot
-                else:
-                    state = self.reader.look()
-                    tail = self.reader.tail(state.tail, state, is_last=attempt == ATTEMPTS - 1)
-                    source = Source(state.segments, tail.table, state.hidden)
-                    pinned = _pin_of(state, tail)
-            except StoreChangedError:
-                continue
+        def look(state: State) -> StoreView:
+            if snapshot is not None:
+                found = find_pinned(self.reader, snapshot, state)
+                segments, table, pinned = found.segments, found.table, snapshot
+            else:
+                tail = self.reader.tail(state.tail, state)
+                segments, table, pinned = state.segments, tail.table, _pin_of(state, tail)
             return StoreView(
-                segments=tuple(segment_file(self.reader, e) for e in source.segments),
-                tail=source.table,
-                hidden=source.hidden,
+                segments=tuple(segment_file(self.reader, entry) for entry in segments),
+                tail=table,
+                hidden=state.hidden,
                 snapshot_pin=encode_snapshot(pinned),
             )
-        raise changes_too_fast()
+
+        return self.reader.settled(look)
 
     def _try_snapshot(self, *, is_last: bool) -> SnapshotId | None:
         """Write a snapshot of now; None if that came too late to protect what it names."""
-        state = self.reader.look()
-        snapshot = _pin_of(state, self.reader.tail(state.tail, state, is_last=is_last))
+        state = self.reader.look(is_last=is_last)
+        snapshot = _pin_of(state, self.reader.tail(state.tail, state))
         is_written = self._keep(snapshot)
-        if is_protected(self.storage, snapshot, state):
+        if is_protected(self.reader, snapshot, state):
             return SnapshotId(snapshot.id)
         if is_written:
             # Nobody has its id yet, and it would name for ever what is gone.
@@ -364,12 +349,6 @@ class ObjectExperienceStore:
             raise StoreError(
                 f"Snapshot {snapshot.value[:12]} is corrupt: {error}", hint="Start a new search"
             ) from error
-
-    def _policy(self, tenant: str) -> TenantPolicy:
-        known = self._policies.get(tenant)
-        if known is None:
-            known = self._policies[tenant] = read_policy(self.storage, tenant)
-        return known
 
     def _is_free(self, key: str) -> bool:
         try:

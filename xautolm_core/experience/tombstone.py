@@ -1,7 +1,8 @@
 """Tombstones: the ids of what was forgotten, and what remains of it, which is anonymous.
 
 One Parquet file for each time that something was forgotten, named by its content. Readers never
-show an experience whose id stands in one.
+show an experience whose id stands in one. Without it what was forgotten could come back: therefore
+a corrupt one is reported and stays where it is; in quarantine it would be forgotten itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from xautolm_core.experience.segment import tight
 if TYPE_CHECKING:
     import pyarrow as pa
 
+
+MENDING = (
+    "put it back from a backup, or forget the same task or tenant again and then delete it by hand"
+)
+"""How to mend a tombstone that cannot be read."""
 
 _TENANT = "tenant_to_forget"
 
@@ -60,6 +66,18 @@ def read_tombstone(key: str, data: bytes) -> tuple[pa.Table, str | None]:
     Raises:
         CorruptObjectError: It is not what its name says.
     """
+    try:
+        return _read(key, data)
+    except CorruptObjectError as error:
+        raise CorruptObjectError(f"{error}; {MENDING}") from error
+
+
+def ids_of(table: pa.Table) -> frozenset[bytes]:
+    """Return the ids (16 bytes each) in a tombstone."""
+    return frozenset(row.tobytes() for row in fixed_bytes(table["id"]))
+
+
+def _read(key: str, data: bytes) -> tuple[pa.Table, str | None]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -74,8 +92,3 @@ def read_tombstone(key: str, data: bytes) -> tuple[pa.Table, str | None]:
         raise CorruptObjectError(f"no readable Parquet file: {type(error).__name__}") from error
     tenant = (table.schema.metadata or {}).get(_TENANT.encode())
     return table.replace_schema_metadata(None), None if tenant is None else tenant.decode()
-
-
-def ids_of(table: pa.Table) -> frozenset[bytes]:
-    """Return the ids (16 bytes each) in a tombstone."""
-    return frozenset(row.tobytes() for row in fixed_bytes(table["id"]))

@@ -7,18 +7,24 @@ import os
 import secrets
 from collections.abc import Callable
 from collections.abc import Iterator
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
+from xautolm_core.experience.codec import decode
+from xautolm_core.experience.codec import encode
 from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import column_type
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.contract import ExperienceFilter
+from xautolm_core.experience.damage import StoreChangedError
+from xautolm_core.experience.keys import experience_key
 from xautolm_core.experience.keys import mark_of
+from xautolm_core.experience.looking import changes_too_fast
+from xautolm_core.experience.looking import looks
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.naming import add_segments
 from xautolm_core.experience.scanning import EVERYTHING
@@ -31,26 +37,35 @@ from xautolm_core.experience.writing import write_segment
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from xautolm_core.experience.reader import State
+    from xautolm_core.experience.schema import Experience
+    from xautolm_core.experience.state import State
     from xautolm_core.experience.store import ObjectExperienceStore
 
 _CHUNK_ROWS = 5_000
+
+T = TypeVar("T")
 
 
 def copy_store(source: ObjectExperienceStore, target: ObjectExperienceStore) -> int:
     """Copy every experience that the target lacks, byte for byte; return how many.
 
-    Copying again adds nothing. What was forgotten in the target stays forgotten. The rows go into
-    segments of the target; they become visible at the end, all at once.
+    Only what the rules and the policies of the target's tenants do not allow is taken out, as if
+    the experience were appended there; one that cannot be written there at all is left out, and
+    reported as a fault of the source. Copying again adds nothing. What was forgotten in the target
+    stays forgotten. The rows go into segments of the target; they become visible at the end, all at
+    once.
 
     Raises:
-        StoreError: A store cannot be read or written.
+        StoreError: A store cannot be read or written, or a policy of the target is malformed.
     """
     waiting: list[pa.Table] = []
     written: list[SegmentEntry] = []
     count = 0
-    for rows in _chunks(row for row, _ in source.rows()):
-        table = target.reader.settled(partial(_lacking, target, rows))
+    held = _Held(target)
+    for rows in _chunks(source.rows()):
+        lacking = held.lacking(rows)
+        admitted = (_admitted(source, target, row, experience) for row, experience in lacking)
+        table = to_table(row for row in admitted if row is not None)
         count += table.num_rows
         waiting.append(table)
         if sum(part.num_rows for part in waiting) >= SEGMENT_ROWS - _CHUNK_ROWS:
@@ -101,21 +116,52 @@ def export_experiences(
     return count
 
 
-def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+class _Held:
+    """Knows what a store holds. It is looked at once, and again only if it changes underneath."""
+
+    def __init__(self, store: ObjectExperienceStore) -> None:
+        self._reader = store.reader
+        self._state, self._tail = self._reader.settled(self._look)
+
+    def lacking(self, rows: list[tuple[Row, Experience]]) -> list[tuple[Row, Experience]]:
+        """Return those rows that the store has neither in segments nor in single objects."""
+        for _ in looks(self._reader.damage.extent):
+            try:
+                return self._lacking(rows)
+            except StoreChangedError:
+                self._state, self._tail = self._reader.settled(self._look)
+        raise changes_too_fast()
+
+    def _look(self, state: State) -> tuple[State, set[bytes]]:
+        return state, set(self._reader.tail(state.tail, state).objects.values())
+
+    def _lacking(self, rows: list[tuple[Row, Experience]]) -> list[tuple[Row, Experience]]:
+        marks = {
+            mark_of(row.payload.ended_at, bytes.fromhex(row.payload.id)): (row, experience)
+            for row, experience in rows
+            if bytes.fromhex(row.payload.id) not in self._state.hidden
+        }
+        held = self._tail | self._reader.which_are_in(self._state.segments, set(marks))
+        return [found for mark, found in marks.items() if mark not in held]
+
+
+def _chunks(rows: Iterator[T]) -> Iterator[list[T]]:
     while chunk := list(islice(rows, _CHUNK_ROWS)):
         yield chunk
 
 
-def _lacking(target: ObjectExperienceStore, rows: list[Row], state: State) -> pa.Table:
-    """Return those rows that a store has neither in segments nor in single objects."""
-    marks = {
-        mark_of(row.payload.ended_at, bytes.fromhex(row.payload.id)): row
-        for row in rows
-        if bytes.fromhex(row.payload.id) not in state.hidden
-    }
-    held = target.reader.which_are_in(state.segments, set(marks))
-    held |= set(target.reader.tail(state.tail, state).objects.values())
-    return to_table(row for mark, row in marks.items() if mark not in held)
+def _admitted(
+    source: ObjectExperienceStore, target: ObjectExperienceStore, row: Row, experience: Experience
+) -> Row | None:
+    """Return a row as the target takes it; None, and a fault, if it takes nothing of it."""
+    target.admission.policy(experience.tenant)
+    try:
+        clean = target.admission.admit(experience)
+    except StoreError as error:
+        source.reader.damage.report(row.key, f"is not copied: {error.problem}")
+        return None
+    # Whatever a newer version added stays too: the same bytes, wherever there is nothing to remove.
+    return row if clean == experience else Row(experience_key(clean), decode(encode(clean)))
 
 
 def _write(target: ObjectExperienceStore, tables: list[pa.Table]) -> list[SegmentEntry]:

@@ -11,12 +11,10 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.contract import ExperienceStore
-from xautolm_core.experience.damage import StoreChangedError
 from xautolm_core.experience.pinned import find_pinned
-from xautolm_core.experience.reader import ATTEMPTS
-from xautolm_core.experience.reader import changes_too_fast
 from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.snapshot import decode_snapshot
+from xautolm_core.experience.state import State
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.experience.view import StoreView
 from xautolm_core.experience.view import segment_file
@@ -98,15 +96,14 @@ def view_of_pin(store: PinnableStore, pin: bytes) -> StoreView:
         snapshot = decode_snapshot(pin)
     except CorruptObjectError as error:
         raise StoreError(f"A pin of a store {error}", hint="Start a new search") from error
-    for _ in range(ATTEMPTS):
-        try:
-            found = find_pinned(store.reader, snapshot, store.reader.look())
-        except StoreChangedError:
-            continue
+
+    def look(state: State) -> StoreView:
+        found = find_pinned(store.reader, snapshot, state)
         return StoreView(
             segments=tuple(segment_file(store.reader, entry) for entry in found.segments),
             tail=found.table,
             hidden=found.hidden,
             snapshot_pin=pin,
         )
-    raise changes_too_fast()
+
+    return store.reader.settled(look)

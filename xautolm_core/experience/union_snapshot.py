@@ -17,6 +17,7 @@ from pydantic import Field
 from pydantic import ValidationError
 
 from xautolm_core.errors import StoreError
+from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.codec import canonical
 from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.objects.contract import ObjectStorage
@@ -81,6 +82,20 @@ def keep_union(storage: ObjectStorage, snapshot: UnionSnapshot) -> SnapshotId:
     return SnapshotId(f"{_PREFIX}{digest}")
 
 
+def decode_union(key: str, data: bytes) -> UnionSnapshot:
+    """Return what the object at a key says was read of several stores.
+
+    Raises:
+        CorruptObjectError: It is not what its name says.
+    """
+    if f"{UNIONS}{hashlib.sha256(data).hexdigest()}.json" != key:
+        raise CorruptObjectError("its content does not match its name")
+    try:
+        return UnionSnapshot.model_validate(json.loads(data))
+    except (ValueError, ValidationError, RecursionError) as error:
+        raise CorruptObjectError("is no snapshot of several stores") from error
+
+
 def read_union(storage: ObjectStorage, snapshot: SnapshotId) -> UnionSnapshot:
     """Return what was read of several stores.
 
@@ -88,16 +103,13 @@ def read_union(storage: ObjectStorage, snapshot: SnapshotId) -> UnionSnapshot:
         StoreError: There is no such snapshot, or it is corrupt.
     """
     digest = snapshot.value.removeprefix(_PREFIX)
+    key = f"{UNIONS}{digest}.json"
     hint = "Use the store that the search was started with, or start a new search"
     try:
-        data = storage.get(f"{UNIONS}{digest}.json")
+        return decode_union(key, storage.get(key))
     except KeyError:
         raise StoreError(f"The store holds no snapshot {digest[:12]}", hint=hint) from None
-    try:
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise ValueError("its content does not match its name")
-        return UnionSnapshot.model_validate(json.loads(data))
-    except (ValueError, ValidationError, RecursionError) as error:
+    except CorruptObjectError as error:
         raise StoreError(
             f"Snapshot {digest[:12]} of several stores is corrupt", hint=hint
         ) from error

@@ -26,13 +26,13 @@ from xautolm_core.errors import StoreError
 from xautolm_core.experience.damage import StoreChangedError
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.reader import StoreReader
-from xautolm_core.experience.segment import each_row_group
 from xautolm_core.experience.segment import join_tables
+from xautolm_core.experience.segment_reader import each_row_group
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from xautolm_core.experience.segment import SegmentReader
+    from xautolm_core.experience.segment_reader import SegmentReader
 
 
 class SegmentGoneError(StoreError):

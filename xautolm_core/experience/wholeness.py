@@ -22,6 +22,7 @@ def is_whole_segment(reader: StoreReader, entry: SegmentEntry) -> bool:
     try:
         data = reader.storage.get(entry.key)
     except KeyError:
+        reader.damage.miss_file(entry.key)
         return False
     except StorageUnavailableError:
         raise

@@ -14,10 +14,10 @@ from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.segment import SEGMENT_ROWS
 from xautolm_core.experience.segment import EncodedSegment
-from xautolm_core.experience.segment import SegmentReader
 from xautolm_core.experience.segment import check_table
 from xautolm_core.experience.segment import encode_segment
 from xautolm_core.experience.segment import fixed_bytes
+from xautolm_core.experience.segment_reader import SegmentReader
 from xautolm_core.objects.contract import ObjectStorage
 
 if TYPE_CHECKING:

@@ -27,6 +27,11 @@ class ContainerMemory:
         self._limit_fraction = limit_fraction
         self._group = find_own_group()
 
+    @classmethod
+    def within(cls, limit_fraction: float) -> ContainerMemory:
+        """Return what keeps a share of the container's limit, if it has one."""
+        return cls(limit_fraction if used_memory_share() is not None else None)
+
     def is_beyond_limit(self) -> bool:
         """Whether the share is in use. Page cache that can be dropped does not count."""
         if self._limit_fraction is None:

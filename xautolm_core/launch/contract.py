@@ -56,6 +56,10 @@ class Launcher(Protocol):
         """End a trial: SIGTERM first, SIGKILL after the grace; return its result."""
         ...
 
+    def begin_cancel(self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0) -> None:
+        """Have many trials end at the same time, without waiting for any; ``cancel`` follows."""
+        ...
+
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:
         """Return a handle of a trial that an earlier process submitted, or None if it is lost."""
         ...

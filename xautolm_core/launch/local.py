@@ -182,13 +182,10 @@ class LocalLauncher:
         Raises:
             LaunchError: The trial does not end, or this launcher does not know it.
         """
+        self.begin_cancel([handle], grace_seconds=grace_seconds)
         trial = self._trials.get(_key_of(handle))
         if trial is not None:
-            self._listen(0.0)
-            if not trial.ended:
-                trial.cancelled = True
-                self._server.send(End(key=_key_of(handle), grace_seconds=grace_seconds))
-                self._listen_until(lambda: trial.ended, grace_seconds + _END_SECONDS)
+            self._listen_until(lambda: trial.ended, grace_seconds + _END_SECONDS)
         result = self._result_of(handle)
         if result is None:
             raise LaunchError(
@@ -196,6 +193,15 @@ class LocalLauncher:
                 hint="Look for a process that hangs in the kernel (state D)",
             )
         return result
+
+    def begin_cancel(self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0) -> None:
+        """Have many trials end at the same time, without waiting for any."""
+        self._listen(0.0)
+        for key in map(_key_of, handles):
+            trial = self._trials.get(key)
+            if trial is not None and not trial.ended and not trial.cancelled:
+                trial.cancelled = True
+                self._server.send(End(key=key, grace_seconds=grace_seconds))
 
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:
         """Return a handle of a trial that an earlier process submitted, or None if it is lost.

@@ -31,7 +31,11 @@ OUTCOME_WORDS: Mapping[str, str] = {
 _STOP_WORDS: Mapping[str, str] = {
     "trials": "all trials were run",
     "budget": "the budget was used up",
+    "gpu_hours": "the GPU hours were used up",
+    "energy": "the limit on energy was reached",
+    "cost": "the limit on cost was reached",
     "interrupted": "interrupted",
+    "rounds": "all rounds were run",
     "exhausted": "nothing was left to try",
 }
 

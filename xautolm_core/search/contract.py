@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import field_validator
+from pydantic import model_validator
 
 from xautolm_core.outcomes import Outcome
 from xautolm_core.space.configuration import Configuration
@@ -70,6 +71,42 @@ class ReadStore(BaseModel):
         return value
 
 
+class SpendingLimits(BaseModel):
+    """What the trials of a search may use up, and what it costs.
+
+    A limit that is reached ends the search: no further trial is started, and those that run may
+    still go beyond it.
+
+    Attributes:
+        gpu_hours: Hours of GPUs, from a trial's start to its end.
+        energy_kwh: Energy that the trials' meters read; trials without a reading count as nothing.
+        cost: Money, in ``currency``.
+        gpus_per_trial: GPUs that one trial holds.
+        price_per_gpu_hour: Of one GPU.
+        price_per_trial_hour: Of all else that a trial holds.
+        currency: What prices and cost are in.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gpu_hours: float | None = Field(default=None, gt=0)
+    energy_kwh: float | None = Field(default=None, gt=0)
+    cost: float | None = Field(default=None, gt=0)
+    gpus_per_trial: int = Field(default=0, ge=0)
+    price_per_gpu_hour: float = Field(default=0.0, ge=0)
+    price_per_trial_hour: float = Field(default=0.0, ge=0)
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+
+    @model_validator(mode="after")
+    def _check_countable(self) -> SpendingLimits:
+        if self.gpu_hours is not None and not self.gpus_per_trial:
+            raise ValueError("gpu_hours limits nothing, because trials hold no GPU")
+        gpu_price = self.price_per_gpu_hour * self.gpus_per_trial
+        if self.cost is not None and not gpu_price + self.price_per_trial_hour:
+            raise ValueError("cost limits nothing, because all prices are 0")
+        return self
+
+
 class SearchSpec(BaseModel):
     """Everything that decides a search. Kept in the run folder, so that it can be resumed.
 
@@ -84,6 +121,7 @@ class SearchSpec(BaseModel):
         budget_seconds: Stop after so many seconds, all included, or None.
         trial_timeout_seconds: Limit of one trial; derived from the budget if None.
         trial_memory_bytes: Memory limit of one trial; derived from this machine if None.
+        spending: What the trials together may use up.
         workers: Trials at the same time.
         seed: Seed of sampler, splits and trials.
         store: Folder or URI of the experience store.
@@ -108,6 +146,7 @@ class SearchSpec(BaseModel):
     budget_seconds: float | None = Field(default=None, gt=0)
     trial_timeout_seconds: float | None = Field(default=None, gt=0)
     trial_memory_bytes: int | None = Field(default=None, gt=0)
+    spending: SpendingLimits = SpendingLimits()
     workers: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
     store: str
@@ -207,7 +246,8 @@ class SearchResult:
         warm_start: What the history did.
         seconds: Wall-clock seconds of the whole search.
         phase_seconds: What of it went to what (``load``, ``features``, ``trials``, ...).
-        stopped_by: ``trials``, ``budget``, ``interrupted`` or ``exhausted``.
+        stopped_by: ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``rounds``,
+            ``interrupted`` or ``exhausted``.
         notes: What the user should know, in words.
         models: Model id to what is known of it, of the space's models. Reports label those without
             pretraining wherever a score of theirs stands.

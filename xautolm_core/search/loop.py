@@ -29,6 +29,7 @@ from xautolm_core.search.resume import resumed_records
 from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import SpaceExhaustedError
 from xautolm_core.search.samplers.encoding import ask_configuration
+from xautolm_core.search.spending import Spending
 from xautolm_core.search.study import WHY_ATTRIBUTE
 from xautolm_core.search.study import tell
 from xautolm_core.space.draw import encode
@@ -82,6 +83,7 @@ class TrialLoop:
         self._exhausted = False
         self._saved_at = 0.0
         self._pace = Pace(setup)
+        self._spending = Spending(setup.spec.spending, resumed)
         self.records: list[TrialRecord] = with_front(
             resumed_records(resumed, setup.spec.objectives), setup.spec.objectives
         )
@@ -102,7 +104,8 @@ class TrialLoop:
         Whatever happens, no trial is left running.
 
         Returns:
-            ``trials``, ``budget``, ``exhausted`` or ``interrupted``.
+            ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``exhausted`` or
+            ``interrupted``.
 
         Raises:
             LaunchError: The launcher cannot start trials any more.
@@ -114,6 +117,36 @@ class TrialLoop:
                 self._setup.launcher.cancel(self._running.pop(number).handle, grace_seconds=1.0)
             self._outbox.flush()
             self._setup.save_state()
+
+    def propose(self, count: int) -> tuple[list[TrialSpec], str | None]:
+        """Submit trials up to so many, those included that have to be run again, and leave them.
+
+        Returns:
+            The trials, and why there are no more of them; None if there are as many as asked for.
+        """
+        reason = None
+        while len(self._running) < count:
+            if not self._waiting:
+                reason = "exhausted" if self._exhausted else self._stop_reason()
+                if reason is not None:
+                    break
+            self._start_next()
+        self._outbox.flush()
+        return [running.spec for running in self._running.values()], reason
+
+    def absorb(self) -> str:
+        """Take the results of the trials that an earlier process has submitted.
+
+        Returns:
+            Why no further trial would be started; ``rounds`` if one would be.
+        """
+        while self._waiting:
+            self._start_next()
+        self._collect()
+        reason = "exhausted" if self._exhausted else self._stop_reason()
+        self._outbox.flush()
+        self._setup.save_state()
+        return reason or "rounds"
 
     def _run(self) -> str:
         while True:
@@ -141,7 +174,9 @@ class TrialLoop:
         return None
 
     def _stop_reason(self) -> str | None:
-        return self._setup.policy.may_start(
+        now = time.monotonic()
+        running_seconds = [now - running.launched_seconds for running in self._running.values()]
+        return self._spending.reached(running_seconds) or self._setup.policy.may_start(
             started_trials=len(self.records) + len(self._running),
             elapsed_seconds=self._setup.clock.elapsed_seconds,
             reserve_seconds=self.reserve_seconds,
@@ -283,6 +318,7 @@ class TrialLoop:
         """Keep a result: in the store first, then in the study, then as the best model."""
         setup = self._setup
         self._outbox.post(running.spec, result)
+        self._count_spending(result)
         infra_attempts = running.infra_attempts + (result.outcome is Outcome.INFRA)
         if not is_final(result.outcome, infra_attempts):
             if result.outcome is not Outcome.CANCELLED and not setup.interrupts.count:
@@ -298,6 +334,14 @@ class TrialLoop:
             values = objective_values(result, setup.spec.objectives)
             tell(setup.study, running.trial, result, list(values.values()) or None)
         self._record(running, result)
+
+    def _count_spending(self, result: TrialResult) -> None:
+        self._spending.add(result)
+        if self._spending.unmetered_attempts and self._setup.spec.spending.energy_kwh is not None:
+            self._setup.note(
+                "The limit on energy cannot be held: trials ran without any energy reading",
+                warning=True,
+            )
 
     def _record(self, running: _Running, result: TrialResult) -> None:
         setup = self._setup
@@ -323,8 +367,10 @@ class TrialLoop:
             self._baseline.start()
 
     def _cancel_running(self) -> None:
+        grace = 5.0 if self._setup.interrupts.count == 1 else 0.5
+        handles = [running.handle for running in self._running.values()]
+        self._setup.launcher.begin_cancel(handles, grace_seconds=grace)
         for number, running in list(self._running.items()):
-            grace = 5.0 if self._setup.interrupts.count == 1 else 0.5
             result = self._setup.launcher.cancel(running.handle, grace_seconds=grace)
             del self._running[number]
             self._take(running, result)

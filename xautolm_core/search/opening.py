@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xautolm_core.search.clock import Clock
     from xautolm_core.search.contract import SearchObserver
     from xautolm_core.search.contract import SearchSpec
+    from xautolm_core.search.measured import TrialMachine
     from xautolm_core.space.space import SearchSpace
     from xautolm_core.tasks.task import Task
 
@@ -49,16 +50,25 @@ class Opening:
         return [self.feasibility.estimate(start).train_seconds for start in starts]
 
 
-def open_search(spec: SearchSpec, observer: SearchObserver, clock: Clock) -> Opening:
+def open_search(
+    spec: SearchSpec,
+    observer: SearchObserver,
+    clock: Clock,
+    *,
+    machine: TrialMachine | None = None,
+) -> Opening:
     """Check everything that can be wrong with a search before it begins.
+
+    Args:
+        spec: What is asked.
+        observer: Is told of the phases.
+        clock: Counts their seconds.
+        machine: What a trial has where trials run; a share of this machine if None.
 
     Raises:
         ConfigError: The sampler, the data or the space cannot be used.
         StoreError: The store cannot be used.
     """
-    from xautolm_core.features.cgroup import available_memory_bytes
-    from xautolm_core.features.cgroup import cpu_count
-    from xautolm_core.features.gpus import list_gpus
     from xautolm_core.search.memory import open_memory
     from xautolm_core.space.load import load_space
     from xautolm_core.tasks.load import load_task
@@ -73,20 +83,32 @@ def open_search(spec: SearchSpec, observer: SearchObserver, clock: Clock) -> Ope
         policy = BudgetPolicy(
             spec.budget_seconds, spec.max_trials, spec.trial_timeout_seconds, spec.workers
         )
-        threads = max(1, cpu_count() // spec.workers)
-        memory = spec.trial_memory_bytes or int(
-            available_memory_bytes() * _SHARE_OF_FREE_MEMORY / spec.workers
-        )
-        gpus = list_gpus()  # trials take the first one, and share it
+        machine = machine or _share_of_this_machine(spec.workers)
+        memory = spec.trial_memory_bytes or machine.host_bytes
         allowed = policy.allowance(elapsed_seconds=0, reserve_seconds=0).soft_deadline_seconds
         feasibility = Feasibility(
             space=space,
             statistics=text_statistics(task),
-            threads=threads,
+            threads=machine.threads,
             host_bytes=memory,
-            gpu_bytes=gpus[0].memory_bytes // spec.workers if gpus else None,
+            gpu_bytes=machine.gpu_bytes,
             seconds_allowed=allowed,
         )
         feasibility.require_any(spec.seed)
     store = open_memory(spec)
-    return Opening(task, space, feasibility, policy, store, threads, memory)
+    return Opening(task, space, feasibility, policy, store, machine.threads, memory)
+
+
+def _share_of_this_machine(workers: int) -> TrialMachine:
+    """Return what each of so many trials side by side has of this machine."""
+    from xautolm_core.features.cgroup import available_memory_bytes
+    from xautolm_core.features.cgroup import cpu_count
+    from xautolm_core.features.gpus import list_gpus
+    from xautolm_core.search.measured import TrialMachine
+
+    gpus = list_gpus()  # trials take the first one, and share it
+    return TrialMachine(
+        threads=max(1, cpu_count() // workers),
+        host_bytes=int(available_memory_bytes() * _SHARE_OF_FREE_MEMORY / workers),
+        gpu_bytes=gpus[0].memory_bytes // workers if gpus else None,
+    )

@@ -35,17 +35,27 @@ if TYPE_CHECKING:
     from xautolm_core.launch.contract import Launcher
     from xautolm_core.search.contract import SearchObserver
     from xautolm_core.search.history import History
+    from xautolm_core.search.measured import Measured
     from xautolm_core.search.samplers.base import SpaceSampler
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a search is given from outside: launcher, observer, clock and interrupts."""
+    """What a search is given from outside.
+
+    Attributes:
+        launcher: Runs trials.
+        observer: Is told how the search goes on.
+        clock: Time used.
+        interrupts: Ctrl-C and SIGTERM.
+        measured: Meta-features that are known already; measured here if None.
+    """
 
     launcher: Launcher
     observer: SearchObserver
     clock: Clock
     interrupts: Interrupts
+    measured: Measured | None = None
 
 
 def set_up(
@@ -166,6 +176,10 @@ def _features(
 
     if state.task_features and state.system_features:
         return FeatureVector(**state.task_features), FeatureVector(**state.system_features)
+    if around.measured is not None:
+        state.task_features = around.measured.task.document()
+        state.system_features = around.measured.system.document()
+        return around.measured.task, around.measured.system
     around.observer.phase("features")
     with around.clock.phase("features"):
         task = extract_task_features(opening.task, tokenizers=tokenizer_files(opening.space))

@@ -5,34 +5,23 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
-from typing import Any
 
 from xautolm_core.search.background import Baseline
-from xautolm_core.search.clock import Clock
-from xautolm_core.search.contract import BaselineResult
-from xautolm_core.search.contract import SearchResult
-from xautolm_core.search.contract import SearchSpec
-from xautolm_core.search.contract import TestReport
+from xautolm_core.search.conclusion import conclude
 from xautolm_core.search.final_test import evaluate_best
-from xautolm_core.search.interrupts import Interrupts
 from xautolm_core.search.loop import TrialLoop
 from xautolm_core.search.models import point_to_best
 from xautolm_core.search.models import settle_best
-from xautolm_core.search.opening import open_search
-from xautolm_core.search.preparation import Surroundings
 from xautolm_core.search.preparation import append_again
-from xautolm_core.search.preparation import set_up
-from xautolm_core.search.resume import read_run
-from xautolm_core.search.run_folder import begin_run
-from xautolm_core.search.run_folder import locked
+from xautolm_core.search.session import open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from xautolm_core.launch.contract import Launcher
     from xautolm_core.search.contract import SearchObserver
-    from xautolm_core.search.resume import ResumedTrial
-    from xautolm_core.search.setup import SearchSetup
+    from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.contract import SearchSpec
+    from xautolm_core.search.measured import Measured
+    from xautolm_core.search.session import Session
 
 
 def run_search(
@@ -44,6 +33,7 @@ def run_search(
     resume: bool = False,
     with_baseline: bool = True,
     with_test: bool = True,
+    measured: Measured | None = None,
 ) -> SearchResult:
     """Run a search.
 
@@ -59,6 +49,7 @@ def run_search(
         resume: Go on with the search of that folder.
         with_baseline: Run the linear baseline.
         with_test: Evaluate the chosen model on the test split.
+        measured: Meta-features, and what a trial has of its machine; measured here if None.
 
     Returns:
         What the search came to. Also after an interrupt: the front so far.
@@ -69,25 +60,14 @@ def run_search(
         LaunchError: Trials cannot be started.
         KeyboardInterrupt: Interrupted before the first trial.
     """
-    clock = Clock()
-    with Interrupts() as interrupts:
-        opening = open_search(spec, observer, clock)
-        with locked(out_folder):
-            state = begin_run(spec, out_folder, opening, resume=resume)
-            clock.go_on_from(state.elapsed_seconds, state.phase_seconds)
-            resumed = read_run(out_folder) if resume else []
-            around = Surroundings(launcher, observer, clock, interrupts)
-            setup = set_up(spec, out_folder, opening, state=state, resumed=resumed, around=around)
-            return _search(setup, resumed, with_baseline=with_baseline, with_test=with_test)
+    with open_session(
+        spec, out_folder, launcher=launcher, observer=observer, resume=resume, measured=measured
+    ) as session:
+        return _search(session, with_baseline=with_baseline, with_test=with_test)
 
 
-def _search(
-    setup: SearchSetup,
-    resumed: Sequence[ResumedTrial],
-    *,
-    with_baseline: bool,
-    with_test: bool,
-) -> SearchResult:
+def _search(session: Session, *, with_baseline: bool, with_test: bool) -> SearchResult:
+    setup, resumed = session.setup, session.resumed
     baseline = Baseline(setup, enabled=with_baseline)
     baseline.run_if_small()
     append_again(setup, resumed)
@@ -99,45 +79,9 @@ def _search(
         stopped_by = loop.run()
     if stopped_by != "interrupted":
         baseline.finish()
-    best = loop.best
-    if with_test and best is not None:
-        evaluate_best(setup, best, loop.reserve_seconds)
-    settle_best(setup.out_folder, best)
+    if with_test and loop.best is not None:
+        evaluate_best(setup, loop.best, loop.reserve_seconds)
+    settle_best(setup.out_folder, loop.best)
     if stopped_by != "interrupted":
         shutil.rmtree(setup.cache_folder, ignore_errors=True)
-    setup.save_state()
-    state = setup.state
-    tested = best is not None and state.test is not None and state.test_trial == best.number
-    return SearchResult(
-        spec=setup.spec,
-        out_folder=setup.out_folder,
-        task=_describe_task(setup),
-        task_features=dict(setup.writer.task_features.values),
-        system_features={
-            **setup.writer.system_features.values,
-            **setup.writer.system_features.facts,
-        },
-        trials=loop.records,
-        best=None if best is None else best.number,
-        baseline=None if state.baseline is None else BaselineResult(**state.baseline),
-        test=TestReport(**state.test) if tested and state.test is not None else None,
-        warm_start=setup.sampler.report,
-        seconds=setup.clock.elapsed_seconds,
-        phase_seconds=dict(setup.clock.phase_seconds),
-        stopped_by=stopped_by,
-        notes=list(state.notes),
-        models={name: model.descriptor for name, model in setup.space.models.items()},
-    )
-
-
-def _describe_task(setup: SearchSetup) -> dict[str, Any]:
-    task = setup.task
-    return {
-        "name": task.name,
-        "type": task.type.value,
-        "fingerprint": task.fingerprint,
-        "labels": list(task.labels),
-        "rows": {name: len(split) for name, split in task.splits.items()},
-        "languages": list(task.languages),
-        "warnings": list(task.warnings),
-    }
+    return conclude(setup, loop.records, loop.best, stopped_by)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 from typing import Any
 
+from xautolm_core.registry.description import describe_model
 from xautolm_core.retrain.finished_run import read_finished_run
 from xautolm_core.retrain.finished_run import rows_of_run
-
-if TYPE_CHECKING:
-    from xautolm_core.registry.model import RegisteredModel
 
 TOKEN_VARIABLE = "XAUTOLM_MODEL_REGISTRY_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -77,7 +74,7 @@ def fetch_model(*, registry: str, task_name: str, folder: str, version: str = ""
         version: Which version; by default the champion.
 
     Returns:
-        What ``describe_model`` says, and ``folder``.
+        What ``registry.description.describe_model`` says, and ``folder``.
 
     Raises:
         ConfigError: There is no such version or no champion, or the folder holds something else.
@@ -116,40 +113,3 @@ def publish_model(
     client = KubeflowModelRegistry(kubeflow_url, token=os.environ.get(TOKEN_VARIABLE, ""))
     model = ModelRegistry.open(registry).version(task_name, version)
     return asdict(client.publish(model, uri=uri))
-
-
-def describe_model(model: RegisteredModel) -> dict[str, Any]:
-    """Return what is known of a registered model as a flat JSON object, for people and pipelines.
-
-    ``score`` is macro-F1 on the test split (on validation if there was no test, see ``score_on``),
-    in [0, 1]; ``seconds`` are training plus evaluation; ``joules`` is by quality class, empty if
-    nothing could be read; ``params`` are the hyper-parameters.
-    """
-    record = model.record
-    configuration = dict(record.configuration)
-    scores = record.scores
-    return {
-        "registry": model.registry,
-        "task": model.task_name,
-        "version": model.version,
-        "uri": model.uri,
-        "digest": model.digest,
-        "fingerprint": record.task_fingerprint,
-        "labels": list(record.labels),
-        "search_id": record.search_id,
-        "trial": record.trial,
-        "score": None if scores is None else scores.macro_f1,
-        "score_on": None if scores is None else ("test" if record.test else "validation"),
-        "score_rows": None if scores is None else scores.rows,
-        "accuracy": None if scores is None else scores.accuracy,
-        "seconds": record.seconds,
-        "search_seconds": record.search_seconds,
-        "joules": record.joules_by_quality,
-        "base_model": configuration.get("model"),
-        "method": configuration.get("method"),
-        "params": configuration.get("parameters") or {},
-        "versions": dict(record.versions),
-        "created_at": record.created_at.isoformat(),
-        "parent": record.parent,
-        "rows_known": model.stored.rows_sha256 is not None,
-    }

@@ -11,8 +11,10 @@ from datetime import datetime
 from pathlib import Path
 
 from xautolm_core.errors import LaunchError
+from xautolm_core.errors import StoreError
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.open import open_objects
+from xautolm_core.outcomes import Outcome
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import result_of_end
@@ -20,11 +22,13 @@ from xautolm_core.trial.endings import terminated
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
 from xautolm_core.trial.remote_contract import RemoteTrial
+from xautolm_core.trial.remote_contract import result_key
 from xautolm_core.trial.remote_contract import split_address
 from xautolm_core.trial.remote_inputs import fetch_inputs
 from xautolm_core.trial.remote_inputs import model_environment
 from xautolm_core.trial.remote_inputs import read_remote_trial
 from xautolm_core.trial.remote_outputs import RemoteOutputs
+from xautolm_core.trial.remote_outputs import stored_result
 from xautolm_core.trial.supervise import MemoryWatch
 from xautolm_core.trial.supervise import supervise
 from xautolm_core.trial.termination import Terminated
@@ -89,6 +93,22 @@ def run_remote(
         return 0
     finally:
         termination.restore()
+
+
+def told_outcome(address: str) -> Outcome:
+    """Return how the trial at an address ended, as it was last told there.
+
+    Raises:
+        ConfigError: The address or what lies there is no trial.
+        StoreError: Nothing was told, or it cannot be read.
+    """
+    root, key = split_address(address)
+    storage = open_objects(root)
+    spec = read_remote_trial(storage, key).spec
+    result = stored_result(storage, result_key(spec), spec)
+    if result is None:
+        raise StoreError(f"The trial {key} has told no result", hint="Run it again")
+    return result.outcome
 
 
 class _RemoteRun:

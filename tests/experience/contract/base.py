@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from xautolm_core.experience.codec import canonical
@@ -47,3 +49,11 @@ def flip(storage: ObjectStorage, key: str, position: int, bit: int = 3) -> None:
     data = bytearray(storage.get(key))
     data[position] ^= 1 << bit
     storage.put(key, bytes(data))
+
+
+def position_in_row_group(storage: ObjectStorage, key: str, row_group: int) -> int:
+    """Return where the values of a column of a row group lie: those of ``digest``."""
+    file = pq.ParquetFile(pa.BufferReader(storage.get(key)))
+    index = file.schema_arrow.get_field_index("digest")
+    column = file.metadata.row_group(row_group).column(index)
+    return int(column.data_page_offset + column.total_compressed_size - 3)

@@ -19,6 +19,7 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.compaction import MOST_SMALL_SEGMENTS
 from xautolm_core.experience.contract import SnapshotId
+from xautolm_core.experience.damage import Damage
 from xautolm_core.experience.frontier import read_frontier
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.contract import ObjectStorage
@@ -206,7 +207,7 @@ class CompactingContract(StoreFixtures):
             store.compact(grace=timedelta(hours=1))
             for info in storage.list("segments/"):
                 written.setdefault(info.key, info.modified_at)
-        frontier = read_frontier(storage)
+        frontier = read_frontier(storage, Damage())
         (merged,) = (e for e in frontier.segments.values() if e.covered_since is not None)
         assert merged.covered_since is not None
         assert merged.covered_since < written[merged.key]
@@ -221,10 +222,10 @@ class CompactingContract(StoreFixtures):
             store.append(sample("a", operation))
             slow = InterruptedStorage(storage, operation, other.compact)
             ObjectExperienceStore(slow).compact()
-            most = max(most, len(read_frontier(storage).heads))
+            most = max(most, len(read_frontier(storage, Damage()).heads))
             assert [e.trial_number for e in store.scan()] == list(range(4, operation + 1, 4))
             store.compact(grace=timedelta(0))
-            assert len(read_frontier(storage).heads) == 1
+            assert len(read_frontier(storage, Damage()).heads) == 1
         assert most == 2
         assert store.faults == ()
         assert store.verify().faults == ()

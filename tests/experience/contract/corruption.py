@@ -7,14 +7,13 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from tests.experience.contract.base import StoreFixtures
 from tests.experience.contract.base import flip
 from tests.experience.contract.base import key_of
 from tests.experience.contract.base import keys
+from tests.experience.contract.base import position_in_row_group
 from tests.experience.contract.base import sealed
 from tests.experience.samples import sample
 from xautolm_core.experience.codec import encode
@@ -177,7 +176,7 @@ class CorruptionContract(StoreFixtures):
         store.compact(grace=timedelta(0))
         later = store.snapshot()
         (key,) = keys(storage, "segments/")
-        flip(storage, key, _position_in_row_group(storage, key, 1))
+        flip(storage, key, position_in_row_group(storage, key, 1))
         fresh = ObjectExperienceStore(storage)
         assert [e.trial_number for e in fresh.scan()] == [0, 1, 2, 3, 8, 9, 10, 11]
         assert [fault.key for fault in fresh.faults] == [key]
@@ -210,7 +209,7 @@ class CorruptionContract(StoreFixtures):
             store.append(sample("a", trial))
         store.compact()
         (key,) = keys(storage, "segments/")
-        flip(storage, key, _position_in_row_group(storage, key, 2))
+        flip(storage, key, position_in_row_group(storage, key, 2))
         fresh = ObjectExperienceStore(storage)
         view = fresh.view()
         assert sum(segment.table().num_rows for segment in view.segments) == 8
@@ -221,80 +220,6 @@ class CorruptionContract(StoreFixtures):
         assert ObjectExperienceStore(storage).compact(grace=timedelta(0)) == 4
         assert len(keys(storage, "experiences/")) == 8
         assert len(list(ObjectExperienceStore(storage).scan())) == 12
-
-    def test_quarantine_moves_what_is_corrupt_and_saves_the_rest(
-        self,
-        store: ObjectExperienceStore,
-        storage: ObjectStorage,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        monkeypatch.setattr("xautolm_core.experience.segment.ROW_GROUP_ROWS", 4)
-        for trial in range(12):
-            store.append(sample("a", trial))
-        store.compact(grace=timedelta(0))
-        pinned = store.snapshot()
-        store.append(sample("b", 0))
-        store.append(sample("b", 1))
-        (segment,) = keys(storage, "segments/")
-        flip(storage, segment, _position_in_row_group(storage, segment, 0))
-        (manifest, *_) = keys(storage, "manifests/")
-        torn = key_of(storage, "b")
-        storage.put(torn, b"torn")
-        damaged = storage.get(segment)
-        fresh = ObjectExperienceStore(storage)
-        assert fresh.verify().quarantined == ()
-        assert segment in keys(storage, "segments/")
-        report = fresh.verify(quarantine=True)
-        assert {fault.key for fault in report.faults} == {segment, torn}
-        assert set(report.quarantined) == {f"quarantine/{segment}", f"quarantine/{torn}"}
-        assert storage.get(f"quarantine/{segment}") == damaged
-        assert segment not in keys(storage, "segments/")
-        fresh = ObjectExperienceStore(storage)
-        assert len(list(fresh.scan())) == 9
-        assert fresh.faults == ()
-        # The snapshot says that something of it is gone; what was saved is read.
-        assert [e.trial_number for e in fresh.read(pinned)] == list(range(4, 12))
-        assert [fault.key for fault in fresh.faults] == [segment]
-        assert {f.key for f in fresh.verify().faults} == {f"snapshots/{pinned.value}.json"}
-        fresh.compact(grace=timedelta(0), keep=0)
-        assert fresh.verify().faults == ()
-        assert manifest not in keys(storage, "quarantine/")
-
-    def test_quarantine_gives_up_what_is_missing(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
-        for search in ("a", "b"):
-            store.append(sample(search, 0))
-            store.compact(grace=timedelta(0))
-        storage.delete(keys(storage, "segments/")[0])
-        fresh = ObjectExperienceStore(storage)
-        assert len(list(fresh.scan())) == 1
-        assert "is missing" in fresh.faults[0].problem
-        assert fresh.compact(grace=timedelta(0)) == 0
-        assert "is missing" in fresh.verify().faults[0].problem
-        fresh.verify(quarantine=True)
-        assert fresh.verify().faults == ()
-        assert len(list(ObjectExperienceStore(storage).scan())) == 1
-
-    def test_quarantine_of_a_manifest_loses_nothing(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
-        for trial in range(3):
-            store.append(sample("a", trial))
-            store.compact(grace=timedelta(0))
-        for key in keys(storage, "manifests/"):
-            flip(storage, key, 30)
-        for _ in range(2):
-            fresh = ObjectExperienceStore(storage)
-            assert len(list(fresh.scan())) == 3
-            assert {f.key for f in fresh.faults} == set(keys(storage, "manifests/"))
-        fresh.verify(quarantine=True)
-        for _ in range(3):
-            fresh = ObjectExperienceStore(storage)
-            fresh.compact(grace=timedelta(0))
-            assert len(list(fresh.scan())) == 3
-            assert fresh.faults == ()
-        assert fresh.verify().faults == ()
 
     def test_an_object_under_anothers_name_is_named(
         self, store: ObjectExperienceStore, storage: ObjectStorage
@@ -331,11 +256,3 @@ class CorruptionContract(StoreFixtures):
         assert [fault.key for fault in store.faults] == [key]
         store.compact(grace=timedelta(0))
         assert [fault.key for fault in store.verify().faults] == [key]
-
-
-def _position_in_row_group(storage: ObjectStorage, key: str, row_group: int) -> int:
-    """Return where the values of a column of a row group lie: those of ``digest``."""
-    file = pq.ParquetFile(pa.BufferReader(storage.get(key)))
-    index = file.schema_arrow.get_field_index("digest")
-    column = file.metadata.row_group(row_group).column(index)
-    return int(column.data_page_offset + column.total_compressed_size - 3)

@@ -13,15 +13,21 @@ from tests.experience.contract.base import StoreFixtures
 from tests.experience.contract.base import sealed
 from tests.experience.samples import START
 from tests.experience.samples import sample
+from tests.experience.storages import CountingStorage
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.codec import encode
 from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.folder import FolderStore
+from xautolm_core.experience.policy import TenantPolicy
+from xautolm_core.experience.policy import write_policy
+from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.experience.transfer import copy_store
 from xautolm_core.experience.transfer import export_experiences
+from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.objects.folder import FolderObjects
 
 
 def _fill(store: ObjectExperienceStore) -> None:
@@ -67,6 +73,61 @@ class TransferringContract(StoreFixtures):
         other.forget(task_fingerprint="secret")
         assert copy_store(store, other) == 0
         assert [e.trial_number for e in other.scan()] == [1]
+
+    def test_a_copy_reads_each_single_object_of_the_target_once(
+        self, store: ObjectExperienceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("xautolm_core.experience.transfer._CHUNK_ROWS", 3)
+        for trial in range(12):
+            store.append(sample("a", trial))
+        counting = CountingStorage(FolderObjects(tmp_path / "other"))
+        other = ObjectExperienceStore(counting)
+        for trial in range(5):
+            other.append(sample("a", trial))
+        counting.gets.clear()
+        assert copy_store(store, other) == 7
+        singles = [key for key in counting.gets if key.startswith("experiences/")]
+        assert len(singles) == 5
+        assert {counting.gets[key] for key in singles} == {1}
+        assert len(list(other.scan())) == 12
+
+    def test_a_copy_keeps_to_the_policies_of_the_target(
+        self, store: ObjectExperienceStore, storage: ObjectStorage, tmp_path: Path
+    ) -> None:
+        scores = {"f1/refund": ExperienceScore(value=0.5), "macro_f1": ExperienceScore(value=0.6)}
+        for tenant in ("open", "closed"):
+            write_policy(storage, tenant, TenantPolicy(allow_class_names=True))
+            store.append(sample(tenant, scores=scores, tenant=tenant))
+        other = FolderStore(tmp_path / "other")
+        write_policy(other.storage, "open", TenantPolicy(allow_class_names=True))
+        assert copy_store(store, other) == 2
+        assert copy_store(store, other) == 0
+        kept = {e.tenant: set(e.scores) for e in other.scan()}
+        assert kept == {"open": {"f1/refund", "macro_f1"}, "closed": {"macro_f1"}}
+        assert b"refund" not in b"".join(
+            row.payload.text.encode() for row, e in other.rows() if e.tenant == "closed"
+        )
+        assert other.verify().faults == ()
+
+    def test_a_malformed_policy_of_the_target_ends_a_copy(
+        self, store: ObjectExperienceStore, tmp_path: Path
+    ) -> None:
+        store.append(sample("a", tenant="team"))
+        other = FolderStore(tmp_path / "other")
+        other.storage.put("tenants/team.json", b"{")
+        with pytest.raises(StoreError, match=r"tenants/team\.json"):
+            copy_store(store, other)
+        assert list(other.scan()) == []
+
+    def test_what_a_target_cannot_take_is_named(
+        self, store: ObjectExperienceStore, tmp_path: Path
+    ) -> None:
+        store.append(sample("a", 0, tenant="mine"))
+        store.append(sample("a", 1, tenant="yours"))
+        other = FolderStore(tmp_path / "other", tenant="mine")
+        assert copy_store(store, other) == 1
+        (fault,) = store.faults
+        assert "is not copied" in fault.problem
 
     @pytest.mark.parametrize("name", ["all.jsonl", "all.parquet"])
     def test_an_export_has_every_experience(

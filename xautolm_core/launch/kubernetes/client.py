@@ -280,8 +280,10 @@ def connect(
             config.load_incluster_config(client_configuration=configuration)
             namespace = _NAMESPACE_FILE.read_text(encoding="utf-8").strip() or namespace
         else:
-            config.load_kube_config(context=context, client_configuration=configuration)
-            _, current = config.list_kube_config_contexts()
+            # Given by name: the package itself reads the variable once, when it is imported.
+            file = os.environ.get("KUBECONFIG")
+            config.load_kube_config(file, context, client_configuration=configuration)
+            _, current = config.list_kube_config_contexts(file)
             namespace = current.get("context", {}).get("namespace") or namespace
     except (config.ConfigException, OSError) as error:
         raise LaunchError(

@@ -13,10 +13,10 @@ from xautolm_core.launch.kubernetes.client import CONFLICT
 from xautolm_core.launch.kubernetes.client import NOT_FOUND
 from xautolm_core.launch.kubernetes.client import ApiError
 from xautolm_core.launch.kubernetes.client import KubernetesApi
-from xautolm_core.launch.kubernetes.manifest import CONTAINER
 from xautolm_core.launch.kubernetes.names import ATTEMPT_ANNOTATION
 from xautolm_core.launch.kubernetes.names import JOB_NAME_LABEL
 from xautolm_core.launch.kubernetes.names import SEARCH_ANNOTATION
+from xautolm_core.launch.kubernetes.pod import CONTAINER
 from xautolm_core.trial.contract import TrialSpec
 
 _log = logging.getLogger(__name__)

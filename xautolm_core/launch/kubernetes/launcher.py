@@ -170,8 +170,10 @@ class KubernetesLauncher:
             self.wait([handle], grace_seconds)
         return trial.result or self._settle(trial)
 
-    def begin_cancel(self, handles: Sequence[TrialHandle]) -> None:
+    def begin_cancel(self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0) -> None:
         """Have many trials end at the same time, without waiting for any.
+
+        The grace is that of the pods' own manifest.
 
         Raises:
             LaunchError: A Job cannot be deleted.

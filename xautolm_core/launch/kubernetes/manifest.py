@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from xautolm_core.errors import ConfigError
@@ -20,14 +21,12 @@ from xautolm_core.launch.kubernetes.names import study_name
 from xautolm_core.launch.kubernetes.names import trial_name
 from xautolm_core.launch.kubernetes.overlay import check_template
 from xautolm_core.launch.kubernetes.overlay import merge
+from xautolm_core.launch.kubernetes.pod import CONTAINER
+from xautolm_core.launch.kubernetes.pod import WORK_FOLDER
+from xautolm_core.launch.kubernetes.pod import pod_spec
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
 from xautolm_core.trial.contract import TrialSpec
 
-CONTAINER = "trial"
-WORK_FOLDER = "/work"
-SECRET_FOLDER = "/var/run/xautolm/s3"  # noqa: S105 - a folder's name
-MODEL_CACHE_FOLDER = "/models"
-HUB_FOLDER = "/hub"
 # What ``xautolm trial`` ends with where there is no result to look for.
 FAILURE_EXIT_CODES = (ConfigError.exit_code, StoreError.exit_code, LaunchError.exit_code)
 _CLOSING_SECONDS = 60
@@ -50,25 +49,54 @@ def build_job(
     Raises:
         ConfigError: The overlay takes away what the launcher needs.
     """
-    labels = _labels(spec)
-    annotations = {
-        SEARCH_ANNOTATION: spec.search_id,
-        ATTEMPT_ANNOTATION: str(spec.attempt),
-    }
-    deadline_seconds = pod_deadline_seconds(spec, settings)
+    return job_of(
+        job_name(spec),
+        ["xautolm", "trial", address, "--work", WORK_FOLDER],
+        settings,
+        labels=_labels(spec),
+        annotations={SEARCH_ANNOTATION: spec.search_id, ATTEMPT_ANNOTATION: str(spec.attempt)},
+        deadline_seconds=pod_deadline_seconds(spec, settings),
+        owner=owner,
+    )
+
+
+def job_of(
+    name: str,
+    command: Sequence[str],
+    settings: KubernetesSettings,
+    *,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    deadline_seconds: int,
+    owner: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the manifest of a Job with one pod, which gets what a trial gets.
+
+    Args:
+        name: The Job's.
+        command: What the pod runs.
+        settings: What the platform gives.
+        labels: Of Job and pod.
+        annotations: Likewise.
+        deadline_seconds: Of the pod.
+        owner: ownerReference of the workflow that the controller's pod belongs to.
+
+    Raises:
+        ConfigError: The overlay takes away what the launcher needs.
+    """
     required = {
         "metadata": {
             "labels": {**labels, "sidecar.istio.io/inject": "false"},
             "annotations": {**annotations, "sidecar.istio.io/inject": "false"},
         },
-        "spec": _pod_spec(address, deadline_seconds, settings),
+        "spec": pod_spec(command, deadline_seconds, settings),
     }
     template = merge(required, settings.pod_template)
     check_template(required, template, require_image_digest=settings.require_image_digest)
     metadata: dict[str, Any] = {
-        "name": job_name(spec),
+        "name": name,
         "labels": {**labels, **_queue_labels(settings, deadline_seconds)},
-        "annotations": annotations,
+        "annotations": dict(annotations),
     }
     if settings.namespace is not None:
         metadata["namespace"] = settings.namespace
@@ -154,101 +182,3 @@ def _queue_labels(settings: KubernetesSettings, deadline_seconds: int) -> dict[s
     if settings.queue.priority_class is not None:
         labels["kueue.x-k8s.io/priority-class"] = settings.queue.priority_class
     return labels
-
-
-def _pod_spec(address: str, deadline_seconds: int, settings: KubernetesSettings) -> dict[str, Any]:
-    spec: dict[str, Any] = {
-        "restartPolicy": "Never",
-        "activeDeadlineSeconds": deadline_seconds,
-        "terminationGracePeriodSeconds": settings.termination_grace_seconds,
-        "serviceAccountName": settings.service_account,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": settings.run_as_user,
-            "fsGroup": settings.fs_group,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [_container(address, settings)],
-        "volumes": _volumes(settings),
-    }
-    if settings.image_pull_secrets:
-        spec["imagePullSecrets"] = [{"name": name} for name in settings.image_pull_secrets]
-    if settings.node_selector:
-        spec["nodeSelector"] = dict(settings.node_selector)
-    if settings.tolerations:
-        spec["tolerations"] = [t.model_dump(exclude_none=True) for t in settings.tolerations]
-    if settings.priority_class is not None:
-        spec["priorityClassName"] = settings.priority_class
-    return spec
-
-
-def _container(address: str, settings: KubernetesSettings) -> dict[str, Any]:
-    return {
-        "name": CONTAINER,
-        "image": settings.image,
-        "imagePullPolicy": settings.image_pull_policy,
-        "command": ["xautolm", "trial", address, "--work", WORK_FOLDER],
-        "env": _environment(settings),
-        "resources": _resources(settings),
-        "volumeMounts": _mounts(settings),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
-
-
-def _environment(settings: KubernetesSettings) -> list[dict[str, str]]:
-    variables = {"HOME": "/tmp", "HF_HOME": HUB_FOLDER, **settings.environment}  # noqa: S108
-    if settings.s3_secret is not None:
-        variables["XAUTOLM_S3_CREDENTIALS_FILE"] = SECRET_FOLDER
-    if settings.model_cache_claim is not None:
-        variables["XAUTOLM_MODEL_CACHE"] = MODEL_CACHE_FOLDER
-    return [{"name": name, "value": value} for name, value in variables.items()]
-
-
-def _resources(settings: KubernetesSettings) -> dict[str, dict[str, str]]:
-    given = settings.resources
-    requests = {"cpu": given.cpu_request, "memory": given.memory_request or given.memory_limit}
-    limits = {"memory": given.memory_limit}
-    if given.cpu_limit is not None:
-        limits["cpu"] = given.cpu_limit
-    if given.gpu_count:
-        requests[given.gpu_resource] = limits[given.gpu_resource] = str(given.gpu_count)
-    return {"requests": requests, "limits": limits}
-
-
-def _mounts(settings: KubernetesSettings) -> list[dict[str, Any]]:
-    mounts: list[dict[str, Any]] = [
-        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
-        {"name": "work", "mountPath": WORK_FOLDER},
-        {"name": "hub", "mountPath": HUB_FOLDER},
-        {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108
-    ]
-    if settings.s3_secret is not None:
-        mounts.append({"name": "s3-credentials", "mountPath": SECRET_FOLDER, "readOnly": True})
-    if settings.model_cache_claim is not None:
-        mounts.append({"name": "model-cache", "mountPath": MODEL_CACHE_FOLDER})
-    return mounts
-
-
-def _volumes(settings: KubernetesSettings) -> list[dict[str, Any]]:
-    size, memory = settings.resources.work_storage, settings.resources.shared_memory
-    volumes: list[dict[str, Any]] = [
-        {"name": name, "emptyDir": {"sizeLimit": size}} for name in ("tmp", "work", "hub")
-    ]
-    volumes.append({"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": memory}})
-    if settings.s3_secret is not None:
-        # 0440: the pod reads it through its group.
-        secret = {"secretName": settings.s3_secret, "defaultMode": 0o440}
-        volumes.append({"name": "s3-credentials", "secret": secret})
-    if settings.model_cache_claim is not None:
-        claim = {"claimName": settings.model_cache_claim}
-        volumes.append({"name": "model-cache", "persistentVolumeClaim": claim})
-    return volumes

@@ -8,8 +8,8 @@ from datetime import UTC
 from datetime import datetime
 from typing import Any
 
-from xautolm_core.launch.kubernetes.manifest import CONTAINER
 from xautolm_core.launch.kubernetes.names import JOB_NAME_LABEL
+from xautolm_core.launch.kubernetes.pod import CONTAINER
 
 Object = Mapping[str, Any]
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from typing import Protocol
 from typing import runtime_checkable
 
-from xautolm_core.errors import StoreError
 from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.search.history.arrays import History
 from xautolm_core.search.history.cache import HistoryCache
@@ -19,8 +18,6 @@ from xautolm_core.search.history.relevance import Relevance
 if TYPE_CHECKING:
     from xautolm_core.experience.contract import ExperienceStore
     from xautolm_core.experience.view import StoreView
-
-_ATTEMPTS = 5
 
 
 @runtime_checkable
@@ -93,9 +90,11 @@ def read_settled(
     Raises:
         StoreError: A store cannot be read, or changes all the time.
     """
+    from xautolm_core.experience.looking import changes_too_fast
+    from xautolm_core.experience.looking import looks
     from xautolm_core.experience.view import SegmentGoneError
 
-    for attempt in range(_ATTEMPTS):
+    for is_last in looks(lambda: _faults(stores)):
         before = _faults(stores)
         try:
             found = read_history(
@@ -103,11 +102,9 @@ def read_settled(
             )
         except SegmentGoneError:
             continue
-        if attempt == _ATTEMPTS - 1 or _faults(stores) == before:
+        if is_last or _faults(stores) == before:
             return found
-    raise StoreError(
-        "The experience store changes faster than it can be read", hint="Try again in a minute"
-    )
+    raise changes_too_fast()
 
 
 def _faults(stores: Sequence[ExperienceStore]) -> int:

@@ -1,0 +1,1 @@
+"""Component check_incumbent."""

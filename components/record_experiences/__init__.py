@@ -1,0 +1,1 @@
+"""Component record_experiences."""

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from components.conftest import artifact
+from components.conftest import parameters_for
+from components.conftest import read_json
+from components.conftest import write_data
+from components.extract_meta_features.component import extract_meta_features
+from components.fingerprint.component import fingerprint
+from components.record_experiences.component import record_experiences
+from components.run_trial.component import run_trial
+from components.sample_trials.component import sample_trials
+from xautolm_core.experience.open import open_store
+
+
+@pytest.mark.slow
+def test_two_rounds_come_to_a_model(own_cache, tmp_path):
+    data = write_data(tmp_path / "moods.csv")
+    parameters = parameters_for(data, tmp_path, launcher="rounds")
+    checked = fingerprint.python_func(**parameters)
+    features, result = artifact(tmp_path / "features"), artifact(tmp_path / "result")
+    extract_meta_features.python_func(checked.measurement, checked.fingerprint, features)
+    assert read_json(features.path)["machine"]["threads"] >= 1
+    sizes = []
+    for _ in range(3):
+        trials = sample_trials.python_func(checked.request, features, "", 2)
+        sizes.append(len(trials))
+        outcomes = [run_trial.python_func(trial) for trial in trials]
+        assert set(outcomes) <= {"ok"}
+        record_experiences.python_func(checked.request, features, "", outcomes, result)
+    assert sizes == [2, 1, 0]
+    assert len(list(open_store(parameters["store"]).scan())) == 3
+    summary = json.loads((Path(result.path) / "summary.json").read_text())
+    assert summary["stopped_by"] == "trials"
+    assert (Path(result.path) / "model" / "model.safetensors").is_file()

@@ -1,0 +1,32 @@
+"""Proposes the trials of a round."""
+
+from typing import List
+
+from kfp import dsl
+
+from components.images import RUNTIME_IMAGE
+
+
+@dsl.component(base_image=RUNTIME_IMAGE, install_kfp_package=False)
+def sample_trials(
+    request: str,
+    features: dsl.Input[dsl.Artifact],
+    snapshot: str,
+    size: int,
+) -> List[str]:
+    """Propose the trials of the next round.
+
+    Never cached: what it proposes depends on the rounds before.
+
+    Args:
+        request: The checked request.
+        features: What extract_meta_features wrote.
+        snapshot: Snapshot of the store to start from.
+        size: How many.
+
+    Returns:
+        Addresses of the trials; none once the search is over.
+    """
+    from xautolm_core.steps.rounds import sample_trials
+
+    return sample_trials(request, features.path, snapshot, size)

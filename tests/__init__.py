@@ -1,0 +1,1 @@
+"""The tests are a package, so that tests/pipelines is not taken for pipelines."""

@@ -1,0 +1,176 @@
+"""What verify finds beside experiences, and what quarantine moves and what it leaves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.experience.contract.base import StoreFixtures
+from tests.experience.contract.base import flip
+from tests.experience.contract.base import key_of
+from tests.experience.contract.base import keys
+from tests.experience.contract.base import position_in_row_group
+from tests.experience.samples import sample
+from xautolm_core.errors import StoreError
+from xautolm_core.experience.folder import FolderStore
+from xautolm_core.experience.policy import TenantPolicy
+from xautolm_core.experience.policy import write_policy
+from xautolm_core.experience.store import ObjectExperienceStore
+from xautolm_core.experience.trusted import TrustedStore
+from xautolm_core.experience.union import UnionStore
+from xautolm_core.objects.contract import ObjectStorage
+
+
+class QuarantineContract(StoreFixtures):
+    """Nothing is lost by it."""
+
+    def test_a_corrupt_tombstone_is_never_quarantined(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        store.append(sample("a", 0, task_fingerprint="secret"))
+        store.append(sample("a", 1))
+        store.forget(task_fingerprint="secret")
+        (key,) = keys(storage, "forgotten/")
+        whole = storage.get(key)
+        flip(storage, key, 20)
+        fresh = ObjectExperienceStore(storage)
+        report = fresh.verify(quarantine=True)
+        assert report.quarantined == ()
+        (fault,) = report.faults
+        assert fault.key == key
+        assert "from a backup" in fault.problem
+        assert keys(storage, "forgotten/") == [key]
+        # Put back, it does again what it did.
+        storage.put(key, whole)
+        fresh = ObjectExperienceStore(storage)
+        fresh.append(sample("a", 0, task_fingerprint="secret"))
+        assert [e.trial_number for e in fresh.scan()] == [1]
+        assert fresh.totals().trials.total() == 2
+
+    @pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.999])
+    def test_a_flipped_bit_in_a_union_snapshot_is_named_and_quarantined(
+        self, store: ObjectExperienceStore, storage: ObjectStorage, tmp_path: Path, place: float
+    ) -> None:
+        store.append(sample("a", 0))
+        other = FolderStore(tmp_path / "other")
+        other.append(sample("b", 0))
+        union = UnionStore(store, [TrustedStore(other, "team", 0.5)])
+        pinned = union.snapshot()
+        (key,) = keys(storage, "unions/")
+        assert store.verify().objects == 3
+        assert store.verify().faults == ()
+        flip(storage, key, int(len(storage.get(key)) * place))
+        assert [fault.key for fault in store.verify().faults] == [key]
+        with pytest.raises(StoreError, match="corrupt"):
+            list(union.read(pinned))
+        assert store.verify(quarantine=True).quarantined == (f"quarantine/{key}",)
+        assert store.verify().faults == ()
+
+    def test_a_union_snapshot_without_its_own_snapshot_is_noted(
+        self, store: ObjectExperienceStore, storage: ObjectStorage, tmp_path: Path
+    ) -> None:
+        other = FolderStore(tmp_path / "other")
+        other.append(sample("b", 0))
+        UnionStore(store, [TrustedStore(other, "team", 0.5)]).snapshot()
+        storage.delete_many(keys(storage, "snapshots/"))
+        report = store.verify()
+        assert report.faults == ()
+        assert [note.key for note in report.notes] == keys(storage, "unions/")
+
+    @pytest.mark.parametrize("place", [0, 5, 12, 24, -1])
+    def test_a_flipped_bit_in_a_policy_is_named_and_left_to_who_wrote_it(
+        self, store: ObjectExperienceStore, storage: ObjectStorage, place: int
+    ) -> None:
+        write_policy(storage, "team", TenantPolicy(allow_class_names=True))
+        assert store.verify().objects == 1
+        assert store.verify().faults == ()
+        flip(storage, "tenants/team.json", place)
+        (fault,) = store.verify(quarantine=True).faults
+        assert fault.key == "tenants/team.json"
+        assert "allow_class_names" in fault.problem
+        assert keys(storage, "tenants/") == ["tenants/team.json"]
+
+    def test_a_foreign_file_among_the_policies_is_named(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        storage.put("tenants/a/b.json", b"{}")
+        storage.put("tenants/README.txt", b"{}")
+        assert {f.key for f in store.verify(quarantine=True).faults} == set(
+            keys(storage, "tenants/")
+        )
+
+    def test_quarantine_moves_what_is_corrupt_and_saves_the_rest(
+        self,
+        store: ObjectExperienceStore,
+        storage: ObjectStorage,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("xautolm_core.experience.segment.ROW_GROUP_ROWS", 4)
+        for trial in range(12):
+            store.append(sample("a", trial))
+        store.compact(grace=timedelta(0))
+        pinned = store.snapshot()
+        store.append(sample("b", 0))
+        store.append(sample("b", 1))
+        (segment,) = keys(storage, "segments/")
+        flip(storage, segment, position_in_row_group(storage, segment, 0))
+        (manifest, *_) = keys(storage, "manifests/")
+        torn = key_of(storage, "b")
+        storage.put(torn, b"torn")
+        damaged = storage.get(segment)
+        fresh = ObjectExperienceStore(storage)
+        assert fresh.verify().quarantined == ()
+        assert segment in keys(storage, "segments/")
+        report = fresh.verify(quarantine=True)
+        assert {fault.key for fault in report.faults} == {segment, torn}
+        assert set(report.quarantined) == {f"quarantine/{segment}", f"quarantine/{torn}"}
+        assert storage.get(f"quarantine/{segment}") == damaged
+        assert segment not in keys(storage, "segments/")
+        fresh = ObjectExperienceStore(storage)
+        assert len(list(fresh.scan())) == 9
+        assert fresh.faults == ()
+        # The snapshot says that something of it is gone; what was saved is read.
+        assert [e.trial_number for e in fresh.read(pinned)] == list(range(4, 12))
+        assert [fault.key for fault in fresh.faults] == [segment]
+        assert {f.key for f in fresh.verify().faults} == {f"snapshots/{pinned.value}.json"}
+        fresh.compact(grace=timedelta(0), keep=0)
+        assert fresh.verify().faults == ()
+        assert manifest not in keys(storage, "quarantine/")
+
+    def test_quarantine_gives_up_what_is_missing(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        for search in ("a", "b"):
+            store.append(sample(search, 0))
+            store.compact(grace=timedelta(0))
+        storage.delete(keys(storage, "segments/")[0])
+        fresh = ObjectExperienceStore(storage)
+        assert len(list(fresh.scan())) == 1
+        assert "is missing" in fresh.faults[0].problem
+        assert fresh.compact(grace=timedelta(0)) == 0
+        assert "is missing" in fresh.verify().faults[0].problem
+        fresh.verify(quarantine=True)
+        assert fresh.verify().faults == ()
+        assert len(list(ObjectExperienceStore(storage).scan())) == 1
+
+    def test_quarantine_of_a_manifest_loses_nothing(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        for trial in range(3):
+            store.append(sample("a", trial))
+            store.compact(grace=timedelta(0))
+        for key in keys(storage, "manifests/"):
+            flip(storage, key, 30)
+        for _ in range(2):
+            fresh = ObjectExperienceStore(storage)
+            assert len(list(fresh.scan())) == 3
+            assert {f.key for f in fresh.faults} == set(keys(storage, "manifests/"))
+        fresh.verify(quarantine=True)
+        for _ in range(3):
+            fresh = ObjectExperienceStore(storage)
+            fresh.compact(grace=timedelta(0))
+            assert len(list(fresh.scan())) == 3
+            assert fresh.faults == ()
+        assert fresh.verify().faults == ()

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.search.instant import Silent
+from tests.search.instant import analytic_result
+from xautolm_core.outcomes import Outcome
+from xautolm_core.search.contract import SpendingLimits
+from xautolm_core.search.runner import run_search
+from xautolm_core.search.spending import Spending
+from xautolm_core.trial.contract import EnergyReading
+from xautolm_core.trial.contract import TrialResult
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def attempt(seconds: float, joules: float | None = None) -> TrialResult:
+    energy = () if joules is None else (reading(joules),)
+    return TrialResult(
+        search_id="s",
+        trial_number=0,
+        outcome=Outcome.OOM_GPU,
+        seconds={"train": seconds},
+        energy=energy,
+        started_at=START,
+        ended_at=START + timedelta(seconds=seconds),
+    )
+
+
+def reading(joules: float) -> EnergyReading:
+    return EnergyReading(component="gpu", joules=joules, source="nvml", quality="A")
+
+
+@given(st.lists(st.floats(1, 1e5), max_size=20), st.lists(st.floats(0, 1e4), max_size=5))
+def test_gpu_hours_are_those_of_all_attempts_and_of_what_runs(ended, running):
+    limits = SpendingLimits(gpu_hours=10, gpus_per_trial=2)
+    spending = Spending(limits)
+    for seconds in ended:
+        spending.add(attempt(seconds))
+    used = 2 * (sum(ended) + sum(running)) / 3600
+    if abs(used - 10) > 0.01:  # microseconds of the timestamps
+        assert spending.reached(running) == ("gpu_hours" if used >= 10 else None)
+
+
+def test_energy_is_what_was_read_and_what_was_not_read_is_counted():
+    spending = Spending(SpendingLimits(energy_kwh=1))
+    spending.add(attempt(10, joules=3.5e6))
+    spending.add(attempt(10))
+    assert spending.reached() is None
+    assert spending.unmetered_attempts == 1
+    spending.add(attempt(10, joules=0.1e6))
+    assert spending.reached() == "energy"
+
+
+def test_cost_is_of_gpus_and_of_all_else():
+    limits = SpendingLimits(
+        cost=10, gpus_per_trial=2, price_per_gpu_hour=2, price_per_trial_hour=1, currency="EUR"
+    )
+    spending = Spending(limits)
+    spending.add(attempt(3600))
+    assert spending.reached() is None
+    assert spending.reached([3600]) == "cost"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"gpu_hours": 1}, {"cost": 1}, {"cost": 1, "gpus_per_trial": 1}]
+)
+def test_a_limit_that_limits_nothing_is_refused(fields):
+    with pytest.raises(ValueError, match="limits nothing"):
+        SpendingLimits(**fields)
+
+
+def test_a_search_ends_at_its_limit(make_spec, tmp_path):
+    from tests.search.instant import InstantLauncher
+
+    def costly(spec):
+        result = analytic_result(spec)
+        hour = {"started_at": START, "ended_at": START + timedelta(hours=1)}
+        return result.model_copy(update=hour)
+
+    spec = make_spec(
+        max_trials=20, spending=SpendingLimits(cost=3, price_per_trial_hour=1), workers=1
+    )
+    result = run_search(
+        spec,
+        tmp_path / "run",
+        launcher=InstantLauncher(costly),
+        observer=Silent(),
+        with_baseline=False,
+        with_test=False,
+    )
+    assert result.stopped_by == "cost"
+    assert len(result.trials) == 3
+    # A search that is resumed does not begin to count anew.
+    again = run_search(
+        spec,
+        tmp_path / "run",
+        launcher=InstantLauncher(costly),
+        observer=Silent(),
+        resume=True,
+        with_baseline=False,
+        with_test=False,
+    )
+    assert len(again.trials) == 3
+
+
+def test_a_limit_on_energy_that_cannot_be_held_is_told(make_spec, tmp_path):
+    from tests.search.instant import InstantLauncher
+
+    result = run_search(
+        make_spec(spending=SpendingLimits(energy_kwh=1)),
+        tmp_path / "run",
+        launcher=InstantLauncher(),
+        observer=Silent(),
+        with_baseline=False,
+        with_test=False,
+    )
+    assert any("limit on energy cannot be held" in note for note in result.notes)

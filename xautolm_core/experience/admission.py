@@ -1,0 +1,55 @@
+"""What may be written into a store: whose experiences, and what of them."""
+
+from __future__ import annotations
+
+from xautolm_core.errors import StoreError
+from xautolm_core.experience.codec import is_identity
+from xautolm_core.experience.policy import TenantPolicy
+from xautolm_core.experience.policy import read_policy
+from xautolm_core.experience.schema import Experience
+from xautolm_core.experience.scrub import scrub_experience
+from xautolm_core.objects.contract import ObjectStorage
+
+
+class Admission:
+    """Decides what is written into one store. The policy of each tenant is read once.
+
+    Args:
+        storage: Of the store.
+        tenant: If given, only this tenant's experiences are written.
+    """
+
+    def __init__(self, storage: ObjectStorage, tenant: str | None) -> None:
+        self._storage = storage
+        self._tenant = tenant
+        self._policies: dict[str, TenantPolicy] = {}
+
+    def policy(self, tenant: str) -> TenantPolicy:
+        """Return what a tenant allows in this store.
+
+        Raises:
+            StoreError: Its policy is malformed, or cannot be read.
+        """
+        known = self._policies.get(tenant)
+        if known is None:
+            known = self._policies[tenant] = read_policy(self._storage, tenant)
+        return known
+
+    def admit(self, experience: Experience) -> Experience:
+        """Return an experience without what must not be in it (see ``scrub``).
+
+        Raises:
+            StoreError: It belongs to another tenant, or cannot be written at all.
+        """
+        if self._tenant is not None and experience.tenant != self._tenant:
+            raise StoreError(
+                f"This store was opened for tenant {self._tenant!r}, the experience is of "
+                f"{experience.tenant!r}",
+                hint="Open the store for the tenant that runs the search",
+            )
+        if not is_identity(experience.id):
+            raise StoreError(
+                f"{experience.id[:40]!r} is no id of an experience",
+                hint="Make it with experience_id(search_id, trial_number, attempt)",
+            )
+        return scrub_experience(experience, self.policy(experience.tenant))

@@ -1,0 +1,74 @@
+"""What was measured of task and machine before a search, so that the search need not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic import ValidationError
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.features.vector import FeatureVector
+
+
+@dataclass(frozen=True)
+class TrialMachine:
+    """What one trial has to itself where trials run.
+
+    Attributes:
+        threads: CPU threads.
+        host_bytes: Memory; a trial beyond it is ended.
+        gpu_bytes: Memory of its GPU; None without one.
+    """
+
+    threads: int
+    host_bytes: int
+    gpu_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Meta-features of a task and of the machines that its trials run on.
+
+    Attributes:
+        task: Of the task.
+        system: Of the machine of a trial.
+        machine: What a trial has of it; None where trials run on the search's own machine, which
+            is then shared by its workers.
+    """
+
+    task: FeatureVector
+    system: FeatureVector
+    machine: TrialMachine | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return everything in it as plain JSON values."""
+        return {
+            "schema_version": 1,
+            "task": self.task.document(),
+            "system": self.system.document(),
+            "machine": None if self.machine is None else asdict(self.machine),
+        }
+
+
+_ADAPTER = TypeAdapter(Measured)
+
+
+def read_measured(document: Mapping[str, Any]) -> Measured:
+    """Return what ``Measured.document`` gave.
+
+    Raises:
+        ConfigError: It is no such document.
+    """
+    fields = {name: document.get(name) for name in ("task", "system", "machine")}
+    try:
+        return _ADAPTER.validate_python(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ConfigError(
+            f"These are no meta-features: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+            hint="Extract them again with this version of xautolm",
+        ) from error

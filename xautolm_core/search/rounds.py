@@ -1,0 +1,126 @@
+"""A search in rounds: trials are proposed by one process, run by others, recorded by a third.
+
+A pipeline without a controller works so. Each process goes on with the same run folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xautolm_core.search.background import Baseline
+from xautolm_core.search.conclusion import conclude
+from xautolm_core.search.loop import TrialLoop
+from xautolm_core.search.models import settle_best
+from xautolm_core.search.preparation import append_again
+from xautolm_core.search.session import open_session
+
+if TYPE_CHECKING:
+    from xautolm_core.launch.contract import Launcher
+    from xautolm_core.search.contract import SearchObserver
+    from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.contract import SearchSpec
+    from xautolm_core.search.measured import Measured
+    from xautolm_core.trial.contract import TrialSpec
+
+
+@dataclass(frozen=True)
+class Round:
+    """Trials to be run.
+
+    Attributes:
+        specs: They; none if the search is over.
+        stopped_by: Why there are no more of them; None if there are as many as were asked for.
+    """
+
+    specs: tuple[TrialSpec, ...]
+    stopped_by: str | None
+
+
+def propose_round(
+    spec: SearchSpec,
+    out_folder: Path,
+    *,
+    launcher: Launcher,
+    observer: SearchObserver,
+    size: int,
+    resume: bool,
+    measured: Measured | None = None,
+) -> Round:
+    """Propose trials and submit them to the launcher, without waiting for any.
+
+    Args:
+        spec: What is asked.
+        out_folder: The run folder.
+        launcher: Only writes the trials down for others to run.
+        observer: Is told how it goes on.
+        size: Trials of the round, those included that an earlier round has left to do.
+        resume: Whether the folder holds the search already.
+        measured: Meta-features, and what a trial has of its machine.
+
+    Raises:
+        ConfigError: The spec, the data or the space cannot be used.
+        StoreError: The store cannot be used.
+        LaunchError: A trial cannot be written down.
+    """
+    with open_session(
+        spec,
+        out_folder,
+        launcher=launcher,
+        observer=observer,
+        resume=resume,
+        measured=measured,
+        idle_time_counts=True,
+    ) as session:
+        baseline = Baseline(session.setup, enabled=False)
+        loop = TrialLoop(session.setup, session.resumed, baseline)
+        specs, stopped_by = loop.propose(size)
+        session.setup.save_state()
+        return Round(tuple(specs), stopped_by)
+
+
+def record_round(
+    spec: SearchSpec,
+    out_folder: Path,
+    *,
+    launcher: Launcher,
+    observer: SearchObserver,
+    measured: Measured | None = None,
+    with_baseline: bool = True,
+) -> SearchResult:
+    """Take the results of the trials that were proposed: into the store, then into the study.
+
+    Args:
+        spec: What is asked.
+        out_folder: The run folder.
+        launcher: Knows how the trials ended; repetitions after a fault of a machine are submitted
+            to it for the next round.
+        observer: Is told how it goes on.
+        measured: Meta-features, and what a trial has of its machine.
+        with_baseline: Run the linear baseline, in the first round.
+
+    Returns:
+        What the search has come to so far.
+
+    Raises:
+        ConfigError: The folder holds no search, or the data have changed.
+        StoreError: The store cannot be used.
+    """
+    with open_session(
+        spec,
+        out_folder,
+        launcher=launcher,
+        observer=observer,
+        resume=True,
+        measured=measured,
+        idle_time_counts=True,
+    ) as session:
+        setup = session.setup
+        baseline = Baseline(setup, enabled=with_baseline)
+        append_again(setup, session.resumed)
+        loop = TrialLoop(setup, session.resumed, baseline)
+        stopped_by = loop.absorb()
+        baseline.finish()
+        settle_best(out_folder, loop.best)
+        return conclude(setup, loop.records, loop.best, stopped_by)

@@ -1,0 +1,69 @@
+"""What the trials of a search have used up: GPU hours, energy and money, against its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xautolm_core.search.contract import SpendingLimits
+    from xautolm_core.search.resume import ResumedTrial
+    from xautolm_core.trial.contract import TrialResult
+
+_SECONDS_PER_HOUR = 3600.0
+_JOULES_PER_KWH = 3.6e6
+
+
+class Spending:
+    """Adds up what attempts took, whatever they came to.
+
+    Args:
+        limits: What the search may use.
+        resumed: Trials of an earlier process.
+    """
+
+    def __init__(self, limits: SpendingLimits, resumed: Iterable[ResumedTrial] = ()) -> None:
+        self._limits = limits
+        self._trial_seconds = 0.0
+        self._joules = 0.0
+        self._unmetered = 0
+        for one in resumed:
+            for attempt in one.attempts:
+                if attempt.result is not None:
+                    self.add(attempt.result)
+
+    @property
+    def unmetered_attempts(self) -> int:
+        """How many attempts trained without any reading of their energy."""
+        return self._unmetered
+
+    def add(self, result: TrialResult) -> None:
+        """Take note of an attempt that has ended."""
+        self._trial_seconds += attempt_seconds(result)
+        self._joules += sum(reading.joules for reading in result.energy)
+        self._unmetered += "train" in result.seconds and not result.energy
+
+    def reached(self, running_seconds: Iterable[float] = ()) -> str | None:
+        """Return which limit is reached: ``gpu_hours``, ``energy`` or ``cost``; None if none is.
+
+        Args:
+            running_seconds: How long each of the trials that run has been running: they count too.
+        """
+        limits = self._limits
+        hours = (self._trial_seconds + sum(running_seconds)) / _SECONDS_PER_HOUR
+        gpu_hours = hours * limits.gpus_per_trial
+        cost = gpu_hours * limits.price_per_gpu_hour + hours * limits.price_per_trial_hour
+        if limits.gpu_hours is not None and gpu_hours >= limits.gpu_hours:
+            return "gpu_hours"
+        if limits.energy_kwh is not None and self._joules >= limits.energy_kwh * _JOULES_PER_KWH:
+            return "energy"
+        if limits.cost is not None and cost >= limits.cost:
+            return "cost"
+        return None
+
+
+def attempt_seconds(result: TrialResult) -> float:
+    """Return how long an attempt held its machine: from its start to its end, without queueing."""
+    if result.started_at is not None and result.ended_at is not None:
+        return max(0.0, (result.ended_at - result.started_at).total_seconds())
+    return sum(result.seconds.values())

@@ -1,0 +1,127 @@
+"""The first step: everything that a run was given is checked before any trial pod starts."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.errors import StoreError
+from xautolm_core.steps.cluster import cluster_settings
+from xautolm_core.steps.entry import step
+from xautolm_core.steps.meta_features import EXTRACTORS
+from xautolm_core.steps.request import MeasurementRequest
+from xautolm_core.steps.request import PipelineRequest
+from xautolm_core.steps.request import make_request
+
+REQUIRED = ("run_id", "task", "store", "workspace")
+PLATFORM_PARAMETERS = (
+    "trial_image",
+    "gpu_count",
+    "gpu_resource",
+    "node_selector",
+    "tolerations",
+    "queue",
+    "trial_service_account",
+    "s3_secret",
+    "model_cache_claim",
+)
+
+
+class Fingerprinted(NamedTuple):
+    """What the step hands on.
+
+    Attributes:
+        fingerprint: Digest of the task's content.
+        request: The checked request, as JSON.
+        measurement: What of it meta-features depend on, as JSON.
+    """
+
+    fingerprint: str
+    request: str
+    measurement: str
+
+
+@step
+def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
+    """Check a run's parameters, its data, its buckets and its cluster.
+
+    Args:
+        parameters: ``registry``, and the arguments of ``make_request`` and ``cluster_settings``;
+            what is missing or an empty text has its default.
+
+    Raises:
+        ConfigError: Something cannot be used; the message says what and how to mend it.
+        StoreError: A bucket cannot be reached.
+        LaunchError: The cluster cannot be asked.
+    """
+    from xautolm_core.experience.open import open_store
+    from xautolm_core.space.load import load_space
+    from xautolm_core.tasks.load import load_task
+
+    given = {n: value for n, value in parameters.items() if value != "" or n in REQUIRED}
+    registry = given.pop("registry", "")
+    platform = {name: given.pop(name) for name in PLATFORM_PARAMETERS if name in given}
+    platform["text"] = given.pop("cluster", "")
+    needs_jobs = given.get("launcher", "kubernetes") == "kubernetes"
+    request = make_request(cluster=cluster_settings(**platform) if needs_jobs else None, **given)
+    check_storage(request.workspace, "workspace")
+    if registry:
+        check_storage(registry, "registry")
+    try:
+        open_store(request.spec.store, create=True)
+    except (ConfigError, StoreError) as error:
+        error.problem = f"store: {error.problem}"
+        raise
+    with tempfile.TemporaryDirectory(prefix="xautolm-space-") as folder:
+        spec = request.search_spec(Path(folder))
+        space = load_space(spec.space, model_folders=spec.model_folders, offline=spec.offline)
+    task = load_task(spec.task)
+    check_launcher(request)
+    for warning in (*task.warnings, *space.warnings):
+        print(f"warning: {warning}", flush=True)
+    rows = ", ".join(f"{name} {len(split):,}" for name, split in task.splits.items())
+    print(f"task {task.name}: {len(task.labels)} classes, rows: {rows}", flush=True)
+    measurement = MeasurementRequest.of(request, EXTRACTORS)
+    return Fingerprinted(task.fingerprint, request.model_dump_json(), measurement.model_dump_json())
+
+
+def check_storage(address: str, parameter: str) -> None:
+    """Make sure that objects can be looked for at an address.
+
+    Raises:
+        ConfigError: The address is wrong, or credentials are missing.
+        StoreError: There is no such bucket, or it cannot be reached.
+    """
+    from xautolm_core.objects.open import open_objects
+
+    try:
+        next(iter(open_objects(address).list()), None)
+    except (ConfigError, StoreError) as error:
+        error.problem = f"{parameter}: {error.problem}"
+        raise
+
+
+def check_launcher(request: PipelineRequest) -> None:
+    """Make sure that trials can be started.
+
+    Raises:
+        ConfigError: A permission, queue, secret, claim or service account is missing.
+        LaunchError: The cluster cannot be asked.
+    """
+    if request.cluster is None:
+        return
+    from xautolm_core.launch.kubernetes.checks import check_cluster
+    from xautolm_core.launch.kubernetes.client import connect
+
+    api, namespace = connect(
+        patience_seconds=request.cluster.api_patience_seconds,
+        requests_per_second=request.cluster.requests_per_second,
+    )
+    try:
+        check_cluster(api, request.cluster.namespace or namespace, request.cluster)
+    finally:
+        api.close()

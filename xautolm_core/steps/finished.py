@@ -1,0 +1,64 @@
+"""A finished search as later steps see it: its result folder, with what the test split said."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+from pydantic import ValidationError
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.search.contract import TestReport
+
+if TYPE_CHECKING:
+    from xautolm_core.search.contract import SearchResult
+
+_ADAPTER = TypeAdapter(TestReport)
+
+
+def read_finished(result_folder: str, test_file: str = "") -> SearchResult:
+    """Return the result of a search, with its test report.
+
+    Args:
+        result_folder: What the search step wrote.
+        test_file: What the evaluation step wrote; empty if there was none.
+
+    Raises:
+        ConfigError: One of them is not what it should be.
+    """
+    from xautolm_core.search.result_file import read_result
+
+    return read_result(Path(result_folder), test=_read_test(test_file) if test_file else None)
+
+
+@contextmanager
+def finished_folder(result_folder: str, test_file: str = "") -> Iterator[Path]:
+    """Give a copy of a result folder in which report, card and summary know the test report.
+
+    Raises:
+        ConfigError: One of them is not what it should be.
+        StoreError: The copy cannot be written.
+    """
+    from xautolm_core.report.folder import write_result_folder
+    from xautolm_core.search.result_file import read_result
+
+    with tempfile.TemporaryDirectory(prefix="xautolm-result-") as name:
+        folder = Path(name) / "run"
+        shutil.copytree(result_folder, folder)
+        test = _read_test(test_file) if test_file else None
+        write_result_folder(read_result(folder, test=test))
+        yield folder
+
+
+def _read_test(file: str) -> TestReport:
+    try:
+        return _ADAPTER.validate_json(Path(file).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(
+            f"{file} is no report of an evaluation", hint="Run the evaluation again"
+        ) from error

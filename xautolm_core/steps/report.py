@@ -1,0 +1,77 @@
+"""The step that shows a finished search in the pipeline's own views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from xautolm_core.report.files import write_text
+from xautolm_core.steps.entry import step
+from xautolm_core.steps.finished import read_finished
+
+_SHOWN_CLASSES = 50
+
+
+@step
+def write_report(
+    result_folder: str,
+    test_file: str,
+    page_file: str,
+    log_metric: Callable[[str, float], None],
+    log_confusion_matrix: Callable[[list[str], list[list[int]]], None],
+) -> None:
+    """Write the report's page, and log scalars and the confusion matrix of the test split.
+
+    Args:
+        result_folder: What the search step wrote.
+        test_file: What the evaluation step wrote; empty if there was none.
+        page_file: Where the HTML page goes.
+        log_metric: Takes a name and a value.
+        log_confusion_matrix: Takes class names and rows of counts; called with a test report of up
+            to 50 classes.
+
+    Raises:
+        ConfigError: The folder holds no result.
+    """
+    from xautolm_core.report.page import report_page
+
+    result = read_finished(result_folder, test_file)
+    Path(page_file).parent.mkdir(parents=True, exist_ok=True)
+    write_text(Path(page_file), report_page(result))
+    for name, value in _metrics(result_folder, test_file).items():
+        log_metric(name, value)
+    if result.test is not None and len(result.test.per_class) <= _SHOWN_CLASSES:
+        confusion = [[int(count) for count in row] for row in result.test.confusion]
+        log_confusion_matrix(list(result.test.per_class), confusion)
+
+
+def _metrics(result_folder: str, test_file: str) -> dict[str, float]:
+    """Return the scalars of a search by name, with their units; those that are known."""
+    from xautolm_core.report.accounting import trial_wall_seconds
+    from xautolm_core.report.document import chosen_trial
+    from xautolm_core.report.document import validation_scores
+
+    result = read_finished(result_folder, test_file)
+    found: dict[str, float] = {
+        "search_seconds": result.seconds,
+        "trials": len(result.trials),
+        "trial_seconds": sum(trial_wall_seconds(record.result) or 0.0 for record in result.trials),
+        "experiences_applied": result.warm_start.applied,
+        "experiences_mapped": result.warm_start.mapped,
+    }
+    joules = [reading.joules for record in result.trials for reading in record.result.energy]
+    if joules:
+        found["energy_joules"] = sum(joules)
+    for outcome, count in result.outcomes.items():
+        found[f"trials_{outcome.value}"] = count
+    best = chosen_trial(result)
+    if best is not None:
+        found |= {f"validation_{name}": score for name, score in validation_scores(best).items()}
+    if result.baseline is not None:
+        found["baseline_validation_macro_f1"] = result.baseline.validation_macro_f1
+        if result.baseline.test_macro_f1 is not None:
+            found["baseline_test_macro_f1"] = result.baseline.test_macro_f1
+    if result.test is not None:
+        found["test_macro_f1"] = result.test.macro_f1
+        found["test_accuracy"] = result.test.accuracy
+    return found

@@ -1,0 +1,291 @@
+"""The run parameters of a pipeline, checked once and passed on as one document."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from collections.abc import Sequence
+from datetime import UTC
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from typing import Literal
+
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+from pydantic import ValidationError
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.launch.kubernetes.settings import KubernetesSettings
+from xautolm_core.objects.s3_settings import join_s3_uri
+from xautolm_core.search.contract import SearchSpec
+from xautolm_core.search.contract import SpendingLimits
+from xautolm_core.search.samplers.factory import check_sampler
+from xautolm_core.tasks.source import read_task_spec
+from xautolm_core.tasks.spec import TaskSpec
+
+LIMITS = ("trials", "hours", "gpu_hours", "kwh", "cost")
+PRICES = ("gpu_hour", "trial_hour", "currency")
+_SECONDS_PER_HOUR = 3600.0
+
+
+Launching = Literal["kubernetes", "local", "rounds"]
+
+
+class PipelineRequest(BaseModel):
+    """A search as a pipeline runs it.
+
+    Attributes:
+        spec: The search; a space that was given as text is the file that ``search_spec`` writes.
+        space_text: YAML of the space, if it was given as text.
+        workspace: Address below which searches keep their objects.
+        launcher: ``kubernetes`` runs trials as Jobs, ``local`` in the controller's own container,
+            ``rounds`` leaves them to other steps of the pipeline.
+        cluster: What the platform gives for trial pods; None where there is no Job.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spec: SearchSpec
+    space_text: str | None = None
+    workspace: str = Field(min_length=1)
+    launcher: Launching = "kubernetes"
+    cluster: KubernetesSettings | None = None
+
+    @property
+    def exchange_address(self) -> str:
+        """Address of this search's own objects."""
+        return join_s3_uri(self.workspace, self.spec.search_id)
+
+    def search_spec(self, folder: Path) -> SearchSpec:
+        """Return the search, with its space's file written to a folder of this machine."""
+        if self.space_text is None:
+            return self.spec
+        return self.spec.model_copy(update={"space": str(space_file(self.space_text, folder))})
+
+
+class MeasurementRequest(BaseModel):
+    """What meta-features depend on, and nothing else: equal ones may share a cached answer.
+
+    Attributes:
+        task: The task.
+        space: Its models' tokenizers count tokens.
+        space_text: YAML of the space, if it was given as text.
+        workspace: Address below which the probe of the trials' machine keeps its answer.
+        launcher: Decides whose machine is measured.
+        cluster: What the platform gives for trial pods; None where there is no Job.
+        extractors: Versions of the extractors.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: TaskSpec
+    space: str
+    space_text: str | None = None
+    workspace: str
+    launcher: Launching
+    cluster: KubernetesSettings | None = None
+    extractors: str
+
+    @classmethod
+    def of(cls, request: PipelineRequest, extractors: str) -> MeasurementRequest:
+        """Return what a request asks of the extractors."""
+        return cls(
+            task=request.spec.task,
+            space=request.spec.space,
+            space_text=request.space_text,
+            workspace=request.workspace,
+            launcher=request.launcher,
+            cluster=request.cluster,
+            extractors=extractors,
+        )
+
+    @property
+    def digest(self) -> str:
+        """Digest of all of it."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+def read_request(text: str) -> PipelineRequest:
+    """Return the request that another step passed on.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        return PipelineRequest.model_validate_json(text)
+    except ValidationError as error:
+        raise ConfigError(f"This is no request of a search: {_first(error)}") from error
+
+
+def read_measurement(text: str) -> MeasurementRequest:
+    """Return the measurement that another step asks for.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        return MeasurementRequest.model_validate_json(text)
+    except ValidationError as error:
+        raise ConfigError(f"This asks for no measurement: {_first(error)}") from error
+
+
+def make_request(
+    *,
+    run_id: str,
+    task: str,
+    space: str,
+    store: str,
+    workspace: str,
+    sampler: str = "xautolm",
+    objectives: str = "f1,time",
+    limits: Mapping[str, Any] | None = None,
+    prices: Mapping[str, Any] | None = None,
+    trials_in_flight: int = 1,
+    trial_timeout_minutes: float = 0.0,
+    seed: int = 0,
+    tenant: str = "default",
+    launcher: str = "kubernetes",
+    cluster: KubernetesSettings | None = None,
+) -> PipelineRequest:
+    """Check the run parameters of a pipeline.
+
+    Args:
+        run_id: Id of the run; it is the search's.
+        task: YAML or JSON of a task, or what ``xautolm search`` takes: an ``s3://`` address,
+            a path in the container, the name of a data set on the hub.
+        space: Preset, path in the container, or YAML.
+        store: Address of the experience store.
+        workspace: Address below which searches keep their objects.
+        sampler: Name of the sampler.
+        objectives: As ``xautolm search --objectives``.
+        limits: Some of ``trials``, ``hours``, ``gpu_hours``, ``kwh`` and ``cost``.
+        prices: Some of ``gpu_hour``, ``trial_hour`` and ``currency``.
+        trials_in_flight: Trials at the same time.
+        trial_timeout_minutes: Limit of one trial; 0 for a share of the budget.
+        seed: Seed of splits, sampler and trials.
+        tenant: Whose experiences they are.
+        launcher: ``kubernetes``, ``local`` or ``rounds``.
+        cluster: What the platform gives for trial pods, for ``kubernetes``.
+
+    Raises:
+        ConfigError: A parameter is wrong; the message names it.
+        DataError: The task is.
+    """
+    settings = cluster if launcher == "kubernetes" else None
+    for name, address in {"store": store, "workspace": workspace, "space": space}.items():
+        if not address.strip():
+            raise ConfigError(f"{name} is empty", hint="Give the run parameter a value")
+    check_sampler(sampler, {})
+    allowed = dict(limits or {})
+    _check_keys("limits", allowed, LIMITS)
+    _check_keys("prices", prices or {}, PRICES)
+    for name, value in allowed.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+            raise ConfigError(
+                f"limits: {name} is {json.dumps(value)}",
+                hint="Give a number greater than 0, or leave it out for no limit",
+            )
+    space_text = space if "\n" in space.strip() else None
+    gpus = 0 if settings is None else settings.resources.gpu_count
+    fields: dict[str, Any] = {
+        "search_id": run_id,
+        "task": task_spec(task, seed=seed),
+        "space": "given as text" if space_text is not None else space,
+        "sampler": sampler,
+        "objectives": [name.strip() for name in objectives.split(",") if name.strip()],
+        "max_trials": allowed.get("trials"),
+        "budget_seconds": _times(allowed.get("hours"), _SECONDS_PER_HOUR),
+        "trial_timeout_seconds": _times(trial_timeout_minutes or None, 60.0),
+        "spending": _spending(allowed, dict(prices or {}), gpus),
+        "workers": trials_in_flight,
+        "seed": seed,
+        "store": store,
+        "tenant": tenant,
+        "created_at": datetime.now(UTC),
+    }
+    try:
+        spec = SearchSpec.model_validate(fields)
+        return PipelineRequest.model_validate(
+            {
+                "spec": spec,
+                "space_text": space_text,
+                "workspace": workspace,
+                "launcher": launcher,
+                "cluster": settings,
+            }
+        )
+    except ValidationError as error:
+        raise ConfigError(f"Run parameters: {_first(error)}") from error
+
+
+def task_spec(task: str, *, seed: int = 0) -> TaskSpec:
+    """Return the task that a run parameter describes.
+
+    Raises:
+        ConfigError: It is empty.
+        DataError: It is wrong, or names nothing.
+    """
+    if not task.strip():
+        raise ConfigError(
+            "task is empty", hint="Give the s3:// address of the data, or the YAML of a task"
+        )
+    if ":" not in task or ("://" in task and "\n" not in task and not task.startswith("{")):
+        return read_task_spec(task.strip(), seed=seed)
+    with tempfile.TemporaryDirectory(prefix="xautolm-task-") as folder:
+        file = Path(folder) / "task.yaml"
+        file.write_text(task, encoding="utf-8")
+        try:
+            return read_task_spec(str(file), seed=seed)
+        except ConfigError as error:
+            error.problem = error.problem.replace(str(file), "task")
+            raise
+
+
+def space_file(text: str, folder: Path) -> Path:
+    """Write the YAML of a space to a folder; return the file, which equal texts share."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    file = folder / f"space-{digest}.yaml"
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def _spending(
+    limits: Mapping[str, Any], prices: Mapping[str, Any], gpus_per_trial: int
+) -> SpendingLimits:
+    fields = {
+        "gpu_hours": limits.get("gpu_hours"),
+        "energy_kwh": limits.get("kwh"),
+        "cost": limits.get("cost"),
+        "gpus_per_trial": gpus_per_trial,
+        "price_per_gpu_hour": prices.get("gpu_hour", 0.0),
+        "price_per_trial_hour": prices.get("trial_hour", 0.0),
+        "currency": prices.get("currency", "USD"),
+    }
+    try:
+        return SpendingLimits.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigError(f"limits and prices: {_first(error)}") from None
+
+
+def _check_keys(parameter: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in given:
+        if name not in known:
+            raise ConfigError(
+                f"{parameter}: there is no {name!r}", hint=f"Known are {', '.join(known)}"
+            )
+
+
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message

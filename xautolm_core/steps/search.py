@@ -1,0 +1,188 @@
+"""The controller's step: the whole search, trials as Jobs or in this very container."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from xautolm_core.errors import LaunchError
+from xautolm_core.errors import StoreError
+from xautolm_core.steps.entry import step
+from xautolm_core.steps.notification import SUMMARY_KEY
+from xautolm_core.steps.notification import keep_for_the_end
+from xautolm_core.steps.request import PipelineRequest
+from xautolm_core.steps.request import read_request
+
+if TYPE_CHECKING:
+    from xautolm_core.launch.contract import Launcher
+    from xautolm_core.launch.exchange import TrialExchange
+    from xautolm_core.search.contract import SearchObserver
+    from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.measured import Measured
+
+EXIT_INTERRUPTED = 143
+
+
+@step
+def search(request: str, features_file: str, snapshot: str, result_folder: str) -> None:
+    """Run a search, or go on with the one that a killed step of the same run has begun.
+
+    Args:
+        request: The checked request.
+        features_file: What ``extract_meta_features`` wrote.
+        snapshot: Snapshot of the store to start from; empty for its newest.
+        result_folder: Where the result goes: summary, report, trials, model.
+
+    Raises:
+        ConfigError: The search cannot begin.
+        StoreError: A bucket cannot be used.
+        LaunchError: Trials cannot be started, or none gave a model.
+        SystemExit: SIGTERM ended the search; what it found is kept, and a retry goes on.
+    """
+    from xautolm_core.cli.line_view import LineView
+    from xautolm_core.launch.exchange import TrialExchange
+    from xautolm_core.report.document import summary_document
+    from xautolm_core.report.folder import write_result_folder
+    from xautolm_core.search.result_file import write_result
+    from xautolm_core.search.runner import run_search
+
+    asked = read_request(request)
+    exchange = TrialExchange.open(asked.exchange_address)
+    with tempfile.TemporaryDirectory(prefix="xautolm-search-") as name:
+        out_folder = Path(name) / "run"
+        spec = asked.search_spec(Path(name))
+        spec = spec.model_copy(update={"snapshot": snapshot or None})
+        resume = exchange.restore(out_folder)
+        observer = _Mirrored(LineView(spec, sys.stdout, resumed=resume), exchange, out_folder)
+        with launcher_of(asked, exchange, observer) as launcher:
+            result = run_search(
+                spec,
+                out_folder,
+                launcher=launcher,
+                observer=observer,
+                resume=resume,
+                with_test=False,
+                measured=read_features(features_file),
+            )
+        exchange.mirror(out_folder).sync()
+        if result.stopped_by == "interrupted":
+            print("interrupted: what was found is kept; a retry goes on", file=sys.stderr)
+            sys.exit(EXIT_INTERRUPTED)
+        write_result_folder(result)
+        write_result(result, out_folder)
+        keep_for_the_end(asked, SUMMARY_KEY, summary_document(result))
+        copy_result(out_folder, Path(result_folder))
+        require_model(result)
+
+
+def read_features(file: str) -> Measured:
+    """Return what ``extract_meta_features`` wrote.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    from xautolm_core.search.measured import read_measured
+
+    return read_measured(json.loads(Path(file).read_bytes()))
+
+
+@contextmanager
+def launcher_of(
+    asked: PipelineRequest, exchange: TrialExchange, observer: SearchObserver
+) -> Iterator[Launcher]:
+    """Give the launcher that a request names, and close it in the end.
+
+    Raises:
+        LaunchError: The cluster cannot be asked.
+    """
+    if asked.cluster is None:
+        from xautolm_core.launch.local import LocalLauncher
+
+        with LocalLauncher() as local:
+            yield local
+        return
+    from xautolm_core.launch.kubernetes.client import connect
+    from xautolm_core.launch.kubernetes.launcher import KubernetesLauncher
+
+    api, namespace = connect(
+        patience_seconds=asked.cluster.api_patience_seconds,
+        requests_per_second=asked.cluster.requests_per_second,
+    )
+    with KubernetesLauncher(
+        api=api,
+        namespace=asked.cluster.namespace or namespace,
+        search_id=asked.spec.search_id,
+        settings=asked.cluster,
+        exchange=exchange,
+        notes=observer,
+    ) as launcher:
+        yield launcher
+
+
+def copy_result(out_folder: Path, target: Path) -> None:
+    """Copy what a search leaves for people and programs: all but the trials' own folders.
+
+    Raises:
+        StoreError: The target cannot be written.
+    """
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for path in out_folder.iterdir():
+            if path.is_file() and not path.name.startswith("."):
+                shutil.copy2(path, target / path.name)
+        model = out_folder / "model"
+        if model.is_dir():
+            shutil.copytree(model, target / "model", dirs_exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The result cannot be written to {target}: {error.strerror or error}",
+            hint="Make room on the step's disk",
+        ) from error
+
+
+def require_model(result: SearchResult) -> None:
+    """Make sure that a search found a model.
+
+    Raises:
+        LaunchError: It did not.
+    """
+    if result.best is not None:
+        return
+    counts = ", ".join(f"{outcome.value} {n}" for outcome, n in sorted(result.outcomes.items()))
+    raise LaunchError(
+        f"No trial gave a model: {counts or 'none was started'}",
+        hint="Allow more time or memory, or another space; the report says how trials ended",
+    )
+
+
+class _Mirrored:
+    """Passes a search's progress on, and keeps its small files as objects after every trial."""
+
+    def __init__(self, observer: SearchObserver, exchange: TrialExchange, folder: Path) -> None:
+        self._observer = observer
+        self._mirror = exchange.mirror(folder)
+        self.phase = observer.phase
+        self.note = observer.note
+        self.warm_started = observer.warm_started
+        self.trial_started = observer.trial_started
+
+    def trial_ended(
+        self, record: TrialRecord, front: Sequence[TrialRecord], best: TrialRecord | None
+    ) -> None:
+        """A trial has ended."""
+        self._observer.trial_ended(record, front, best)
+        self._mirror.sync()
+
+    def tick(self, seconds_left: float | None, running: Mapping[int, Mapping[str, Any]]) -> None:
+        """Pass it on."""
+        self._observer.tick(seconds_left, running)
