@@ -74,7 +74,7 @@ def fetch_model(*, registry: str, task_name: str, folder: str, version: str = ""
         version: Which version; by default the champion.
 
     Returns:
-        What ``describe_model`` says, and ``folder``.
+        What ``registry.description.describe_model`` says, and ``folder``.
 
     Raises:
         ConfigError: There is no such version or no champion, or the folder holds something else.
