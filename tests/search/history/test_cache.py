@@ -146,3 +146,35 @@ def test_where_it_is(tmp_path, monkeypatch):
     assert folder(XDG_CACHE_HOME="relative") == Path("/home/someone/.cache/xautolm/history")
     assert folder(XAUTOLM_CACHE="/mine", XDG_CACHE_HOME="/c") == Path("/mine/history")
     assert folder(XAUTOLM_CACHE="Off") is None
+
+
+def test_what_was_forgotten_is_looked_for_once_in_each_table(cache, table):
+    cache.put(KEY, table)
+    hidden, other = frozenset({b"x" * 16}), frozenset({b"x" * 16, b"y" * 16})
+    cache.drop_forgotten(hidden)
+    (path,) = cache.folder.glob("*.arrow")
+    path.write_bytes(b"not looked at")
+    cache.drop_forgotten(hidden)
+    assert path.exists()
+    cache.drop_forgotten(other)  # one that is not whole is no loss
+    assert not path.exists()
+
+
+def test_what_holds_something_forgotten_goes_whenever_it_is_kept(cache, table):
+    hidden = frozenset({table.column("id")[7].as_py()})
+    cache.put("segments/other.parquet", table.slice(20, 5))
+    for _ in range(3):
+        cache.put(KEY, table)
+        cache.drop_forgotten(hidden)
+        assert cache.get(KEY) is None
+        assert cache.get("segments/other.parquet") is not None
+
+
+def test_few_notes_are_kept(cache, table):
+    cache.put(KEY, table)
+    for number in range(20):
+        cache.drop_forgotten(frozenset({number.to_bytes(16)}))
+    notes = [path for path in cache.folder.iterdir() if path.suffix != ".arrow"]
+    assert len(notes) == 8
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in notes)
+    assert cache.get(KEY) is not None

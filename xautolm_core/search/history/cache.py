@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xautolm_core.search.history.forgotten import drop_tables_with
 from xautolm_core.search.history.layout import LAYOUT_VERSION
 
 if TYPE_CHECKING:
@@ -71,24 +72,14 @@ class HistoryCache:
 
     def get(self, key: str) -> pa.Table | None:
         """Return the table of a segment, memory-mapped, or None if it is not there or not whole."""
-        import pyarrow as pa
-
         path = self._path(key)
         try:
-            if not self._is_private():
-                return None
-            with pa.memory_map(str(path)) as file:
-                whole = file.read_buffer()
-            content = whole.slice(0, max(0, whole.size - _DIGEST_BYTES))
-            if whole.slice(content.size).to_pybytes() != hashlib.sha256(content).digest():
-                return None
-            table = pa.ipc.open_file(pa.BufferReader(content)).read_all()
-        except (OSError, pa.ArrowException):
+            table = self._read(path) if self._is_private() else None
+        except OSError:
             return None
-        if (table.schema.metadata or {}).get(_KEY) != key.encode():
-            return None
-        with contextlib.suppress(OSError):
-            os.utime(path)
+        if table is not None:
+            with contextlib.suppress(OSError):
+                os.utime(path)
         return table
 
     def put(self, key: str, table: pa.Table) -> None:
@@ -103,19 +94,31 @@ class HistoryCache:
     def drop_forgotten(self, hidden: frozenset[bytes]) -> None:
         """Remove the tables that still hold experiences that were forgotten, of any segment.
 
-        A file that cannot be read is removed too: it is never used.
+        A file that cannot be read is removed too: it is never used. Each table is read once for
+        the same ids.
 
         Args:
             hidden: Ids (16 bytes) of what was forgotten.
         """
+        with contextlib.suppress(OSError):
+            if hidden and self._is_private():
+                drop_tables_with(self.folder, hidden, self._read)
+
+    def _read(self, path: Path) -> pa.Table | None:
+        """Return the table in a file, memory-mapped, or None if it is not what its name says."""
+        import pyarrow as pa
+
         try:
-            paths = list(self.folder.glob("*.arrow")) if hidden and self._is_private() else []
-        except OSError:
-            return
-        for path in paths:
-            if _may_hold(path, hidden):
-                with contextlib.suppress(OSError):
-                    path.unlink()
+            with pa.memory_map(str(path)) as file:
+                whole = file.read_buffer()
+            content = whole.slice(0, max(0, whole.size - _DIGEST_BYTES))
+            if whole.slice(content.size).to_pybytes() != hashlib.sha256(content).digest():
+                return None
+            table = pa.ipc.open_file(pa.BufferReader(content)).read_all()
+        except (OSError, pa.ArrowException):
+            return None
+        key = (table.schema.metadata or {}).get(_KEY, b"")
+        return table if self._path(key.decode(errors="replace")) == path else None
 
     def _write(self, key: str, table: pa.Table) -> None:
         import pyarrow as pa
@@ -168,19 +171,3 @@ class HistoryCache:
             with contextlib.suppress(OSError):
                 path.unlink()
                 total -= size
-
-
-def _may_hold(path: Path, ids: frozenset[bytes]) -> bool:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    try:
-        with pa.memory_map(str(path)) as file:
-            whole = file.read_buffer()
-        content = whole.slice(0, max(0, whole.size - _DIGEST_BYTES))
-        found = pa.ipc.open_file(pa.BufferReader(content)).read_all()["id"]
-        return bool(pc.any(pc.is_in(found, pa.array(list(ids), found.type))).as_py())
-    except FileNotFoundError:
-        return False
-    except (OSError, pa.ArrowException, KeyError):
-        return True
