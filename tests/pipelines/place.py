@@ -36,11 +36,12 @@ class Place:
         import pandas as pd
 
         table = pd.read_parquet(Path(DATA) / "sst2" / "train.parquet")
-        table = table.sample(600, random_state=seed)[["sentence", "label"]].reset_index(drop=True)
-        much = " ".join(table["sentence"].head(60))
-        table.loc[: long_rows - 1, "sentence"] = [f"{n} {much}" for n in range(long_rows)]
+        table = table.sample(600, random_state=seed)[["text", "label"]].reset_index(drop=True)
+        much = " ".join(table["text"].head(60))
+        table.loc[: long_rows - 1, "text"] = [f"{n} {much}" for n in range(long_rows)]
         if swapped:
-            table["label"] = 1 - table["label"]
+            turned = {"positive": "negative", "negative": "positive"}
+            table["label"] = table["label"].map(turned)
         self._objects.put("train.csv", table.to_csv(index=False).encode())
 
     def run(self, pipeline, *, limits=None, variables=None, **parameters):

@@ -28,10 +28,10 @@ def test_a_search_registers_a_model_and_the_next_starts_from_it_and_a_retraining
     assert sorted(e.trial_number for e in kept) == [0, 1]
     assert all(e.task_name == "sst2" for e in kept)
     champion, answer = predicts(place, tmp_path)
-    assert "0" in answer or "1" in answer or "positive" in answer or "negative" in answer
+    assert "positive" in answer or "negative" in answer
     prior = json.loads((out / "warm-start" / "prior").read_text())
     assert prior["applied"] == 0
-    assert (out / "report" / "page").read_text().lstrip().startswith("<!doctype html>")
+    assert (out / "report" / "page").read_text().startswith("<!DOCTYPE html>")
 
     again, _ = place.run("xautolm-search", limits={"trials": 1.0})
     prior = json.loads((again / "warm-start" / "prior").read_text())
