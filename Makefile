@@ -48,12 +48,19 @@ s3-server: ## Install Ceph's S3 gateway for the S3 tests, where that is possible
 	  { $(MAKE) --no-print-directory apt-ceph-mon apt-ceph-osd apt-radosgw apt-ceph-common apt-openssl || \
 	    echo "note: without ceph-mon, ceph-osd, radosgw and ceph-common the S3 tests need XAUTOLM_TEST_S3_ENDPOINT"; }
 
+.PHONY: docker-engine
+docker-engine: ## Install Docker's engine for the image tests, where that is possible
+	@docker info >/dev/null 2>&1 && command -v debootstrap >/dev/null || \
+	  { command -v dockerd >/dev/null && command -v iptables >/dev/null && command -v debootstrap >/dev/null; } || \
+	  { $(MAKE) --no-print-directory apt-docker.io apt-iptables apt-debootstrap || \
+	    echo "note: without docker.io, iptables and debootstrap the image tests are skipped"; }
+
 .PHONY: demo
 demo: install ## Two real searches, the second warm-started from the first (about five minutes)
 	$(BIN)/python demo/run.py
 
 .PHONY: test
-test: install browser s3-server ## Run all tests that this machine can run
+test: install browser s3-server docker-engine ## Run all tests that this machine can run
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: lint
@@ -79,6 +86,30 @@ describe: install ## Write the components' READMEs
 .PHONY: build
 build: install ## Build the wheel and the source distribution
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+# What is empty is as the Dockerfiles have it; images/README.md explains each.
+IMAGE_RUNTIME ?= xautolm-runtime:dev
+IMAGE_TRIAL ?= xautolm-trial:dev
+BASE_IMAGE ?=
+VARIANT ?=
+WITH_KFP ?=
+MODEL_PACKAGES ?=
+WHEELS ?=
+REVISION ?=
+SOURCE ?=
+DOCKER_BUILD_ARGS ?=
+export BASE_IMAGE VARIANT WITH_KFP MODEL_PACKAGES WHEELS REVISION SOURCE
+
+.PHONY: images
+images: image-runtime image-trial ## Build both container images (IMAGE_RUNTIME, IMAGE_TRIAL, VARIANT, BASE_IMAGE, ...)
+
+.PHONY: image-runtime
+image-runtime: ## Build the image that searches
+	images/build.sh runtime $(IMAGE_RUNTIME) $(DOCKER_BUILD_ARGS)
+
+.PHONY: image-trial
+image-trial: ## Build the image that fine-tunes (VARIANT=cpu or cuda)
+	images/build.sh trial $(IMAGE_TRIAL) $(DOCKER_BUILD_ARGS)
 
 .PHONY: constraints
 constraints: install ## Write the versions of this environment into the constraints file
