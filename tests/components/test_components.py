@@ -49,7 +49,7 @@ def test_its_metadata_are_whole(name):
     assert metadata.name == name
     component = getattr(import_module(f"components.{name}.component"), name)
     executor = next(iter(component.pipeline_spec.deployment_spec["executors"].values()))
-    assert f"/{metadata.image}" in executor["container"]["image"]
+    assert metadata.image in executor["container"]["image"]
 
 
 def test_its_body_is_a_line_or_two(name):
