@@ -75,6 +75,19 @@ class UnreadableContract(StoreFixtures):
         assert [e.search_id for e in healed.scan()] == ["a", "lost"]
         assert healed.faults == ()
 
+    def test_what_is_written_again_is_read_again(
+        self, store: ObjectExperienceStore, storage: ObjectStorage, refused: bool
+    ) -> None:
+        store.append(sample("a", 0))
+        (lost,) = keys(storage, "experiences/")
+        fresh = ObjectExperienceStore(TroubledStorage(storage, {lost: math.inf}, refused=refused))
+        for _ in range(2):
+            fresh.append(sample("a", 0))
+        assert len(list(fresh.scan())) == int(refused)
+        healed = ObjectExperienceStore(storage)
+        assert list(healed.scan()) == [sample("a", 0)]
+        assert healed.verify().faults == ()
+
     @pytest.mark.parametrize("kind", ["segments/", "manifests/"])
     @pytest.mark.parametrize("number", [0, 1])
     def test_a_segment_or_manifest_is_skipped_and_never_dropped(
