@@ -192,7 +192,11 @@ def _rescue(reader: StoreReader, state: State, key: str) -> list[SegmentEntry]:
 
 
 def _snapshots(reader: StoreReader, report: PurgeReport) -> list[tuple[ObjectInfo, Snapshot]]:
-    """Return the readable snapshots and their objects."""
+    """Return the readable snapshots and their objects.
+
+    Forgetting does not wait for one that cannot be read: what it pins of the files that are written
+    again is reported as gone when it is read later.
+    """
     found: list[tuple[ObjectInfo, Snapshot]] = []
     for info in list(reader.storage.list(SNAPSHOTS)):
         try:

@@ -61,6 +61,7 @@ from xautolm_core.experience.verify import verify_store
 from xautolm_core.experience.view import StoreView
 from xautolm_core.experience.view import segment_file
 from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.objects.contract import StorageUnavailableError
 
 
 class ObjectExperienceStore:
@@ -112,7 +113,8 @@ class ObjectExperienceStore:
         if self._is_free(key):
             self.storage.put(key, data)
         elif not self._holds(key, clean.id):
-            # What lies there is corrupt. It stays as evidence; readers tell copies apart by id.
+            # What lies there is corrupt, or cannot be read. It stays as evidence; readers tell
+            # copies apart by id.
             self.storage.put(spare_key(key, decode(data).digest), data)
         return clean.id
 
@@ -355,12 +357,18 @@ class ObjectExperienceStore:
             self.storage.get(key)
         except KeyError:
             return True
+        except StorageUnavailableError:
+            raise
+        except StoreError:
+            return False
         return False
 
     def _holds(self, key: str, identity: str) -> bool:
         try:
             return decode(self.storage.get(key)).id == identity
-        except (CorruptObjectError, KeyError):
+        except StorageUnavailableError:
+            raise
+        except (CorruptObjectError, KeyError, StoreError):
             return False
 
 

@@ -197,6 +197,19 @@ class NewerContract(StoreFixtures):
         state = fresh.reader.look()
         assert state.frontier.purged.isdisjoint(state.tombstones)
 
+    def test_what_is_forgotten_and_cannot_be_read_in_a_newer_segment_is_named(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        store.append(sample("new", 7, task_fingerprint="secret"))
+        _fill(store, timedelta(hours=1))  # the objects are still there
+        key = put_newer(storage, _with_moved_number, b"2")
+        fresh = ObjectExperienceStore(storage)
+        report = fresh.forget(task_fingerprint="secret")
+        assert report.experiences == 1
+        assert {fault.key for fault in report.left} == {key}
+        state = fresh.reader.look()
+        assert state.frontier.purged.isdisjoint(state.tombstones)
+
     def test_a_flipped_bit_in_a_newer_segment_is_named_and_left_to_its_version(
         self, store: ObjectExperienceStore, storage: ObjectStorage
     ) -> None:

@@ -210,7 +210,8 @@ class Restless(FolderStore):
         return replace(view, segments=tuple(replace(s, open=gone) for s in view.segments))
 
 
-def test_a_view_that_is_too_old_is_opened_again(store):
+def test_a_view_that_is_too_old_is_opened_again(store, monkeypatch):
+    monkeypatch.setattr("xautolm_core.experience.looking.FIRST_WAIT_SECONDS", 0.0)
     past = [sample("s", n) for n in range(4)]
     fill(store, past, [])
     restless = Restless(store.root)
