@@ -4,18 +4,15 @@ from typing import Dict
 from typing import List
 
 from kfp import dsl
-from kfp import kubernetes
 
 from components.check_incumbent.component import check_incumbent
 from components.compare_models.component import compare_models
-from components.evaluate.component import evaluate
 from components.images import TRIAL_IMAGE
-from components.register_model.component import register_model
-from components.report.component import report
-from components.search.component import search
 from components.split_fresh.component import split_fresh
 from pipelines.setup import begin
+from pipelines.setup import conclude
 from pipelines.setup import equip
+from pipelines.setup import run_controller
 from pipelines.setup import tell
 
 
@@ -120,22 +117,8 @@ def xautolm_retrain(
                 memory="4Gi",
             )
             start = begin(parameters, task=divided.outputs["task"])
-            found = equip(
-                search(request=start.request, features=start.features, snapshot=start.snapshot),
-                s3_secret,
-                memory="8Gi",
-                retries=5,
-            )
-            kubernetes.use_field_path_as_env(found, "POD_NAME", "metadata.name")
-            result = found.outputs["result"]
-            tested = equip(evaluate(request=start.request, result=result), s3_secret, memory="8Gi")
-            test = tested.outputs["test"]
-            equip(report(result=result, test=test), s3_secret, memory="2Gi")
-            registered = equip(
-                register_model(request=start.request, result=result, test=test, registry=registry),
-                s3_secret,
-                memory="4Gi",
-            )
+            result = run_controller(start, s3_secret)
+            registered = conclude(start, result, registry, s3_secret)
             equip(
                 compare_models(
                     registry=registry,

@@ -6,15 +6,13 @@ from typing import Dict
 from kfp import dsl
 from kfp import kubernetes
 
-from components.evaluate.component import evaluate
 from components.images import TRIAL_IMAGE
 from components.notify_last.component import notify_last
 from components.record_experiences.component import record_experiences
-from components.register_model.component import register_model
-from components.report.component import report
 from components.run_trial.component import run_trial
 from components.sample_trials.component import sample_trials
 from pipelines.setup import begin
+from pipelines.setup import conclude
 from pipelines.setup import equip
 from pipelines.setup import tell
 
@@ -122,15 +120,7 @@ def xautolm_search_rounds(
             s3_secret,
             memory="4Gi",
         )
-    result = before.outputs["result"]
-    tested = equip(evaluate(request=start.request, result=result), s3_secret, memory="8Gi")
-    test = tested.outputs["test"]
-    equip(report(result=result, test=test), s3_secret, memory="2Gi")
-    registered = equip(
-        register_model(request=start.request, result=result, test=test, registry=registry),
-        s3_secret,
-        memory="4Gi",
-    )
+    registered = conclude(start, before.outputs["result"], registry, s3_secret)
     # No exit handler: a loop inside one is not reliable on every backend.
     tell("xautolm-search-rounds", parameters, notify_last).after(
         registered

@@ -4,15 +4,11 @@ from typing import Dict
 from typing import List
 
 from kfp import dsl
-from kfp import kubernetes
 
-from components.evaluate.component import evaluate
 from components.images import TRIAL_IMAGE
-from components.register_model.component import register_model
-from components.report.component import report
-from components.search.component import search
 from pipelines.setup import begin
-from pipelines.setup import equip
+from pipelines.setup import conclude
+from pipelines.setup import run_controller
 from pipelines.setup import tell
 
 
@@ -79,20 +75,4 @@ def xautolm_search(
     parameters = dict(locals())
     with dsl.ExitHandler(tell("xautolm-search", parameters), name="search-and-tell"):
         start = begin(parameters)
-        found = equip(
-            search(request=start.request, features=start.features, snapshot=start.snapshot),
-            s3_secret,
-            memory="8Gi",
-            retries=5,
-        )
-        # With it the controller finds the workflow that its Jobs shall go with.
-        kubernetes.use_field_path_as_env(found, "POD_NAME", "metadata.name")
-        result = found.outputs["result"]
-        tested = equip(evaluate(request=start.request, result=result), s3_secret, memory="8Gi")
-        test = tested.outputs["test"]
-        equip(report(result=result, test=test), s3_secret, memory="2Gi")
-        equip(
-            register_model(request=start.request, result=result, test=test, registry=registry),
-            s3_secret,
-            memory="4Gi",
-        )
+        conclude(start, run_controller(start, s3_secret), registry, s3_secret)

@@ -10,9 +10,13 @@ from typing import Union
 from kfp import dsl
 from kfp import kubernetes
 
+from components.evaluate.component import evaluate
 from components.extract_meta_features.component import extract_meta_features
 from components.fingerprint.component import fingerprint
 from components.notify.component import notify
+from components.register_model.component import register_model
+from components.report.component import report
+from components.search.component import search
 from components.warm_start.component import warm_start
 
 S3_KEYS = {"accesskey": "XAUTOLM_S3_ACCESS_KEY", "secretkey": "XAUTOLM_S3_SECRET_KEY"}
@@ -76,6 +80,45 @@ def begin(
     request, features = checked.outputs["request"], measured.outputs["features"]
     started = equip(warm_start(request=request, features=features), secret, memory="4Gi")
     return Beginning(request, features, started.outputs["Output"], started)
+
+
+def conclude(
+    start: Beginning, result: Any, registry: Channel, s3_secret: Channel
+) -> dsl.PipelineTask:
+    """Test, report and register what a search came to; return the step that registers it.
+
+    Args:
+        start: What the search began with.
+        result: What it wrote.
+        registry: Address of the model registry.
+        s3_secret: Secret with the S3 keys.
+    """
+    tested = equip(evaluate(request=start.request, result=result), s3_secret, memory="8Gi")
+    test = tested.outputs["test"]
+    equip(report(result=result, test=test), s3_secret, memory="2Gi")
+    return equip(
+        register_model(request=start.request, result=result, test=test, registry=registry),
+        s3_secret,
+        memory="4Gi",
+    )
+
+
+def run_controller(start: Beginning, s3_secret: Channel) -> Any:
+    """Add the step that runs a whole search; return what it writes.
+
+    Args:
+        start: What the search begins with.
+        s3_secret: Secret with the S3 keys.
+    """
+    found = equip(
+        search(request=start.request, features=start.features, snapshot=start.snapshot),
+        s3_secret,
+        memory="8Gi",
+        retries=5,
+    )
+    # With it the controller finds the workflow that its Jobs shall go with.
+    kubernetes.use_field_path_as_env(found, "POD_NAME", "metadata.name")
+    return found.outputs["result"]
 
 
 def equip(
