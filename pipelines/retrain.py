@@ -104,7 +104,8 @@ def xautolm_retrain(
             s3_secret,
             memory="8Gi",
         )
-        with dsl.If(checked.outputs["retrain"] == True, name="worn"):  # noqa: E712 - a KFP condition
+        # What a step returns: kfp.local knows no other output in a condition.
+        with dsl.If(checked.outputs["Output"] == True, name="worn"):  # noqa: E712
             divided = equip(
                 split_fresh(
                     task=task,

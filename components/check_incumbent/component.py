@@ -1,7 +1,5 @@
 """Asks whether the model in use is still good enough."""
 
-from typing import NamedTuple
-
 from kfp import dsl
 
 from components.images import TRIAL_IMAGE
@@ -15,7 +13,7 @@ def check_incumbent(
     alpha: float,
     min_rows: int,
     verdict: dsl.Output[dsl.Artifact],
-) -> NamedTuple("Checked", [("retrain", bool), ("reason", str)]):
+) -> bool:
     """Evaluate the model in use on rows of today's data that it was not trained on.
 
     Args:
@@ -27,7 +25,7 @@ def check_incumbent(
         verdict: The verdict with its test, as JSON.
 
     Returns:
-        Whether there is to be a search, and why.
+        Whether there is to be a search; the verdict says why.
     """
     from xautolm_core.steps.retraining import check_champion
 

@@ -22,18 +22,6 @@ SEARCH_FOLDER = "search-data"
 FRESH_FOLDER = "fresh-data"
 
 
-class Checked(NamedTuple):
-    """What the check of the model in use hands on.
-
-    Attributes:
-        retrain: Whether there is to be a search.
-        reason: Why, in words.
-    """
-
-    retrain: bool
-    reason: str
-
-
 class Divided(NamedTuple):
     """Where the two sides of today's data are.
 
@@ -55,7 +43,7 @@ def check_champion(
     tolerance: float = 0.02,
     alpha: float = 0.05,
     min_rows: int = 100,
-) -> Checked:
+) -> bool:
     """Say whether the model in use is still good enough on the data of today.
 
     Args:
@@ -65,6 +53,9 @@ def check_champion(
         tolerance: Drop of macro-F1 that does not matter, in [0, 1).
         alpha: Probability of calling a model worn whose true drop is the tolerance.
         min_rows: With fewer rows that are new to the model nothing is said.
+
+    Returns:
+        Whether there is to be a search.
 
     Raises:
         ConfigError: The data or the registry cannot be used.
@@ -76,7 +67,7 @@ def check_champion(
         )
     _write(verdict_file, found)
     print(found["reason"], flush=True)
-    return Checked(bool(found["retrain"]), str(found["reason"]))
+    return bool(found["retrain"])
 
 
 @step

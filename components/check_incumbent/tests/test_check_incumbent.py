@@ -15,11 +15,11 @@ def test_a_model_is_worn_where_the_classes_have_turned_round(run, tmp_path, swap
     found = check_incumbent.python_func(
         str(data), run.parameters["registry"], 0.1, 0.05, 50, verdict
     )
-    assert found.retrain is retrain
+    assert found is retrain
     assert read_json(verdict.path)["rows"] == 200
 
 
 def test_a_task_without_a_model_needs_one(tmp_path):
     data, registry = write_data(tmp_path / "moods.csv"), (tmp_path / "models").as_uri()
     verdict = artifact(tmp_path / "verdict")
-    assert check_incumbent.python_func(str(data), registry, 0.1, 0.05, 50, verdict).retrain
+    assert check_incumbent.python_func(str(data), registry, 0.1, 0.05, 50, verdict)
