@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from datetime import UTC
-from datetime import datetime
 
 import pytest
 
-from xautolm_core.launch.classify import classify
-from xautolm_core.launch.protocol import Ended
+from xautolm_core.launch.local import LocalLauncher
 from xautolm_core.outcomes import Outcome
-from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import EnergyReading
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.heartbeat_facts import energy_of
 from xautolm_core.trial.run import run_trial
 
@@ -71,47 +63,28 @@ def test_a_trial_that_is_killed_keeps_what_it_had_used(
     make_spec: MakeSpec, number: signal.Signals
 ) -> None:
     spec = make_spec(parameters=FOREVER, heartbeat_seconds=0.2)
-    result = _killed(spec, number)
+    with LocalLauncher(memory_guard="none") as launcher:
+        handle = launcher.submit(spec)
+        until = time.monotonic() + 120
+        while not _joules(_told(spec), "cpu"):
+            assert time.monotonic() < until and launcher.poll(handle) is None
+            time.sleep(0.05)
+        os.kill(int(handle.native_id), number)
+        while (result := launcher.poll(handle)) is None:
+            assert time.monotonic() < until
+            launcher.wait([handle], 1)
     if number == signal.SIGKILL:
+        # There is no result of its own: what the last heartbeat told stands.
         assert result.outcome is Outcome.INFRA
-        # What the last heartbeat told stands.
-        assert result.energy == energy_of(read_heartbeat(spec.out_folder) or {})
+        assert result.energy == _told(spec)
     else:
-        assert result.outcome is Outcome.CANCELLED
+        assert result.outcome is Outcome.PREEMPTED
     assert _joules(result.energy, "cpu") > 0
     assert result.seconds["train"] > 0
 
 
-def _killed(spec: TrialSpec, number: signal.Signals) -> TrialResult:
-    """Run a trial until its heartbeat carries energy, kill it, and classify its end."""
-    launched_at = datetime.now(UTC)
-    write_json_atomic(spec.out_folder / SPEC_FILE, spec)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "xautolm_core.trial", str(spec.out_folder / SPEC_FILE)],
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    try:
-        until = time.monotonic() + 120
-        while not _joules(energy_of(read_heartbeat(spec.out_folder) or {}), "cpu"):
-            assert time.monotonic() < until and process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(number)
-        process.wait(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    return classify(
-        spec,
-        Ended(key="k", exit_code=None, signal=number.name, ended_by="cancel")
-        if number == signal.SIGTERM
-        else Ended(key="k", exit_code=None, signal=number.name),
-        read_result(spec.out_folder),
-        launched_at=launched_at,
-        ended_at=datetime.now(UTC),
-        concurrent_trials=1,
-        heartbeat=read_heartbeat(spec.out_folder) or {},
-    )
+def _told(spec: TrialSpec) -> tuple[EnergyReading, ...]:
+    return energy_of(read_heartbeat(spec.out_folder) or {})
 
 
 def test_readings_of_a_newer_version_are_read() -> None:
