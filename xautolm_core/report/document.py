@@ -100,6 +100,7 @@ def front_entry(result: SearchResult, record: TrialRecord) -> dict[str, Any]:
         "validation": validation_scores(record),
         "seconds": record.result.time_seconds,
         "latency_ms": record.result.latency_ms,
+        "energy_joules": record.result.energy_joules,
         "pretrained": not is_untrained(result, record.configuration),
         "why": record.why,
     }

@@ -219,6 +219,11 @@ class TrialResult(BaseModel):
     ended_at: datetime | None = None
 
     @property
+    def energy_joules(self) -> float | None:
+        """Joules of all components; None if nothing could be read."""
+        return sum(one.joules for one in self.energy) if self.energy else None
+
+    @property
     def time_seconds(self) -> float | None:
         """Training plus evaluation seconds, the search's time objective; None if neither ran.
 
