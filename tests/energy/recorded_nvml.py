@@ -96,7 +96,7 @@ class RecordedNvml:
 
     def nvmlDeviceGetAttributes(self, handle: Handle) -> Any:
         assert handle.mig is not None
-        return SimpleNamespace(gpuInstanceSliceCount=handle.gpu.mig_slices[handle.mig])
+        return SimpleNamespace(computeInstanceSliceCount=handle.gpu.mig_slices[handle.mig])
 
     def nvmlDeviceGetMaxMigDeviceCount(self, handle: Handle) -> int:
         return handle.gpu.max_mig

@@ -95,7 +95,7 @@ def test_what_may_hang_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     since = time.monotonic()
     assert [r.component for r in meter.readings()] == ["cpu"]
     meter.stop()
-    assert time.monotonic() - since < 0.5
+    assert time.monotonic() - since < 2
     assert not slow.is_closed  # its thread still holds it
     hang.set()
 
@@ -147,7 +147,8 @@ def test_a_gpu_has_its_counter_or_else_a_model() -> None:
     (by_counter,) = gpu_reading(RecordedGpu(energy=[1_000, 1_000, 90_000]))
     assert (by_counter.source, by_counter.joules) == ("nvml", 89.0)
     (by_power,) = gpu_reading(RecordedGpu(power=[400_000]))
-    assert by_power.source == "nvml-power" and by_power.joules == pytest.approx(100, rel=0.4)
+    assert by_power.source == "nvml-power"
+    assert by_power.joules == pytest.approx(400 * by_power.seconds) and by_power.seconds > 0.1
     (modelled,) = gpu_reading(RecordedGpu())
     assert modelled.source == "model:gpu-tdp-700w-full-load" and modelled.quality == "C"
     # What a lost GPU had used stands; no model takes over.

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from xautolm_core.energy.process_tree import MachineTime
 from xautolm_core.energy.process_tree import ProcessTree
@@ -37,16 +41,17 @@ class Machine:
         (self.powercap / zone / name).write_text(f"{value}\n")
 
     def busy(self, *, own: float, others: float, idle: float) -> None:
-        """Write processor seconds since boot."""
-        (self.proc / "7" / "task" / "7").mkdir(parents=True, exist_ok=True)
-        (self.proc / "7" / "task" / "7" / "children").write_text("")
-        fields = ["S", *["0"] * 10, str(int(own * TICKS)), "0", "0", "0"]
-        (self.proc / "7" / "stat").write_text(f"7 (a (b) c) {' '.join(fields)}\n")
-        busy = int((own + others) * TICKS)
+        """Write processor seconds since boot; process 8 is all of the others."""
+        for pid, seconds in ((7, own), (8, others)):
+            (self.proc / f"{pid}/task/{pid}").mkdir(parents=True, exist_ok=True)
+            (self.proc / f"{pid}/task/{pid}/children").write_text("")
+            fields = ["S", *["0"] * 10, str(int(seconds * TICKS)), "0", "0", "0"]
+            (self.proc / f"{pid}/stat").write_text(f"{pid} (a (b) c) {' '.join(fields)}\n")
+        busy = int(own * TICKS) + int(others * TICKS)
         (self.proc / "stat").write_text(f"cpu  {busy} 0 0 {int(idle * TICKS)} 0 0 0 0 0 0\n")
 
-    def provider(self) -> RaplProvider:
-        tree = ProcessTree(7, proc=self.proc)
+    def provider(self, pid: int = 7) -> RaplProvider:
+        tree = ProcessTree(pid, proc=self.proc)
         return RaplProvider(find_zones(self.powercap), tree, MachineTime(proc=self.proc))
 
 
@@ -97,6 +102,29 @@ def test_a_shared_machine_is_shared_out_by_processor_time(machine: Machine) -> N
     (cpu,) = provider.readings()
     assert cpu.joules == pytest.approx(100)
     assert cpu.quality == "B" and cpu.flags == ("attributed",)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 99), st.integers(0, 99), st.integers(0, 99), st.integers(1, 500)),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_the_parts_of_all_processes_add_up_to_the_counter(intervals) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        machine = Machine(Path(folder))
+        providers = [machine.provider(pid) for pid in (7, 8)]
+        sums = [0, 0, 0, 0]
+        for second, interval in enumerate([(0, 0, 0, 0), *intervals]):
+            sums = [a + b for a, b in zip(sums, interval, strict=True)]
+            machine.busy(own=sums[0], others=sums[1], idle=sums[2])
+            machine.write("intel-rapl:0", "energy_uj", 5_000_000 + sums[3] * 1_000_000)
+            for provider in providers:
+                provider.sample(10.0 * second)
+        joules = [r.joules for provider in providers for r in provider.readings()]
+        assert sum(joules) == pytest.approx(sums[3])
 
 
 def test_a_counter_that_comes_round_loses_nothing(machine: Machine) -> None:

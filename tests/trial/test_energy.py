@@ -37,7 +37,7 @@ def test_a_result_and_its_heartbeat_carry_energy(make_spec: MakeSpec) -> None:
     for one in told.values():
         assert one.joules > 0 and one.uncertainty and one.source
         # Training with its evaluations, and nothing before or after.
-        assert one.seconds == pytest.approx(result.time_seconds, rel=0.1, abs=0.3)
+        assert one.seconds == pytest.approx(result.time_seconds, rel=0.1, abs=1.0)
     if told["cpu"].source == "model:cpu-default-3500mw-1t":
         assert 0 < told["cpu"].joules / 3.5 <= used + 0.1
     heartbeat = read_heartbeat(spec.out_folder)

@@ -82,7 +82,7 @@ def _described(nvml: Any, handle: Any) -> NvmlDevice:
         part = _asks(nvml, "nvmlDeviceGetMigDeviceHandleByIndex", handle, 0) or handle
     share = 1.0
     if part is not board:
-        slices = nvml.nvmlDeviceGetAttributes(part).gpuInstanceSliceCount
+        slices = nvml.nvmlDeviceGetAttributes(part).computeInstanceSliceCount
         share = min(1.0, slices / max(1, nvml.nvmlDeviceGetMaxMigDeviceCount(board)))
     uuid, name = nvml.nvmlDeviceGetUUID(part), nvml.nvmlDeviceGetName(board)
     return NvmlDevice(

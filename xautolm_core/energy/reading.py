@@ -115,3 +115,19 @@ def make_reading(
         device=device,
         flags=tuple(sorted(found)),
     )
+
+
+def total(readings: Iterable[Reading]) -> tuple[float, float] | None:
+    """Return joules of all readings and their relative uncertainty; None if there are none.
+
+    Errors of one kind of meter go the same way (a model is wrong for all trials alike), so they are
+    added up rather than averaged out: ``sum(u_i * J_i) / sum(J_i)``.
+
+    Args:
+        readings: Of one component or of several, of one trial or of many.
+    """
+    found = list(readings)
+    joules = sum(one.joules for one in found)
+    if not found:
+        return None
+    return joules, sum(one.joules * one.uncertainty for one in found) / joules
