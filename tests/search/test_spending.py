@@ -144,7 +144,9 @@ def test_a_limit_on_energy_that_cannot_be_held_is_told(make_spec, tmp_path):
     assert any("limit on energy cannot be held" in note for note in result.notes)
 
 
-def test_energy_can_be_an_objective(make_spec, tmp_path):
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("sampler", ["xautolm", "knn"])
+def test_energy_can_be_an_objective(make_spec, tmp_path, sampler):
     from tests.search.instant import InstantLauncher
     from xautolm_core.search.contract import Objective
 
@@ -153,14 +155,25 @@ def test_energy_can_be_an_objective(make_spec, tmp_path):
         joules = 0.0 if result.time_seconds is None else 100 * result.time_seconds
         return result.model_copy(update={"energy": (reading(joules),) if joules else ()})
 
-    result = run_search(
-        make_spec(objectives=(Objective.F1, Objective.ENERGY), max_trials=6, sampler="random"),
-        tmp_path / "run",
-        launcher=InstantLauncher(metered),
-        observer=Silent(),
-        with_baseline=False,
-        with_test=False,
-    )
+    def search(name):
+        return run_search(
+            make_spec(
+                search_id=name,
+                objectives=(Objective.F1, Objective.ENERGY),
+                max_trials=6,
+                sampler=sampler if name == "warm" else "random",
+            ),
+            tmp_path / name,
+            launcher=InstantLauncher(metered),
+            observer=Silent(),
+            with_baseline=False,
+            with_test=False,
+        )
+
+    search("before")
+    # The history knows no energy: it says what it knows of the score.
+    result = search("warm")
+    assert result.warm_start.applied
     done = [trial for trial in result.trials if trial.values]
     assert done and all(set(trial.values) == {"f1", "energy"} for trial in done)
     assert result.front
