@@ -1,7 +1,7 @@
-"""What NVML answered, call after call, on machines with GPUs; stands for the module ``pynvml``.
+"""Sequences of NVML's answers, call after call; stands for the module ``pynvml``.
 
-Names, errors and units are those of ``pynvml`` 12.560: millijoules, milliwatts, and errors as
-exceptions of their own classes below ``NVMLError``.
+They are written down by the documentation of NVML, not taken from a machine: there was none with
+a GPU. Names, errors and units are those of ``pynvml``: millijoules, milliwatts, its own exceptions.
 """
 
 from __future__ import annotations

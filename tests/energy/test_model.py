@@ -59,7 +59,10 @@ def test_a_process_that_is_gone_is_no_reading() -> None:
     ("name", "watts"),
     [
         ("Intel(R) Xeon(R) Platinum 8480+", 350 / 112),
-        ("Intel(R) Xeon(R) Platinum 8480CL", 350 / 112),
+        ("Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz", 210 / 48),
+        ("Intel(R) Xeon(R) Platinum 8360Y CPU @ 2.40GHz", 250 / 72),
+        ("Intel(R) Xeon(R) Gold 6330N CPU @ 2.20GHz", DEFAULT_WATTS),  # another power
+        ("Intel(R) Core(TM) i9-9900KF CPU @ 3.60GHz", DEFAULT_WATTS),
         ("Intel(R) Xeon(R) CPU E5-2686 v4 @ 2.30GHz", 145 / 36),
         ("AMD EPYC 9654P 96-Core Processor", 360 / 192),
         ("AMD EPYC", DEFAULT_WATTS),
@@ -82,6 +85,8 @@ def test_processors_are_known_by_name(name: str | None, watts: float) -> None:
         ("NVIDIA L4", 72),
         ("NVIDIA L40S", 350),
         ("Tesla T4", 70),
+        ("NVIDIA GeForce RTX 4090", 450),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
         ("A thing", None),
         (None, None),
     ],

@@ -10,7 +10,8 @@ from xautolm_core.errors import ConfigError
 
 JOULES_PER_KWH = 3.6e6
 WORLD_AVERAGE_PUE = 1.56
-"""Average of the data centres that the Uptime Institute asked in 2024; offered, never assumed."""
+"""What owners told the Uptime Institute in 2024 of their largest data centre, on average; offered,
+never assumed."""
 
 _HOURS_PER_YEAR = 8_766.0
 

@@ -14,7 +14,8 @@ IDLE_SHARE = 0.21
 3.50 W)."""
 
 # Product names to thermal design power in watts and hardware threads of one package, from the
-# makers' data sheets. Of a virtual machine the package's threads are not known otherwise.
+# makers' data sheets, and the watts as CodeCarbon 3.3.2 has them too. Of a virtual machine the
+# package's threads are not known otherwise.
 _PROCESSORS: dict[str, tuple[float, int]] = {
     "EPYC 7282": (120, 32), "EPYC 7302": (155, 32), "EPYC 7402": (180, 48),
     "EPYC 7452": (155, 64), "EPYC 7502": (180, 64), "EPYC 7542": (225, 64),
@@ -27,21 +28,20 @@ _PROCESSORS: dict[str, tuple[float, int]] = {
     "EPYC 9754": (360, 256), "EPYC 9755": (500, 256), "EPYC 9965": (500, 384),
     "Platinum 8168": (205, 48), "Platinum 8175": (240, 48), "Platinum 8180": (205, 56),
     "Platinum 8259": (210, 48), "Platinum 8260": (165, 48), "Platinum 8275": (240, 48),
-    "Platinum 8280": (205, 56), "Platinum 8358": (250, 64), "Platinum 8360": (250, 72),
+    "Platinum 8280": (205, 56), "Platinum 8358": (250, 64), "Platinum 8360Y": (250, 72),
     "Platinum 8362": (265, 64), "Platinum 8375": (300, 64), "Platinum 8380": (270, 80),
-    "Platinum 8468": (350, 96), "Platinum 8480": (350, 112), "Platinum 8481": (350, 112),
-    "Platinum 8488": (385, 96), "Platinum 8490": (350, 120), "Platinum 8558": (330, 96),
+    "Platinum 8468": (350, 96), "Platinum 8480": (350, 112),
+    "Platinum 8490H": (350, 120), "Platinum 8558": (330, 96),
     "Platinum 8592": (350, 128), "Gold 6130": (125, 32), "Gold 6148": (150, 40),
     "Gold 6226": (125, 24), "Gold 6230": (125, 40), "Gold 6248": (150, 40),
     "Gold 6326": (185, 32), "Gold 6330": (205, 56), "Gold 6338": (205, 64),
-    "Gold 6348": (235, 56), "Gold 6430": (270, 64), "Gold 6448": (225, 64),
+    "Gold 6348": (235, 56), "Gold 6430": (270, 64), "Gold 6448Y": (225, 64),
     "Silver 4210": (85, 20), "Silver 4214": (85, 24), "Silver 4310": (120, 24),
     "Silver 4314": (135, 32), "E5-2670 v3": (120, 24), "E5-2680 v4": (120, 28),
     "E5-2686 v4": (145, 36), "E5-2690 v4": (135, 28), "E5-2699 v4": (145, 44),
     "Ryzen 5 5600X": (65, 12), "Ryzen 7 5800X": (105, 16), "Ryzen 9 5950X": (105, 32),
     "Ryzen 7 7700X": (105, 16), "Ryzen 9 7950X": (170, 32), "Ryzen 9 9950X": (170, 32),
     "i7-9700K": (95, 8), "i9-9900K": (95, 16), "i7-10700": (65, 16), "i9-10900": (65, 20),
-    "i7-12700": (65, 20), "i9-12900": (65, 24), "i7-13700": (65, 24), "i9-13900": (65, 32),
     "Threadripper 3970X": (280, 64), "Threadripper 3990X": (280, 128),
 }  # fmt: skip
 
@@ -87,10 +87,17 @@ def processor_power(name: str | None) -> ProcessorPower:
 
 def gpu_watts(name: str | None) -> float | None:
     """Return the board power of a GPU at full load; None if its name is not known."""
-    found = [known for known in _GPUS if _names(known, name or "")]
+    # Chips of laptops have the names of larger ones, and less power.
+    if re.search(r"Laptop|Max-Q|Mobile", name or ""):
+        return None
+    found = [known for known in _GPUS if re.search(rf"(?<![\w-]){known}(?![0-9])", name or "")]
     return _GPUS[max(found, key=len)] if found else None
 
 
 def _names(known: str, name: str) -> bool:
-    """Whether a product name stands in a name; ``P``, ``R`` and the like may follow a number."""
-    return re.search(rf"(?<![\w-]){re.escape(known)}(?![0-9])[A-Z+]*", name) is not None
+    """Whether a processor's name stands in a name.
+
+    One socket only (``P``), more memory (``L``, ``M``) and a cloud's own (``C``, ``CL``) draw the
+    same; other letters stand for another power.
+    """
+    return re.search(rf"(?<![\w-]){re.escape(known)}(?:P|L|M|CL?|\+)?(?![\w+])", name) is not None
