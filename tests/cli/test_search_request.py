@@ -88,6 +88,8 @@ def test_cold_leaves_the_warm_start_out(options: SearchOptions) -> None:
         ({"sampler": "magic"}, "no sampler 'magic'"),
         ({"sampler_options": ("k",)}, "KEY=VALUE"),
         ({"budget": "soon"}, "--budget"),
+        ({"budget": "5EUR"}, "all prices are 0"),
+        ({"budget": "5EUR", "prices": ("cheap",)}, "--price"),
         ({"trial_timeout": "0"}, "--trial-timeout"),
         ({"trial_memory": "much"}, "--trial-memory"),
         ({"keep_models": "none"}, "--keep-models"),
@@ -129,6 +131,17 @@ def test_a_resumed_search_is_the_same_but_for_its_limits(
     assert (request.spec.max_trials, request.spec.budget_seconds) == (9, 3600)
     assert (request.spec.workers, request.spec.seed) == (2, 3)
     assert request.spec.task.data == before.task.data
+
+
+def test_a_budget_may_be_energy_or_money(options: SearchOptions, tmp_path: Path) -> None:
+    given = replace(options, budget="0.5kWh,2EUR", prices=("0.3EUR/kWh",))
+    spec = new_search(given).spec
+    assert spec.budget_seconds is None
+    assert (spec.spending.energy_kwh, spec.spending.cost, spec.spending.currency) == (0.5, 2, "EUR")
+    run = _run(given, tmp_path / "run")
+    resumed = resumed_search(SearchOptions(budget="1h,4EUR"), run).spec
+    assert resumed.budget_seconds == 3600
+    assert resumed.spending == spec.spending.model_copy(update={"cost": 4})
 
 
 @pytest.mark.parametrize(

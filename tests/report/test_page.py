@@ -16,6 +16,7 @@ from xautolm_core.report.page_context import OUTCOME_COLOURS
 from xautolm_core.report.page_context import SHOWN_TRIALS
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import WarmStartReport
+from xautolm_core.trial.contract import EnergyReading
 
 _VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -119,6 +120,17 @@ def test_latency_gets_a_plot_of_its_own(tmp_path: Path) -> None:
     page = report_page(search_result(tmp_path, records=records, best=0, objectives=objectives))
     assert page.count('<svg viewBox="0 0 960') == 2
     assert "ms a text" in page
+    assert len(_checked(page).ids) == len(set(_checked(page).ids))
+
+
+def test_energy_gets_a_plot_and_a_column_of_its_own(tmp_path: Path) -> None:
+    objectives = (Objective.F1, Objective.ENERGY)
+    one = record(0, f1=0.9, train_seconds=9.0, on_front=True)
+    energy = (EnergyReading(component="cpu", joules=2_500, source="rapl", quality="A"),)
+    one = replace(one, result=one.result.model_copy(update={"energy": energy}))
+    page = report_page(search_result(tmp_path, records=[one], best=0, objectives=objectives))
+    assert page.count('<svg viewBox="0 0 960') == 2
+    assert "2.5 kJ (class A, rapl)" in page and "ms a text" not in page
     assert len(_checked(page).ids) == len(set(_checked(page).ids))
 
 

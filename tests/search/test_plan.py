@@ -137,3 +137,11 @@ def test_large_data_are_cut_and_small_ones_are_not():
 def test_a_fraction_is_a_fraction(rows, epoch_seconds, soft):
     found = data_fraction(rows=rows, epoch_seconds=epoch_seconds, soft_deadline_seconds=soft)
     assert 0 < found <= 1
+
+
+def test_another_limit_leaves_the_time_open() -> None:
+    assert BudgetPolicy(None, None, None).effective_budget_seconds == 900
+    assert (
+        BudgetPolicy(None, None, None, is_bounded_otherwise=True).effective_budget_seconds is None
+    )
+    assert BudgetPolicy(60, None, None, is_bounded_otherwise=True).effective_budget_seconds == 60

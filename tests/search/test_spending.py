@@ -68,6 +68,26 @@ def test_cost_is_of_gpus_and_of_all_else():
     assert spending.reached([3600]) == "cost"
 
 
+def test_cost_is_of_energy_too():
+    spending = Spending(SpendingLimits(cost=1, price_per_kwh=0.5))
+    spending.add(attempt(10, joules=3.6e6))
+    assert spending.reached() is None
+    spending.add(attempt(10, joules=3.6e6))
+    assert spending.reached() == "cost"
+
+
+@pytest.mark.parametrize("limits", [{"energy_kwh": 1}, {"cost": 1, "price_per_kwh": 1}])
+def test_a_search_that_only_energy_bounds_ends_if_nothing_can_be_read(limits):
+    spending = Spending(SpendingLimits(**limits))
+    for _ in range(20):
+        assert spending.reached(is_bounded=False) is None
+        spending.add(attempt(10))
+    assert spending.reached(is_bounded=False) == "unmetered"
+    assert spending.reached(is_bounded=True) is None
+    spending.add(attempt(10, joules=1.0))
+    assert spending.reached(is_bounded=False) is None
+
+
 @pytest.mark.parametrize(
     "fields", [{"gpu_hours": 1}, {"cost": 1}, {"cost": 1, "gpus_per_trial": 1}]
 )
@@ -122,3 +142,48 @@ def test_a_limit_on_energy_that_cannot_be_held_is_told(make_spec, tmp_path):
         with_test=False,
     )
     assert any("limit on energy cannot be held" in note for note in result.notes)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("sampler", ["xautolm", "knn"])
+def test_energy_can_be_an_objective(make_spec, tmp_path, sampler):
+    from tests.search.instant import InstantLauncher
+    from xautolm_core.search.contract import Objective
+
+    def metered(spec):
+        result = analytic_result(spec)
+        joules = 0.0 if result.time_seconds is None else 100 * result.time_seconds
+        return result.model_copy(update={"energy": (reading(joules),) if joules else ()})
+
+    def search(name):
+        return run_search(
+            make_spec(
+                search_id=name,
+                objectives=(Objective.F1, Objective.ENERGY),
+                max_trials=6,
+                sampler=sampler if name == "warm" else "random",
+            ),
+            tmp_path / name,
+            launcher=InstantLauncher(metered),
+            observer=Silent(),
+            with_baseline=False,
+            with_test=False,
+        )
+
+    search("before")
+    # The history knows no energy: it says what it knows of the score.
+    result = search("warm")
+    assert result.warm_start.applied
+    done = [trial for trial in result.trials if trial.values]
+    assert done and all(set(trial.values) == {"f1", "energy"} for trial in done)
+    assert result.front
+    assert not any("Energy is an objective" in note for note in result.notes)
+
+
+def test_energy_counts_what_came_from_the_cache_as_time_does():
+    from xautolm_core.search.records import comparable_joules
+
+    one = attempt(10, joules=500)
+    assert comparable_joules(one) == 500
+    assert comparable_joules(one.model_copy(update={"reused_seconds": 30.0})) == 2000
+    assert comparable_joules(attempt(10)) is None

@@ -28,6 +28,8 @@ def test_methods_run_in_bfloat16(method: str, make_spec: MakeSpec) -> None:
     assert result.precision == expected
     assert result.peak_gpu_bytes is not None and result.peak_gpu_bytes > 1e6
     assert result.latency_ms is not None
+    gpu = [reading for reading in result.energy if reading.component == "gpu"]
+    assert gpu and all(reading.joules > 0 and reading.source for reading in gpu)
     if method == "full":
         assert result.scores["macro_f1"].value > 0.7
 

@@ -216,6 +216,7 @@ def test_a_trial_that_is_killed_has_a_result(
     assert result is not None and result.outcome is Outcome.INFRA
     assert result.failure is not None and result.failure.kind == number.name
     assert result.progress.steps >= 5 and result.seconds["train"] > 0
+    assert {one.component for one in result.energy} >= {"cpu"}
 
 
 @pytest.mark.slow

@@ -82,8 +82,8 @@ def search(
     objectives: Annotated[
         str | None,
         typer.Option(
-            help="f1 and what is traded for it: time, latency (milliseconds a text at inference) "
-            "(default: f1,time).",
+            help="f1 and what is traded for it: time, energy (joules of training and evaluation), "
+            "latency (milliseconds a text at inference) (default: f1,time).",
             rich_help_panel=_SEARCH,
         ),
     ] = None,
@@ -110,9 +110,19 @@ def search(
     budget: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME",
-            help="Stop after this time, everything included: 90s, 10m, 1h30m "
-            "(default: 15m, if --trials is not given).",
+            metavar="LIMITS",
+            help="Stop after this time, everything included: 90s, 10m, 1h30m; or when the trials "
+            "have used so much: 0.5kWh, 2gpuh, 5EUR; several with commas "
+            "(default: 15m, if nothing else bounds the search).",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PRICE",
+            help="What a budget of money pays for: 2.5EUR/gpuh, 0.3EUR/kWh, 0.1EUR/h (of a trial); "
+            "may be repeated.",
             rich_help_panel=_LIMITS,
         ),
     ] = None,
@@ -244,6 +254,7 @@ def search(
         models=tuple(models or ()),
         offline=offline,
         budget=budget,
+        prices=tuple(price or ()),
         trials=trials,
         trial_timeout=trial_timeout,
         trial_memory=trial_memory,

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import fields
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from xautolm_core.cli.budgets import Budget
+from xautolm_core.cli.budgets import parse_budget
+from xautolm_core.cli.budgets import spending_limits
 from xautolm_core.cli.locations import absolute_store
 from xautolm_core.cli.locations import check_can_write
 from xautolm_core.cli.locations import check_new_run_folder
@@ -29,6 +33,7 @@ from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import ReadStore
 from xautolm_core.search.contract import SearchSpec
+from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.tasks.source import read_task_spec
 
 SAMPLERS = ("xautolm", "zero_shot", "knn", "random")
@@ -36,7 +41,16 @@ SAMPLERS = ("xautolm", "zero_shot", "knn", "random")
 _WITHOUT_HISTORY = ("zero_shot", "random")
 _KEEP = ("front", "best", "all")
 _CHANGEABLE = frozenset(
-    {"budget", "trials", "trial_timeout", "trial_memory", "workers", "keep_models", "offline"}
+    {
+        "budget",
+        "prices",
+        "trials",
+        "trial_timeout",
+        "trial_memory",
+        "workers",
+        "keep_models",
+        "offline",
+    }
 )
 _NEEDED_MODULES = ("torch", "transformers", "peft")
 
@@ -59,6 +73,7 @@ class SearchOptions:
     models: tuple[Path, ...] = ()
     offline: bool = False
     budget: str | None = None
+    prices: tuple[str, ...] = ()
     trials: int | None = None
     trial_timeout: str | None = None
     trial_memory: str | None = None
@@ -99,7 +114,7 @@ def new_search(options: SearchOptions) -> SearchRequest:
             "no data given", hint="Write for example: xautolm search reviews.csv --budget 10m"
         )
     _require_trial_packages()
-    limits = _limits(options)
+    limits = _limits(options, SpendingLimits())
     sampler = _sampler(options)
     objectives = parse_objectives(options.objectives or "f1,time")
     seed = options.seed or 0
@@ -159,7 +174,7 @@ def resumed_search(options: SearchOptions, run: Path) -> SearchRequest:
         )
     _require_trial_packages()
     spec = _read_spec(folder)
-    changed = {**spec.model_dump(), **_limits(options)}
+    changed = {**spec.model_dump(), **_limits(options, spec.spending)}
     check_can_write(folder, "--resume")
     _check_store(spec.store)
     return SearchRequest(_validated(changed), folder, resume=True)
@@ -185,11 +200,21 @@ def parse_objectives(text: str) -> tuple[Objective, ...]:
     return tuple(Objective(name) for name in names)
 
 
-def _limits(options: SearchOptions) -> dict[str, Any]:
-    """Return the fields of those limits that were given."""
+def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:
+    """Return the fields of those limits that were given.
+
+    Args:
+        options: As they were given.
+        spending: What the search had before.
+    """
     limits: dict[str, Any] = {}
-    if options.budget is not None:
-        limits["budget_seconds"] = parse_duration(options.budget, "--budget")
+    budget = Budget() if options.budget is None else parse_budget(options.budget)
+    if budget.seconds is not None:
+        limits["budget_seconds"] = budget.seconds
+    if replace(budget, seconds=None) != Budget() or options.prices:
+        limits["spending"] = spending_limits(
+            budget, options.prices, spending, gpus_per_trial=_gpus_per_trial()
+        )
     if options.trials is not None:
         limits["max_trials"] = options.trials
     if options.trial_timeout is not None:
@@ -208,6 +233,13 @@ def _limits(options: SearchOptions) -> dict[str, Any]:
     if options.offline:
         limits["offline"] = True
     return limits
+
+
+def _gpus_per_trial() -> int:
+    """Return how many GPUs a trial holds here: the first one, if there is any."""
+    from xautolm_core.features.gpus import list_gpus
+
+    return min(1, len(list_gpus()))
 
 
 def _sampler(options: SearchOptions) -> str:

@@ -14,9 +14,11 @@ from xautolm_core.report.document import chosen_trial
 from xautolm_core.report.document import front_by_time
 from xautolm_core.report.document import is_untrained
 from xautolm_core.report.document import task_name
+from xautolm_core.report.energy_account import account_energy
 from xautolm_core.report.verdict import verdict
 from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import count_words
+from xautolm_core.report.wording import joules_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.report.wording import stop_words
@@ -45,6 +47,7 @@ def print_summary(result: SearchResult) -> None:
         typer.echo("No trial gave a model; the report says how each of them failed.")
     else:
         _print_best(result, best)
+    _print_energy(result)
     run = shlex.quote(str(result.out_folder))
     typer.echo(f"Report:  {result.out_folder / REPORT_FILE}")
     if best is not None:
@@ -73,6 +76,19 @@ def _print_front(result: SearchResult) -> None:
             )
         )
     print_table(("front", "macro F1", "time", "configuration"), rows, right=("macro F1", "time"))
+
+
+def _print_energy(result: SearchResult) -> None:
+    account = account_energy(result.trials)
+    if account.joules is None:
+        return
+    line = f"Energy:  {joules_words(account.joules)} in all trials, class "
+    line += " and ".join(account.by_quality)
+    if account.wasted_joules:
+        line += f"; {joules_words(account.wasted_joules)} of it in trials that failed"
+    if account.unmetered_trials:
+        line += f"; {count_words(account.unmetered_trials, 'trial')} without a reading"
+    typer.echo(line)
 
 
 def _print_best(result: SearchResult, best: TrialRecord) -> None:

@@ -58,7 +58,7 @@ class EnergyRecord(_Frozen):
         component: ``gpu``, ``cpu``, ``dram`` or ``other``.
         joules: In joules.
         source: What was read.
-        quality: A (measured for this process), B (measured for the machine) or C (estimated).
+        quality: A (an energy counter), B (sampled, or a share of a counter) or C (modelled).
     """
 
     component: Literal["gpu", "cpu", "dram", "other"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 from typing import Any
 
+from xautolm_core.report.energy_account import account_energy
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
 from xautolm_core.search.contract import REPORT_FILE
 
@@ -57,6 +59,7 @@ def summary_document(result: SearchResult) -> dict[str, Any]:
             "prior_shift": result.warm_start.prior_shift,
         },
         "phase_seconds": dict(result.phase_seconds),
+        "energy": asdict(account_energy(result.trials)),
         "model": str(result.out_folder / BEST_MODEL_FOLDER) if best else None,
         "report": str(result.out_folder / REPORT_FILE),
         "notes": list(result.notes),
@@ -100,6 +103,7 @@ def front_entry(result: SearchResult, record: TrialRecord) -> dict[str, Any]:
         "validation": validation_scores(record),
         "seconds": record.result.time_seconds,
         "latency_ms": record.result.latency_ms,
+        "energy_joules": record.result.energy_joules,
         "pretrained": not is_untrained(result, record.configuration),
         "why": record.why,
     }

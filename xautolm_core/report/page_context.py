@@ -24,6 +24,7 @@ from xautolm_core.report.front_plot import PlotPoint
 from xautolm_core.report.front_plot import front_plot
 from xautolm_core.report.verdict import verdict
 from xautolm_core.report.wording import configuration_words
+from xautolm_core.report.wording import joules_words
 from xautolm_core.report.wording import outcome_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
+from xautolm_core.search.records import comparable_joules
 
 SHOWN_TRIALS = 300
 
@@ -117,6 +119,9 @@ def _plots(result: SearchResult) -> list[dict[str, Any]]:
     ]
     if Objective.LATENCY in result.spec.objectives:
         costs.append(("latency", "Inference (ms a text, log scale)", lambda r: r.result.latency_ms))
+    if Objective.ENERGY in result.spec.objectives:
+        label = "Energy of training and evaluation (joules, log scale)"
+        costs.append(("energy", label, lambda r: comparable_joules(r.result)))
     return [_plot(result, name, label, cost) for name, label, cost in costs]
 
 
@@ -178,4 +183,6 @@ def _plot(
 
 
 def _cost_words(name: str, cost: float) -> str:
+    if name == "energy":
+        return joules_words(cost)
     return f"{cost:.3g} ms a text" if name == "latency" else seconds_words(cost)

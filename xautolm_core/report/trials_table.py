@@ -22,7 +22,8 @@ def trials_table(result: SearchResult) -> pa.Table:
     """Return all trials as a table.
 
     Columns of hyper-parameters begin with ``parameter.``, of scores on validation with ``score.``,
-    of objectives with ``objective.``, of seconds by phase with ``seconds.``. What a trial does not
+    of objectives with ``objective.``, of seconds by phase with ``seconds.``, of joules by component
+    with ``energy.`` (the worst quality class counts). What a trial does not
     have is null. A hyper-parameter whose values are of different types over the trials is a string
     column of JSON values.
 
@@ -67,6 +68,13 @@ def _row(result: SearchResult, record: TrialRecord) -> dict[str, Any]:
     row |= {f"score.{name}": score.value for name, score in outcome.scores.items()}
     row["time_seconds"] = outcome.time_seconds
     row["latency_ms"] = outcome.latency_ms
+    row["energy_joules"] = outcome.energy_joules
+    for component in ("gpu", "cpu", "dram", "other"):
+        readings = [one for one in outcome.energy if one.component == component]
+        if readings:
+            row[f"energy.{component}"] = sum(one.joules for one in readings)
+            row[f"energy.{component}.quality"] = max(one.quality for one in readings)
+            row[f"energy.{component}.source"] = ", ".join(sorted({r.source for r in readings}))
     row |= {f"seconds.{phase}": float(value) for phase, value in outcome.seconds.items()}
     row |= {f"parameter.{name}": value for name, value in configuration.parameters.items()}
     row |= {f"progress.{name}": value for name, value in outcome.progress.model_dump().items()}

@@ -34,6 +34,7 @@ _STOP_WORDS: Mapping[str, str] = {
     "gpu_hours": "the GPU hours were used up",
     "energy": "the limit on energy was reached",
     "cost": "the limit on cost was reached",
+    "unmetered": "energy could not be read, and nothing else bounds the search",
     "interrupted": "interrupted",
     "rounds": "all rounds were run",
     "exhausted": "nothing was left to try",
@@ -48,6 +49,19 @@ def stop_words(stopped_by: str) -> str:
 def outcome_words(outcome: Outcome) -> str:
     """Return what an outcome means."""
     return OUTCOME_WORDS[outcome.value]
+
+
+def joules_words(joules: float | None) -> str:
+    """Return an energy such as ``0.52 J``, ``18.3 kJ`` or ``0.12 kWh``.
+
+    Args:
+        joules: The energy; None and values that are not finite were not measured.
+    """
+    if joules is None or not math.isfinite(joules):
+        return NOT_MEASURED
+    if joules >= 360_000:
+        return f"{joules / 3.6e6:.2f} kWh"
+    return f"{joules / 1_000:.3g} kJ" if joules >= 1_000 else f"{joules:.3g} J"
 
 
 def seconds_words(seconds: float | None) -> str:

@@ -87,7 +87,9 @@ def read_finished_run(folder: Path) -> FinishedRun:
             seconds=best.get("seconds"),
             search_seconds=summary.get("seconds"),
             energy=tuple(
-                EnergyRecord.model_validate(reading.model_dump())
+                EnergyRecord.model_validate(
+                    reading.model_dump(include=set(EnergyRecord.model_fields))
+                )
                 for reading in (() if result is None else result.energy)
             ),
             versions={} if result is None else dict(result.versions),

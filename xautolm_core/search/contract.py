@@ -36,11 +36,16 @@ TRIALS_FOLDER = "trials"
 
 
 class Objective(StrEnum):
-    """What a search optimises: the score is maximised, the others are minimised."""
+    """What a search optimises: the score is maximised, the others are minimised.
+
+    Time is in seconds of training and evaluation, energy in joules of the same, latency in
+    milliseconds a text.
+    """
 
     F1 = "f1"
     TIME = "time"
     LATENCY = "latency"
+    ENERGY = "energy"
 
     @property
     def maximize(self) -> bool:
@@ -84,6 +89,7 @@ class SpendingLimits(BaseModel):
         gpus_per_trial: GPUs that one trial holds.
         price_per_gpu_hour: Of one GPU.
         price_per_trial_hour: Of all else that a trial holds.
+        price_per_kwh: Of the energy that the trials' meters read.
         currency: What prices and cost are in.
     """
 
@@ -95,16 +101,36 @@ class SpendingLimits(BaseModel):
     gpus_per_trial: int = Field(default=0, ge=0)
     price_per_gpu_hour: float = Field(default=0.0, ge=0)
     price_per_trial_hour: float = Field(default=0.0, ge=0)
+    price_per_kwh: float = Field(default=0.0, ge=0)
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
 
     @model_validator(mode="after")
     def _check_countable(self) -> SpendingLimits:
         if self.gpu_hours is not None and not self.gpus_per_trial:
             raise ValueError("gpu_hours limits nothing, because trials hold no GPU")
-        gpu_price = self.price_per_gpu_hour * self.gpus_per_trial
-        if self.cost is not None and not gpu_price + self.price_per_trial_hour:
+        if self.cost is not None and not self._price_per_hour + self.price_per_kwh:
             raise ValueError("cost limits nothing, because all prices are 0")
         return self
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything is limited at all."""
+        return not (self.gpu_hours is None and self.energy_kwh is None and self.cost is None)
+
+    @property
+    def needs_energy(self) -> bool:
+        """Whether a limit holds only if the trials' energy can be read."""
+        by_energy = self.cost is not None and self.price_per_kwh > 0
+        return self.energy_kwh is not None or by_energy
+
+    @property
+    def limits_time(self) -> bool:
+        """Whether a limit is reached in the end, whatever can be read."""
+        return self.gpu_hours is not None or (self.cost is not None and self._price_per_hour > 0)
+
+    @property
+    def _price_per_hour(self) -> float:
+        return self.price_per_gpu_hour * self.gpus_per_trial + self.price_per_trial_hour
 
 
 class SearchSpec(BaseModel):
@@ -246,8 +272,8 @@ class SearchResult:
         warm_start: What the history did.
         seconds: Wall-clock seconds of the whole search.
         phase_seconds: What of it went to what (``load``, ``features``, ``trials``, ...).
-        stopped_by: ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``rounds``,
-            ``interrupted`` or ``exhausted``.
+        stopped_by: ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``unmetered``,
+            ``rounds``, ``interrupted`` or ``exhausted``.
         notes: What the user should know, in words.
         models: Model id to what is known of it, of the space's models. Reports label those without
             pretraining wherever a score of theirs stands.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchSpec
     from xautolm_core.space.model import ModelDescriptor
     from xautolm_core.tasks.task import Task
+    from xautolm_core.trial.contract import EnergyReading
     from xautolm_core.trial.contract import Failure
     from xautolm_core.trial.contract import TrialResult
     from xautolm_core.trial.contract import TrialSpec
@@ -78,7 +79,7 @@ class ExperienceWriter:
             schedule_fraction=min(1.0, progress.scheduled_steps / planned) if planned else 1.0,
             peak_gpu_bytes=result.peak_gpu_bytes,
             peak_host_bytes=result.peak_host_bytes,
-            energy=tuple(ExperienceEnergy.model_validate(e.model_dump()) for e in result.energy),
+            energy=tuple(map(energy_of, result.energy)),
             failure=None if failure is None else failure_of(failure, self.task.labels),
             threads=result.threads,
             concurrent_trials=result.concurrent_trials,
@@ -90,6 +91,20 @@ class ExperienceWriter:
             started_at=result.started_at,
             ended_at=result.ended_at or datetime.now(UTC),
         )
+
+
+def energy_of(reading: EnergyReading) -> ExperienceEnergy:
+    """Return a reading as it stands in an experience.
+
+    What was in the way of it is a part of its source, such as ``rapl+attributed``; the UUID of a
+    GPU stays here, because experiences are shared.
+    """
+    return ExperienceEnergy(
+        component=reading.component,
+        joules=reading.joules,
+        source="+".join((reading.source, *reading.flags)),
+        quality=reading.quality,
+    )
 
 
 def failure_of(failure: Failure, labels: Sequence[str]) -> ExperienceFailure:

@@ -104,8 +104,8 @@ class TrialLoop:
         Whatever happens, no trial is left running.
 
         Returns:
-            ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``exhausted`` or
-            ``interrupted``.
+            ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``unmetered``,
+            ``exhausted`` or ``interrupted``.
 
         Raises:
             LaunchError: The launcher cannot start trials any more.
@@ -176,7 +176,10 @@ class TrialLoop:
     def _stop_reason(self) -> str | None:
         now = time.monotonic()
         running_seconds = [now - running.launched_seconds for running in self._running.values()]
-        return self._spending.reached(running_seconds) or self._setup.policy.may_start(
+        policy = self._setup.policy
+        is_bounded = not (policy.effective_budget_seconds is None and policy.max_trials is None)
+        spent = self._spending.reached(running_seconds, is_bounded=is_bounded)
+        return spent or policy.may_start(
             started_trials=len(self.records) + len(self._running),
             elapsed_seconds=self._setup.clock.elapsed_seconds,
             reserve_seconds=self.reserve_seconds,
@@ -337,9 +340,17 @@ class TrialLoop:
 
     def _count_spending(self, result: TrialResult) -> None:
         self._spending.add(result)
-        if self._spending.unmetered_attempts and self._setup.spec.spending.energy_kwh is not None:
+        if not self._spending.unmetered_attempts:
+            return
+        spec = self._setup.spec
+        if spec.spending.needs_energy:
             self._setup.note(
                 "The limit on energy cannot be held: trials ran without any energy reading",
+                warning=True,
+            )
+        if Objective.ENERGY in spec.objectives:
+            self._setup.note(
+                "Energy is an objective: trials without any energy reading have no place in it",
                 warning=True,
             )
 

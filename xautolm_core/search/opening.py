@@ -81,7 +81,11 @@ def open_search(
     with clock.phase("space"):
         space = load_space(spec.space, model_folders=spec.model_folders, offline=spec.offline)
         policy = BudgetPolicy(
-            spec.budget_seconds, spec.max_trials, spec.trial_timeout_seconds, spec.workers
+            spec.budget_seconds,
+            spec.max_trials,
+            spec.trial_timeout_seconds,
+            spec.workers,
+            is_bounded_otherwise=spec.spending.is_limited,
         )
         machine = machine or _share_of_this_machine(spec.workers)
         memory = spec.trial_memory_bytes or machine.host_bytes

@@ -41,21 +41,24 @@ class BudgetPolicy:
     """What the user allows.
 
     Attributes:
-        budget_seconds: For the whole search; 15 minutes if neither this nor ``max_trials`` is set.
+        budget_seconds: For the whole search; 15 minutes if nothing bounds it.
         max_trials: Number of trials.
         trial_timeout_seconds: Wall-clock limit of one trial.
         workers: Trials side by side.
+        is_bounded_otherwise: Whether a limit on GPU hours, energy or cost ends the search.
     """
 
     budget_seconds: float | None
     max_trials: int | None
     trial_timeout_seconds: float | None
     workers: int = 1
+    is_bounded_otherwise: bool = False
 
     @property
     def effective_budget_seconds(self) -> float | None:
-        """The budget with its default; None if only the number of trials is bounded."""
-        if self.budget_seconds is None and self.max_trials is None:
+        """The budget with its default; None if only something else bounds the search."""
+        is_bounded = self.max_trials is not None or self.is_bounded_otherwise
+        if self.budget_seconds is None and not is_bounded:
             return DEFAULT_BUDGET_SECONDS
         return self.budget_seconds
 

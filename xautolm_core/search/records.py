@@ -26,6 +26,7 @@ def objective_values(result: TrialResult, objectives: Sequence[Objective]) -> Ma
         Objective.F1: None if score is None else score.value,
         Objective.TIME: result.time_seconds,
         Objective.LATENCY: result.latency_ms,
+        Objective.ENERGY: comparable_joules(result),
     }
     values: dict[str, float] = {}
     for objective in objectives:
@@ -34,6 +35,18 @@ def objective_values(result: TrialResult, objectives: Sequence[Objective]) -> Ma
             return {}
         values[objective.value] = float(value)
     return values
+
+
+def comparable_joules(result: TrialResult) -> float | None:
+    """Return a trial's joules as if it had found nothing in the cache; None if it has no reading.
+
+    What was read from the cache counts in a trial's time, so that equal configurations compare, but
+    it cannot be metered: it is taken to have drawn the power of the rest.
+    """
+    joules, seconds = result.energy_joules, result.time_seconds
+    if joules is None or not seconds or result.reused_seconds >= seconds:
+        return joules
+    return joules * seconds / (seconds - result.reused_seconds)
 
 
 def costs(record: TrialRecord, objectives: Sequence[Objective]) -> list[float]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _SECONDS_PER_HOUR = 3600.0
 _JOULES_PER_KWH = 3.6e6
+_MOST_UNMETERED = 20
 
 
 class Spending:
@@ -27,6 +28,7 @@ class Spending:
         self._trial_seconds = 0.0
         self._joules = 0.0
         self._unmetered = 0
+        self._unmetered_in_a_row = 0
         for one in resumed:
             for attempt in one.attempts:
                 if attempt.result is not None:
@@ -40,26 +42,36 @@ class Spending:
     def add(self, result: TrialResult) -> None:
         """Take note of an attempt that has ended."""
         self._trial_seconds += attempt_seconds(result)
-        self._joules += sum(reading.joules for reading in result.energy)
+        self._joules += result.energy_joules or 0.0
+        self._unmetered_in_a_row = 0 if result.energy else self._unmetered_in_a_row + 1
         self._unmetered += "train" in result.seconds and not result.energy
 
-    def reached(self, running_seconds: Iterable[float] = ()) -> str | None:
+    def reached(
+        self, running_seconds: Iterable[float] = (), *, is_bounded: bool = True
+    ) -> str | None:
         """Return which limit is reached: ``gpu_hours``, ``energy`` or ``cost``; None if none is.
 
+        ``unmetered``: nothing but energy bounds the search, and of many attempts in a row none
+        could be read, so it would never end.
+
         Args:
+            is_bounded: Whether something else ends the search too.
             running_seconds: How long each of the trials that run has been running: they count too.
         """
         limits = self._limits
         hours = (self._trial_seconds + sum(running_seconds)) / _SECONDS_PER_HOUR
         gpu_hours = hours * limits.gpus_per_trial
+        kwh = self._joules / _JOULES_PER_KWH
         cost = gpu_hours * limits.price_per_gpu_hour + hours * limits.price_per_trial_hour
+        cost += kwh * limits.price_per_kwh
         if limits.gpu_hours is not None and gpu_hours >= limits.gpu_hours:
             return "gpu_hours"
-        if limits.energy_kwh is not None and self._joules >= limits.energy_kwh * _JOULES_PER_KWH:
+        if limits.energy_kwh is not None and kwh >= limits.energy_kwh:
             return "energy"
         if limits.cost is not None and cost >= limits.cost:
             return "cost"
-        return None
+        endless = limits.needs_energy and not (limits.limits_time or is_bounded)
+        return "unmetered" if endless and self._unmetered_in_a_row >= _MOST_UNMETERED else None
 
 
 def attempt_seconds(result: TrialResult) -> float:

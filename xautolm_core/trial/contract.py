@@ -99,14 +99,31 @@ class Score(BaseModel):
 
 
 class EnergyReading(BaseModel):
-    """Energy of one component over the trial."""
+    """Energy of one component over training and evaluation. What cannot be read has no reading.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Attributes:
+        component: What used it.
+        joules: The trial's own, its share of idle power included.
+        source: What was read; of a model its assumptions: ``model:cpu-tdp-280w-128t``.
+        quality: A: an energy counter. B: sampled, or a share of a counter. C: modelled.
+        uncertainty: Relative; 0.05 means +-5 %.
+        seconds: Length of the window.
+        idle_joules: The part of ``joules`` that is idle power; None if it is not known.
+        device: UUID of a GPU.
+        flags: What was in the way (see ``xautolm_core.energy.reading``).
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     component: Literal["gpu", "cpu", "dram", "other"]
-    joules: float = Field(ge=0)
+    joules: float = Field(ge=0, allow_inf_nan=False)
     source: str
     quality: Literal["A", "B", "C"]
+    uncertainty: float | None = Field(default=None, ge=0)
+    seconds: float | None = Field(default=None, ge=0)
+    idle_joules: float | None = Field(default=None, ge=0)
+    device: str | None = None
+    flags: tuple[str, ...] = ()
 
 
 class Failure(BaseModel):
@@ -166,6 +183,8 @@ class TrialResult(BaseModel):
         latency_ms: Median milliseconds a text at inference, batch of one, if measured.
         peak_host_bytes: Peak resident memory of the trial's processes.
         peak_gpu_bytes: Peak memory that the trial had reserved on its GPU; None without one.
+        energy: Of training and evaluation, by component; of a trial that was killed up to its last
+            heartbeat.
         model_folder: Name of the model's folder below ``out_folder``, if a model was saved.
         launched_at: When the launcher was asked for it (UTC).
         first_step_at: When its first training step began.
@@ -198,6 +217,11 @@ class TrialResult(BaseModel):
     started_at: datetime | None = None
     first_step_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def energy_joules(self) -> float | None:
+        """Joules of all components; None if nothing could be read."""
+        return sum(one.joules for one in self.energy) if self.energy else None
 
     @property
     def time_seconds(self) -> float | None:

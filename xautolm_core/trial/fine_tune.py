@@ -29,6 +29,7 @@ from xautolm_core.trial.hyperparameters import read_hyperparameters
 from xautolm_core.trial.inputs import ClassifierInput
 from xautolm_core.trial.inputs import TokenInput
 from xautolm_core.trial.interruption import Interruption
+from xautolm_core.trial.metering import meter_of
 from xautolm_core.trial.methods import apply_method
 from xautolm_core.trial.methods import merge
 from xautolm_core.trial.models import load_config
@@ -133,8 +134,9 @@ class FineTuneRun:
             _check_vocabulary(model, data.tokenizer)
             model = apply_method(model, parameters).to(machine.device)
         self._interruption.check()
+        state.meter = meter_of(machine.device)
         try:
-            with clock.phase("train"):
+            with state.meter, clock.phase("train"):
                 self._train(model, data, parameters, machine)
             model = merge(model)
             if spec.measure_latency:

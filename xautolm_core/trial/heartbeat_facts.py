@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,11 +31,10 @@ def progress_of(heartbeat: Mapping[str, Any]) -> Progress:
 
 
 def energy_of(heartbeat: Mapping[str, Any]) -> tuple[EnergyReading, ...]:
-    """Return the energy used so far; empty if it does not say."""
-    readings = heartbeat.get("energy")
-    if not isinstance(readings, (list, tuple)):
-        return ()
-    try:
-        return tuple(EnergyReading.model_validate(reading) for reading in readings)
-    except ValidationError:
-        return ()
+    """Return the energy used so far; empty if it does not say. What is no reading is left out."""
+    told = heartbeat.get("energy")
+    readings: list[EnergyReading] = []
+    for one in told if isinstance(told, (list, tuple)) else ():
+        with contextlib.suppress(ValidationError):
+            readings.append(EnergyReading.model_validate(one))
+    return tuple(readings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import UTC
@@ -12,7 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from xautolm_core.energy.meter import EnergyMeter
 from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.contract import EnergyReading
 from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import Progress
 from xautolm_core.trial.contract import Score
@@ -67,6 +70,7 @@ class TrialState:
     Attributes:
         spec: What was asked.
         best_score: Best macro-F1 on validation so far.
+        meter: Meters training and evaluation; None before.
         The others are those of ``TrialResult`` and ``Progress``.
     """
 
@@ -91,6 +95,12 @@ class TrialState:
     precision: str = "float32"
     versions: dict[str, str] = field(default_factory=dict)
     first_step_at: datetime | None = None
+    meter: EnergyMeter | None = None
+
+    def energy(self) -> tuple[EnergyReading, ...]:
+        """Return what training and evaluation have used; empty where nothing can be read."""
+        found = () if self.meter is None else self.meter.readings()
+        return tuple(EnergyReading.model_validate(asdict(reading)) for reading in found)
 
     def progress(self) -> Progress:
         """Return how much of the training was done."""
@@ -116,6 +126,7 @@ class TrialState:
             "best_macro_f1": self.best_score,
             "seconds": self.clock.seconds(),
             "rss_bytes": _status_bytes("VmRSS"),
+            "energy": [reading.model_dump(mode="json") for reading in self.energy()],
         }
 
     def result(self, outcome: Outcome, failure: Failure | None = None) -> TrialResult:
@@ -133,6 +144,7 @@ class TrialState:
             progress=self.progress(),
             peak_host_bytes=_status_bytes("VmHWM"),
             peak_gpu_bytes=self.peak_gpu_bytes,
+            energy=self.energy(),
             failure=failure,
             model_folder=self.model_folder if ok else None,
             device=self.device,

@@ -113,3 +113,6 @@ def _column(history: History, objective: Objective) -> NDArray[np.float64]:
             return history.time_seconds
         case Objective.LATENCY:
             return history.latency_ms
+        case Objective.ENERGY:
+            # Joules of another machine, or of another class of meter, do not compare.
+            return np.full(len(history), np.nan)

@@ -1,0 +1,36 @@
+"""The contract of what a meter reads."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from xautolm_core.energy.reading import Reading
+
+
+class Provider(Protocol):
+    """One source of energy readings.
+
+    Attributes:
+        period_seconds: How often the meter's own thread has to sample it; None if never.
+        answers_at_once: Whether it may be sampled by whoever asks for readings, such as a
+            heartbeat: procfs and sysfs answer, while a driver or a server may hang.
+    """
+
+    period_seconds: float | None
+    answers_at_once: bool
+
+    def sample(self, now: float) -> None:
+        """Look; the first time begins the window. Raises nothing: what cannot be read is a flag.
+
+        Args:
+            now: Monotonic seconds.
+        """
+        ...
+
+    def readings(self) -> tuple[Reading, ...]:
+        """Return what was used between the first and the last sample; empty if nothing is known."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is held."""
+        ...

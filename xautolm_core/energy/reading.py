@@ -1,0 +1,133 @@
+"""What a meter says: joules with where they come from and how far they can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Component = Literal["gpu", "cpu", "dram", "other"]
+Quality = Literal["A", "B", "C"]
+
+UNCERTAINTY: dict[Quality, float] = {"A": 0.05, "B": 0.15, "C": 0.40}
+"""Relative uncertainty by class. A: vendors' +-5 % of energy counters. B: corrected power samples
+(arXiv 2312.02741: a GPU's sensor sees a part of the time only). C: models of load and thermal
+design power differ from a meter by up to 40 % (arXiv 2509.22092)."""
+
+ATTRIBUTED = "attributed"
+"""A share of what a device used that others used too: MIG, a shared GPU, a shared processor."""
+SHORT_WINDOW = "short_window"
+"""The window is too short for the counter's resolution."""
+WRAPPED = "wrapped"
+"""A counter began anew at its known maximum; nothing is lost."""
+RESTARTED = "restarted"
+"""A counter began anew for a reason that is not known; what lies between is not counted."""
+DROPPED = "dropped"
+"""Readings that cannot be (negative, not a number, beyond any power) were left out."""
+CLOCK_BACK = "clock_back"
+"""The clock went back; that interval is not counted."""
+GAP = "gap"
+"""Power was not sampled for a while and is interpolated."""
+LOST = "device_lost"
+"""The device went away; only what it used before is counted."""
+INCOMPLETE = "incomplete"
+"""Less than nine tenths of the window are covered."""
+
+COVERED_SHARE = 0.9
+_WINDOWS_OF_RESOLUTION = 20.0
+_LOWER: dict[Quality, Quality] = {"A": "B", "B": "C", "C": "C"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Energy of one component over a window.
+
+    Attributes:
+        component: What used it.
+        joules: More than 0; what is not known is no reading.
+        source: What was read, as one word: ``nvml``, ``rapl``, ``model:cpu-tdp-280w-128t``.
+        quality: A: an energy counter of the hardware. B: sampled, or a share of such a counter.
+            C: modelled, or a share of what was sampled.
+        uncertainty: Relative, half the width of the interval; 0.05 means +-5 %.
+        seconds: Length of the window.
+        idle_joules: The part of ``joules`` that would have been used without any load; None if it
+            is not known.
+        device: UUID of a GPU; None for what has none.
+        flags: What was in the way, in alphabetical order (see the constants of this module).
+    """
+
+    component: Component
+    joules: float
+    source: str
+    quality: Quality
+    uncertainty: float
+    seconds: float
+    idle_joules: float | None = None
+    device: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+def make_reading(
+    component: Component,
+    joules: float,
+    *,
+    source: str,
+    quality: Quality,
+    seconds: float,
+    resolution_seconds: float = 0.0,
+    idle_joules: float | None = None,
+    device: str | None = None,
+    flags: Iterable[str] = (),
+) -> Reading | None:
+    """Return a reading with its uncertainty; None if nothing was read.
+
+    A share of what several used is of the next lower class. A counter that is brought up to date
+    every ``r`` seconds is off by the energy of up to ``r`` seconds, which adds ``r / seconds`` to
+    the relative uncertainty; a window of fewer than 20 ``r`` is flagged.
+
+    Args:
+        component: What used it.
+        joules: Energy. 0 means that the counter did not move: nothing was read.
+        source: What was read, as one word.
+        quality: Class of the source for a device that nobody shares.
+        seconds: Length of the window.
+        resolution_seconds: Between two updates of the counter.
+        idle_joules: The part that is idle, if known.
+        device: UUID of a GPU.
+        flags: What was in the way.
+    """
+    if not math.isfinite(joules) or joules <= 0 or seconds <= 0:
+        return None
+    found = set(flags)
+    if seconds < _WINDOWS_OF_RESOLUTION * resolution_seconds:
+        found.add(SHORT_WINDOW)
+    if ATTRIBUTED in found:
+        quality = _LOWER[quality]
+    return Reading(
+        component=component,
+        joules=joules,
+        source=source,
+        quality=quality,
+        uncertainty=min(1.0, UNCERTAINTY[quality] + resolution_seconds / seconds),
+        seconds=seconds,
+        idle_joules=None if idle_joules is None else min(joules, max(0.0, idle_joules)),
+        device=device,
+        flags=tuple(sorted(found)),
+    )
+
+
+def total(readings: Iterable[Reading]) -> tuple[float, float] | None:
+    """Return joules of all readings and their relative uncertainty; None if there are none.
+
+    Errors of one kind of meter go the same way (a model is wrong for all trials alike), so they are
+    added up rather than averaged out: ``sum(u_i * J_i) / sum(J_i)``.
+
+    Args:
+        readings: Of one component or of several, of one trial or of many.
+    """
+    found = list(readings)
+    joules = sum(one.joules for one in found)
+    if not found:
+        return None
+    return joules, sum(one.joules * one.uncertainty for one in found) / joules
