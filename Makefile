@@ -48,12 +48,18 @@ s3-server: ## Install Ceph's S3 gateway for the S3 tests, where that is possible
 	  { $(MAKE) --no-print-directory apt-ceph-mon apt-ceph-osd apt-radosgw apt-ceph-common apt-openssl || \
 	    echo "note: without ceph-mon, ceph-osd, radosgw and ceph-common the S3 tests need XAUTOLM_TEST_S3_ENDPOINT"; }
 
+.PHONY: prometheus
+prometheus: ## Install Prometheus and its Alertmanager for their tests, where that is possible
+	@command -v promtool >/dev/null && command -v prometheus-alertmanager >/dev/null || \
+	  { $(MAKE) --no-print-directory apt-prometheus apt-prometheus-alertmanager || \
+	    echo "note: without prometheus and prometheus-alertmanager their tests are skipped"; }
+
 .PHONY: demo
 demo: install ## Two real searches, the second warm-started from the first (about five minutes)
 	$(BIN)/python demo/run.py
 
 .PHONY: test
-test: install browser s3-server ## Run all tests that this machine can run
+test: install browser s3-server prometheus ## Run all tests that this machine can run
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: lint
@@ -75,6 +81,10 @@ compile: install ## Compile the pipelines to pipelines/compiled
 .PHONY: describe
 describe: install ## Write the components' READMEs
 	$(BIN)/python -W ignore -m components.describing
+
+.PHONY: dashboards
+dashboards: install ## Write the Grafana dashboards
+	$(BIN)/python monitoring/make_dashboards.py
 
 .PHONY: build
 build: install ## Build the wheel and the source distribution

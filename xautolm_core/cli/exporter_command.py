@@ -163,14 +163,15 @@ def _serve(reader: Reader, settings: ServerSettings) -> None:
     import signal
     import threading
 
-    from xautolm_core.monitoring.collector import registry_of
+    from xautolm_core.monitoring.pages import Pages
     from xautolm_core.monitoring.server import MetricsServer
 
     end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end.set())
-    registry = registry_of(lambda: reader.reading)
-    server = MetricsServer(registry, lambda: reader.reading, settings)
+    pages = Pages(lambda: reader.reading)
+    reader.before_told = pages.prepare
+    server = MetricsServer(pages, lambda: reader.reading, settings)
     reader.start()
     server.start()
     typer.echo(f"metrics at {server.address}/metrics", err=True)

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
+from pydantic_core import from_json
+
 from xautolm_core.experience.codec import canonical
 from xautolm_core.experience.columns import SECONDS
 from xautolm_core.experience.columns import column_type
@@ -38,7 +40,7 @@ _GPU_NAME = "gpu_name"
 _GPU = "cuda"
 _LABELS = ("tenant", "outcome", "device", "energy")
 _NEEDED = frozenset({"id", "rest", ACCELERATOR, _FEATURES, *_LABELS})
-_ENERGY_FIELDS = ("component", "joules", "source", "quality")
+_ENERGY_FIELDS = frozenset({"component", "joules", "source", "quality"})
 
 
 class SecondsLabel(NamedTuple):
@@ -164,10 +166,13 @@ def _known_energy(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _readings(text: str) -> str | None:
+    told = from_json(text)
+    if told and all(isinstance(r, dict) and r.keys() == _ENERGY_FIELDS for r in told):
+        return text  # which is canonical already: nearly always
     found = [
         {name: reading[name] for name in _ENERGY_FIELDS}
-        for reading in json.loads(text)
-        if isinstance(reading, dict) and all(name in reading for name in _ENERGY_FIELDS)
+        for reading in told
+        if isinstance(reading, dict) and reading.keys() >= _ENERGY_FIELDS
     ]
     return canonical(found) if found else None
 

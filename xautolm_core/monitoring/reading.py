@@ -60,14 +60,22 @@ class Reader:
         store: Counts the store.
         workspace: Counts the searches of a workspace.
         interval_seconds: Between the end of one reading and the beginning of the next.
+
+    Attributes:
+        before_told: Is called with each reading before it becomes the last one.
     """
 
     def __init__(
-        self, store: StoreCount, workspace: SearchCount | None = None, *, interval_seconds: float
+        self,
+        store: StoreCount,
+        workspace: SearchCount | None = None,
+        *,
+        interval_seconds: float,
     ) -> None:
         self._store = store
         self._workspace = workspace
         self._interval_seconds = interval_seconds
+        self.before_told: Callable[[Reading], None] = lambda reading: None
         self._end = threading.Event()
         self._reading = Reading()
         self._thread = threading.Thread(target=self._run, name="reading", daemon=True)
@@ -79,6 +87,10 @@ class Reader:
 
     def start(self) -> None:
         """Read again and again, in a thread."""
+        # While libraries are loaded no thread runs: better before anybody is answered.
+        import pyarrow.compute
+        import pyarrow.parquet  # noqa: F401
+
         self._thread.start()
 
     def stop(self, timeout_seconds: float = 5.0) -> None:
@@ -105,6 +117,7 @@ class Reader:
             reading = replace(reading, store=store, read_at=time.time(), seconds=taken)
         if problem and problem != last.problem:
             _log.warning("%s", problem)
+        self.before_told(reading)
         self._reading = reading
         return reading
 

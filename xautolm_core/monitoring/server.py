@@ -20,10 +20,8 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry
-from prometheus_client import make_wsgi_app
-
 from xautolm_core.errors import ConfigError
+from xautolm_core.monitoring.pages import Pages
 from xautolm_core.monitoring.reading import Reading
 
 _SILENCE_SECONDS = 10.0
@@ -102,7 +100,7 @@ class MetricsServer:
     """The server, from ``start`` on in a thread.
 
     Args:
-        registry: What ``/metrics`` tells.
+        pages: What ``/metrics`` tells.
         last: Returns the last reading, for ``/readyz``.
         settings: How to be reached.
 
@@ -110,12 +108,10 @@ class MetricsServer:
         ConfigError: The address cannot be listened at, or the certificate not be used.
     """
 
-    def __init__(
-        self, registry: CollectorRegistry, last: Callable[[], Reading], settings: ServerSettings
-    ) -> None:
+    def __init__(self, pages: Pages, last: Callable[[], Reading], settings: ServerSettings) -> None:
         context = _context(settings)
         self._server = _bound(settings)
-        self._server.set_app(_application(registry, last, settings.credentials))
+        self._server.set_app(_application(pages, last, settings.credentials))
         if context is not None:
             # The handshake is left to the client's own thread: a slow one keeps nobody waiting.
             self._server.socket = context.wrap_socket(
@@ -180,10 +176,8 @@ def _context(settings: ServerSettings) -> ssl.SSLContext | None:
 
 
 def _application(
-    registry: CollectorRegistry, last: Callable[[], Reading], credentials: Credentials | None
+    pages: Pages, last: Callable[[], Reading], credentials: Credentials | None
 ) -> _Application:
-    metrics: _Application = make_wsgi_app(registry)
-
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         match environ.get("PATH_INFO", "/"):
             case "/metrics":
@@ -195,7 +189,11 @@ def _application(
                         "say who you are\n",
                         ("WWW-Authenticate", 'Basic realm="xautolm"'),
                     )
-                return metrics(environ, start)
+                page = pages.page(
+                    environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_ACCEPT_ENCODING", "")
+                )
+                start("200 OK", list(page.headers))
+                return [page.body]
             case "/healthz":
                 return _plain(start, "200 OK", "ok\n")
             case "/readyz":
