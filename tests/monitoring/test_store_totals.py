@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import shutil
+import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,8 +16,14 @@ import pytest
 
 from tests.monitoring.sums import made_up
 from tests.monitoring.sums import sums
+from tests.servers.fixtures import S3Server
+from xautolm_core.experience.accounting import accounts_of
+from xautolm_core.experience.accounting import without_tenant
+from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.schema import ExperienceEnergy
+from xautolm_core.experience.store import ObjectExperienceStore
+from xautolm_core.experience.tombstone import encode_tombstone
 from xautolm_core.monitoring.reading import Reader
 from xautolm_core.monitoring.store_totals import StoreCount
 from xautolm_core.monitoring.tally import FORGOTTEN_TENANT
@@ -21,6 +32,7 @@ from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.folder import FolderObjects
 
 NOTHING = timedelta(0)
+GOLDEN = Path(__file__).parents[1] / "experience" / "golden"
 
 
 @pytest.fixture
@@ -195,6 +207,21 @@ def _swap(store: FolderStore, storage: ObjectStorage) -> None:
     store.reader.storage = storage
 
 
+def test_of_two_with_the_same_id_the_earlier_one_counts_whoever_looks_when(
+    store: FolderStore,
+) -> None:
+    patient = StoreCount(FolderStore(store.root))
+    later, earlier = made_up(3, seconds={"train": 5.0}), made_up(3, seconds={"train": 7.0})
+    store.append(later)
+    patient.totals()
+    store.append(earlier.model_copy(update={"ended_at": later.ended_at - timedelta(minutes=1)}))
+    found = patient.totals().tally
+    assert found == _totals(store)
+    assert found.durations["team-a", "train"].micros == 7_000_000
+    store.compact(grace=NOTHING)
+    assert patient.totals().tally == found == _totals(store)
+
+
 def test_readings_that_nobody_can_have_are_left_out(store: FolderStore) -> None:
     store.append(made_up(0, seconds={"train": -1.0, "evaluate": 1e30, "odd-phase": 2.0}, energy=()))
     tally = _totals(store)
@@ -215,3 +242,102 @@ def test_a_store_that_shows_less_than_before_is_not_believed(store: FolderStore)
     assert second.store is first.store
     _fill(store, range(4))
     assert reader.read().problem == ""
+
+
+@pytest.mark.parametrize("name", ["store-v1", "store-v2"])
+def test_stores_of_older_versions(tmp_path: Path, name: str) -> None:
+    """Their tombstones do not name the accelerator, their keys and segments are others."""
+    store = FolderStore(Path(shutil.copytree(GOLDEN / name, tmp_path / "store")))
+    expected = store.totals()
+    count = StoreCount(store)
+    for _ in range(2):
+        tally = count.totals().tally
+        assert _named(tally.trials) == expected.trials
+        assert sum(tally.microjoules.values()) / 1e6 == pytest.approx(sum(expected.joules.values()))
+        assert sum(d.micros for d in tally.durations.values()) / 1e6 == pytest.approx(
+            sum(expected.seconds.values())
+        )
+
+
+def _named(trials: Counter[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Return trials as the store itself counts them: a forgotten tenant has an empty name."""
+    return {("" if t == FORGOTTEN_TENANT else t, o): n for (t, o), n in trials.items()}
+
+
+def test_forgetting_that_was_killed_halfway(store: FolderStore) -> None:
+    """The tombstone is there, and so is all that it says is forgotten."""
+    _fill(store, range(8))
+    store.compact(grace=NOTHING)
+    _fill(store, range(8, 12))
+    count = StoreCount(FolderStore(store.root))
+    before = count.totals().tally
+    accounts = accounts_of(to_table(row for row, e in store.rows() if e.tenant == "team-b"))
+    key, data = encode_tombstone(without_tenant(accounts), tenant="team-b")
+    store.storage.put(key, data)
+    found = count.totals()
+    assert _without_tenants(found.tally) == _without_tenants(before)
+    assert found.experiences == {"team-a": 12}
+    assert _totals(store) == found.tally
+
+
+@pytest.mark.slow
+def test_nothing_falls_while_others_are_at_work(store: FolderStore) -> None:
+    """A writer, a compactor without any grace and one who forgets, all at once."""
+    end = threading.Event()
+    faults: list[BaseException] = []
+
+    def work(act: Callable[[int], object], pause_seconds: float) -> None:
+        own = itertools.count()
+        try:
+            while not end.wait(pause_seconds):
+                act(next(own))
+        except BaseException as error:  # noqa: BLE001 - told by the test itself
+            faults.append(error)
+
+    def append(number: int) -> None:
+        FolderStore(store.root).append(made_up(number))
+
+    def forget(number: int) -> None:
+        FolderStore(store.root).forget(task_fingerprint=f"{number % 4:064x}")
+
+    acts: list[tuple[Callable[[int], object], float]] = [
+        (append, 0.005),
+        (lambda _: FolderStore(store.root).compact(grace=timedelta(seconds=1), keep=0), 0.05),
+        (forget, 0.5),
+    ]
+    threads = [threading.Thread(target=work, args=one) for one in acts]
+    for thread in threads:
+        thread.start()
+    reader = Reader(StoreCount(FolderStore(store.root)), interval_seconds=60)
+    deadline = time.monotonic() + 10
+    problems = []
+    while time.monotonic() < deadline:
+        problems.append(reader.read().problem)
+    end.set()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    assert set(problems) == {""}
+    last = reader.read()
+    assert last.store is not None
+    assert last.store.tally == _totals(store)
+    assert _named(last.store.tally.trials) == store.totals().trials
+
+
+@pytest.mark.s3
+def test_a_store_on_s3(s3_server: S3Server, bucket: str) -> None:
+    store = ObjectExperienceStore(s3_server.objects(bucket, "memory"))
+    count = StoreCount(ObjectExperienceStore(s3_server.objects(bucket, "memory")))
+    for number in range(10):
+        store.append(made_up(number))
+    first = count.totals()
+    assert first.tally.trials == sums(store.scan())["trials"]
+    assert first.oldest_in_tail_at is not None
+    store.compact(grace=NOTHING)
+    store.append(made_up(10))
+    store.forget(task_fingerprint=f"{1:064x}")
+    found = count.totals()
+    assert sum(found.tally.trials.values()) == 11
+    assert (found.tail, found.snapshot_at is not None) == (1, True)
+    fresh = StoreCount(ObjectExperienceStore(s3_server.objects(bucket, "memory")))
+    assert fresh.totals().tally == found.tally

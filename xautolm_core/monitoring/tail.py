@@ -26,7 +26,9 @@ class TailAccounts:
         self._accounts: pa.Table | None = None
 
     def read(self, state: State) -> pa.Table:
-        """Return the accounts of what a state has in its tail.
+        """Return the accounts of what a state has in its tail, in order of its keys' times.
+
+        Of two with the same id the first one counts, whichever of them was seen first.
 
         Raises:
             StoreChangedError: Some have vanished: look again.
@@ -38,7 +40,7 @@ class TailAccounts:
         more = accounts_of(tail.table)
         by_id = {pin.id: pin.key for pin in tail.pins}
         keys = [by_id[identity.hex()] for identity in more["id"].to_pylist()]
-        whole = _joined(self._accounts, more)
+        whole = _in_order(_joined(self._accounts, more), [*self._keys, *keys])
         # What is other than its name says is read again: whether it counts depends on the segments.
         kept = [key not in tail.odd for key in keys]
         self._accounts = _joined(self._accounts, more.filter(_mask(kept)))
@@ -52,6 +54,13 @@ class TailAccounts:
         if not all(kept):
             self._accounts = self._accounts.filter(_mask(kept))
             self._keys = [key for key in self._keys if key in keys]
+
+
+def _in_order(accounts: pa.Table, keys: list[str]) -> pa.Table:
+    """Return the accounts in the order of the last parts of their keys, which begin with a time."""
+    names = [key.rpartition("/")[2] for key in keys]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return accounts if order == list(range(len(names))) else accounts.take(order)
 
 
 def _mask(kept: list[bool]) -> pa.Array:
