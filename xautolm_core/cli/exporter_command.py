@@ -172,9 +172,10 @@ def _serve(reader: Reader, settings: ServerSettings) -> None:
     pages = Pages(lambda: reader.reading)
     reader.before_told = pages.prepare
     server = MetricsServer(pages, lambda: reader.reading, settings)
+    # From now on clients may ask; they get an answer as soon as all is loaded.
+    typer.echo(f"metrics at {server.address}/metrics", err=True)
     reader.start()
     server.start()
-    typer.echo(f"metrics at {server.address}/metrics", err=True)
     # Woken now and then: a signal is noticed between two waits wherever it arrives.
     while not end.wait(1.0):
         pass

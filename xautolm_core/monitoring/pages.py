@@ -17,7 +17,7 @@ from xautolm_core.monitoring.collector import ReadingCollector
 from xautolm_core.monitoring.reading import Reading
 
 _PACKING = 1
-"""Level of gzip: the text is packed to a twentieth by the lowest one."""
+"""Level of gzip: the lowest one packs the text to a tenth already."""
 
 
 @dataclass(frozen=True)
