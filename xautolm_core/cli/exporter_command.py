@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from xautolm_core.monitoring.server import Credentials
     from xautolm_core.monitoring.server import ServerSettings
 
-_EXTRA = "monitoring"
 _TLS = "Who may ask"
 
 
@@ -72,7 +71,6 @@ def exporter(
     """
     from xautolm_core.cli.quantities import parse_duration
     from xautolm_core.errors import ConfigError
-    from xautolm_core.monitoring.server import ServerSettings
 
     reader = _reader(store, workspace, parse_duration(interval, "--interval"))
     if textfile is not None:
@@ -86,6 +84,8 @@ def exporter(
         raise ConfigError(
             "--tls-client-authority needs TLS", hint="Give --tls-certificate and --tls-key"
         )
+    from xautolm_core.monitoring.server import ServerSettings
+
     host, port = parse_address(listen)
     _serve(
         reader,
@@ -100,8 +100,12 @@ def exporter(
     )
 
 
-def parse_address(text: str) -> tuple[str, int]:
+def parse_address(text: str, *, option: str = "--listen") -> tuple[str, int]:
     """Return host and port of ``HOST:PORT``, ``:PORT`` (all addresses) or ``[ADDRESS]:PORT``.
+
+    Args:
+        text: What the user wrote.
+        option: The option's name, for the message.
 
     Raises:
         ConfigError: It is none of them.
@@ -111,21 +115,18 @@ def parse_address(text: str) -> tuple[str, int]:
     host, sign, number = text.strip().rpartition(":")
     if not sign or not (number.isascii() and number.isdigit()) or int(number) > 65_535:
         raise ConfigError(
-            f"--listen: '{text}' is no address to listen at", hint="Write for example 0.0.0.0:9468"
+            f"{option}: '{text}' is no address to listen at", hint="Write for example 0.0.0.0:9468"
         )
     return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(number)  # noqa: S104
 
 
 def _reader(store: str | None, workspace: str | None, interval_seconds: float) -> Reader:
     from xautolm_core.cli.locations import store_location
-    from xautolm_core.errors import MissingExtraError
     from xautolm_core.experience.open import open_store
+    from xautolm_core.monitoring.client import require_client
     from xautolm_core.objects.open import open_objects
 
-    try:
-        import prometheus_client  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(_EXTRA, "The exporter") from error
+    require_client()
     from xautolm_core.monitoring.reading import Reader
     from xautolm_core.monitoring.searches import SearchCount
     from xautolm_core.monitoring.store_totals import StoreCount
@@ -137,26 +138,15 @@ def _reader(store: str | None, workspace: str | None, interval_seconds: float) -
 
 
 def _write_once(reader: Reader, path: Path) -> None:
-    from prometheus_client import write_to_textfile
-
-    from xautolm_core.errors import ConfigError
     from xautolm_core.errors import StoreError
-    from xautolm_core.monitoring.collector import registry_of
+    from xautolm_core.monitoring.textfile import check_textfile
+    from xautolm_core.monitoring.textfile import write_textfile
 
-    if path.suffix != ".prom":
-        raise ConfigError(
-            f"--textfile: the node exporter reads no {path.name}", hint="Give a name with .prom"
-        )
-    problem = reader.read().problem
-    if problem:
-        raise StoreError(problem)
-    try:
-        write_to_textfile(str(path), registry_of(lambda: reader.reading))
-    except OSError as error:
-        raise ConfigError(
-            f"--textfile: {path} cannot be written: {error.strerror or error}",
-            hint="Give a file in a folder that this user may write to",
-        ) from error
+    check_textfile(path)
+    reading = reader.read()
+    if reading.problem:
+        raise StoreError(reading.problem)
+    write_textfile(path, reading)
 
 
 def _serve(reader: Reader, settings: ServerSettings) -> None:

@@ -9,18 +9,41 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import replace
+from typing import Protocol
 from typing import TypeVar
 
 from xautolm_core.errors import StoreError
-from xautolm_core.monitoring.searches import SearchCount
 from xautolm_core.monitoring.searches import SearchTotals
-from xautolm_core.monitoring.store_totals import StoreCount
 from xautolm_core.monitoring.store_totals import StoreTotals
 from xautolm_core.monitoring.tally import Tally
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+class CountsStore(Protocol):
+    """Counts a store, such as ``StoreCount``."""
+
+    def totals(self) -> StoreTotals:
+        """Return the totals of now.
+
+        Raises:
+            StoreError: They cannot be had.
+        """
+        ...
+
+
+class CountsSearches(Protocol):
+    """Counts searches, such as ``SearchCount``."""
+
+    def totals(self) -> SearchTotals:
+        """Return the totals of now.
+
+        Raises:
+            StoreError: They cannot be had.
+        """
+        ...
 
 
 class FewerTrialsError(StoreError):
@@ -67,8 +90,8 @@ class Reader:
 
     def __init__(
         self,
-        store: StoreCount,
-        workspace: SearchCount | None = None,
+        store: CountsStore,
+        workspace: CountsSearches | None = None,
         *,
         interval_seconds: float,
     ) -> None:
