@@ -22,7 +22,9 @@ from tests.monitoring.sums import made_up
 from tests.monitoring.sums import sums
 from tests.servers.certificates import make_certificates
 from xautolm_core import __version__
+from xautolm_core.errors import MissingExtraError
 from xautolm_core.experience.folder import FolderStore
+from xautolm_core.monitoring import client
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -206,3 +208,9 @@ def test_errors_are_one_line(
     assert ended.returncode in (2, 3)
     assert words in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_without_its_client_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'xautolm\[monitoring\]'"):
+        client.require_client()

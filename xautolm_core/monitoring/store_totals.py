@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from xautolm_core.errors import StoreError
 from xautolm_core.experience.keys import MANIFESTS
 from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.state import State
 from xautolm_core.experience.store import ObjectExperienceStore
+from xautolm_core.experience.tombstone import MENDING
 from xautolm_core.monitoring.parts import identities_in_segment
 from xautolm_core.monitoring.parts import identities_of
 from xautolm_core.monitoring.parts import repeated_rows
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from xautolm_core.monitoring.parts import Mask
 
 _SegmentKey = tuple[str, frozenset[int]]
+"""Of a segment, without its row groups that cannot be read."""
+
+_Part = str | _SegmentKey
+"""A tombstone or a segment."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class _Base:
         identities: All their ids, in order of the first half.
     """
 
-    parts: tuple[object, ...]
+    parts: tuple[_Part, ...]
     present: Tally
     forgotten: Tally
     identities: Identities
@@ -78,8 +84,8 @@ class StoreCount:
         self._reader = store.reader
         self._tail = TailAccounts(store.reader)
         self._base: _Base | None = None
-        self._identities: dict[object, Identities] = {}
-        self._tallies: dict[tuple[object, bytes], Tally] = {}
+        self._identities: dict[_Part, Identities] = {}
+        self._tallies: dict[tuple[_Part, bytes], Tally] = {}
 
     def totals(self) -> StoreTotals:
         """Return the totals of now.
@@ -116,7 +122,7 @@ class StoreCount:
     def _base_of(self, state: State) -> _Base:
         tombstones = [key for key in state.tombstones if key in state.purgeable]
         segments = {(e.key, self._reader.damage.lost_row_groups(e.key)): e for e in state.segments}
-        parts: tuple[object, ...] = (*tombstones, *segments)
+        parts: tuple[_Part, ...] = (*tombstones, *segments)
         if self._base is None or self._base.parts != parts:
             self._base = self._new_base(tombstones, segments)
         return self._base
@@ -124,37 +130,44 @@ class StoreCount:
     def _new_base(self, tombstones: list[str], segments: dict[_SegmentKey, SegmentEntry]) -> _Base:
         import numpy as np
 
-        accounts = {key: self._accounts(key) for key in tombstones}
-        parts: list[object] = [*tombstones, *segments]
+        parts: list[_Part] = [*tombstones, *segments]
         self._identities = {key: self._identities[key] for key in parts if key in self._identities}
-        for key, table in accounts.items():
-            self._identities[key] = identities_of(table)
-        for part, entry in segments.items():
+        for part in parts:
             if part not in self._identities:
-                self._identities[part] = identities_in_segment(self._reader, entry)
-        masks = dict(zip(parts, repeated_rows([self._identities[p] for p in parts]), strict=True))
-        tallies: dict[tuple[object, bytes], Tally] = {}
-        forgotten, present = Tally(), Tally()
-        for key, table in accounts.items():
-            forgotten.add(tally_of_tombstone(table, masks[key]))
-        for part, entry in segments.items():
-            known = (part, _digest(masks[part]))
-            tally = self._tallies.get(known)
-            if tally is None:
-                # Kept at once: if the store changes underneath, the next look goes on from here.
-                tally = tally_of_segment(self._reader, entry, masks[part])
-                self._tallies[known] = tally
-            tallies[known] = tally
-            present.add(tally)
-        self._tallies = tallies
+                entry = segments.get(part) if isinstance(part, tuple) else None
+                self._identities[part] = (
+                    identities_of(self._accounts(str(part)))
+                    if entry is None
+                    else identities_in_segment(self._reader, entry)
+                )
         whole = [self._identities[part] for part in parts]
+        masks = dict(zip(parts, repeated_rows(whole), strict=True))
+        forgotten, present = Tally(), Tally()
+        for key in tombstones:
+            forgotten.add(self._tally(key, None, masks[key]))
+        for part, entry in segments.items():
+            present.add(self._tally(part, entry, masks[part]))
+        used = {(part, _digest(mask)) for part, mask in masks.items()}
+        self._tallies = {known: self._tallies[known] for known in used}
         identities = np.concatenate(whole) if whole else np.empty((0, 2), np.uint64)
         ordered = identities[np.argsort(identities[:, 0])]
-        return _Base((*tombstones, *segments), present, forgotten, ordered)
+        return _Base(tuple(parts), present, forgotten, ordered)
+
+    def _tally(self, part: _Part, entry: SegmentEntry | None, repeated: Mask) -> Tally:
+        """Return the totals of a part. They are kept at once: the next look may go on from here."""
+        known = (part, _digest(repeated))
+        if known not in self._tallies:
+            self._tallies[known] = (
+                tally_of_tombstone(self._accounts(str(part)), repeated)
+                if entry is None
+                else tally_of_segment(self._reader, entry, repeated)
+            )
+        return self._tallies[known]
 
     def _accounts(self, key: str) -> pa.Table:
         table = self._reader.tombstones.table(key)
-        assert table is not None, "only those that can be read are asked for"
+        if table is None:
+            raise StoreError(f"{key} cannot be read any more", hint=f"To mend it, {MENDING}")
         return table
 
 
