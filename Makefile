@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS ?= trial,s3,kfp,kubernetes,gpu,dashboard,dev
+EXTRAS ?= trial,s3,kfp,kubernetes,gpu,monitoring,dashboard,dev
 # Keeps the resolver from taking a CUDA build, and every machine on the same versions.
 CONSTRAINTS ?= constraints.txt
 PYTEST_ARGS ?=
@@ -55,12 +55,18 @@ docker-engine: ## Install Docker's engine for the image tests, where that is pos
 	  { $(MAKE) --no-print-directory apt-docker.io apt-iptables apt-debootstrap || \
 	    echo "note: without docker.io, iptables and debootstrap the image tests are skipped"; }
 
+.PHONY: prometheus
+prometheus: ## Install Prometheus and its Alertmanager for their tests, where that is possible
+	@command -v promtool >/dev/null && command -v prometheus-alertmanager >/dev/null || \
+	  { $(MAKE) --no-print-directory apt-prometheus apt-prometheus-alertmanager || \
+	    echo "note: without prometheus and prometheus-alertmanager their tests are skipped"; }
+
 .PHONY: demo
 demo: install ## Two real searches, the second warm-started from the first (about five minutes)
 	$(BIN)/python demo/run.py
 
 .PHONY: test
-test: install browser s3-server docker-engine ## Run all tests that this machine can run
+test: install browser s3-server docker-engine prometheus ## Run all tests that this machine can run
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: lint
@@ -82,6 +88,10 @@ compile: install ## Compile the pipelines to pipelines/compiled
 .PHONY: describe
 describe: install ## Write the components' READMEs
 	$(BIN)/python -W ignore -m components.describing
+
+.PHONY: dashboards
+dashboards: install ## Write the Grafana dashboards
+	$(BIN)/python monitoring/make_dashboards.py
 
 .PHONY: build
 build: install ## Build the wheel and the source distribution

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from xautolm_core import __version__
+from xautolm_core.cli.exporter_command import exporter
 from xautolm_core.cli.features_command import features
 from xautolm_core.cli.lazy import LazyCommands
 from xautolm_core.cli.models_commands import app as models_app
@@ -42,6 +43,7 @@ app.command()(predict)
 app.command()(features)
 app.command()(trial)
 app.command()(probe)
+app.command()(exporter)
 app.add_typer(models_app, name="models")
 app.add_typer(store_app, name="store")
 app.add_typer(space_app, name="space")

@@ -223,6 +223,14 @@ def search(
             rich_help_panel=_RESULT,
         ),
     ] = False,
+    metrics_port: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT",
+            help="Answer Prometheus at this port of this machine while the search runs.",
+            rich_help_panel=_RESULT,
+        ),
+    ] = None,
     quiet: Annotated[
         bool,
         typer.Option(
@@ -268,13 +276,16 @@ def search(
         keep_models=keep_models,
     )
     request = new_search(options) if resume is None else resumed_search(options, resume)
-    return run_request(request, as_json=as_json, quiet=quiet)
+    return run_request(request, as_json=as_json, quiet=quiet, metrics_port=metrics_port)
 
 
-def run_request(request: SearchRequest, *, as_json: bool, quiet: bool) -> int:
+def run_request(
+    request: SearchRequest, *, as_json: bool, quiet: bool, metrics_port: str | None = None
+) -> int:
     """Run a search, write its result folder, print what came out, and return the exit code."""
     from xautolm_core.cli.observers import make_observer
     from xautolm_core.cli.output import print_json
+    from xautolm_core.cli.search_metrics import metrics_of
     from xautolm_core.cli.summary import print_summary
     from xautolm_core.cli.summary import resume_command
     from xautolm_core.errors import ConfigError
@@ -284,9 +295,12 @@ def run_request(request: SearchRequest, *, as_json: bool, quiet: bool) -> int:
     from xautolm_core.search.contract import SEARCH_FILE
 
     try:
-        with make_observer(
-            request.spec, resumed=request.resume, to_stderr=as_json, quiet=quiet
-        ) as observer:
+        with (
+            metrics_of(request, metrics_port),
+            make_observer(
+                request.spec, resumed=request.resume, to_stderr=as_json, quiet=quiet
+            ) as observer,
+        ):
             result = _run(request, observer)
     except StoreError as error:
         # A store that could not be used from the start is bad input: nothing has begun.

@@ -1,8 +1,10 @@
 """What is counted of an experience, and stays when it is forgotten: outcome, seconds and joules.
 
 An account is a row of a table with the columns ``id``, ``tenant``, ``outcome``, ``device``,
-``energy`` (canonical JSON: component, joules, source and quality of each reading) and ``seconds.*``
-(by phase). Segments have these columns too; nothing else of them is read.
+``accelerator`` (name of the GPU that the trial held, if any), ``energy`` (canonical JSON:
+component, joules, source and quality of each reading) and ``seconds.*`` (by phase). Segments have
+these columns too, but for ``accelerator``, which is taken from ``system_features``; nothing else of
+them is read. Tombstones of older versions have no ``accelerator``.
 """
 
 from __future__ import annotations
@@ -17,17 +19,28 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
+from pydantic_core import from_json
+
 from xautolm_core.experience.codec import canonical
 from xautolm_core.experience.columns import SECONDS
 from xautolm_core.experience.columns import column_type
+from xautolm_core.experience.grouping import Groups
+from xautolm_core.experience.grouping import codes_of
 from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.experience.segment import join_tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+ACCELERATOR = "accelerator"
+"""The column with the name of the GPU; null where the trial held none, or nobody knows its name."""
+
+_FEATURES = "system_features"
+_GPU_NAME = "gpu_name"
+_GPU = "cuda"
 _LABELS = ("tenant", "outcome", "device", "energy")
-_ENERGY_FIELDS = ("component", "joules", "source", "quality")
+_NEEDED = frozenset({"id", "rest", ACCELERATOR, _FEATURES, *_LABELS})
+_ENERGY_FIELDS = frozenset({"component", "joules", "source", "quality"})
 
 
 class SecondsLabel(NamedTuple):
@@ -66,7 +79,7 @@ class Totals:
 
 def account_columns(names: Iterable[str]) -> list[str]:
     """Return which of a segment's columns are needed for accounts."""
-    return [n for n in names if n in ("id", "rest", *_LABELS) or n.startswith(SECONDS)]
+    return [n for n in names if n in _NEEDED or n.startswith(SECONDS)]
 
 
 def accounts_of(table: pa.Table) -> pa.Table:
@@ -81,6 +94,7 @@ def accounts_of(table: pa.Table) -> pa.Table:
     for name in _LABELS:
         columns[name] = table[name]
     columns["energy"] = _known_energy(table["energy"])
+    columns[ACCELERATOR] = _accelerators(table)
     for name in table.column_names:
         if name.startswith(SECONDS):
             columns[name] = table[name]
@@ -105,11 +119,11 @@ def total(parts: Iterable[pa.Table]) -> Totals:
     totals = Totals()
     if not accounts.num_rows:
         return totals
-    tenants, outcomes = _codes(accounts["tenant"]), _codes(accounts["outcome"])
-    pairs = _Groups(tenants, outcomes)
+    tenants, outcomes = codes_of(accounts["tenant"]), codes_of(accounts["outcome"])
+    pairs = Groups(tenants, outcomes)
     for (tenant, outcome), count in zip(pairs.labels, pairs.counts(), strict=True):
         totals.trials[tenant, outcome] += int(count)
-    by_device = _Groups(tenants, outcomes, _codes(accounts["device"]))
+    by_device = Groups(tenants, outcomes, codes_of(accounts["device"]))
     for name in accounts.column_names:
         if name.startswith(SECONDS):
             phase = name.removeprefix(SECONDS)
@@ -118,55 +132,11 @@ def total(parts: Iterable[pa.Table]) -> Totals:
                 if seconds:
                     label = SecondsLabel(tenant, outcome, phase, device)
                     totals.seconds[label] = float(seconds)
-    _add_joules(totals, _Groups(tenants, outcomes, _codes(accounts["energy"])))
+    _add_joules(totals, Groups(tenants, outcomes, codes_of(accounts["energy"])))
     return totals
 
 
-@dataclass(frozen=True)
-class _Codes:
-    """A column of words: for each row the number of its word; null is the empty word."""
-
-    codes: Any
-    words: list[str]
-
-
-class _Groups:
-    """Rows by the combination of their words in several columns."""
-
-    def __init__(self, *columns: _Codes) -> None:
-        import numpy as np
-
-        shape = tuple(len(column.words) for column in columns)
-        flat = np.ravel_multi_index(tuple(column.codes for column in columns), shape)
-        found, self._group = np.unique(flat, return_inverse=True)
-        self._size = len(found)
-        parts = np.unravel_index(found, shape)
-        words = [[c.words[i] for i in part] for c, part in zip(columns, parts, strict=True)]
-        self.labels = list(zip(*words, strict=True))
-
-    def counts(self) -> Any:
-        """Return the number of rows of each combination."""
-        import numpy as np
-
-        return np.bincount(self._group, minlength=self._size)
-
-    def sums(self, values: Any) -> Any:
-        """Return the sum of a value over the rows of each combination."""
-        import numpy as np
-
-        return np.bincount(self._group, weights=values, minlength=self._size)
-
-
-def _codes(column: pa.ChunkedArray) -> _Codes:
-    import pyarrow.compute as pc
-
-    words = pc.fill_null(column.cast("string"), "").combine_chunks().dictionary_encode()
-    if hasattr(words, "combine_chunks"):
-        words = words.combine_chunks()
-    return _Codes(words.indices.to_numpy(), words.dictionary.to_pylist())
-
-
-def _add_joules(totals: Totals, groups: _Groups) -> None:
+def _add_joules(totals: Totals, groups: Groups) -> None:
     for (tenant, outcome, energy), count in zip(groups.labels, groups.counts(), strict=True):
         for reading in json.loads(energy) if energy else ():
             label = JoulesLabel(
@@ -196,12 +166,36 @@ def _known_energy(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _readings(text: str) -> str | None:
+    told = from_json(text)
+    if told and all(isinstance(r, dict) and r.keys() == _ENERGY_FIELDS for r in told):
+        return text  # which is canonical already: nearly always
     found = [
         {name: reading[name] for name in _ENERGY_FIELDS}
-        for reading in json.loads(text)
-        if isinstance(reading, dict) and all(name in reading for name in _ENERGY_FIELDS)
+        for reading in told
+        if isinstance(reading, dict) and reading.keys() >= _ENERGY_FIELDS
     ]
     return canonical(found) if found else None
+
+
+def _accelerators(table: pa.Table) -> pa.ChunkedArray:
+    """Return the name of each row's GPU; null where it held none or has no name."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    chunks = []
+    for chunk in table[_FEATURES].unify_dictionaries().chunks:
+        names = [_gpu_name(text) for text in chunk.dictionary.to_pylist()]
+        chunks.append(pa.array(names, pa.string()).take(chunk.indices))
+    names = pa.chunked_array(chunks, pa.string())
+    has_gpu = pc.fill_null(pc.equal(table["device"].cast("string"), _GPU), False)
+    kept = pc.if_else(has_gpu, names, None)
+    return kept.dictionary_encode().cast(column_type(ACCELERATOR))
+
+
+def _gpu_name(features: str) -> str | None:
+    facts = json.loads(features).get("facts")
+    name = facts.get(_GPU_NAME) if isinstance(facts, dict) else None
+    return name if isinstance(name, str) and name else None
 
 
 def _add_seconds_in_rest(table: pa.Table, columns: dict[str, Any]) -> None:

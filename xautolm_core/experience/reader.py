@@ -264,6 +264,10 @@ class StoreReader:
             self._buffers.popitem(last=False)
         return buffer
 
+    def let_go(self) -> None:
+        """Let go of the contents of segments that are kept in memory."""
+        self._buffers.clear()
+
     def _report_unreadable(self, reader: SegmentReader) -> None:
         """Report the rows of a newer version's segment that this one cannot read."""
         for group in self.readable_groups(reader):

@@ -1,0 +1,104 @@
+"""Rules and dashboards as files: sound, complete and fresh."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.monitoring import servers
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "monitoring" / "rules" / "xautolm.yaml"
+RULE_TESTS = sorted((RULES.parent / "tests").glob("*.yaml"))
+
+
+def dashboards_module() -> ModuleType:
+    """Return the script that makes the dashboards."""
+    path = ROOT / "monitoring" / "make_dashboards.py"
+    spec = importlib.util.spec_from_file_location("make_dashboards", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def _alerts() -> list[dict[str, Any]]:
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"] if "alert" in rule]
+
+
+def _promtool(*arguments: str) -> str:
+    servers.require(servers.PROMTOOL)
+    line = [str(servers.PROMTOOL), *arguments]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.prometheus
+def test_prometheus_accepts_the_rules() -> None:
+    assert "SUCCESS" in _promtool("check", "rules", "--lint-fatal", str(RULES))
+
+
+@pytest.mark.prometheus
+@pytest.mark.slow
+def test_alerts_fire_when_they_should_and_only_then() -> None:
+    assert "FAILED" not in _promtool("test", "rules", *map(str, RULE_TESTS))
+
+
+def test_each_alert_is_tested_firing_and_not_firing() -> None:
+    firing: set[str] = set()
+    silent: set[str] = set()
+    for file in RULE_TESTS:
+        for case in yaml.safe_load(file.read_text())["tests"]:
+            for one in case["alert_rule_test"]:
+                (firing if one["exp_alerts"] else silent).add(one["alertname"])
+    assert firing == silent == {rule["alert"] for rule in _alerts()}
+
+
+@pytest.mark.parametrize("rule", _alerts(), ids=lambda rule: rule["alert"])
+def test_each_alert_says_what_to_do(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+    assert {"summary", "description", "runbook_url"} == set(rule["annotations"])
+    assert rule["annotations"]["runbook_url"] == f"docs/runbooks/{rule['alert']}.md"
+    book = (ROOT / rule["annotations"]["runbook_url"]).read_text()
+    for part in (f"# {rule['alert']}", "## What it means", "## How to look", "## How to mend"):
+        assert part in book
+
+
+def test_there_is_no_runbook_without_an_alert() -> None:
+    books = {path.stem for path in (ROOT / "docs" / "runbooks").glob("*.md")}
+    assert books == {rule["alert"] for rule in _alerts()}
+
+
+def test_dashboards_are_what_the_script_makes() -> None:
+    module = dashboards_module()
+    files = {path.stem: path.read_text() for path in module.FOLDER.glob("*.json")}
+    assert files == {uid: module.text(uid) for uid in module.DASHBOARDS}, "run make dashboards"
+
+
+@pytest.mark.parametrize("uid", ["xautolm-operations", "xautolm-green-ai"])
+def test_dashboards_are_of_one_piece(uid: str) -> None:
+    document = json.loads(dashboards_module().text(uid))
+    panels = document["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert all(panel["description"] and panel["targets"] for panel in panels)
+    cells = [
+        (x, y)
+        for panel in panels
+        for place in [panel["gridPos"]]
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(cells) == len(set(cells)), "two panels overlap"
+    assert max(x for x, _ in cells) < 24

@@ -1,0 +1,191 @@
+"""``xautolm exporter``: what a store holds, for Prometheus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Annotated
+
+import typer
+
+from xautolm_core.cli.store_options import STORE_OPTION
+
+if TYPE_CHECKING:
+    from xautolm_core.monitoring.reading import Reader
+    from xautolm_core.monitoring.server import Credentials
+    from xautolm_core.monitoring.server import ServerSettings
+
+_TLS = "Who may ask"
+
+
+def exporter(
+    *,
+    store: STORE_OPTION = None,
+    workspace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI",
+            help="Where pipelines keep the objects of their searches: tells which ones run.",
+        ),
+    ] = None,
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where to answer.")
+    ] = "127.0.0.1:9468",
+    interval: Annotated[
+        str, typer.Option(metavar="TIME", help="How long to wait between two looks at the store.")
+    ] = "30s",
+    textfile: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.prom",
+            help="Write the metrics once to a file, for the node exporter, and end.",
+        ),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="Certificate, for HTTPS.", rich_help_panel=_TLS),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Its key.", rich_help_panel=_TLS)
+    ] = None,
+    tls_client_authority: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PEM",
+            help="Let in only clients with a certificate of these authorities.",
+            rich_help_panel=_TLS,
+        ),
+    ] = None,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File with a line user:password that clients have to know (HTTP basic).",
+            rich_help_panel=_TLS,
+        ),
+    ] = None,
+) -> None:
+    """Tell Prometheus what a store holds and ever held, until SIGTERM or Ctrl-C.
+
+    /metrics tells it, /healthz that the process lives, /readyz whether there are totals yet.
+    """
+    from xautolm_core.cli.quantities import parse_duration
+    from xautolm_core.errors import ConfigError
+
+    reader = _reader(store, workspace, parse_duration(interval, "--interval"))
+    if textfile is not None:
+        _write_once(reader, textfile)
+        return
+    if (tls_certificate is None) != (tls_key is None):
+        raise ConfigError(
+            "--tls-certificate and --tls-key belong together", hint="Give both, or neither"
+        )
+    if tls_client_authority is not None and tls_certificate is None:
+        raise ConfigError(
+            "--tls-client-authority needs TLS", hint="Give --tls-certificate and --tls-key"
+        )
+    from xautolm_core.monitoring.server import ServerSettings
+
+    host, port = parse_address(listen)
+    _serve(
+        reader,
+        ServerSettings(
+            host=host,
+            port=port,
+            certificate=tls_certificate,
+            key=tls_key,
+            client_authority=tls_client_authority,
+            credentials=None if credentials is None else _credentials(credentials),
+        ),
+    )
+
+
+def parse_address(text: str, *, option: str = "--listen") -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``, ``:PORT`` (all addresses) or ``[ADDRESS]:PORT``.
+
+    Args:
+        text: What the user wrote.
+        option: The option's name, for the message.
+
+    Raises:
+        ConfigError: It is none of them.
+    """
+    from xautolm_core.errors import ConfigError
+
+    host, sign, number = text.strip().rpartition(":")
+    if not sign or not (number.isascii() and number.isdigit()) or int(number) > 65_535:
+        raise ConfigError(
+            f"{option}: '{text}' is no address to listen at", hint="Write for example 0.0.0.0:9468"
+        )
+    return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(number)  # noqa: S104
+
+
+def _reader(store: str | None, workspace: str | None, interval_seconds: float) -> Reader:
+    from xautolm_core.cli.locations import store_location
+    from xautolm_core.experience.open import open_store
+    from xautolm_core.monitoring.client import require_client
+    from xautolm_core.objects.open import open_objects
+
+    require_client()
+    from xautolm_core.monitoring.reading import Reader
+    from xautolm_core.monitoring.searches import SearchCount
+    from xautolm_core.monitoring.store_totals import StoreCount
+
+    # A bucket in which no search has written anything yet is as good as any.
+    count = StoreCount(open_store(store_location(store), create=False))
+    searches = None if workspace is None else SearchCount(open_objects(workspace))
+    return Reader(count, searches, interval_seconds=interval_seconds)
+
+
+def _write_once(reader: Reader, path: Path) -> None:
+    from xautolm_core.errors import StoreError
+    from xautolm_core.monitoring.textfile import check_textfile
+    from xautolm_core.monitoring.textfile import write_textfile
+
+    check_textfile(path)
+    reading = reader.read()
+    if reading.problem:
+        raise StoreError(reading.problem)
+    write_textfile(path, reading)
+
+
+def _serve(reader: Reader, settings: ServerSettings) -> None:
+    import signal
+    import threading
+
+    from xautolm_core.monitoring.pages import Pages
+    from xautolm_core.monitoring.server import MetricsServer
+
+    end = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end.set())
+    pages = Pages(lambda: reader.reading)
+    reader.before_told = pages.prepare
+    server = MetricsServer(pages, lambda: reader.reading, settings)
+    # From now on clients may ask; they get an answer as soon as all is loaded.
+    typer.echo(f"metrics at {server.address}/metrics", err=True)
+    reader.start()
+    server.start()
+    # Woken now and then: a signal is noticed between two waits wherever it arrives.
+    while not end.wait(1.0):
+        pass
+    server.stop()
+    reader.stop(timeout_seconds=1.0)
+
+
+def _credentials(path: Path) -> Credentials:
+    from xautolm_core.errors import ConfigError
+    from xautolm_core.monitoring.server import Credentials
+
+    try:
+        user, sign, password = path.read_text("utf-8").strip("\r\n").partition(":")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is no text"
+        raise ConfigError(
+            f"--credentials: {path}: {reason}", hint="Give a file that this user may read"
+        ) from error
+    if not sign or not user or not password or "\n" in password:
+        raise ConfigError(
+            f"--credentials: {path} holds no user:password", hint="Write one line user:password"
+        )
+    return Credentials(user, password)

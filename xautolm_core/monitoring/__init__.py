@@ -1,0 +1,1 @@
+"""What Prometheus is told: totals of an experience store, and which searches run."""

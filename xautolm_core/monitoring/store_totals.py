@@ -1,0 +1,190 @@
+"""Counts a store again and again, reading only what is new: segments never change."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from xautolm_core.errors import StoreError
+from xautolm_core.experience.keys import MANIFESTS
+from xautolm_core.experience.manifest import SegmentEntry
+from xautolm_core.experience.state import State
+from xautolm_core.experience.store import ObjectExperienceStore
+from xautolm_core.experience.tombstone import MENDING
+from xautolm_core.monitoring.parts import identities_in_segment
+from xautolm_core.monitoring.parts import identities_of
+from xautolm_core.monitoring.parts import repeated_rows
+from xautolm_core.monitoring.parts import tally_of_segment
+from xautolm_core.monitoring.parts import tally_of_tombstone
+from xautolm_core.monitoring.tail import TailAccounts
+from xautolm_core.monitoring.tally import Tally
+from xautolm_core.monitoring.tally import tally_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from xautolm_core.monitoring.parts import Identities
+    from xautolm_core.monitoring.parts import Mask
+
+_SegmentKey = tuple[str, frozenset[int]]
+"""Of a segment, without its row groups that cannot be read."""
+
+_Part = str | _SegmentKey
+"""A tombstone or a segment."""
+
+
+@dataclass(frozen=True)
+class StoreTotals:
+    """What a store held at one moment, and all that it ever held.
+
+    Attributes:
+        tally: Everything ever, each attempt once: what is there and what was forgotten.
+        experiences: Experiences that are there, by tenant.
+        tail: How many of them are in no segment.
+        oldest_in_tail_at: When the oldest of these was written (UTC), by the storage's clock.
+        snapshot_at: When the last compaction has ended (UTC), by the storage's clock.
+        faults: How many faults were met so far.
+    """
+
+    tally: Tally
+    experiences: Counter[str]
+    tail: int
+    oldest_in_tail_at: datetime | None
+    snapshot_at: datetime | None
+    faults: int
+
+
+@dataclass(frozen=True)
+class _Base:
+    """The immutable parts of one state, added up.
+
+    Attributes:
+        parts: Which they are.
+        present: Totals of the segments.
+        forgotten: Totals of the tombstones.
+        identities: All their ids, in order of the first half.
+    """
+
+    parts: tuple[_Part, ...]
+    present: Tally
+    forgotten: Tally
+    identities: Identities
+
+
+class StoreCount:
+    """Counts one store. One thread at a time may use it.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: ObjectExperienceStore) -> None:
+        self._reader = store.reader
+        self._tail = TailAccounts(store.reader)
+        self._base: _Base | None = None
+        self._identities: dict[_Part, Identities] = {}
+        self._tallies: dict[tuple[_Part, bytes], Tally] = {}
+
+    def totals(self) -> StoreTotals:
+        """Return the totals of now.
+
+        Raises:
+            StoreError: The storage cannot be read, or changes all the time.
+        """
+        found = self._reader.settled(self._totals)
+        # Once counted, a segment is not read again.
+        self._reader.let_go()
+        return found
+
+    def _totals(self, state: State) -> StoreTotals:
+        # Before the segments: an object that is compacted meanwhile is then found gone.
+        tail = self._tail.read(state)
+        base = self._base_of(state)
+        tail = tail.filter(~_which_are_in(base.identities, tail)) if tail.num_rows else tail
+        live = tally_of(tail)
+        whole = Tally()
+        for part in (base.forgotten, base.present, live):
+            whole.add(part)
+        in_tail = frozenset(state.tail)
+        written = [info.modified_at for info in state.singles if info.key in in_tail]
+        manifests = self._reader.storage.list(MANIFESTS)
+        return StoreTotals(
+            tally=whole,
+            experiences=base.present.trials_by_tenant() + live.trials_by_tenant(),
+            tail=tail.num_rows,
+            oldest_in_tail_at=min(written, default=None),
+            snapshot_at=max((info.modified_at for info in manifests), default=None),
+            faults=len(self._reader.damage.faults),
+        )
+
+    def _base_of(self, state: State) -> _Base:
+        tombstones = [key for key in state.tombstones if key in state.purgeable]
+        segments = {(e.key, self._reader.damage.lost_row_groups(e.key)): e for e in state.segments}
+        parts: tuple[_Part, ...] = (*tombstones, *segments)
+        if self._base is None or self._base.parts != parts:
+            self._base = self._new_base(tombstones, segments)
+        return self._base
+
+    def _new_base(self, tombstones: list[str], segments: dict[_SegmentKey, SegmentEntry]) -> _Base:
+        import numpy as np
+
+        parts: list[_Part] = [*tombstones, *segments]
+        self._identities = {key: self._identities[key] for key in parts if key in self._identities}
+        for part in parts:
+            if part not in self._identities:
+                entry = segments.get(part) if isinstance(part, tuple) else None
+                self._identities[part] = (
+                    identities_of(self._accounts(str(part)))
+                    if entry is None
+                    else identities_in_segment(self._reader, entry)
+                )
+        whole = [self._identities[part] for part in parts]
+        masks = dict(zip(parts, repeated_rows(whole), strict=True))
+        forgotten, present = Tally(), Tally()
+        for key in tombstones:
+            forgotten.add(self._tally(key, None, masks[key]))
+        for part, entry in segments.items():
+            present.add(self._tally(part, entry, masks[part]))
+        used = {(part, _digest(mask)) for part, mask in masks.items()}
+        self._tallies = {known: self._tallies[known] for known in used}
+        identities = np.concatenate(whole) if whole else np.empty((0, 2), np.uint64)
+        ordered = identities[np.argsort(identities[:, 0])]
+        return _Base(tuple(parts), present, forgotten, ordered)
+
+    def _tally(self, part: _Part, entry: SegmentEntry | None, repeated: Mask) -> Tally:
+        """Return the totals of a part. They are kept at once: the next look may go on from here."""
+        known = (part, _digest(repeated))
+        if known not in self._tallies:
+            self._tallies[known] = (
+                tally_of_tombstone(self._accounts(str(part)), repeated)
+                if entry is None
+                else tally_of_segment(self._reader, entry, repeated)
+            )
+        return self._tallies[known]
+
+    def _accounts(self, key: str) -> pa.Table:
+        table = self._reader.tombstones.table(key)
+        if table is None:
+            raise StoreError(f"{key} cannot be read any more", hint=f"To mend it, {MENDING}")
+        return table
+
+
+def _digest(mask: Mask) -> bytes:
+    import numpy as np
+
+    return np.flatnonzero(mask).tobytes()
+
+
+def _which_are_in(identities: Identities, table: pa.Table) -> Mask:
+    """Return which rows' ids are among others, or have come before in the table."""
+    import numpy as np
+
+    asked = identities_of(table)
+    first = np.searchsorted(identities[:, 0], asked[:, 0], side="left")
+    end = np.searchsorted(identities[:, 0], asked[:, 0], side="right")
+    mask: Mask = repeated_rows([asked])[0]
+    for row in np.flatnonzero(end > first):
+        mask[row] |= bool((identities[first[row] : end[row], 1] == asked[row, 1]).any())
+    return mask
