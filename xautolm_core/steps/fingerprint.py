@@ -76,6 +76,7 @@ def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
     except (ConfigError, StoreError) as error:
         error.problem = f"store: {error.problem}"
         raise
+    check_storage(request.spec.store, "store")
     with tempfile.TemporaryDirectory(prefix="xautolm-space-") as folder:
         spec = request.search_spec(Path(folder))
         space = load_space(spec.space, model_folders=spec.model_folders, offline=spec.offline)
