@@ -10,6 +10,7 @@ EXTRAS ?= trial,s3,kfp,kubernetes,gpu,monitoring,dashboard,dev
 # Keeps the resolver from taking a CUDA build, and every machine on the same versions.
 CONSTRAINTS ?= constraints.txt
 PYTEST_ARGS ?=
+SERVER_TESTS := s3 or docker or prometheus
 STAMP := $(VENV)/.installed
 
 .PHONY: help
@@ -67,7 +68,18 @@ demo: install ## Two real searches, the second warm-started from the first (abou
 
 .PHONY: test
 test: install browser s3-server docker-engine prometheus ## Run all tests that this machine can run
+ifneq ($(strip $(PYTEST_ARGS)),)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+else
+	@# Those with servers wait a good deal of their time: both run side by side, two cores are enough.
+	@log=$$(mktemp); failed=0; \
+	$(BIN)/python -m pytest -m '$(SERVER_TESTS)' >$$log 2>&1 & servers=$$!; \
+	trap 'kill $$servers 2>/dev/null || true; rm -f $$log' EXIT; \
+	echo 'Tests with real servers and containers run beside these, their report follows.'; \
+	$(BIN)/python -m pytest -m 'not ($(SERVER_TESTS))' || failed=1; \
+	wait $$servers || failed=1; \
+	cat $$log; exit $$failed
+endif
 
 .PHONY: lint
 lint: install ## Check style, types and who imports whom
