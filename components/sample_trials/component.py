@@ -25,7 +25,7 @@ def sample_trials(
         size: How many.
 
     Returns:
-        Addresses of the trials; none once the search is over.
+        Addresses of the trials; an empty one once the search is over.
     """
     from xautolm_core.steps.rounds import sample_trials
 

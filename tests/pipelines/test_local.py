@@ -53,7 +53,8 @@ def test_a_search_registers_a_model_and_the_next_starts_from_it_and_a_retraining
 
 
 def test_rounds_come_to_a_registered_model_too(place, tmp_path):
-    place.run("xautolm-search-rounds", limits={"trials": 3.0})
+    # Two rounds of two; the second finds the search over, and is a loop over nothing.
+    place.run("xautolm-search-rounds", limits={"trials": 2.0})
     kept = list(open_store(place.store).scan())
-    assert sorted(e.trial_number for e in kept) == [0, 1, 2]
+    assert sorted(e.trial_number for e in kept) == [0, 1]
     predicts(place, tmp_path)

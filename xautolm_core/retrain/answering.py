@@ -20,7 +20,6 @@ from xautolm_core.trial.files import write_json_atomic
 REQUEST_FILE = "answers-request.json"
 OUT_FILE = "answers.json"
 LOG_FILE = "answers.log"
-_OWN_WORDS = "xautolm: "
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def ask_model(
         [*asking.command, str(work_folder / REQUEST_FILE)], log, limit_seconds=asking.limit_seconds
     )
     if problem:
-        raise _failed(f"{problem}{_own_words(log)}")
+        raise _failed(problem)
     try:
         answers = Answers.model_validate_json(request.out_file.read_bytes())
     except (OSError, ValidationError) as error:
@@ -85,13 +84,3 @@ def _failed(problem: str) -> LaunchError:
         f"The model could not be asked: {problem}",
         hint="Mend that, or register another model",
     )
-
-
-def _own_words(log: Path) -> str:
-    """Return what the program itself said last; other lines could hold anything."""
-    try:
-        lines = log.read_text("utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    said = [line.removeprefix(_OWN_WORDS) for line in lines if line.startswith(_OWN_WORDS)]
-    return f": {said[-1]}" if said else ""

@@ -14,6 +14,8 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.2
+_OWN_WORDS = "xautolm: "
+"""What our own programs begin their errors with."""
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -48,8 +50,19 @@ def run_watched(
     if stopped:
         return stopped
     if process.returncode != 0:
-        return f"it ended with exit code {process.returncode}, see {log_file.name}"
+        words = _own_words(log_file)
+        return f"it ended with exit code {process.returncode}, see {log_file.name}{words}"
     return ""
+
+
+def _own_words(log: Path) -> str:
+    """Return what the program itself said last; other lines could hold anything."""
+    try:
+        lines = log.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    said = [line.removeprefix(_OWN_WORDS) for line in lines if line.startswith(_OWN_WORDS)]
+    return f": {said[-1]}" if said else ""
 
 
 def _watch(

@@ -18,6 +18,8 @@ from xautolm_core.steps.search import read_features
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchSpec
 
+NO_TRIAL = ""
+"""Stands for the trials of a round once there are none."""
 MEMORY_LIMIT_FRACTION = 0.9
 """A trial beyond this share of its container's memory is ended, before the kernel ends the pod."""
 
@@ -33,7 +35,7 @@ def sample_trials(request: str, features_file: str, snapshot: str, size: int) ->
         size: How many.
 
     Returns:
-        The addresses of the trials; fewer or none once the search is over.
+        The addresses of the trials; fewer once the search is nearly over, and then ``NO_TRIAL``.
 
     Raises:
         ConfigError: The search cannot begin.
@@ -63,7 +65,8 @@ def sample_trials(request: str, features_file: str, snapshot: str, size: int) ->
         exchange.mirror(out_folder).sync()
     if found.stopped_by is not None:
         print(f"no further trials: {found.stopped_by}", flush=True)
-    return [launcher.address(trial) for trial in found.specs]
+    # What a loop over nothing gives cannot be collected everywhere.
+    return [launcher.address(trial) for trial in found.specs] or [NO_TRIAL]
 
 
 @step
@@ -74,13 +77,16 @@ def run_trial(address: str) -> str:
         address: One of those that ``sample_trials`` returned.
 
     Returns:
-        The outcome.
+        The outcome; ``none`` of ``NO_TRIAL``.
 
     Raises:
         ConfigError: There is no such trial, or its model cannot be had here.
         StoreError: The storage cannot be used.
         LaunchError: No process can be started.
     """
+    if address == NO_TRIAL:
+        print("the search is over", flush=True)
+        return "none"
     from xautolm_core.launch.container_memory import ContainerMemory
     from xautolm_core.trial.remote import run_remote
     from xautolm_core.trial.remote import told_outcome
