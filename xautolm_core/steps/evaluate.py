@@ -10,6 +10,7 @@ from xautolm_core.errors import DataError
 from xautolm_core.errors import LaunchError
 from xautolm_core.report.files import write_json
 from xautolm_core.steps.entry import step
+from xautolm_core.steps.finished import require_model
 from xautolm_core.steps.request import read_request
 
 LIMIT_SECONDS = 3600.0
@@ -26,7 +27,7 @@ def evaluate(request: str, result_folder: str, test_file: str) -> None:
 
     Raises:
         DataError: The data have changed since the search began.
-        LaunchError: The evaluation did not succeed.
+        LaunchError: There is no model, or the evaluation did not succeed.
     """
     from xautolm_core.features.cgroup import cpu_count
     from xautolm_core.search.contract import BEST_MODEL_FOLDER
@@ -38,6 +39,7 @@ def evaluate(request: str, result_folder: str, test_file: str) -> None:
     asked = read_request(request)
     folder = Path(result_folder)
     result = read_result(folder)
+    require_model(result)
     task = load_task(asked.spec.task)
     if task.fingerprint != result.task.get("fingerprint"):
         raise DataError(

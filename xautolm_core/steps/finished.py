@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.errors import LaunchError
 from xautolm_core.search.contract import TestReport
 
 if TYPE_CHECKING:
@@ -53,6 +54,21 @@ def finished_folder(result_folder: str, test_file: str = "") -> Iterator[Path]:
         test = _read_test(test_file) if test_file else None
         write_result_folder(read_result(folder, test=test))
         yield folder
+
+
+def require_model(result: SearchResult) -> None:
+    """Make sure that a search found a model.
+
+    Raises:
+        LaunchError: It did not.
+    """
+    if result.best is not None:
+        return
+    counts = ", ".join(f"{outcome.value} {n}" for outcome, n in sorted(result.outcomes.items()))
+    raise LaunchError(
+        f"No trial gave a model: {counts or 'none was started'}",
+        hint="Allow more time or memory, or another space; the report says how trials ended",
+    )
 
 
 def _read_test(file: str) -> TestReport:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from xautolm_core.errors import LaunchError
 from xautolm_core.errors import StoreError
 from xautolm_core.steps.entry import step
+from xautolm_core.steps.finished import require_model
 from xautolm_core.steps.notification import SUMMARY_KEY
 from xautolm_core.steps.notification import keep_for_the_end
 from xautolm_core.steps.request import PipelineRequest
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from xautolm_core.launch.contract import Launcher
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.search.contract import SearchObserver
-    from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.measured import Measured
 
@@ -148,21 +147,6 @@ def copy_result(out_folder: Path, target: Path) -> None:
             f"The result cannot be written to {target}: {error.strerror or error}",
             hint="Make room on the step's disk",
         ) from error
-
-
-def require_model(result: SearchResult) -> None:
-    """Make sure that a search found a model.
-
-    Raises:
-        LaunchError: It did not.
-    """
-    if result.best is not None:
-        return
-    counts = ", ".join(f"{outcome.value} {n}" for outcome, n in sorted(result.outcomes.items()))
-    raise LaunchError(
-        f"No trial gave a model: {counts or 'none was started'}",
-        hint="Allow more time or memory, or another space; the report says how trials ended",
-    )
 
 
 class _Mirrored:
