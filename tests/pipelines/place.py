@@ -57,7 +57,6 @@ class Place:
                     "workspace": f"s3://{self.bucket}/searches",
                     "registry": self.registry,
                     "limits": limits,
-                    "trial_timeout_minutes": 1.5,
                     **launcher,
                     **parameters,
                 }
