@@ -12,7 +12,7 @@ from tests.pipelines.place import predicts
 from xautolm_core.experience.open import open_store
 from xautolm_core.registry.registry import ModelRegistry
 
-pytestmark = [pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(900), needs_data]
+pytestmark = [pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(2400), needs_data]
 
 
 @pytest.fixture
