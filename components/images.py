@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-LOCK_FILE = Path(__file__).parent.parent / "images" / "images.lock"
+LOCK_FILE = Path(__file__).parent / "images.lock"
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 
 
