@@ -87,7 +87,7 @@ def open_search(
             spec.workers,
             is_bounded_otherwise=spec.spending.is_limited,
         )
-        machine = machine or _share_of_this_machine(spec.workers)
+        machine = machine or share_of_this_machine(spec.workers)
         memory = spec.trial_memory_bytes or machine.host_bytes
         allowed = policy.allowance(elapsed_seconds=0, reserve_seconds=0).soft_deadline_seconds
         feasibility = Feasibility(
@@ -103,7 +103,7 @@ def open_search(
     return Opening(task, space, feasibility, policy, store, machine.threads, memory)
 
 
-def _share_of_this_machine(workers: int) -> TrialMachine:
+def share_of_this_machine(workers: int) -> TrialMachine:
     """Return what each of so many trials side by side has of this machine."""
     from xautolm_core.features.cgroup import available_memory_bytes
     from xautolm_core.features.cgroup import cpu_count

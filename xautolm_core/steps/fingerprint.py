@@ -11,6 +11,7 @@ from typing import NamedTuple
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
 from xautolm_core.steps.cluster import cluster_settings
+from xautolm_core.steps.cluster import connected
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.meta_features import EXTRACTORS
 from xautolm_core.steps.request import MeasurementRequest
@@ -116,13 +117,9 @@ def check_launcher(request: PipelineRequest) -> None:
     if request.cluster is None:
         return
     from xautolm_core.launch.kubernetes.checks import check_cluster
-    from xautolm_core.launch.kubernetes.client import connect
 
-    api, namespace = connect(
-        patience_seconds=request.cluster.api_patience_seconds,
-        requests_per_second=request.cluster.requests_per_second,
-    )
+    api, namespace = connected(request.cluster)
     try:
-        check_cluster(api, request.cluster.namespace or namespace, request.cluster)
+        check_cluster(api, namespace, request.cluster)
     finally:
         api.close()

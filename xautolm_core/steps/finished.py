@@ -46,13 +46,11 @@ def finished_folder(result_folder: str, test_file: str = "") -> Iterator[Path]:
         StoreError: The copy cannot be written.
     """
     from xautolm_core.report.folder import write_result_folder
-    from xautolm_core.search.result_file import read_result
 
     with tempfile.TemporaryDirectory(prefix="xautolm-result-") as name:
         folder = Path(name) / "run"
         shutil.copytree(result_folder, folder)
-        test = _read_test(test_file) if test_file else None
-        write_result_folder(read_result(folder, test=test))
+        write_result_folder(read_finished(str(folder), test_file))
         yield folder
 
 

@@ -12,11 +12,12 @@ from xautolm_core.objects.s3_settings import join_s3_uri
 from xautolm_core.report.files import write_json
 from xautolm_core.search.measured import Measured
 from xautolm_core.search.measured import TrialMachine
+from xautolm_core.search.opening import share_of_this_machine
+from xautolm_core.steps.cluster import connected
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.request import MeasurementRequest
 from xautolm_core.steps.request import read_measurement
 from xautolm_core.steps.request import space_file
-from xautolm_core.steps.rounds import MEMORY_LIMIT_FRACTION
 
 if TYPE_CHECKING:
     from xautolm_core.features.vector import FeatureVector
@@ -68,20 +69,16 @@ def extract_meta_features(measurement: str, fingerprint: str, features_file: str
 def _machine(asked: MeasurementRequest) -> tuple[FeatureVector, TrialMachine | None]:
     if asked.cluster is None:
         # In rounds this step has the container of a trial; a local launcher shares its own.
-        machine = _this_container() if asked.launcher == "rounds" else None
+        machine = share_of_this_machine(1) if asked.launcher == "rounds" else None
         return system_features.extract_system_features(), machine
     from xautolm_core.features.vector import FeatureVector
-    from xautolm_core.launch.kubernetes.client import connect
     from xautolm_core.launch.kubernetes.probe import probe_machine
 
-    api, namespace = connect(
-        patience_seconds=asked.cluster.api_patience_seconds,
-        requests_per_second=asked.cluster.requests_per_second,
-    )
+    api, namespace = connected(asked.cluster)
     try:
         found = probe_machine(
             api,
-            asked.cluster.namespace or namespace,
+            namespace,
             asked.cluster,
             run_id=asked.digest,
             exchange_address=join_s3_uri(asked.workspace, f"probes/{asked.digest}"),
@@ -92,16 +89,6 @@ def _machine(asked: MeasurementRequest) -> tuple[FeatureVector, TrialMachine | N
     system = FeatureVector(**found.system)
     gpu_bytes = int((system.values.get("gpu_memory_gb") or 0.0) * _GIB) or None
     return system, TrialMachine(found.threads, found.host_bytes, gpu_bytes)
-
-
-def _this_container() -> TrialMachine:
-    from xautolm_core.features.cgroup import available_memory_bytes
-    from xautolm_core.features.cgroup import cpu_count
-    from xautolm_core.features.gpus import list_gpus
-
-    gpus = list_gpus()
-    host_bytes = int(available_memory_bytes() * MEMORY_LIMIT_FRACTION)
-    return TrialMachine(cpu_count(), host_bytes, gpus[0].memory_bytes if gpus else None)
 
 
 class _Printed:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xautolm_core.report.files import write_text
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.finished import read_finished
+
+if TYPE_CHECKING:
+    from xautolm_core.search.contract import SearchResult
 
 _SHOWN_CLASSES = 50
 
@@ -38,20 +42,19 @@ def write_report(
     result = read_finished(result_folder, test_file)
     Path(page_file).parent.mkdir(parents=True, exist_ok=True)
     write_text(Path(page_file), report_page(result))
-    for name, value in _metrics(result_folder, test_file).items():
+    for name, value in _metrics(result).items():
         log_metric(name, value)
     if result.test is not None and len(result.test.per_class) <= _SHOWN_CLASSES:
         confusion = [[int(count) for count in row] for row in result.test.confusion]
         log_confusion_matrix(list(result.test.per_class), confusion)
 
 
-def _metrics(result_folder: str, test_file: str) -> dict[str, float]:
+def _metrics(result: SearchResult) -> dict[str, float]:
     """Return the scalars of a search by name, with their units; those that are known."""
     from xautolm_core.report.accounting import trial_wall_seconds
     from xautolm_core.report.document import chosen_trial
     from xautolm_core.report.document import validation_scores
 
-    result = read_finished(result_folder, test_file)
     found: dict[str, float] = {
         "search_seconds": result.seconds,
         "trials": len(result.trials),

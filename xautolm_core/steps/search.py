@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.errors import StoreError
+from xautolm_core.steps.cluster import connected
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.finished import require_model
 from xautolm_core.steps.notification import SUMMARY_KEY
@@ -110,16 +111,12 @@ def launcher_of(
         with LocalLauncher() as local:
             yield local
         return
-    from xautolm_core.launch.kubernetes.client import connect
     from xautolm_core.launch.kubernetes.launcher import KubernetesLauncher
 
-    api, namespace = connect(
-        patience_seconds=asked.cluster.api_patience_seconds,
-        requests_per_second=asked.cluster.requests_per_second,
-    )
+    api, namespace = connected(asked.cluster)
     with KubernetesLauncher(
         api=api,
-        namespace=asked.cluster.namespace or namespace,
+        namespace=namespace,
         search_id=asked.spec.search_id,
         settings=asked.cluster,
         exchange=exchange,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from xautolm_core.report.files import write_json
 from xautolm_core.report.files import write_text
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.request import read_request
+from xautolm_core.steps.search import read_features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,11 +44,10 @@ def show_warm_start(request: str, features_file: str, prior_file: str, view_file
     from xautolm_core.cli.line_view import LineView
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.launch.rounds import RoundLauncher
-    from xautolm_core.search.measured import read_measured
     from xautolm_core.search.session import open_session
 
     asked = read_request(request)
-    measured = read_measured(json.loads(Path(features_file).read_bytes()))
+    measured = read_features(features_file)
     with tempfile.TemporaryDirectory(prefix="xautolm-preview-") as name:
         spec = asked.search_spec(Path(name))
         # Nothing is submitted: the study of this folder is asked, and thrown away.
