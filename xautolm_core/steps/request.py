@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import contextmanager
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
@@ -233,16 +235,30 @@ def task_spec(task: str, *, seed: int = 0) -> TaskSpec:
         raise ConfigError(
             "task is empty", hint="Give the s3:// address of the data, or the YAML of a task"
         )
-    if ":" not in task or ("://" in task and "\n" not in task and not task.startswith("{")):
-        return read_task_spec(task.strip(), seed=seed)
+    with task_argument(task) as argument:
+        try:
+            return read_task_spec(argument, seed=seed)
+        except ConfigError as error:
+            if _is_yaml(task):
+                error.problem = error.problem.replace(argument, "task")
+            raise
+
+
+@contextmanager
+def task_argument(task: str) -> Iterator[str]:
+    """Give what ``xautolm search`` takes as data: an address as it is, YAML as a file."""
+    if not _is_yaml(task):
+        yield task.strip()
+        return
     with tempfile.TemporaryDirectory(prefix="xautolm-task-") as folder:
         file = Path(folder) / "task.yaml"
         file.write_text(task, encoding="utf-8")
-        try:
-            return read_task_spec(str(file), seed=seed)
-        except ConfigError as error:
-            error.problem = error.problem.replace(str(file), "task")
-            raise
+        yield str(file)
+
+
+def _is_yaml(task: str) -> bool:
+    is_address = "://" in task and "\n" not in task and not task.startswith("{")
+    return ":" in task and not is_address
 
 
 def space_file(text: str, folder: Path) -> Path:

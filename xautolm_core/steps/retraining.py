@@ -14,6 +14,7 @@ import yaml
 from xautolm_core.objects.s3_settings import join_s3_uri
 from xautolm_core.report.files import write_json
 from xautolm_core.steps.entry import step
+from xautolm_core.steps.request import task_argument
 from xautolm_core.steps.retrain import check_incumbent
 from xautolm_core.steps.retrain import compare_models
 from xautolm_core.steps.retrain import split_fresh
@@ -61,7 +62,7 @@ def check_champion(
         ConfigError: The data or the registry cannot be used.
         LaunchError: The model could not be asked.
     """
-    with _task_argument(task) as data:
+    with task_argument(task) as data:
         found = check_incumbent(
             data=data, registry=registry, tolerance=tolerance, alpha=alpha, min_rows=min_rows
         )
@@ -88,7 +89,7 @@ def divide_data(
         StoreError: The workspace cannot be written.
     """
     with (
-        _task_argument(task) as data,
+        task_argument(task) as data,
         tempfile.TemporaryDirectory(prefix="xautolm-split-") as work,
     ):
         folder = Path(work)
@@ -151,18 +152,6 @@ def compare_challenger(
     _write(decision_file, found)
     print(found["reason"], flush=True)
     return bool(found["is_champion"])
-
-
-@contextmanager
-def _task_argument(task: str) -> Iterator[str]:
-    """Give what ``xautolm search`` takes: an address as it is, YAML as a file."""
-    if "\n" not in task.strip() and not task.lstrip().startswith("{"):
-        yield task.strip()
-        return
-    with tempfile.TemporaryDirectory(prefix="xautolm-task-") as name:
-        file = Path(name) / "task.yaml"
-        file.write_text(task, encoding="utf-8")
-        yield str(file)
 
 
 def _send(folder: Path, place: str, name: str) -> str:
