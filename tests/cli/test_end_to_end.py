@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -212,3 +213,31 @@ def test_ctrl_c_ends_with_the_front_so_far_and_the_command_that_resumes(folder: 
     summary = json.loads((folder / "stopped" / "summary.json").read_text())
     assert summary["stopped_by"] == "trials"
     assert summary["trials"] >= done
+
+
+def test_a_run_has_a_green_report_and_its_card_the_grams(
+    folder: Path, first: dict[str, object]
+) -> None:
+    (folder / "here.yaml").write_text(
+        "zone: DEU\nlocation_grams_per_kwh: 360\nintensity_source: a table of tests\npue: 1.5\n"
+        "embodied: {grams: 164000, lifetime_years: 5, source: a data sheet}\n"
+    )
+    ended = run_process(
+        *("report", "run", "--assumptions", "here.yaml", "--model-card", "--price", "0.3EUR/kWh"),
+        folder=folder,
+    )
+    assert ended.code == 0, ended.err
+    for words in ("1 search, 3 attempts", "energy ", "CO2e ", "cost "):
+        assert words in ended.out
+    document = json.loads((folder / "run" / "green-report.json").read_text())
+    rows = pq.read_table(folder / "run" / "trials.parquet").to_pylist()
+    told = [row["energy_joules"] for row in rows if row["energy_joules"] is not None]
+    assert document["energy"]["joules"] == pytest.approx(sum(told), abs=1e-6)
+    (search,) = document["searches"]
+    assert search["winner"]["trial"] == first["best"]["trial"]  # type: ignore[index]
+    assert search["baseline"]["test_macro_f1"] == pytest.approx(1.0)
+    grams = document["energy"]["kwh"] * 1.5 * 360
+    assert document["carbon"]["location_grams"] == pytest.approx(grams)
+    assert document["functional_units"][1]["sci_grams"] > grams
+    front = (folder / "run" / "model" / "README.md").read_text().split("---\n")[1]
+    assert yaml.safe_load(front)["co2_eq_emissions"]["emissions"] == pytest.approx(grams)

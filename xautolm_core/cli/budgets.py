@@ -84,7 +84,7 @@ def spending_limits(
     fields = before.model_dump()
     currencies = [budget.currency] if budget.currency else []
     for text in prices:
-        field, price, currency = _price(text)
+        field, price, currency = parse_price(text)
         fields[field] = price
         currencies.append(currency)
     if len(set(currencies)) > 1:
@@ -131,7 +131,12 @@ def _positive(amount: float, text: str) -> float:
     return amount
 
 
-def _price(text: str) -> tuple[str, float, str]:
+def parse_price(text: str) -> tuple[str, float, str]:
+    """Return the field of ``SpendingLimits``, the price and the currency of ``0.3EUR/kWh``.
+
+    Raises:
+        ConfigError: It is no price.
+    """
     match = _PRICE.fullmatch(text.strip())
     if match is None or match[3].lower() not in _PRICED:
         raise ConfigError(

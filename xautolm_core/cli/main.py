@@ -20,6 +20,7 @@ from xautolm_core.cli.lazy import LazyCommands
 from xautolm_core.cli.models_commands import app as models_app
 from xautolm_core.cli.predict_command import predict
 from xautolm_core.cli.probe_command import probe
+from xautolm_core.cli.report_command import report
 from xautolm_core.cli.search_command import search
 from xautolm_core.cli.space_commands import app as space_app
 from xautolm_core.cli.store_commands import app as store_app
@@ -44,6 +45,7 @@ app.command()(features)
 app.command()(trial)
 app.command()(probe)
 app.command()(exporter)
+app.command()(report)
 app.add_typer(models_app, name="models")
 app.add_typer(store_app, name="store")
 app.add_typer(space_app, name="space")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from datetime import UTC
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from xautolm_core.report.document import task_name
 from xautolm_core.report.front_plot import FailedPoint
 from xautolm_core.report.front_plot import PlotPoint
 from xautolm_core.report.front_plot import front_plot
+from xautolm_core.report.outcome_colours import OUTCOME_COLOURS
 from xautolm_core.report.verdict import verdict
 from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import joules_words
@@ -29,29 +29,15 @@ from xautolm_core.report.wording import outcome_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.search.contract import Objective
+from xautolm_core.search.records import comparable_joules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
-from xautolm_core.search.records import comparable_joules
 
 SHOWN_TRIALS = 300
-
-# Okabe and Ito's palette, darkened where white text or a thin bar needs it.
-OUTCOME_COLOURS: Mapping[Outcome, str] = {
-    Outcome.OK: "#0072b2",
-    Outcome.PRUNED: "#56b4e9",
-    Outcome.TIMEOUT: "#e69f00",
-    Outcome.OOM_HOST: "#b34700",
-    Outcome.OOM_GPU: "#7a3000",
-    Outcome.DIVERGED: "#cc79a7",
-    Outcome.INVALID: "#8a4f7d",
-    Outcome.INFRA: "#6b6b6b",
-    Outcome.PREEMPTED: "#9a9a9a",
-    Outcome.CANCELLED: "#c4c4c4",
-}
 
 
 def page_context(result: SearchResult, *, written_at: datetime | None = None) -> dict[str, Any]:

@@ -31,6 +31,8 @@ def template_environment(*, escape_html: bool) -> Environment:
     environment.filters |= {
         "seconds": wording.seconds_words,
         "joules": wording.joules_words,
+        "grams": wording.grams_words,
+        "parameters": wording.parameters_words,
         "size": wording.bytes_words,
         "score": wording.score_words,
         "share": wording.share_words,

@@ -64,6 +64,19 @@ def joules_words(joules: float | None) -> str:
     return f"{joules / 1_000:.3g} kJ" if joules >= 1_000 else f"{joules:.3g} J"
 
 
+def grams_words(grams: float | None) -> str:
+    """Return a mass such as ``0.52 mg``, ``18.3 g`` or ``1.2 kg``.
+
+    Args:
+        grams: The mass; None and values that are not finite are not known.
+    """
+    if grams is None or not math.isfinite(grams):
+        return NOT_MEASURED
+    if grams >= 1_000:
+        return f"{grams / 1_000:.3g} kg"
+    return f"{grams:.3g} g" if grams >= 0.1 or grams == 0 else f"{grams * 1_000:.3g} mg"
+
+
 def seconds_words(seconds: float | None) -> str:
     """Return a duration such as ``0.42 s``, ``12.3 s``, ``4 min 05 s`` or ``2 h 10 min``.
 
@@ -125,6 +138,15 @@ def value_words(value: Value) -> str:
         return str(value)
     # Two-digit exponents (5e-05) only make a line longer.
     return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e+")
+
+
+def parameters_words(count: int | None) -> str:
+    """Return a number of parameters such as ``22.7 M``."""
+    if count is None:
+        return NOT_MEASURED
+    if count >= 1_000_000_000:
+        return f"{count / 1e9:.3g} G"
+    return f"{count / 1e6:.3g} M" if count >= 100_000 else f"{count:,}".replace(",", " ")
 
 
 def number_words(value: float | str | None) -> str:

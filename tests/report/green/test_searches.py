@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.report.green.samples import report_of
+from tests.report.green.samples import searches
+from tests.report.green.samples import trial
+from xautolm_core.report.green.attempts import attempts_of
+from xautolm_core.report.green.comparisons import comparisons_of
+from xautolm_core.report.green.searches import RunFigures
+from xautolm_core.report.green.searches import energy_front
+from xautolm_core.report.green.searches import searches_of
+from xautolm_core.report.green.winner import beside_winner
+
+
+def test_the_winner_and_the_best_smaller_model() -> None:
+    one = next(s for s in searches_of(attempts_of(searches())) if s.search_id == "one")
+    assert one.winner is not None
+    assert one.winner.trial_number == 1
+    assert one.smaller is not None
+    assert one.smaller.trial_number == 0
+    assert [a.trial_number for a in one.front] == [0, 1]
+    assert one.unmetered == 1
+
+
+def test_a_run_folder_says_which_trial_was_chosen() -> None:
+    runs = {"one": RunFigures("run-1", 0, 0.79, None)}
+    one = next(s for s in searches_of(attempts_of(searches()), runs) if s.search_id == "one")
+    assert one.winner is not None
+    assert one.winner.trial_number == 0
+    assert one.smaller is None
+    rows = beside_winner(one)
+    assert [row.what for row in rows] == ["chosen, trial 0", "least energy on the front, trial 1"]
+    assert [row.test_macro_f1 for row in rows] == [0.79, None]
+
+
+def test_a_run_without_a_model_has_no_winner() -> None:
+    runs = {"one": RunFigures("run-1", None, None, None)}
+    one = next(s for s in searches_of(attempts_of(searches()), runs) if s.search_id == "one")
+    assert one.winner is None
+    assert beside_winner(one) == []
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.1, 1e6)), max_size=12))
+def test_nothing_is_better_for_less_than_what_is_on_the_front(
+    points: list[tuple[float, float]],
+) -> None:
+    attempts = attempts_of(trial(n, f1=f1, joules=j) for n, (f1, j) in enumerate(points))
+    front = energy_front(attempts)
+    assert bool(front) == bool(points)
+    for one in front:
+        for other in attempts:
+            better = (other.macro_f1 or 0) >= (one.macro_f1 or 0) and (other.joules or 0) <= (
+                one.joules or 0
+            )
+            strictly = other.macro_f1 != one.macro_f1 or other.joules != one.joules
+            assert not (better and strictly)
+
+
+def test_a_comparison_names_both_searches_and_claims_no_saving() -> None:
+    (found,) = comparisons_of(report_of(searches()).searches)
+    assert (found.earlier, found.later) == ("one", "two")
+    assert found.joules_difference == 90.0 - 450.0
+    assert found.f1_difference is not None
+    assert round(found.f1_difference, 6) == 0.01
+    assert found.is_clear
+    assert found.obstacles == ("some attempts have no reading", "4 and 1 trials")
+
+
+def test_a_difference_within_the_uncertainty_is_not_clear() -> None:
+    close = [
+        trial(0, search="a", joules=100.0, quality="C"),
+        trial(1, search="b", joules=140.0, quality="C"),
+    ]
+    (found,) = comparisons_of(report_of(close).searches)
+    assert not found.is_clear
+    assert found.obstacles == ()
+
+
+def test_without_a_reading_there_is_no_difference() -> None:
+    blind = [trial(0, search="a", joules=None), trial(1, search="b")]
+    (found,) = comparisons_of(report_of(blind).searches)
+    assert found.joules_difference is None
+    assert not found.is_clear

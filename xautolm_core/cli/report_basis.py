@@ -1,0 +1,86 @@
+"""The assumptions of a report, from a file and from options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from xautolm_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from xautolm_core.report.green.assumptions import Basis
+
+_FIELDS = ("price_per_kwh", "price_per_gpu_hour")
+
+
+def basis_of(
+    path: Path | None,
+    *,
+    zone: str | None,
+    intensities: Path | None,
+    grams_per_kwh: float | None,
+    pue: float | None,
+    prices: Sequence[str],
+) -> Basis:
+    """Return what joules are turned into grams and money with; options replace what a file says.
+
+    Args:
+        path: YAML file; that of ``$XAUTOLM_ASSUMPTIONS`` if None.
+        zone: Of the grid.
+        intensities: Table of intensities.
+        grams_per_kwh: In place of a table.
+        pue: Of the data centre.
+        prices: Such as ``0.3EUR/kWh``.
+
+    Raises:
+        ConfigError: A file or an option is wrong.
+    """
+    from pydantic import ValidationError
+
+    from xautolm_core.cli.report_command import ASSUMPTIONS_VARIABLE
+    from xautolm_core.report.green.assumptions import Assumptions
+    from xautolm_core.report.green.assumptions import look_up
+    from xautolm_core.report.green.assumptions import read_assumptions
+
+    named = os.environ.get(ASSUMPTIONS_VARIABLE)
+    file = path if path is not None else Path(named) if named else None
+    values: dict[str, Any] = {} if file is None else read_assumptions(file).model_dump()
+    if zone is not None or grams_per_kwh is not None or intensities is not None:
+        # Another place: nothing that the file says of its own place holds any more.
+        fresh = ("location_grams_per_kwh", "market_grams_per_kwh", "intensity_source")
+        values = {name: value for name, value in values.items() if name not in fresh}
+    if grams_per_kwh is not None:
+        values |= {"location_grams_per_kwh": grams_per_kwh, "table": None}
+    given = {"zone": zone, "table": intensities, "pue": pue}
+    values |= {name: value for name, value in given.items() if value is not None}
+    values |= _priced(prices)
+    try:
+        assumptions = Assumptions.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ConfigError(
+            f"{first['loc'][0]}: {first['msg']}", hint="xautolm report --help tells the options"
+        ) from error
+    return look_up(assumptions)
+
+
+def _priced(prices: Sequence[str]) -> dict[str, Any]:
+    from xautolm_core.cli.budgets import parse_price
+
+    found: dict[str, Any] = {}
+    for text in prices:
+        field, price, currency = parse_price(text)
+        if field not in _FIELDS:
+            raise ConfigError(
+                f"--price: '{text}' has no place in a report", hint="Give it by kWh or by gpuh"
+            )
+        if found.get("currency", currency) != currency:
+            raise ConfigError(
+                f"--price: {found['currency']} and {currency} do not compare",
+                hint="Give all prices in one currency",
+            )
+        found |= {field: price, "currency": currency}
+    return found

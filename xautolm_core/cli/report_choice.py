@@ -1,0 +1,158 @@
+"""Which attempts a report is of: those of run folders, or of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xautolm_core.cli.quantities import parse_duration
+from xautolm_core.cli.store_options import open_existing
+from xautolm_core.cli.store_options import open_there
+from xautolm_core.cli.store_options import report_faults
+from xautolm_core.errors import ConfigError
+from xautolm_core.report.green.attempts import Attempt
+from xautolm_core.report.green.attempts import attempts_of
+from xautolm_core.report.green.green_report import Scope
+from xautolm_core.report.green.runs import RunFolder
+from xautolm_core.report.green.runs import read_run
+from xautolm_core.report.green.searches import RunFigures
+
+if TYPE_CHECKING:
+    from xautolm_core.experience.schema import Experience
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a report is asked to be of.
+
+    Attributes:
+        folders: Run folders; empty for a store.
+        store: As given; of run folders, that of their searches if None.
+        since: Attempts that ended from then on (UTC).
+        tenant: None for all.
+        task: None for all.
+    """
+
+    folders: tuple[Path, ...]
+    store: str | None
+    since: datetime | None
+    tenant: str | None
+    task: str | None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was found.
+
+    Attributes:
+        attempts: In the order of the report.
+        runs: Search id to what its run folder tells.
+        scope: What the report says that it is of.
+    """
+
+    attempts: list[Attempt]
+    runs: dict[str, RunFigures]
+    scope: Scope
+
+
+def parse_since(text: str, now: datetime) -> datetime:
+    """Return a time (UTC) from a duration before now (``30d``) or a date (``2026-01-31``).
+
+    Raises:
+        ConfigError: It is neither, or lies ahead.
+    """
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        try:
+            return now - timedelta(seconds=parse_duration(text, "--since"))
+        except OverflowError:
+            raise ConfigError(f"--since: '{text}' is too long ago", hint="Leave it out") from None
+    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    if found > now:
+        raise ConfigError(f"--since: {text} is still to come", hint="Give a date in the past")
+    return found
+
+
+def chosen_attempts(choice: Choice, now: datetime) -> Chosen:
+    """Return the attempts that a report is asked to be of.
+
+    Args:
+        choice: What is asked.
+        now: UTC.
+
+    Raises:
+        ConfigError: A folder holds no run, or nothing is left to report.
+        StoreError: There is no such store.
+    """
+    folders = [read_run(folder) for folder in choice.folders]
+    experiences = _of_runs(folders, choice) if folders else _of_store(choice)
+    attempts = attempts_of(e for e in experiences if choice.since is None or _is_since(e, choice))
+    if not attempts:
+        raise ConfigError(
+            "There are no trials to report" + _limits(choice),
+            hint="Widen --since, --tenant or --task; xautolm store ls shows what there is",
+        )
+    names = tuple(folder.path.name for folder in folders)
+    scope = Scope(
+        title=_title(choice, attempts, names),
+        runs=names,
+        since=choice.since,
+        tenant=choice.tenant,
+        task=choice.task,
+        written_at=now,
+    )
+    runs = {f.spec.search_id: f.figures for f in folders if f.figures is not None}
+    return Chosen(attempts, runs, scope)
+
+
+def _of_runs(folders: list[RunFolder], choice: Choice) -> Iterable[Experience]:
+    """Yield the experiences of some searches, each from the store that it wrote to."""
+    from xautolm_core.experience.contract import ExperienceFilter
+
+    by_store: dict[str, set[str]] = {}
+    for folder in folders:
+        by_store.setdefault(choice.store or folder.spec.store, set()).add(folder.spec.search_id)
+    for location, searches in by_store.items():
+        opened = open_there(location)
+        wanted = ExperienceFilter(
+            search_ids=frozenset(searches), tenant=choice.tenant, task_name=choice.task
+        )
+        yield from opened.scan(wanted)
+        report_faults(opened)
+
+
+def _of_store(choice: Choice) -> Iterable[Experience]:
+    from xautolm_core.experience.contract import ExperienceFilter
+
+    opened = open_existing(choice.store)
+    yield from opened.scan(ExperienceFilter(tenant=choice.tenant, task_name=choice.task))
+    report_faults(opened)
+
+
+def _is_since(experience: Experience, choice: Choice) -> bool:
+    return choice.since is None or experience.ended_at >= choice.since
+
+
+def _limits(choice: Choice) -> str:
+    given = {
+        "since": choice.since.strftime("%Y-%m-%d %H:%M UTC") if choice.since else None,
+        "tenant": choice.tenant,
+        "task": choice.task,
+    }
+    words = [f"{name} {value}" for name, value in given.items() if value]
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _title(choice: Choice, attempts: list[Attempt], names: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return names[0]
+    tasks = sorted({attempt.task_name for attempt in attempts})
+    if choice.task or len(tasks) == 1:
+        return tasks[0]
+    return f"{len(tasks)} tasks" + (f" of {choice.tenant}" if choice.tenant else "")

@@ -1,0 +1,200 @@
+"""``xautolm report``: what searches used, wasted and emitted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Annotated
+
+import typer
+
+from xautolm_core.cli.store_options import STORE_OPTION
+
+if TYPE_CHECKING:
+    from xautolm_core.report.green.folder import GreenFiles
+    from xautolm_core.report.green.green_report import GreenReport
+
+ASSUMPTIONS_VARIABLE = "XAUTOLM_ASSUMPTIONS"
+_CHOICE = "What it is of"
+_BASIS = "What joules are turned into"
+
+
+def report(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="RUN",
+            help="Run folders of searches; without any, the whole store is reported.",
+        ),
+    ] = None,
+    *,
+    store: STORE_OPTION = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Only what ended within that time (30d), or since a date (2026-01-31).",
+            rich_help_panel=_CHOICE,
+        ),
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Only of this tenant.", rich_help_panel=_CHOICE)
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Only of this task.", rich_help_panel=_CHOICE)
+    ] = None,
+    assumptions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="YAML",
+            help="Zone, PUE, hardware and prices with their sources; by default "
+            f"${ASSUMPTIONS_VARIABLE}.",
+            rich_help_panel=_BASIS,
+        ),
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(help="Zone of the grid, such as DEU.", rich_help_panel=_BASIS),
+    ] = None,
+    intensities: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Carbon intensities (CSV or JSON); by default CodeCarbon's yearly averages.",
+            rich_help_panel=_BASIS,
+        ),
+    ] = None,
+    grams_per_kwh: Annotated[
+        float | None,
+        typer.Option(help="CO2e a kWh of the grid, without a table.", rich_help_panel=_BASIS),
+    ] = None,
+    pue: Annotated[
+        float | None, typer.Option(help="Of the data centre.", rich_help_panel=_BASIS)
+    ] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PRICE",
+            help="Such as 0.3EUR/kWh or 2.5EUR/gpuh; may be repeated.",
+            rich_help_panel=_BASIS,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where page, JSON and CSV go; by default the run folder, or green-report-<time>.",
+        ),
+    ] = None,
+    model_card: Annotated[
+        bool,
+        typer.Option(
+            "--model-card", help="Write the CO2e to the model cards of the run folders as well."
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the JSON document; write files only with --out.")
+    ] = False,
+) -> None:
+    """Report energy, waste, carbon and cost of searches: HTML, JSON and CSV.
+
+    What could not be read is told as such, never as 0. Every figure is computed from the CSV file,
+    whose SHA-256 stands in the report.
+    """
+    from datetime import UTC
+    from datetime import datetime
+
+    from xautolm_core.cli.report_basis import basis_of
+    from xautolm_core.cli.report_choice import Choice
+    from xautolm_core.cli.report_choice import chosen_attempts
+    from xautolm_core.cli.report_choice import parse_since
+    from xautolm_core.errors import ConfigError
+    from xautolm_core.report.green.green_report import green_report
+
+    now = datetime.now(UTC)
+    folders = [run.resolve() for run in runs or []]
+    if model_card and not folders:
+        raise ConfigError("--model-card needs run folders", hint="Name them, or leave it out")
+    basis = basis_of(
+        assumptions,
+        zone=zone,
+        intensities=intensities,
+        grams_per_kwh=grams_per_kwh,
+        pue=pue,
+        prices=price or [],
+    )
+    choice = Choice(
+        folders=tuple(folders),
+        store=store,
+        since=parse_since(since, now) if since else None,
+        tenant=tenant,
+        task=task,
+    )
+    found = chosen_attempts(choice, now)
+    made = green_report(found.attempts, found.scope, basis, found.runs)
+    if as_json:
+        _print_document(made)
+        if out is None and not model_card:
+            return
+    files = None
+    if not as_json or out is not None:
+        files = _write(made, out, folders)
+    if model_card:
+        _write_cards(made, folders)
+    if not as_json and files is not None:
+        _tell(made, files)
+
+
+def _write(made: GreenReport, out: Path | None, folders: list[Path]) -> GreenFiles:
+    from xautolm_core.cli.locations import check_can_write
+    from xautolm_core.report.green.folder import write_green_report
+
+    if out is None:
+        stamp = made.scope.written_at.strftime("%Y%m%dT%H%M%SZ")
+        out = folders[0] if len(folders) == 1 else Path(f"green-report-{stamp}")
+    check_can_write(out, "--out")
+    return write_green_report(made, out)
+
+
+def _write_cards(made: GreenReport, folders: list[Path]) -> None:
+    from xautolm_core.cli.output import warn
+    from xautolm_core.report.green.card import write_emissions
+
+    for folder in folders:
+        problem = write_emissions(made, folder)
+        if problem:
+            warn(problem)
+
+
+def _print_document(made: GreenReport) -> None:
+    from xautolm_core.cli.output import print_json
+    from xautolm_core.report.green.document import green_document
+
+    print_json(green_document(made))
+
+
+def _tell(made: GreenReport, files: GreenFiles) -> None:
+    from xautolm_core.cli.output import warn
+    from xautolm_core.report.wording import count_words
+    from xautolm_core.report.wording import grams_words
+    from xautolm_core.report.wording import joules_words
+    from xautolm_core.report.wording import share_words
+
+    for line in made.statement:
+        warn(line)
+    searches = count_words(len(made.searches), "search", "searches")
+    typer.echo(f"{searches}, {count_words(len(made.attempts), 'attempt')}")
+    if made.energy is not None:
+        lost = made.wasted.joules if made.wasted else 0.0
+        typer.echo(
+            f"energy {joules_words(made.energy.joules)} ±{share_words(made.energy.uncertainty)}, "
+            f"{share_words(lost / made.energy.joules)} of it in trials that did not end ok"
+        )
+    carbon = made.footprint.carbon
+    if carbon is not None:
+        market = f", market-based {grams_words(carbon.market_grams)}" if carbon.market else ""
+        typer.echo(f"CO2e {grams_words(carbon.location_grams)} location-based{market}")
+    prices = made.basis.prices
+    if prices is not None and made.footprint.cost is not None:
+        typer.echo(f"cost {made.footprint.cost:.4f} {prices.currency}")
+    typer.echo(f"report: {files.page}\ndocument: {files.document}\ntable: {files.table}")

@@ -1,0 +1,203 @@
+"""What a Green AI report is made of: each attempt of each trial, with its joules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from xautolm_core.energy.reading import UNCERTAINTY
+from xautolm_core.energy.reading import Component
+from xautolm_core.energy.reading import Quality
+from xautolm_core.experience.codec import canonical
+from xautolm_core.experience.codec import digest_of
+from xautolm_core.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from xautolm_core.experience.schema import Experience
+    from xautolm_core.experience.schema import ExperienceEnergy
+
+GPU_DEVICE = "cuda"
+
+
+@dataclass(frozen=True)
+class AttemptEnergy:
+    """Joules of one component in one attempt.
+
+    Attributes:
+        component: What used it.
+        joules: More than 0 and finite.
+        source: What was read, without its flags: ``nvml``, ``model:cpu-tdp-280w-128t``.
+        flags: What was in the way (see ``xautolm_core.energy.reading``).
+        quality: A counted, B sampled or attributed, C modelled.
+    """
+
+    component: Component
+    joules: float
+    source: str
+    flags: tuple[str, ...]
+    quality: Quality
+
+    @property
+    def uncertainty(self) -> float:
+        """Relative half width of the interval, by class: experiences keep no other."""
+        return UNCERTAINTY[self.quality]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt of one trial, as an experience tells it.
+
+    Attributes:
+        identity: Id of the experience.
+        digest: SHA-256 of its canonical JSON: what the store keeps beside an experience of this
+            version.
+        tenant: Whose it is.
+        search_id: Its search.
+        trial_number: Within the search.
+        attempt: Of the trial.
+        task_name: The task.
+        task_fingerprint: Its content.
+        outcome: How it ended.
+        failure_kind: Class of the error, limit or signal; empty if it ended ok.
+        model: The model's id.
+        parameters: How many it has; None if that is not known.
+        pretrained: False for random weights.
+        method: How it was fine-tuned.
+        macro_f1: On validation data; None without a score.
+        train_seconds: None if it never trained.
+        evaluate_seconds: Likewise.
+        wall_seconds: From its start to its end.
+        concurrent_trials: Trials that ran beside it, with it.
+        device: ``cpu`` or ``cuda``.
+        hardware: Name of the GPU that it held, else of the processor.
+        energy: Its readings; empty if nothing could be read, which is not 0.
+        dropped_readings: Readings that cannot be (negative, not finite) and are left out.
+        versions: Of software.
+        ended_at: UTC.
+    """
+
+    identity: str
+    digest: str
+    tenant: str
+    search_id: str
+    trial_number: int
+    attempt: int
+    task_name: str
+    task_fingerprint: str
+    outcome: Outcome
+    failure_kind: str
+    model: str
+    parameters: int | None
+    pretrained: bool
+    method: str
+    macro_f1: float | None
+    train_seconds: float | None
+    evaluate_seconds: float | None
+    wall_seconds: float
+    concurrent_trials: int
+    device: str
+    hardware: str
+    energy: tuple[AttemptEnergy, ...]
+    dropped_readings: int
+    versions: tuple[tuple[str, str], ...]
+    ended_at: datetime
+
+    @property
+    def joules(self) -> float | None:
+        """All its joules; None if nothing could be read."""
+        return sum(one.joules for one in self.energy) if self.energy else None
+
+    @property
+    def has_worked(self) -> bool:
+        """Whether it got so far that it must have used energy that a meter would have seen."""
+        return self.train_seconds is not None
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether it came to a model with a score: one evaluated pipeline."""
+        return self.outcome is Outcome.OK and self.macro_f1 is not None
+
+    @property
+    def machine_seconds(self) -> float:
+        """Its part of the time for which a machine was held: trials side by side share it."""
+        return self.wall_seconds / max(self.concurrent_trials, 1)
+
+    @property
+    def gpu_seconds(self) -> float:
+        """Seconds for which it held a GPU."""
+        return self.wall_seconds if self.device == GPU_DEVICE else 0.0
+
+
+def attempts_of(experiences: Iterable[Experience]) -> list[Attempt]:
+    """Return the attempts, ordered by search, trial and attempt.
+
+    Imported experiences are left out: nobody metered them here.
+
+    Args:
+        experiences: In any order.
+    """
+    found = [_attempt(experience) for experience in experiences if experience.origin == "trial"]
+    return sorted(found, key=lambda a: (a.search_id, a.trial_number, a.attempt))
+
+
+def _attempt(experience: Experience) -> Attempt:
+    energy = [_energy(one) for one in experience.energy]
+    sound = tuple(one for one in energy if one is not None)
+    descriptor = experience.model_descriptor or {}
+    parameters = descriptor.get("parameters")
+    score = experience.scores.get("macro_f1")
+    return Attempt(
+        identity=experience.id,
+        digest=digest_of(canonical(experience.model_dump(mode="json"))),
+        tenant=experience.tenant,
+        search_id=experience.search_id,
+        trial_number=experience.trial_number,
+        attempt=experience.attempt,
+        task_name=experience.task_name,
+        task_fingerprint=experience.task_fingerprint,
+        outcome=experience.outcome,
+        failure_kind=experience.failure.kind if experience.failure else "",
+        model=experience.configuration.model,
+        parameters=int(parameters) if isinstance(parameters, int | float) else None,
+        pretrained=bool(descriptor.get("pretrained", True)),
+        method=experience.configuration.method,
+        macro_f1=score.value if score is not None and math.isfinite(score.value) else None,
+        train_seconds=experience.seconds.get("train"),
+        evaluate_seconds=experience.seconds.get("evaluate"),
+        wall_seconds=_wall_seconds(experience),
+        concurrent_trials=experience.concurrent_trials,
+        device=experience.device,
+        hardware=_hardware(experience),
+        energy=sound,
+        dropped_readings=len(energy) - len(sound),
+        versions=tuple(sorted(experience.versions.items())),
+        ended_at=experience.ended_at,
+    )
+
+
+def _energy(reading: ExperienceEnergy) -> AttemptEnergy | None:
+    if not math.isfinite(reading.joules) or reading.joules <= 0:
+        return None
+    source, *flags = reading.source.split("+")
+    return AttemptEnergy(
+        reading.component, reading.joules, source, tuple(sorted(flags)), reading.quality
+    )
+
+
+def _wall_seconds(experience: Experience) -> float:
+    """Return the seconds from start to end; the sum of its phases if a clock went back."""
+    phases = float(sum(s for s in experience.seconds.values() if math.isfinite(s) and s > 0))
+    if experience.started_at is None:
+        return phases
+    between = (experience.ended_at - experience.started_at).total_seconds()
+    return max(between, 0.0) or phases
+
+
+def _hardware(experience: Experience) -> str:
+    facts = experience.system_features.facts
+    if experience.device == GPU_DEVICE:
+        return facts.get("gpu_name") or "GPU of unknown name"
+    return facts.get("cpu_name") or "processor of unknown name"

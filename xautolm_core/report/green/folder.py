@@ -1,0 +1,57 @@
+"""The files of a Green AI report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from xautolm_core.errors import StoreError
+from xautolm_core.report.files import to_json
+from xautolm_core.report.files import write_text
+from xautolm_core.report.green.document import green_document
+from xautolm_core.report.green.green_report import GreenReport
+from xautolm_core.report.green.page import green_page
+
+PAGE_FILE = "green-report.html"
+DOCUMENT_FILE = "green-report.json"
+TABLE_FILE = "green-report.csv"
+
+
+@dataclass(frozen=True)
+class GreenFiles:
+    """Where a report was written.
+
+    Attributes:
+        page: For people.
+        document: For programs.
+        table: What both were computed from.
+    """
+
+    page: Path
+    document: Path
+    table: Path
+
+
+def write_green_report(report: GreenReport, folder: Path) -> GreenFiles:
+    """Write page, document and table; each all or nothing, the page last.
+
+    Args:
+        report: What was computed.
+        folder: Is made if it is not there; files of an earlier report are replaced.
+
+    Raises:
+        StoreError: A file cannot be written.
+    """
+    files = GreenFiles(folder / PAGE_FILE, folder / DOCUMENT_FILE, folder / TABLE_FILE)
+    page, document = green_page(report), to_json(green_document(report))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(files.table, report.csv)
+        write_text(files.document, document)
+        write_text(files.page, page)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the report to {folder}: {error.strerror or error}",
+            hint="Make room, mend the permissions or give another folder with --out",
+        ) from error
+    return files

@@ -1,0 +1,146 @@
+"""The page of a Green AI report: one HTML file that needs no network and no script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from xautolm_core import __version__
+from xautolm_core.report.front_plot import FailedPoint
+from xautolm_core.report.front_plot import PlotPoint
+from xautolm_core.report.front_plot import front_plot
+from xautolm_core.report.green.attempts import Attempt
+from xautolm_core.report.green.green_report import GreenReport
+from xautolm_core.report.green.searches import GreenSearch
+from xautolm_core.report.green.statement import BOUNDARY
+from xautolm_core.report.green.statement import LEFT_OUT
+from xautolm_core.report.green.winner import Beside
+from xautolm_core.report.green.winner import beside_winner
+from xautolm_core.report.outcome_colours import OUTCOME_COLOURS
+from xautolm_core.report.templating import template_environment
+from xautolm_core.report.wording import joules_words
+from xautolm_core.report.wording import outcome_words
+from xautolm_core.report.wording import score_words
+
+SHOWN_SEARCHES = 30
+_PLOTTED_SEARCHES = 6
+_COST_LABEL = "Energy of training and evaluation (joules, log scale)"
+# Okabe and Ito's palette, as the outcomes have it.
+_COMPONENT_COLOURS = {"gpu": "#0072b2", "cpu": "#e69f00", "dram": "#56b4e9", "other": "#6b6b6b"}
+_SIZES = {"wide": (960, 420), "narrow": (360, 340)}
+
+
+def green_page(report: GreenReport) -> str:
+    """Return a report as a self-contained HTML page.
+
+    Args:
+        report: What was computed.
+    """
+    template = template_environment(escape_html=True).get_template("green.html.j2")
+    text: str = template.render(_context(report))
+    return text
+
+
+def _context(report: GreenReport) -> dict[str, Any]:
+    shown = list(report.searches[:SHOWN_SEARCHES])
+    return {
+        "report": report,
+        "scope": report.scope,
+        "boundary": BOUNDARY,
+        "left_out": LEFT_OUT,
+        "searches": shown,
+        "hidden_searches": len(report.searches) - len(shown),
+        "beside": _beside(shown),
+        "plots": _plots(shown),
+        "outcome_colours": OUTCOME_COLOURS,
+        "component_colours": _COMPONENT_COLOURS,
+        "written_at": report.scope.written_at.strftime("%Y-%m-%d %H:%M UTC"),
+        "version": __version__,
+    }
+
+
+def _beside(searches: list[GreenSearch]) -> list[tuple[GreenSearch, list[Beside]]]:
+    found = [(search, beside_winner(search)) for search in searches if search.winner is not None]
+    return [(search, rows) for search, rows in found if rows]
+
+
+def _plots(searches: list[GreenSearch]) -> list[dict[str, Any]]:
+    """Return a plot of score against energy for the latest searches that have one."""
+    plots: list[dict[str, Any]] = []
+    for search in searches:
+        points, failed = _points(search)
+        if len(points) < 2:
+            continue
+        baseline = search.run.baseline if search.run else None
+        plots.append(
+            {
+                "search": search,
+                **{
+                    form: _plot(
+                        points,
+                        failed,
+                        baseline.validation_macro_f1 if baseline else None,
+                        name=f"energy-{len(plots)}-{form}",
+                        size=size,
+                    )
+                    for form, size in _SIZES.items()
+                },
+            }
+        )
+        if len(plots) == _PLOTTED_SEARCHES:
+            break
+    return plots
+
+
+def _plot(
+    points: list[PlotPoint],
+    failed: list[FailedPoint],
+    baseline: float | None,
+    *,
+    name: str,
+    size: tuple[int, int],
+) -> Markup:
+    label = _COST_LABEL if name.endswith("wide") else "Energy (joules, log scale)"
+    return front_plot(
+        points,
+        failed,
+        baseline=baseline,
+        cost_label=label,
+        name=name,
+        width=size[0],
+        height=size[1],
+    )
+
+
+def _points(search: GreenSearch) -> tuple[list[PlotPoint], list[FailedPoint]]:
+    front = {attempt.identity for attempt in search.front}
+    chosen = search.winner.identity if search.winner else ""
+    points: list[PlotPoint] = []
+    failed: list[FailedPoint] = []
+    for attempt in search.attempts:
+        joules = attempt.joules
+        if joules is None:
+            continue
+        words = f"Trial {attempt.trial_number}: {attempt.model} {attempt.method}"
+        if not attempt.is_evaluated or attempt.macro_f1 is None:
+            how = outcome_words(attempt.outcome)
+            failed.append(FailedPoint(attempt.trial_number, joules, f"{words}; {how}"))
+            continue
+        points.append(
+            PlotPoint(
+                attempt.trial_number,
+                joules,
+                attempt.macro_f1,
+                _mark(attempt, front, chosen),
+                attempt.pretrained,
+                f"{words}; macro F1 {score_words(attempt.macro_f1)}, {joules_words(joules)}",
+            )
+        )
+    return points, failed
+
+
+def _mark(attempt: Attempt, front: set[str], chosen: str) -> Any:
+    if attempt.identity == chosen:
+        return "chosen"
+    return "front" if attempt.identity in front else "dominated"

@@ -1,0 +1,170 @@
+"""One search in a Green AI report: its winner, what that is compared with, and its front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from xautolm_core.report.green.attempts import Attempt
+from xautolm_core.report.green.sums import EnergySum
+from xautolm_core.report.green.sums import energy_of
+from xautolm_core.report.green.sums import is_unmetered
+from xautolm_core.report.green.sums import wasted
+
+
+@dataclass(frozen=True)
+class BaselineFigures:
+    """The linear baseline of a search, as its run folder tells it.
+
+    Attributes:
+        validation_macro_f1: On the data that the search chose by.
+        test_macro_f1: On the test split; None if it was not evaluated.
+        seconds: Of its fitting; nobody metered its energy.
+    """
+
+    validation_macro_f1: float | None
+    test_macro_f1: float | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """What a run folder adds to the experiences of its search.
+
+    Attributes:
+        folder: Its name, for the reader of the report.
+        best: Number of the chosen trial; None if none gave a model.
+        test_macro_f1: Of the chosen model; None if it was not evaluated.
+        baseline: None if the search had none.
+    """
+
+    folder: str
+    best: int | None
+    test_macro_f1: float | None
+    baseline: BaselineFigures | None
+
+
+@dataclass(frozen=True)
+class GreenSearch:
+    """One search.
+
+    Attributes:
+        search_id: Its id.
+        task_name: Its task.
+        task_fingerprint: The task's content; the first one if several are told.
+        tenant: Whose it is.
+        attempts: All attempts, in order.
+        energy: Of all attempts; None if nothing was read.
+        wasted: Of those that came to nothing; None likewise.
+        unmetered: Attempts that trained without any reading.
+        winner: The chosen trial's attempt; else the one with the best score; None without a score.
+        smaller: The best attempt with a model of fewer parameters than the winner's; None if none
+            was tried.
+        front: Attempts for which nothing scored better with less energy, the least energy first.
+        run: What the run folder tells; None if it was not given.
+        ended_at: Of the last attempt.
+    """
+
+    search_id: str
+    task_name: str
+    task_fingerprint: str
+    tenant: str
+    attempts: Sequence[Attempt]
+    energy: EnergySum | None
+    wasted: EnergySum | None
+    unmetered: int
+    winner: Attempt | None
+    smaller: Attempt | None
+    front: Sequence[Attempt]
+    run: RunFigures | None
+    ended_at: datetime
+
+    @property
+    def hardware(self) -> tuple[str, ...]:
+        """Names of what it ran on."""
+        return tuple(sorted({attempt.hardware for attempt in self.attempts}))
+
+    @property
+    def trials(self) -> int:
+        """Number of trials; a trial may have several attempts."""
+        return len({attempt.trial_number for attempt in self.attempts})
+
+
+def searches_of(
+    attempts: Sequence[Attempt], runs: Mapping[str, RunFigures] | None = None
+) -> list[GreenSearch]:
+    """Return the searches of some attempts, the last one that ended first.
+
+    Args:
+        attempts: Of any number of searches.
+        runs: Search id to what its run folder tells.
+    """
+    groups: dict[str, list[Attempt]] = {}
+    for attempt in attempts:
+        groups.setdefault(attempt.search_id, []).append(attempt)
+    found = [_search(group, (runs or {}).get(search)) for search, group in groups.items()]
+    return sorted(found, key=lambda search: (search.ended_at, search.search_id), reverse=True)
+
+
+def energy_front(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Return the attempts for which no other has at least the score for less energy.
+
+    Args:
+        attempts: Those without a score or a reading have no place on it.
+    """
+    scored = [a for a in attempts if a.is_evaluated and a.joules is not None]
+    front: list[Attempt] = []
+    best = -math.inf
+    for attempt in sorted(scored, key=lambda a: (a.joules or 0.0, -(a.macro_f1 or 0.0))):
+        if (attempt.macro_f1 or 0.0) > best:
+            best = attempt.macro_f1 or 0.0
+            front.append(attempt)
+    return front
+
+
+def _search(attempts: Sequence[Attempt], run: RunFigures | None) -> GreenSearch:
+    first = attempts[0]
+    winner = _winner(attempts, run)
+    return GreenSearch(
+        search_id=first.search_id,
+        task_name=first.task_name,
+        task_fingerprint=first.task_fingerprint,
+        tenant=first.tenant,
+        attempts=attempts,
+        energy=energy_of(attempts),
+        wasted=energy_of(wasted(attempts)),
+        unmetered=sum(map(is_unmetered, attempts)),
+        winner=winner,
+        smaller=_smaller(attempts, winner),
+        front=energy_front(attempts),
+        run=run,
+        ended_at=max(attempt.ended_at for attempt in attempts),
+    )
+
+
+def _winner(attempts: Sequence[Attempt], run: RunFigures | None) -> Attempt | None:
+    """Return the chosen trial; where no run folder tells it, the best score, quickest of equals."""
+    evaluated = [attempt for attempt in attempts if attempt.is_evaluated]
+    if run is not None:
+        return next((a for a in evaluated if a.trial_number == run.best), None)
+    return max(evaluated, key=_rank, default=None)
+
+
+def _smaller(attempts: Sequence[Attempt], winner: Attempt | None) -> Attempt | None:
+    if winner is None or winner.parameters is None:
+        return None
+    limit = winner.parameters
+    candidates = [
+        attempt
+        for attempt in attempts
+        if attempt.is_evaluated and attempt.parameters is not None and attempt.parameters < limit
+    ]
+    return max(candidates, key=_rank, default=None)
+
+
+def _rank(attempt: Attempt) -> tuple[float, float, int]:
+    seconds = (attempt.train_seconds or 0.0) + (attempt.evaluate_seconds or 0.0)
+    return (attempt.macro_f1 or 0.0, -seconds, -attempt.trial_number)
