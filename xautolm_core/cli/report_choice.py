@@ -92,7 +92,7 @@ def chosen_attempts(choice: Choice, now: datetime) -> Chosen:
     """
     folders = [read_run(folder) for folder in choice.folders]
     experiences = _of_runs(folders, choice) if folders else _of_store(choice)
-    attempts = attempts_of(e for e in experiences if choice.since is None or _is_since(e, choice))
+    attempts = attempts_of(experiences)
     if not attempts:
         raise ConfigError(
             "There are no trials to report" + _limits(choice),
@@ -121,7 +121,10 @@ def _of_runs(folders: list[RunFolder], choice: Choice) -> Iterable[Experience]:
     for location, searches in by_store.items():
         opened = open_there(location)
         wanted = ExperienceFilter(
-            search_ids=frozenset(searches), tenant=choice.tenant, task_name=choice.task
+            search_ids=frozenset(searches),
+            tenant=choice.tenant,
+            task_name=choice.task,
+            ended_from=choice.since,
         )
         yield from opened.scan(wanted)
         report_faults(opened)
@@ -131,12 +134,9 @@ def _of_store(choice: Choice) -> Iterable[Experience]:
     from xautolm_core.experience.contract import ExperienceFilter
 
     opened = open_existing(choice.store)
-    yield from opened.scan(ExperienceFilter(tenant=choice.tenant, task_name=choice.task))
+    wanted = ExperienceFilter(tenant=choice.tenant, task_name=choice.task, ended_from=choice.since)
+    yield from opened.scan(wanted)
     report_faults(opened)
-
-
-def _is_since(experience: Experience, choice: Choice) -> bool:
-    return choice.since is None or experience.ended_at >= choice.since
 
 
 def _limits(choice: Choice) -> str:

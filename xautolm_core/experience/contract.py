@@ -26,6 +26,7 @@ class ExperienceFilter:
         exclude_search_id: Not of this search.
         outcomes: With one of these outcomes.
         extractor: Whose task features come from this extractor.
+        ended_from: That ended at this time (UTC) or later.
         ended_before: That ended before this time (UTC).
     """
 
@@ -38,6 +39,7 @@ class ExperienceFilter:
     exclude_search_id: str | None = None
     outcomes: tuple[Outcome, ...] = ()
     extractor: str | None = None
+    ended_from: datetime | None = None
     ended_before: datetime | None = None
 
     def matches(self, experience: Experience) -> bool:
@@ -59,6 +61,8 @@ class ExperienceFilter:
             (self.outcomes, experience.outcome),
         )
         if any(asked and found not in asked for asked, found in one_of):
+            return False
+        if self.ended_from is not None and experience.ended_at < self.ended_from:
             return False
         return self.ended_before is None or experience.ended_at < self.ended_before
 

@@ -155,6 +155,9 @@ def _conditions(wanted: ExperienceFilter) -> list[tuple[str, Callable[[Any], Any
         found.append(("task_type", one_of(*wanted.task_types)))
     if wanted.outcomes:
         found.append(("outcome", one_of(*(outcome.value for outcome in wanted.outcomes))))
+    if wanted.ended_from is not None:
+        begin = pa.scalar(wanted.ended_from, pa.timestamp("us", tz="UTC"))
+        found.append(("ended_at", lambda column: pc.greater_equal(column, begin)))
     if wanted.ended_before is not None:
         end = pa.scalar(wanted.ended_before, pa.timestamp("us", tz="UTC"))
         found.append(("ended_at", lambda column: pc.less(column, end)))

@@ -80,6 +80,10 @@ class AppendingContract(StoreFixtures):
         assert found(task_types=("question-answering",)) == []
         assert found(extractor="another") == []
         assert found(ended_before=START + timedelta(minutes=30)) == [0]
+        for _ in range(2):
+            assert found(ended_from=START + timedelta(minutes=30)) == [1, 2]
+            assert found(ended_from=START, ended_before=START + timedelta(minutes=30)) == [0]
+            store.compact()
 
     def test_get_takes_an_unambiguous_beginning(self, store: ObjectExperienceStore) -> None:
         one = sample("a", 0, id="abcd1" + "0" * 27)
