@@ -241,3 +241,32 @@ def test_a_run_has_a_green_report_and_its_card_the_grams(
     assert document["functional_units"][1]["sci_grams"] > grams
     front = (folder / "run" / "model" / "README.md").read_text().split("---\n")[1]
     assert yaml.safe_load(front)["co2_eq_emissions"]["emissions"] == pytest.approx(grams)
+
+
+def test_where_the_assumptions_are_known_each_search_leaves_a_report(
+    folder: Path, first: dict[str, object]
+) -> None:
+    (folder / "there.yaml").write_text("zone: FRA\nlocation_grams_per_kwh: 50\n")
+    arguments = (
+        *("search", "meals.csv", "--space", "space.yaml", "--trials", "1", "--offline"),
+        *("--store", "third-store", "--out", "third"),
+    )
+    told = {"XAUTOLM_ASSUMPTIONS": "there.yaml"}
+    ended = run_process(*arguments, folder=folder, environment=told)
+    assert ended.code == 0, ended.err
+    document = json.loads((folder / "third" / "green-report.json").read_text())
+    front = (folder / "third" / "model" / "README.md").read_text().split("---\n")[1]
+    entry = yaml.safe_load(front)["co2_eq_emissions"]
+    assert entry["emissions"] == pytest.approx(document["carbon"]["location_grams"])
+    assert entry["geographical_location"] == "FRA"
+
+
+def test_wrong_assumptions_end_a_search_before_it_begins(folder: Path) -> None:
+    (folder / "wrong.yaml").write_text("zone: FRA\npeu: 1.1\n")
+    arguments = ("search", "meals.csv", "--trials", "1", "--store", "fourth-store", "--out", "no")
+    told = {"XAUTOLM_ASSUMPTIONS": "wrong.yaml"}
+    ended = run_process(*arguments, folder=folder, environment=told)
+    assert ended.code == 2
+    assert "wrong.yaml:2: peu: is no setting of a report" in ended.err
+    assert not (folder / "no").exists()
+    assert not (folder / "fourth-store").exists()

@@ -13,17 +13,18 @@ from xautolm_core.errors import ConfigError
 if TYPE_CHECKING:
     from xautolm_core.report.green.assumptions import Basis
 
+ASSUMPTIONS_VARIABLE = "XAUTOLM_ASSUMPTIONS"
 _FIELDS = ("price_per_kwh", "price_per_gpu_hour")
 
 
 def basis_of(
     path: Path | None,
     *,
-    zone: str | None,
-    intensities: Path | None,
-    grams_per_kwh: float | None,
-    pue: float | None,
-    prices: Sequence[str],
+    zone: str | None = None,
+    intensities: Path | None = None,
+    grams_per_kwh: float | None = None,
+    pue: float | None = None,
+    prices: Sequence[str] = (),
 ) -> Basis:
     """Return what joules are turned into grams and money with; options replace what a file says.
 
@@ -40,7 +41,6 @@ def basis_of(
     """
     from pydantic import ValidationError
 
-    from xautolm_core.cli.report_command import ASSUMPTIONS_VARIABLE
     from xautolm_core.report.green.assumptions import Assumptions
     from xautolm_core.report.green.assumptions import look_up
     from xautolm_core.report.green.assumptions import read_assumptions

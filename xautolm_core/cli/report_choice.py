@@ -39,10 +39,10 @@ class Choice:
     """
 
     folders: tuple[Path, ...]
-    store: str | None
-    since: datetime | None
-    tenant: str | None
-    task: str | None
+    store: str | None = None
+    since: datetime | None = None
+    tenant: str | None = None
+    task: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
+from xautolm_core.cli.report_basis import ASSUMPTIONS_VARIABLE
 from xautolm_core.cli.store_options import STORE_OPTION
 
 if TYPE_CHECKING:
     from xautolm_core.report.green.folder import GreenFiles
     from xautolm_core.report.green.green_report import GreenReport
 
-ASSUMPTIONS_VARIABLE = "XAUTOLM_ASSUMPTIONS"
 _CHOICE = "What it is of"
 _BASIS = "What joules are turned into"
 

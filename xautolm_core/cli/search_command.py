@@ -285,6 +285,8 @@ def run_request(
     """Run a search, write its result folder, print what came out, and return the exit code."""
     from xautolm_core.cli.observers import make_observer
     from xautolm_core.cli.output import print_json
+    from xautolm_core.cli.report_of_run import assumed_basis
+    from xautolm_core.cli.report_of_run import report_run
     from xautolm_core.cli.search_metrics import metrics_of
     from xautolm_core.cli.summary import print_summary
     from xautolm_core.cli.summary import resume_command
@@ -294,6 +296,7 @@ def run_request(
     from xautolm_core.report.folder import write_result_folder
     from xautolm_core.search.contract import SEARCH_FILE
 
+    basis = assumed_basis()
     try:
         with (
             metrics_of(request, metrics_port),
@@ -312,6 +315,8 @@ def run_request(
             typer.echo(f"resume: {resume_command(request.out_folder)}", err=True)
         raise
     write_result_folder(result)
+    if basis is not None:
+        report_run(request.out_folder, basis)
     if as_json:
         print_json(summary_document(result))
     else:

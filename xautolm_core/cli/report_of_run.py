@@ -1,0 +1,53 @@
+"""The Green AI report that a search leaves where the user's assumptions are known."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xautolm_core.report.green.assumptions import Basis
+
+
+def assumed_basis() -> Basis | None:
+    """Return the figures of ``$XAUTOLM_ASSUMPTIONS``; None if it is not set.
+
+    Raises:
+        ConfigError: The file is wrong: better told before a search than after it.
+    """
+    from xautolm_core.cli.report_basis import ASSUMPTIONS_VARIABLE
+    from xautolm_core.cli.report_basis import basis_of
+
+    return basis_of(None) if os.environ.get(ASSUMPTIONS_VARIABLE) else None
+
+
+def report_run(folder: Path, basis: Basis) -> None:
+    """Write the report of a search to its run folder, and the CO2e to its model card.
+
+    A search is worth more than its report: what goes wrong is a warning.
+
+    Args:
+        folder: Of the run.
+        basis: What joules are turned into grams with.
+    """
+    from datetime import UTC
+    from datetime import datetime
+
+    from xautolm_core.cli.output import warn
+    from xautolm_core.cli.report_choice import Choice
+    from xautolm_core.cli.report_choice import chosen_attempts
+    from xautolm_core.errors import XautolmError
+    from xautolm_core.report.green.card import write_emissions
+    from xautolm_core.report.green.folder import write_green_report
+    from xautolm_core.report.green.green_report import green_report
+
+    try:
+        found = chosen_attempts(Choice(folders=(folder,)), datetime.now(UTC))
+        made = green_report(found.attempts, found.scope, basis, found.runs)
+        write_green_report(made, folder)
+        problem = write_emissions(made, folder)
+    except XautolmError as error:
+        problem = f"no Green AI report: {error}"
+    if problem:
+        warn(problem)
