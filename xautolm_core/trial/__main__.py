@@ -32,7 +32,11 @@ def main(arguments: list[str]) -> int:
         print(f"xautolm: {path} is no trial spec: {place}: {first['msg']}", file=sys.stderr)
         return 2
     try:
+        from xautolm_core.trial.run import preload
         from xautolm_core.trial.run import run_trial
+
+        # Before the first heartbeat, from which on its time counts.
+        preload(())
     except ImportError as error:
         result = TrialResult(
             search_id=spec.search_id,

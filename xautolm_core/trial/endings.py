@@ -18,6 +18,7 @@ from xautolm_core.trial.heartbeat_facts import seconds_of
 from xautolm_core.trial.supervise import ProcessEnd
 
 _WALL_LIMIT = Failure(kind="WallLimit", message="ran into the wall-clock limit")
+_STARTUP_LIMIT = Failure(kind="StartupLimit", message="did not begin in time")
 _MEMORY_LIMIT = Failure(kind="MemoryLimit", message="ran into the memory limit of its container")
 _TERMINATED = Failure(kind="SIGTERM", message="ended from outside")
 
@@ -84,6 +85,8 @@ def terminated(spec: TrialSpec) -> TrialResult:
 def _reread(written: TrialResult, end: ProcessEnd) -> TrialResult:
     if written.outcome is Outcome.CANCELLED and end.ended_by == "wall_limit":
         return written.model_copy(update={"outcome": Outcome.TIMEOUT, "failure": _WALL_LIMIT})
+    if written.outcome is Outcome.CANCELLED and end.ended_by == "startup":
+        return written.model_copy(update={"outcome": Outcome.INFRA, "failure": _STARTUP_LIMIT})
     if written.outcome in (Outcome.INFRA, Outcome.INVALID) and end.oom_kills:
         return written.model_copy(update={"outcome": Outcome.OOM_HOST, "failure": _MEMORY_LIMIT})
     return written
@@ -92,6 +95,8 @@ def _reread(written: TrialResult, end: ProcessEnd) -> TrialResult:
 def _explain(end: ProcessEnd) -> tuple[Outcome, Failure]:
     if end.ended_by == "wall_limit":
         return Outcome.TIMEOUT, _WALL_LIMIT
+    if end.ended_by == "startup":
+        return Outcome.INFRA, _STARTUP_LIMIT
     if end.ended_by == "memory" or (end.signal == "SIGKILL" and end.oom_kills):
         return Outcome.OOM_HOST, _MEMORY_LIMIT
     if end.ended_by == "termination":

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 from typing import Protocol
 
+from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialSpec
@@ -22,10 +23,12 @@ from xautolm_core.trial.termination import Termination
 
 _LOOK_SECONDS = 0.1
 _LINGER_SECONDS = 10.0
+STARTUP_SECONDS = 300.0
+"""What a trial may take for its imports, which are slow where nothing of them is in memory yet."""
 # Where a container has no memory left, its kernel shall take the trial rather than its supervisor.
 _OOM_SCORE_ADJUSTMENT = "500"
 
-EndedBy = Literal["wall_limit", "memory", "termination", "lingering"]
+EndedBy = Literal["startup", "wall_limit", "memory", "termination", "lingering"]
 
 
 class MemoryWatch(Protocol):
@@ -64,11 +67,13 @@ def supervise(
     memory: MemoryWatch | None,
     environment: Mapping[str, str],
     grace_seconds: float,
+    startup_seconds: float = STARTUP_SECONDS,
 ) -> ProcessEnd:
     """Run a trial whose spec lies in its folder, and wait for its end.
 
     SIGTERM is passed on to it. It is ended when it runs into the wall-clock limit of its budget or
-    into the memory limit, and when it is still there long after it wrote its result.
+    into the memory limit, and when it is still there long after it wrote its result. The wall-clock
+    limit counts from its first heartbeat on: imports say nothing about a configuration.
 
     Args:
         spec: The trial.
@@ -76,6 +81,7 @@ def supervise(
         memory: Tells of the container's memory; None if nothing is known of it.
         environment: Variables to set for the trial.
         grace_seconds: Between SIGTERM and SIGKILL.
+        startup_seconds: Until its first heartbeat.
 
     Raises:
         OSError: No process can be started.
@@ -91,7 +97,15 @@ def supervise(
     with contextlib.suppress(OSError):
         Path(f"/proc/{process.pid}/oom_score_adj").write_text(_OOM_SCORE_ADJUSTMENT)
     try:
-        ended_by = _Watch(spec, process, termination, memory, grace_seconds).wait()
+        watch = _Watch(
+            spec,
+            process,
+            termination,
+            memory,
+            grace_seconds=grace_seconds,
+            startup_seconds=startup_seconds,
+        )
+        ended_by = watch.wait()
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -109,7 +123,9 @@ class _Watch:
         process: subprocess.Popen[bytes],
         termination: Termination,
         memory: MemoryWatch | None,
+        *,
         grace_seconds: float,
+        startup_seconds: float,
     ) -> None:
         self._process = process
         self._termination = termination
@@ -117,7 +133,9 @@ class _Watch:
         self._grace_seconds = grace_seconds
         self._wall_limit_seconds = spec.budget.wall_limit_seconds
         self._result_file: Path = spec.out_folder / RESULT_FILE
-        self._started_at = time.monotonic()
+        self._heartbeat_file: Path = spec.out_folder / HEARTBEAT_FILE
+        self._startup_until = time.monotonic() + startup_seconds
+        self._began_at: float | None = None
         self._result_seen_at: float | None = None
         self._kill_at: float | None = None
         self._ended_by: EndedBy | None = None
@@ -140,17 +158,24 @@ class _Watch:
                 self._process.kill()
 
     def _ask_to_end(self, now: float) -> None:
-        limit = self._wall_limit_seconds
         if self._termination.asked:
             self._ended_by = "termination"
-        elif limit is not None and now - self._started_at >= limit:
-            self._ended_by = "wall_limit"
+        elif (beyond := self._beyond_limit(now)) is not None:
+            self._ended_by = beyond
         elif self._lingers(now):
             self._ended_by = "lingering"
         else:
             return
         self._process.terminate()
         self._kill_at = now + self._grace_seconds
+
+    def _beyond_limit(self, now: float) -> EndedBy | None:
+        if self._began_at is None:
+            if not self._heartbeat_file.exists():
+                return "startup" if now >= self._startup_until else None
+            self._began_at = now
+        limit = self._wall_limit_seconds
+        return "wall_limit" if limit is not None and now - self._began_at >= limit else None
 
     def _lingers(self, now: float) -> bool:
         if self._result_seen_at is None:
