@@ -62,7 +62,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "queue": {"name": "trials", "priority_class": "low"},
         "priority_class": "batch",
         "s3_secret": "keys",
-        "environment": {"XAUTOLM_S3_ENDPOINT": "http://s3:9000"},
+        "environment": {
+            "XAUTOLM_S3_ENDPOINT": "http://s3:9000",
+            "XAUTOLM_ENERGY_PROMETHEUS": "http://prometheus:9090",
+        },
         "model_cache_claim": "models",
     },
     "overlaid": {"image": "trial:1", "pod_template": OVERLAY},
@@ -236,3 +239,23 @@ def test_settings_with_a_template_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "settings.yaml").write_text("image: a:1\npod_template: pod.yaml\n")
     settings = read_settings(tmp_path / "settings.yaml")
     assert settings.pod_template == {"spec": {"priorityClassName": "high"}}
+
+
+def test_a_pod_knows_its_name_where_a_prometheus_is_asked_for_its_energy(
+    make_spec: MakeSpec,
+) -> None:
+    def variables(environment: dict[str, str]) -> dict[str, Any]:
+        settings = settings_of(environment=environment)
+        job = build_job(make_spec("any"), "s3://bucket/spec.json", settings, OWNER)
+        [container] = job["spec"]["template"]["spec"]["containers"]
+        return {one.pop("name"): one for one in container["env"]}
+
+    asked = {"XAUTOLM_ENERGY_PROMETHEUS": "http://prometheus:9090"}
+    found = variables(asked)
+    pod, namespace = found["XAUTOLM_ENERGY_POD"], found["XAUTOLM_ENERGY_NAMESPACE"]
+    assert pod == {"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    assert namespace == {"valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}
+    assert "XAUTOLM_ENERGY_POD" not in variables({})
+    # What somebody set by hand stands.
+    by_hand = variables({**asked, "XAUTOLM_ENERGY_POD": "mine"})
+    assert by_hand["XAUTOLM_ENERGY_POD"] == {"value": "mine"}

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from xautolm_core.energy.surroundings import NAMESPACE_VARIABLE
+from xautolm_core.energy.surroundings import POD_VARIABLE
+from xautolm_core.energy.surroundings import PROMETHEUS_VARIABLE
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
 
 CONTAINER = "trial"
@@ -12,6 +15,8 @@ WORK_FOLDER = "/work"
 SECRET_FOLDER = "/var/run/xautolm/s3"  # noqa: S105 - a folder's name
 MODEL_CACHE_FOLDER = "/models"
 HUB_FOLDER = "/hub"
+# What Kepler and the DCGM exporter call a trial's pod is known in the pod alone.
+_POD_FIELDS = {POD_VARIABLE: "metadata.name", NAMESPACE_VARIABLE: "metadata.namespace"}
 
 
 def pod_spec(
@@ -71,13 +76,20 @@ def _container(command: Sequence[str], settings: KubernetesSettings) -> dict[str
     }
 
 
-def _environment(settings: KubernetesSettings) -> list[dict[str, str]]:
+def _environment(settings: KubernetesSettings) -> list[dict[str, Any]]:
     variables = {"HOME": "/tmp", "HF_HOME": HUB_FOLDER, **settings.environment}  # noqa: S108
     if settings.s3_secret is not None:
         variables["XAUTOLM_S3_CREDENTIALS_FILE"] = SECRET_FOLDER
     if settings.model_cache_claim is not None:
         variables["XAUTOLM_MODEL_CACHE"] = MODEL_CACHE_FOLDER
-    return [{"name": name, "value": value} for name, value in variables.items()]
+    found: list[dict[str, Any]] = [{"name": n, "value": v} for n, v in variables.items()]
+    if PROMETHEUS_VARIABLE in variables:
+        found += [
+            {"name": name, "valueFrom": {"fieldRef": {"fieldPath": field}}}
+            for name, field in _POD_FIELDS.items()
+            if name not in variables
+        ]
+    return found
 
 
 def _resources(settings: KubernetesSettings) -> dict[str, dict[str, str]]:
