@@ -167,12 +167,13 @@ def _read_marks(storage: ObjectStorage, keys: Iterable[str]) -> dict[str, bytes]
 
 
 def _retire_snapshots(reader: StoreReader, keep: int) -> None:
-    """Delete all snapshots but the newest; when ``forget`` wrote one again does not matter."""
-    created_at = {info.key: info.modified_at for info in reader.storage.list(SNAPSHOTS)}
+    """Delete all readable snapshots but the newest; it does not matter when ``forget`` wrote one."""
+    written_at = {info.key: info.modified_at for info in reader.storage.list(SNAPSHOTS)}
+    created_at: dict[str, datetime] = {}
     for key, data in _contents(reader, SNAPSHOTS):
         with contextlib.suppress(CorruptObjectError):
             snapshot = decode_snapshot_at(key, data)
-            created_at[key] = snapshot.created_at or created_at.get(key, _LATEST)
+            created_at[key] = snapshot.created_at or written_at.get(key, _LATEST)
     newest_last = sorted(created_at, key=lambda key: (created_at[key], key))
     reader.storage.delete_many(newest_last[: max(0, len(newest_last) - keep)])
 

@@ -251,6 +251,18 @@ class CompactingContract(StoreFixtures):
         with pytest.raises(StoreError, match="no snapshot"):
             store.read(pinned)
 
+    def test_a_corrupt_snapshot_is_not_deleted_and_counts_for_no_sound_one(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        pinned = []
+        for trial in range(3):
+            store.append(sample("a", trial))
+            pinned.append(f"snapshots/{store.snapshot().value}.json")
+        storage.put(pinned[2], storage.get(pinned[2])[:-9])
+        store.compact(grace=timedelta(0), keep=1)
+        assert keys(storage, "snapshots/") == sorted(pinned[1:])
+        assert [fault.key for fault in store.verify().faults] == [pinned[2]]
+
     def test_a_pinned_object_is_found_in_a_segment(
         self, store: ObjectExperienceStore, storage: ObjectStorage
     ) -> None:
