@@ -87,13 +87,9 @@ def spending_limits(
         field, price, currency = parse_price(text)
         fields[field] = price
         currencies.append(currency)
-    if len(set(currencies)) > 1:
-        raise ConfigError(
-            f"{PRICE_OPTION}: {' and '.join(sorted(set(currencies)))} do not compare",
-            hint="Give cost and prices in one currency",
-        )
-    if currencies:
-        fields["currency"] = currencies[0]
+    currency = one_currency(currencies)
+    if currency is not None:
+        fields["currency"] = currency
     given = {"gpu_hours": budget.gpu_hours, "energy_kwh": budget.energy_kwh, "cost": budget.cost}
     fields |= {name: value for name, value in given.items() if value is not None}
     fields["gpus_per_trial"] = gpus_per_trial
@@ -103,6 +99,38 @@ def spending_limits(
         problem = error.errors()[0]["msg"].removeprefix("Value error, ")
         hint = f"Say what it costs, such as {PRICE_OPTION} 2.5EUR/gpuh" if "cost" in problem else ""
         raise ConfigError(f"{BUDGET_OPTION}: {problem}", hint=hint) from error
+
+
+def one_currency(currencies: Sequence[str]) -> str | None:
+    """Return the currency that all are; None if there are none.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    if len(set(currencies)) > 1:
+        raise ConfigError(
+            f"{PRICE_OPTION}: {' and '.join(sorted(set(currencies)))} do not compare",
+            hint="Give cost and prices in one currency",
+        )
+    return currencies[0] if currencies else None
+
+
+def parse_price(text: str) -> tuple[str, float, str]:
+    """Return the field of ``SpendingLimits`` that a price sets, the amount and the currency.
+
+    Args:
+        text: Such as ``0.3EUR/kWh``.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    match = _PRICE.fullmatch(text.strip())
+    if match is None or match[3].lower() not in _PRICED:
+        raise ConfigError(
+            f"{PRICE_OPTION}: '{text}' is no price",
+            hint="Write for example 2.5EUR/gpuh, 0.3EUR/kWh or 0.1EUR/h (of a trial)",
+        )
+    return _PRICED[match[3].lower()], float(match[1]), match[2]
 
 
 def _part(text: str) -> Budget:
@@ -129,18 +157,3 @@ def _positive(amount: float, text: str) -> float:
     if amount <= 0:
         raise ConfigError(f"{BUDGET_OPTION}: '{text}' is nothing to spend", hint="Give more than 0")
     return amount
-
-
-def parse_price(text: str) -> tuple[str, float, str]:
-    """Return the field of ``SpendingLimits``, the price and the currency of ``0.3EUR/kWh``.
-
-    Raises:
-        ConfigError: It is no price.
-    """
-    match = _PRICE.fullmatch(text.strip())
-    if match is None or match[3].lower() not in _PRICED:
-        raise ConfigError(
-            f"{PRICE_OPTION}: '{text}' is no price",
-            hint="Write for example 2.5EUR/gpuh, 0.3EUR/kWh or 0.1EUR/h (of a trial)",
-        )
-    return _PRICED[match[3].lower()], float(match[1]), match[2]

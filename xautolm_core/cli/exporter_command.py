@@ -8,9 +8,16 @@ from typing import Annotated
 
 import typer
 
+from xautolm_core.cli.carbon_options import INTENSITY_OPTION
+from xautolm_core.cli.carbon_options import PANEL
+from xautolm_core.cli.carbon_options import PUE_OPTION
+from xautolm_core.cli.carbon_options import TABLE_OPTION
+from xautolm_core.cli.carbon_options import ZONE_OPTION
 from xautolm_core.cli.store_options import STORE_OPTION
 
 if TYPE_CHECKING:
+    from xautolm_core.cli.carbon_options import ZoneOptions
+    from xautolm_core.monitoring.rates import Rates
     from xautolm_core.monitoring.reading import Reader
     from xautolm_core.monitoring.server import Credentials
     from xautolm_core.monitoring.server import ServerSettings
@@ -41,6 +48,34 @@ def exporter(
             help="Write the metrics once to a file, for the node exporter, and end.",
         ),
     ] = None,
+    zone: ZONE_OPTION = None,
+    intensity_table: TABLE_OPTION = None,
+    intensity: INTENSITY_OPTION = None,
+    market_intensity: Annotated[
+        float | None,
+        typer.Option(
+            metavar="GRAMS",
+            help="Grams of CO2e a kWh that was contracted (market-based).",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+    pue: PUE_OPTION = None,
+    gpu_embodied: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CO2E/TIME",
+            help="What making one GPU emitted, over the years that it is used: 164kg/5y.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PRICE",
+            help="What is paid: 0.3EUR/kWh, 2.5EUR/gpuh; may be repeated.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
     tls_certificate: Annotated[
         Path | None,
         typer.Option(metavar="PEM", help="Certificate, for HTTPS.", rich_help_panel=_TLS),
@@ -69,10 +104,14 @@ def exporter(
 
     /metrics tells it, /healthz that the process lives, /readyz whether there are totals yet.
     """
+    from xautolm_core.cli.carbon_options import ZoneOptions
     from xautolm_core.cli.quantities import parse_duration
     from xautolm_core.errors import ConfigError
 
-    reader = _reader(store, workspace, parse_duration(interval, "--interval"))
+    rates = _rates(
+        ZoneOptions(zone, intensity_table, intensity, market_intensity), pue, gpu_embodied, price
+    )
+    reader = _reader(store, workspace, parse_duration(interval, "--interval"), rates)
     if textfile is not None:
         _write_once(reader, textfile)
         return
@@ -120,7 +159,27 @@ def parse_address(text: str, *, option: str = "--listen") -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(number)  # noqa: S104
 
 
-def _reader(store: str | None, workspace: str | None, interval_seconds: float) -> Reader:
+def _rates(
+    zone: ZoneOptions, pue: float | None, gpu_embodied: str | None, prices: list[str] | None
+) -> Rates:
+    from xautolm_core.cli.carbon_options import intensities
+    from xautolm_core.cli.carbon_options import parse_embodied
+    from xautolm_core.cli.carbon_options import parse_prices
+    from xautolm_core.monitoring.rates import Rates
+
+    location, market = intensities(zone)
+    return Rates(
+        location=location,
+        market=market,
+        pue=pue,
+        gpu=None if gpu_embodied is None else parse_embodied(gpu_embodied),
+        prices=parse_prices(prices or ()),
+    )
+
+
+def _reader(
+    store: str | None, workspace: str | None, interval_seconds: float, rates: Rates
+) -> Reader:
     from xautolm_core.cli.locations import store_location
     from xautolm_core.experience.open import open_store
     from xautolm_core.monitoring.client import require_client
@@ -134,7 +193,7 @@ def _reader(store: str | None, workspace: str | None, interval_seconds: float) -
     # A bucket in which no search has written anything yet is as good as any.
     count = StoreCount(open_store(store_location(store), create=False))
     searches = None if workspace is None else SearchCount(open_objects(workspace))
-    return Reader(count, searches, interval_seconds=interval_seconds)
+    return Reader(count, searches, interval_seconds=interval_seconds, rates=rates)
 
 
 def _write_once(reader: Reader, path: Path) -> None:
