@@ -108,7 +108,7 @@ OPERATIONS = (
         "bargauge",
         [(largest(f"xautolm_search_budget_used_ratio{{{TENANT}}}"), "{{tenant}}")],
         "percentunit",
-        "Of the search of each tenant that is furthest, in time or in trials.",
+        "Of the search of each tenant that is furthest, by whichever limit is closest to its end.",
         instant=True,
     ),
     Panel(

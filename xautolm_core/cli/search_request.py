@@ -16,8 +16,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from xautolm_core.cli.budgets import Budget
+from xautolm_core.cli.budgets import Grid
 from xautolm_core.cli.budgets import parse_budget
 from xautolm_core.cli.budgets import spending_limits
+from xautolm_core.cli.carbon_options import ZoneOptions
+from xautolm_core.cli.carbon_options import intensities
 from xautolm_core.cli.locations import absolute_store
 from xautolm_core.cli.locations import check_can_write
 from xautolm_core.cli.locations import check_new_run_folder
@@ -44,6 +47,10 @@ _CHANGEABLE = frozenset(
     {
         "budget",
         "prices",
+        "zone",
+        "intensity_table",
+        "intensity",
+        "pue",
         "trials",
         "trial_timeout",
         "trial_memory",
@@ -74,6 +81,10 @@ class SearchOptions:
     offline: bool = False
     budget: str | None = None
     prices: tuple[str, ...] = ()
+    zone: str | None = None
+    intensity_table: str | None = None
+    intensity: float | None = None
+    pue: float | None = None
     trials: int | None = None
     trial_timeout: str | None = None
     trial_memory: str | None = None
@@ -211,9 +222,10 @@ def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:
     budget = Budget() if options.budget is None else parse_budget(options.budget)
     if budget.seconds is not None:
         limits["budget_seconds"] = budget.seconds
-    if replace(budget, seconds=None) != Budget() or options.prices:
+    grid = _grid(options)
+    if replace(budget, seconds=None) != Budget() or options.prices or grid != Grid():
         limits["spending"] = spending_limits(
-            budget, options.prices, spending, gpus_per_trial=_gpus_per_trial()
+            budget, options.prices, spending, gpus_per_trial=_gpus_per_trial(), grid=grid
         )
     if options.trials is not None:
         limits["max_trials"] = options.trials
@@ -233,6 +245,11 @@ def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:
     if options.offline:
         limits["offline"] = True
     return limits
+
+
+def _grid(options: SearchOptions) -> Grid:
+    location, _ = intensities(ZoneOptions(options.zone, options.intensity_table, options.intensity))
+    return Grid(location, options.pue)
 
 
 def _gpus_per_trial() -> int:

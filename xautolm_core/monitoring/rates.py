@@ -73,7 +73,7 @@ class Rates:
     def carbon_in_words(self) -> str:
         """Return where the factors of carbon are from."""
         words = [
-            f"{method}-based {one.grams_per_kwh:g} g/kWh ({_origin(one)})"
+            f"{method}-based {one.grams_per_kwh:g} g/kWh ({one.origin})"
             for method, one in self.methods.items()
         ]
         return "; ".join([*words, "PUE not known" if self.pue is None else f"PUE {self.pue:g}"])
@@ -125,7 +125,3 @@ def _gpu_seconds(tally: Tally) -> dict[str, float]:
     for (tenant, _), more in tally.gpu_micros.items():
         micros[tenant] += more
     return {tenant: total / MILLION for tenant, total in micros.items()}
-
-
-def _origin(one: Intensity) -> str:
-    return " ".join(str(word) for word in (one.table, one.zone, one.year) if word)

@@ -30,6 +30,7 @@ from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import SpaceExhaustedError
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.spending import Spending
+from xautolm_core.search.spending import Use
 from xautolm_core.search.study import WHY_ATTRIBUTE
 from xautolm_core.search.study import tell
 from xautolm_core.space.draw import encode
@@ -37,6 +38,7 @@ from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.trial.heartbeat_facts import joules_of
 
 if TYPE_CHECKING:
     import optuna
@@ -104,8 +106,8 @@ class TrialLoop:
         Whatever happens, no trial is left running.
 
         Returns:
-            ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``unmetered``,
-            ``exhausted`` or ``interrupted``.
+            ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``carbon``,
+            ``unmetered``, ``exhausted`` or ``interrupted``.
 
         Raises:
             LaunchError: The launcher cannot start trials any more.
@@ -116,7 +118,7 @@ class TrialLoop:
             for number in list(self._running):
                 self._setup.launcher.cancel(self._running.pop(number).handle, grace_seconds=1.0)
             self._outbox.flush()
-            self._setup.save_state()
+            self._save_state()
 
     def propose(self, count: int) -> tuple[list[TrialSpec], str | None]:
         """Submit trials up to so many, those included that have to be run again, and leave them.
@@ -145,7 +147,7 @@ class TrialLoop:
         self._collect()
         reason = "exhausted" if self._exhausted else self._stop_reason()
         self._outbox.flush()
-        self._setup.save_state()
+        self._save_state()
         return reason or "rounds"
 
     def _run(self) -> str:
@@ -174,11 +176,9 @@ class TrialLoop:
         return None
 
     def _stop_reason(self) -> str | None:
-        now = time.monotonic()
-        running_seconds = [now - running.launched_seconds for running in self._running.values()]
         policy = self._setup.policy
         is_bounded = not (policy.effective_budget_seconds is None and policy.max_trials is None)
-        spent = self._spending.reached(running_seconds, is_bounded=is_bounded)
+        spent = self._spending.reached(self._uses(), is_bounded=is_bounded)
         return spent or policy.may_start(
             started_trials=len(self.records) + len(self._running),
             elapsed_seconds=self._setup.clock.elapsed_seconds,
@@ -302,7 +302,19 @@ class TrialLoop:
         setup.observer.tick(left, self._heartbeats())
         if time.monotonic() - self._saved_at > _SAVE_STATE_SECONDS:
             self._saved_at = time.monotonic()
-            setup.save_state()
+            self._save_state()
+
+    def _save_state(self) -> None:
+        self._setup.state.budget_used = self._spending.shares(self._uses())
+        self._setup.save_state()
+
+    def _uses(self) -> list[Use]:
+        """Return what each trial that runs has used so far, as its last heartbeat tells."""
+        now, heartbeats = time.monotonic(), self._heartbeats()
+        return [
+            Use(now - running.launched_seconds, joules_of(heartbeats[number]))
+            for number, running in self._running.items()
+        ]
 
     def _heartbeats(self) -> Mapping[int, Mapping[str, Any]]:
         return {
@@ -371,7 +383,7 @@ class TrialLoop:
             point_to_best(setup.out_folder, best)
         delete_useless(setup.out_folder, self.records, best, setup.spec.keep_models)
         self._pace.learn(result, wall_seconds=time.monotonic() - running.launched_seconds)
-        setup.save_state()
+        self._save_state()
         shown = next(r for r in self.records if r.number == record.number)
         setup.observer.trial_ended(shown, [r for r in self.records if r.on_front], best)
         if best is not None:
