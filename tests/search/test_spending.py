@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -16,6 +17,7 @@ from xautolm_core.search.folders import read_state
 from xautolm_core.search.runner import run_search
 from xautolm_core.search.spending import Spending
 from xautolm_core.search.spending import Use
+from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import EnergyReading
 from xautolm_core.trial.contract import TrialResult
 
@@ -170,6 +172,35 @@ def test_a_search_ends_at_its_limit(make_spec, tmp_path):
         with_test=False,
     )
     assert len(again.trials) == 3
+
+
+def test_a_trial_that_runs_counts_before_it_has_ended(make_spec, tmp_path):
+    from tests.search.instant import InstantLauncher
+
+    class Telling(InstantLauncher):
+        """Its trials tell their energy from their first heartbeat on."""
+
+        def submit(self, spec):
+            handle = super().submit(spec)
+            heartbeat = {"energy": [reading(3.7e6).model_dump()]}
+            (spec.out_folder / HEARTBEAT_FILE).write_text(json.dumps(heartbeat))
+            return handle
+
+    def hungry(spec):
+        return analytic_result(spec).model_copy(update={"energy": (reading(3.7e6),)})
+
+    launcher = Telling(hungry)
+    result = run_search(
+        make_spec(max_trials=20, workers=2, spending=SpendingLimits(energy_kwh=1)),
+        tmp_path / "run",
+        launcher=launcher,
+        observer=Silent(),
+        with_baseline=False,
+        with_test=False,
+    )
+    assert result.stopped_by == "energy"
+    # There was room for a second one beside it, had the first one used nothing yet.
+    assert len(launcher.submitted) == launcher.most_at_once == 1
 
 
 def test_a_limit_on_energy_that_cannot_be_held_is_told(make_spec, tmp_path):
