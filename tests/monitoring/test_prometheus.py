@@ -31,10 +31,14 @@ TOTALS = (
     ("xautolm_carbon_grams_total", "grams"),
     ("xautolm_cost_total", "money"),
 )
-RATES = (
-    *("--intensity", "400", "--market-intensity", "50", "--pue", "1.2"),
-    *("--gpu-embodied", "164kg/5y", "--price", "0.3EUR/kWh", "--price", "2EUR/gpuh"),
-)
+ASSUMPTIONS = """\
+location_grams_per_kwh: 400
+market_grams_per_kwh: 50
+pue: 1.2
+price_per_kwh: 0.3
+price_per_gpu_hour: 2
+currency: EUR
+"""
 NOTHING = timedelta(0)
 
 
@@ -59,6 +63,13 @@ def _scraped(server: servers.Prometheus, running: Exporter, count: int) -> dict[
     before = server.value("max(timestamp(xautolm_store_up))")
     server.until(f"max(timestamp(xautolm_store_up)) > {before}")
     return {name: server.value(f'sum({name}{{instance="{running.target}"}})') for name, _ in TOTALS}
+
+
+def _rates(store: FolderStore) -> tuple[str, ...]:
+    """Return options that tell what energy and GPU time are worth."""
+    file = store.root.with_name("assumptions.yaml")
+    file.write_text(ASSUMPTIONS)
+    return ("--assumptions", str(file), "--gpu-embodied", "164kg/5y")
 
 
 def _right(store: FolderStore) -> dict[str, object]:
@@ -111,13 +122,13 @@ def test_totals_are_right_whatever_happens(store: FolderStore, tmp_path: Path) -
 
 
 def _at(port: int, store: FolderStore) -> AbstractContextManager[Exporter]:
-    return exporter(store.root, *RATES, "--listen", f"127.0.0.1:{port}")
+    return exporter(store.root, *_rates(store), "--listen", f"127.0.0.1:{port}")
 
 
 def test_two_exporters_agree_and_nothing_is_counted_twice(
     store: FolderStore, tmp_path: Path
 ) -> None:
-    with exporter(store.root, *RATES) as one, exporter(store.root, *RATES) as other:
+    with exporter(store.root, *_rates(store)) as one, exporter(store.root, *_rates(store)) as other:
         targets = [one.target, other.target]
         with servers.prometheus(tmp_path / "prometheus", targets, RULES) as server:
             assert _scraped(server, one, 24) == _scraped(server, other, 24)
@@ -140,7 +151,7 @@ def test_every_expression_of_the_dashboards_returns_data(
     _search(work / "ended", {"warm_start": {"applied": 5, "mapped": 2, "dropped": 1}})
     _search(work / "runs", None)
     with (
-        exporter(store.root, *RATES, "--workspace", str(work)) as running,
+        exporter(store.root, *_rates(store), "--workspace", str(work)) as running,
         servers.prometheus(tmp_path / "prometheus", [running.target], RULES) as server,
     ):
         _scraped(server, running, 24)

@@ -117,7 +117,7 @@ def test_more_energy_and_time_are_never_fewer_grams_and_less_money(
     ("wrong", "words"),
     [
         (lambda: Rates(GRID, pue=0.9), "PUE of 0.9"),
-        (lambda: Rates(gpu=GPU), "--zone or --intensity"),
+        (lambda: Rates(gpu=GPU), "--zone or --grams-per-kwh"),
         (
             lambda: Rates(Intensity("DE", 1, "feed", at=datetime(2026, 1, 1, tzinfo=UTC))),
             "changes by the hour",

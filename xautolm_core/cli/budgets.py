@@ -32,7 +32,7 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 _LIMITS = ("gpu_hours", "energy_kwh", "cost", "carbon_grams")
 _MENDS = {
     "cost": f"Say what it costs, such as {PRICE_OPTION} 2.5EUR/gpuh",
-    "carbon": "Say what a kWh emits: --zone DEU, or --intensity 380 (grams of CO2e)",
+    "carbon": "Say what a kWh emits: --zone DEU, or --grams-per-kwh 380",
     "pue": "Give a number of at least 1, such as --pue 1.2",
 }
 

@@ -8,19 +8,21 @@ from typing import Annotated
 
 import typer
 
-from xautolm_core.cli.carbon_options import INTENSITY_OPTION
+from xautolm_core.cli.carbon_options import GRAMS_OPTION
+from xautolm_core.cli.carbon_options import INTENSITIES_OPTION
 from xautolm_core.cli.carbon_options import PANEL
 from xautolm_core.cli.carbon_options import PUE_OPTION
-from xautolm_core.cli.carbon_options import TABLE_OPTION
 from xautolm_core.cli.carbon_options import ZONE_OPTION
+from xautolm_core.cli.report_basis import ASSUMPTIONS_VARIABLE
 from xautolm_core.cli.store_options import STORE_OPTION
 
 if TYPE_CHECKING:
-    from xautolm_core.cli.carbon_options import ZoneOptions
+    from xautolm_core.energy.carbon import Hardware
     from xautolm_core.monitoring.rates import Rates
     from xautolm_core.monitoring.reading import Reader
     from xautolm_core.monitoring.server import Credentials
     from xautolm_core.monitoring.server import ServerSettings
+    from xautolm_core.report.green.assumptions import Basis
 
 _TLS = "Who may ask"
 
@@ -48,17 +50,17 @@ def exporter(
             help="Write the metrics once to a file, for the node exporter, and end.",
         ),
     ] = None,
-    zone: ZONE_OPTION = None,
-    intensity_table: TABLE_OPTION = None,
-    intensity: INTENSITY_OPTION = None,
-    market_intensity: Annotated[
-        float | None,
+    assumptions: Annotated[
+        Path | None,
         typer.Option(
-            metavar="GRAMS",
-            help="Grams of CO2e a kWh that was contracted (market-based).",
+            metavar="YAML",
+            help=f"What reports assume (zone, PUE, prices); by default ${ASSUMPTIONS_VARIABLE}.",
             rich_help_panel=PANEL,
         ),
     ] = None,
+    zone: ZONE_OPTION = None,
+    intensities: INTENSITIES_OPTION = None,
+    grams_per_kwh: GRAMS_OPTION = None,
     pue: PUE_OPTION = None,
     gpu_embodied: Annotated[
         str | None,
@@ -104,13 +106,22 @@ def exporter(
 
     /metrics tells it, /healthz that the process lives, /readyz whether there are totals yet.
     """
-    from xautolm_core.cli.carbon_options import ZoneOptions
+    from xautolm_core.cli.carbon_options import parse_embodied
+    from xautolm_core.cli.carbon_options import refuse_feed
     from xautolm_core.cli.quantities import parse_duration
+    from xautolm_core.cli.report_basis import basis_of
     from xautolm_core.errors import ConfigError
 
-    rates = _rates(
-        ZoneOptions(zone, intensity_table, intensity, market_intensity), pue, gpu_embodied, price
+    refuse_feed(intensities)
+    basis = basis_of(
+        assumptions,
+        zone=zone,
+        intensities=intensities,
+        grams_per_kwh=grams_per_kwh,
+        pue=pue,
+        prices=price or (),
     )
+    rates = _rates(basis, None if gpu_embodied is None else parse_embodied(gpu_embodied))
     reader = _reader(store, workspace, parse_duration(interval, "--interval"), rates)
     if textfile is not None:
         _write_once(reader, textfile)
@@ -159,22 +170,10 @@ def parse_address(text: str, *, option: str = "--listen") -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(number)  # noqa: S104
 
 
-def _rates(
-    zone: ZoneOptions, pue: float | None, gpu_embodied: str | None, prices: list[str] | None
-) -> Rates:
-    from xautolm_core.cli.carbon_options import intensities
-    from xautolm_core.cli.carbon_options import parse_embodied
-    from xautolm_core.cli.carbon_options import parse_prices
+def _rates(basis: Basis, gpu: Hardware | None) -> Rates:
     from xautolm_core.monitoring.rates import Rates
 
-    location, market = intensities(zone)
-    return Rates(
-        location=location,
-        market=market,
-        pue=pue,
-        gpu=None if gpu_embodied is None else parse_embodied(gpu_embodied),
-        prices=parse_prices(prices or ()),
-    )
+    return Rates(basis.location, basis.market, basis.pue, gpu, basis.prices)
 
 
 def _reader(

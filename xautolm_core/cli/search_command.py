@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from xautolm_core.cli.carbon_options import INTENSITY_OPTION
+from xautolm_core.cli.carbon_options import GRAMS_OPTION
+from xautolm_core.cli.carbon_options import INTENSITIES_OPTION
 from xautolm_core.cli.carbon_options import PUE_OPTION
-from xautolm_core.cli.carbon_options import TABLE_OPTION
 from xautolm_core.cli.carbon_options import ZONE_OPTION
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ def search(
         ),
     ] = None,
     zone: ZONE_OPTION = None,
-    intensity_table: TABLE_OPTION = None,
-    intensity: INTENSITY_OPTION = None,
+    intensities: INTENSITIES_OPTION = None,
+    grams_per_kwh: GRAMS_OPTION = None,
     pue: PUE_OPTION = None,
     trials: Annotated[
         int | None,
@@ -273,8 +273,8 @@ def search(
         budget=budget,
         prices=tuple(price or ()),
         zone=zone,
-        intensity_table=intensity_table,
-        intensity=intensity,
+        intensities=intensities,
+        grams_per_kwh=grams_per_kwh,
         pue=pue,
         trials=trials,
         trial_timeout=trial_timeout,

@@ -19,8 +19,6 @@ from xautolm_core.cli.budgets import Budget
 from xautolm_core.cli.budgets import Grid
 from xautolm_core.cli.budgets import parse_budget
 from xautolm_core.cli.budgets import spending_limits
-from xautolm_core.cli.carbon_options import ZoneOptions
-from xautolm_core.cli.carbon_options import intensities
 from xautolm_core.cli.locations import absolute_store
 from xautolm_core.cli.locations import check_can_write
 from xautolm_core.cli.locations import check_new_run_folder
@@ -30,6 +28,7 @@ from xautolm_core.cli.quantities import parse_duration
 from xautolm_core.cli.quantities import parse_pairs
 from xautolm_core.cli.quantities import parse_size
 from xautolm_core.cli.read_stores import read_stores
+from xautolm_core.cli.report_basis import basis_of
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
 from xautolm_core.search.contract import SEARCH_FILE
@@ -48,8 +47,8 @@ _CHANGEABLE = frozenset(
         "budget",
         "prices",
         "zone",
-        "intensity_table",
-        "intensity",
+        "intensities",
+        "grams_per_kwh",
         "pue",
         "trials",
         "trial_timeout",
@@ -82,8 +81,8 @@ class SearchOptions:
     budget: str | None = None
     prices: tuple[str, ...] = ()
     zone: str | None = None
-    intensity_table: str | None = None
-    intensity: float | None = None
+    intensities: Path | None = None
+    grams_per_kwh: float | None = None
     pue: float | None = None
     trials: int | None = None
     trial_timeout: str | None = None
@@ -222,7 +221,7 @@ def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:
     budget = Budget() if options.budget is None else parse_budget(options.budget)
     if budget.seconds is not None:
         limits["budget_seconds"] = budget.seconds
-    grid = _grid(options)
+    grid = _grid(options, budget)
     if replace(budget, seconds=None) != Budget() or options.prices or grid != Grid():
         limits["spending"] = spending_limits(
             budget, options.prices, spending, gpus_per_trial=_gpus_per_trial(), grid=grid
@@ -247,9 +246,19 @@ def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:
     return limits
 
 
-def _grid(options: SearchOptions) -> Grid:
-    location, _ = intensities(ZoneOptions(options.zone, options.intensity_table, options.intensity))
-    return Grid(location, options.pue)
+def _grid(options: SearchOptions, budget: Budget) -> Grid:
+    """Return what energy emits, where that is given, or a budget of carbon asks for it."""
+    given = (options.zone, options.intensities, options.grams_per_kwh, options.pue)
+    if budget.carbon_grams is None and all(one is None for one in given):
+        return Grid()
+    basis = basis_of(
+        None,
+        zone=options.zone,
+        intensities=options.intensities,
+        grams_per_kwh=options.grams_per_kwh,
+        pue=options.pue,
+    )
+    return Grid(basis.location, basis.pue)
 
 
 def _gpus_per_trial() -> int:

@@ -66,21 +66,6 @@ class ZoneFigures:
     market: float | None = None
 
 
-def given_intensity(grams_per_kwh: float, what: str) -> Intensity:
-    """Return an intensity that somebody states without a table.
-
-    Args:
-        grams_per_kwh: Grams of CO2e.
-        what: Who says so, such as an option's name.
-
-    Raises:
-        ConfigError: No grid emits so much, or so little.
-    """
-    grams = _grams(grams_per_kwh, what)
-    assert grams is not None
-    return Intensity("", grams, f"given by {what}")
-
-
 class IntensityTable:
     """Zones and their figures.
 

@@ -56,7 +56,7 @@ class Rates:
         if self.gpu is not None and not self.methods:
             raise ConfigError(
                 "embodied carbon is told beside that of energy, which has no intensity here",
-                hint="Give --zone or --intensity as well",
+                hint="Give --zone or --grams-per-kwh as well",
             )
 
     @property
