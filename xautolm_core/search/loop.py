@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -26,19 +24,19 @@ from xautolm_core.search.records import with_front
 from xautolm_core.search.resume import ResumedTrial
 from xautolm_core.search.resume import is_final
 from xautolm_core.search.resume import resumed_records
+from xautolm_core.search.running import RunningTrial
+from xautolm_core.search.running import heartbeats_of
+from xautolm_core.search.running import uses_of
 from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import SpaceExhaustedError
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.spending import Spending
-from xautolm_core.search.spending import Use
 from xautolm_core.search.study import WHY_ATTRIBUTE
 from xautolm_core.search.study import tell
 from xautolm_core.space.draw import encode
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import write_json_atomic
-from xautolm_core.trial.heartbeat_facts import joules_of
 
 if TYPE_CHECKING:
     import optuna
@@ -51,18 +49,6 @@ if TYPE_CHECKING:
 _WAIT_SECONDS = 0.5
 _SAVE_STATE_SECONDS = 5.0
 _SEED_STEP = 1_000_003
-
-
-@dataclass
-class _Running:
-    """A trial that was launched."""
-
-    trial: optuna.Trial
-    spec: TrialSpec
-    handle: TrialHandle
-    why: str
-    infra_attempts: int
-    launched_seconds: float
 
 
 class TrialLoop:
@@ -80,7 +66,7 @@ class TrialLoop:
         self._setup = setup
         self._baseline = baseline
         self._waiting = {r.proposal.number: r for r in resumed if r.final is None}
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, RunningTrial] = {}
         self._outbox = ExperienceOutbox(setup)
         self._exhausted = False
         self._saved_at = 0.0
@@ -178,7 +164,7 @@ class TrialLoop:
     def _stop_reason(self) -> str | None:
         policy = self._setup.policy
         is_bounded = not (policy.effective_budget_seconds is None and policy.max_trials is None)
-        spent = self._spending.reached(self._uses(), is_bounded=is_bounded)
+        spent = self._spending.reached(uses_of(self._running), is_bounded=is_bounded)
         return spent or policy.may_start(
             started_trials=len(self.records) + len(self._running),
             elapsed_seconds=self._setup.clock.elapsed_seconds,
@@ -284,7 +270,7 @@ class TrialLoop:
         infra_attempts: int,
     ) -> None:
         now = time.monotonic()
-        self._running[trial.number] = _Running(trial, spec, handle, why, infra_attempts, now)
+        self._running[trial.number] = RunningTrial(trial, spec, handle, why, infra_attempts, now)
         self._setup.observer.trial_started(trial.number, spec.configuration, why)
 
     # --- taking results ---
@@ -299,28 +285,14 @@ class TrialLoop:
             time.sleep(_WAIT_SECONDS)
         budget = setup.policy.effective_budget_seconds
         left = None if budget is None else max(0.0, budget - setup.clock.elapsed_seconds)
-        setup.observer.tick(left, self._heartbeats())
+        setup.observer.tick(left, heartbeats_of(self._running))
         if time.monotonic() - self._saved_at > _SAVE_STATE_SECONDS:
             self._saved_at = time.monotonic()
             self._save_state()
 
     def _save_state(self) -> None:
-        self._setup.state.budget_used = self._spending.shares(self._uses())
+        self._setup.state.budget_used = self._spending.shares(uses_of(self._running))
         self._setup.save_state()
-
-    def _uses(self) -> list[Use]:
-        """Return what each trial that runs has used so far, as its last heartbeat tells."""
-        now, heartbeats = time.monotonic(), self._heartbeats()
-        return [
-            Use(now - running.launched_seconds, joules_of(heartbeats[number]))
-            for number, running in self._running.items()
-        ]
-
-    def _heartbeats(self) -> Mapping[int, Mapping[str, Any]]:
-        return {
-            number: read_heartbeat(running.spec.out_folder) or {}
-            for number, running in self._running.items()
-        }
 
     def _collect(self) -> None:
         for number, running in list(self._running.items()):
@@ -329,7 +301,7 @@ class TrialLoop:
                 del self._running[number]
                 self._take(running, result)
 
-    def _take(self, running: _Running, result: TrialResult) -> None:
+    def _take(self, running: RunningTrial, result: TrialResult) -> None:
         """Keep a result: in the store first, then in the study, then as the best model."""
         setup = self._setup
         self._outbox.post(running.spec, result)
@@ -366,7 +338,7 @@ class TrialLoop:
                 warning=True,
             )
 
-    def _record(self, running: _Running, result: TrialResult) -> None:
+    def _record(self, running: RunningTrial, result: TrialResult) -> None:
         setup = self._setup
         record = TrialRecord(
             number=running.spec.trial_number,
