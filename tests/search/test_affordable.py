@@ -10,6 +10,7 @@ import pytest
 from tests.experience.samples import sample
 from tests.search.instant import InstantLauncher
 from tests.search.instant import Silent
+from tests.search.instant import analytic_result
 from xautolm_core.errors import ConfigError
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.schema import ExperienceEnergy
@@ -17,8 +18,12 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.search.affordable import cheapest_shares
 from xautolm_core.search.affordable import past_of
 from xautolm_core.search.contract import SpendingLimits
+from xautolm_core.search.folders import read_state
 from xautolm_core.search.runner import run_search
 from xautolm_core.search.spending import Use
+from xautolm_core.trial.contract import EnergyReading
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
 
 KWH = 3.6e6
 CARBON = SpendingLimits(carbon_grams=100, grams_per_kwh=400)
@@ -84,6 +89,34 @@ def test_an_empty_store_tells_nothing(tmp_path: Path) -> None:
 def test_what_was_forgotten_does_not_count(store: FolderStore) -> None:
     store.forget(tenant="other")
     assert len(_past(store, tenant=None).uses) == 3
+
+
+def test_what_others_used_bounds_how_many_begin_at_once(make_spec, store, tmp_path: Path) -> None:
+    task_type = next(iter(store.scan())).task_type
+    limits = SpendingLimits(carbon_grams=1_000, grams_per_kwh=400)
+    spec = make_spec(store=str(store.root), sampler="xautolm", spending=limits, workers=4)
+    for number in range(10, 13):
+        _append(store, number, 1.0, task_name=spec.task.name, task_type=task_type)
+
+    def metered(trial: TrialSpec) -> TrialResult:
+        energy = EnergyReading(component="cpu", joules=KWH, source="rapl", quality="A")
+        return analytic_result(trial).model_copy(update={"energy": (energy,)})
+
+    launcher = InstantLauncher(metered)
+    result = run_search(
+        spec,
+        tmp_path / "run",
+        launcher=launcher,
+        observer=Silent(),
+        with_baseline=False,
+        with_test=False,
+    )
+    # Two of 400 grams fit, four do not.
+    assert len(launcher.submitted) == launcher.most_at_once == 2
+    assert result.stopped_by == "carbon"
+    state = read_state(tmp_path / "run")
+    assert state is not None
+    assert state.expected_shares == {"carbon": 0.4}
 
 
 @pytest.mark.parametrize("sampler", ["xautolm", "random"])

@@ -80,6 +80,16 @@ def test_what_runs_counts_with_what_its_heartbeat_tells():
     assert spending.reached([Use(0.1, 100.0), Use(0.1)]) == "energy"
 
 
+def test_before_an_attempt_has_ended_what_others_used_is_expected():
+    limits = SpendingLimits(energy_kwh=1)
+    spending = Spending(limits, expected={"energy": 0.4})
+    assert spending.reached() is None
+    assert spending.reached([Use(1)]) is None
+    assert spending.reached([Use(1), Use(1)]) == "energy"
+    spending.add(attempt(10, joules=0.36e6))
+    assert spending.reached([Use(1), Use(1)]) is None
+
+
 def test_carbon_is_of_what_the_data_centre_draws():
     limits = SpendingLimits(carbon_grams=1_000, grams_per_kwh=400, pue=1.25, energy_kwh=3)
     spending = Spending(limits)

@@ -48,8 +48,8 @@ class Past:
     uses: tuple[Use, ...]
 
 
-def require_affordable(spec: SearchSpec, opening: Opening) -> None:
-    """Refuse limits that the cheapest known trial would go beyond.
+def require_affordable(spec: SearchSpec, opening: Opening) -> dict[str, float]:
+    """Refuse limits that the cheapest known trial would go beyond; return its share of each.
 
     Trials of the own store count, those of the same task if there are any. A search that does not
     look at history is not held to it.
@@ -58,15 +58,19 @@ def require_affordable(spec: SearchSpec, opening: Opening) -> None:
         spec: What is asked.
         opening: What was opened for it.
 
+    Returns:
+        Limits to shares, at most 1; nothing is known of those that are absent.
+
     Raises:
         ConfigError: A limit leaves no room for one trial; with the estimate.
         StoreError: The store cannot be read.
     """
     if not spec.spending.is_limited or not learns_from_history(spec.sampler):
-        return
+        return {}
     past = _past(spec, opening)
     limits = spec.spending
-    for name, share in cheapest_shares(limits, past).items():
+    found = cheapest_shares(limits, past)
+    for name, share in found.items():
         if share <= 1:
             continue
         most, unit = _limit(limits, name)
@@ -76,6 +80,7 @@ def require_affordable(spec: SearchSpec, opening: Opening) -> None:
             f" {len(past.uses)} of {whose} used {most * share:.3g} {unit}",
             hint="Give more, or leave history aside (--cold)",
         )
+    return found
 
 
 def cheapest_shares(limits: SpendingLimits, past: Past) -> dict[str, float]:

@@ -71,7 +71,9 @@ class TrialLoop:
         self._exhausted = False
         self._saved_at = 0.0
         self._pace = Pace(setup)
-        self._spending = Spending(setup.spec.spending, resumed)
+        self._spending = Spending(
+            setup.spec.spending, resumed, expected=setup.state.expected_shares
+        )
         self.records: list[TrialRecord] = with_front(
             resumed_records(resumed, setup.spec.objectives), setup.spec.objectives
         )

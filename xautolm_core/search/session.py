@@ -75,10 +75,10 @@ def open_session(
     with Interrupts() as interrupts:
         machine = None if measured is None else measured.machine
         opening = open_search(spec, observer, clock, machine=machine)
-        if not resume:
-            require_affordable(spec, opening)
+        expected = {} if resume else require_affordable(spec, opening)
         with locked(out_folder):
             state = begin_run(spec, out_folder, opening, resume=resume)
+            state.expected_shares |= expected
             used_seconds = state.elapsed_seconds
             if idle_time_counts and spec.created_at is not None:
                 since = (datetime.now(UTC) - spec.created_at).total_seconds()

@@ -1,12 +1,14 @@
 """What the trials of a search use up: GPU hours, energy, money and carbon, against its limits.
 
 A search ends before a limit is broken: a trial that runs, and the next one, are expected to use as
-much as the largest attempt so far.
+much as the largest attempt so far; before one has ended, as much as the cheapest known one of
+earlier searches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,10 +69,18 @@ class Spending:
     Args:
         limits: What the search may use.
         resumed: Trials of an earlier process.
+        expected: Share of each limit that an attempt is expected to use, until one has ended.
     """
 
-    def __init__(self, limits: SpendingLimits, resumed: Iterable[ResumedTrial] = ()) -> None:
+    def __init__(
+        self,
+        limits: SpendingLimits,
+        resumed: Iterable[ResumedTrial] = (),
+        *,
+        expected: Mapping[str, float] | None = None,
+    ) -> None:
         self._limits = limits
+        self._expected = dict(expected or {})
         self._ended = Use(0.0, 0.0)
         self._largest: dict[str, float] = {}
         self._unmetered = 0
@@ -113,7 +123,7 @@ class Spending:
         limits = self._limits
         parts = [limit_shares(limits, use) for use in running]
         for name, ended in self.shares().items():
-            largest = self._largest.get(name, 0.0)
+            largest = (self._largest or self._expected).get(name, 0.0)
             committed = ended + sum(max(part[name], largest) for part in parts)
             if committed >= 1 - _ROUNDING or committed + largest > 1 + _ROUNDING:
                 return name
