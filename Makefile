@@ -104,7 +104,7 @@ describe: install ## Write the components' READMEs
 
 .PHONY: dashboards
 dashboards: install ## Write the Grafana dashboards
-	$(BIN)/python monitoring/make_dashboards.py
+	$(BIN)/python -m monitoring.make_dashboards
 
 .PHONY: build
 build: install ## Build the wheel and the source distribution

@@ -70,8 +70,8 @@ def xautolm_search_rounds(
         space: Preset or YAML of what is searched.
         sampler: Name of the sampler.
         objectives: What is optimised, such as f1,time.
-        limits: Some of trials, hours, gpu_hours, kwh, cost; what is left out is not limited.
-        prices: Some of gpu_hour, trial_hour, currency.
+        limits: Some of trials, hours, gpu_hours, kwh, cost, carbon_grams; others are not limited.
+        prices: Some of gpu_hour, trial_hour, kwh, currency, grams_per_kwh, pue.
         trial_timeout_minutes: Limit of one trial; 0 for a share of the budget.
         seed: Seed of splits, sampler and trials.
         tenant: Whose experiences they are.

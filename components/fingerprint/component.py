@@ -50,8 +50,8 @@ def fingerprint(
         registry: Address of the model registry; empty for none.
         sampler: Name of the sampler.
         objectives: What is optimised, such as f1,time.
-        limits: Some of trials, hours, gpu_hours, kwh, cost.
-        prices: Some of gpu_hour, trial_hour, currency.
+        limits: Some of trials, hours, gpu_hours, kwh, cost, carbon_grams.
+        prices: Some of gpu_hour, trial_hour, kwh, currency, grams_per_kwh, pue.
         trials_in_flight: Trials at the same time.
         trial_timeout_minutes: Limit of one trial; 0 for a share of the budget.
         seed: Seed of splits, sampler and trials.

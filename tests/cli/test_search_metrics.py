@@ -72,6 +72,9 @@ def test_the_budget_goes_on_where_an_earlier_process_left_it(tmp_path: Path) -> 
         (run / "trials" / attempt).mkdir(parents=True)
         (run / "trials" / attempt / "result.json").write_text("{}")
     assert live.totals().budget_used == {"team-a": 0.5}
+    state = RunState(elapsed_seconds=100.0, budget_used={"carbon": 0.75, "energy": 0.25})
+    (run / "state.json").write_text(state.model_dump_json())
+    assert live.totals().budget_used == {"team-a": 0.75}
 
 
 def test_a_port_that_is_none_is_refused(tmp_path: Path) -> None:

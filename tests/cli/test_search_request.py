@@ -90,6 +90,10 @@ def test_cold_leaves_the_warm_start_out(options: SearchOptions) -> None:
         ({"budget": "soon"}, "--budget"),
         ({"budget": "5EUR"}, "all prices are 0"),
         ({"budget": "5EUR", "prices": ("cheap",)}, "--price"),
+        ({"budget": "300gCO2e"}, "--budget: carbon limits nothing"),
+        ({"budget": "300gCO2e", "grams_per_kwh": 0.0}, "carbon limits nothing"),
+        ({"budget": "300gCO2e", "grams_per_kwh": -1.0}, "location_grams_per_kwh: Input should"),
+        ({"budget": "300gCO2e", "grams_per_kwh": 1.0, "pue": 0.9}, "pue: Input should"),
         ({"trial_timeout": "0"}, "--trial-timeout"),
         ({"trial_memory": "much"}, "--trial-memory"),
         ({"keep_models": "none"}, "--keep-models"),
@@ -142,6 +146,39 @@ def test_a_budget_may_be_energy_or_money(options: SearchOptions, tmp_path: Path)
     resumed = resumed_search(SearchOptions(budget="1h,4EUR"), run).spec
     assert resumed.budget_seconds == 3600
     assert resumed.spending == spec.spending.model_copy(update={"cost": 4})
+
+
+def test_a_budget_may_be_carbon(options: SearchOptions, tmp_path: Path) -> None:
+    table = tmp_path / "grids.csv"
+    table.write_text("zone,year,location\nDEU,2024,380\n")
+    given = replace(options, budget="0.3kgCO2e", zone="DEU", intensities=table, pue=1.2)
+    spending = new_search(given).spec.spending
+    assert (spending.carbon_grams, spending.grams_per_kwh, spending.pue) == (300, 380, 1.2)
+    assert spending.intensity_source == "grids.csv DEU 2024"
+    run = _run(given, tmp_path / "run")
+    resumed = resumed_search(SearchOptions(budget="400gCO2e"), run).spec.spending
+    assert resumed == spending.model_copy(update={"carbon_grams": 400})
+    other = resumed_search(SearchOptions(grams_per_kwh=50.0), run).spec.spending
+    assert (other.grams_per_kwh, other.carbon_grams) == (50, 300)
+
+
+def test_a_refused_budget_of_carbon_says_what_is_missing(options: SearchOptions) -> None:
+    with pytest.raises(ConfigError) as caught:
+        new_search(replace(options, budget="300gCO2e"))
+    assert "--zone DEU, or --grams-per-kwh 380" in caught.value.hint
+
+
+def test_what_reports_assume_is_good_for_a_budget_of_carbon(
+    options: SearchOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "assumptions.yaml"
+    file.write_text("location_grams_per_kwh: 380\npue: 1.3\n")
+    monkeypatch.setenv("XAUTOLM_ASSUMPTIONS", str(file))
+    spending = new_search(replace(options, budget="300gCO2e")).spec.spending
+    assert (spending.grams_per_kwh, spending.pue) == (380, 1.3)
+    # Other limits are what they are without it.
+    plain = new_search(replace(options, budget="1EUR", prices=("1EUR/kWh",))).spec.spending
+    assert (plain.grams_per_kwh, plain.pue) == (0, 1)
 
 
 @pytest.mark.parametrize(

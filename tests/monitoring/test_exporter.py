@@ -68,12 +68,50 @@ def test_it_tells_the_sums_over_the_store(filled: FolderStore) -> None:
     (build,) = told["xautolm_build_info"]
     assert dict(build)["version"] == __version__
     assert not any(name.endswith("_created") for name in told)
-    assert "xautolm_searches_active" not in told
+    assert not {"xautolm_searches_active", "xautolm_carbon_grams_total"} & set(told)
+    assert "xautolm_cost_total" not in told
     labels = {name for samples in told.values() for label in samples for name, _ in label}
     assert labels == {
         *("tenant", "outcome", "phase", "accelerator", "component", "source", "quality"),
         *("le", "version", "revision"),
     }
+
+
+GRIDS = "zone,year,location,market\nDEU,2024,400,50\n"
+
+
+def test_it_tells_carbon_and_money(filled: FolderStore, tmp_path: Path) -> None:
+    table = tmp_path / "grids.csv"
+    table.write_text(GRIDS)
+    options = (
+        *("--zone", "DEU", "--intensities", str(table), "--pue", "1.2"),
+        *("--gpu-embodied", "164kg/5y", "--price", "0.3EUR/kWh", "--price", "2EUR/gpuh"),
+    )
+    with exporter(filled.root, *options) as one, exporter(filled.root, *options) as other:
+        told, again = one.samples(), other.samples()
+        text = one.get("/metrics")[1]
+    expected = sums(filled.scan())
+    kwh = sum(v for k, v in expected["joules"].items() if k[0] == "team-a") / 3.6e6 * 1.2
+    hours = sum(v for k, v in expected["gpu"].items() if k[0] == "team-a") / 3_600
+    grams = told["xautolm_carbon_grams_total"]
+    by = {
+        (dict(label)["method"], dict(label)["scope"]): value
+        for label, value in grams.items()
+        if dict(label)["tenant"] == "team-a"
+    }
+    assert by == pytest.approx(
+        {
+            ("location", "operational"): kwh * 400,
+            ("market", "operational"): kwh * 50,
+            ("location", "embodied"): 164_000 * hours / (5 * 8_766),
+            ("market", "embodied"): 164_000 * hours / (5 * 8_766),
+        }
+    )
+    cost = told["xautolm_cost_total"][("currency", "EUR"), ("tenant", "team-a")]
+    assert cost == pytest.approx(kwh * 0.3 + hours * 2)
+    for name in ("xautolm_carbon_grams_total", "xautolm_cost_total"):
+        assert told[name] == again[name]
+    assert "400 g/kWh (grids.csv DEU 2024)" in text
 
 
 def test_open_metrics_is_spoken_to_those_who_ask(filled: FolderStore) -> None:
@@ -197,6 +235,16 @@ def test_searches_of_a_workspace(filled: FolderStore, tmp_path: Path) -> None:
         (("--tls-certificate", "{tmp}/c", "--tls-key", "{tmp}/k"), "cannot be used: No such file"),
         (("--credentials", "{tmp}/none"), "No such file"),
         (("--workspace", "ftp://x/y"), "ftp://"),
+        (("--grams-per-kwh", "9000"), "location_grams_per_kwh: Input should be less"),
+        (("--intensities", "grids.csv"), "many zones, and none is given"),
+        (("--zone", "DE", "--intensities", "https://x/y"), "changes by the hour"),
+        (("--zone", "XYZ", "--intensities", "{tmp}/g.csv"), "cannot be read as a table"),
+        (("--grams-per-kwh", "300", "--pue", "0.5"), "pue: Input should be greater"),
+        (("--grams-per-kwh", "1", "--gpu-embodied", "heavy"), "'heavy' is no carbon over years"),
+        (("--assumptions", "{tmp}/none.yaml"), "There is no file"),
+        (("--gpu-embodied", "164kg/5y"), "no intensity here"),
+        (("--price", "1EUR/h"), "has no place here"),
+        (("--price", "1EUR/kWh", "--price", "1USD/gpuh"), "EUR and USD do not compare"),
     ],
 )
 def test_errors_are_one_line(

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from monitoring import make_dashboards
+from monitoring.panels import expressions
 from tests.monitoring import servers
 from tests.monitoring.exporter import Exporter
 from tests.monitoring.exporter import exporter
 from tests.monitoring.sums import made_up
 from tests.monitoring.sums import sums
 from tests.monitoring.test_rules import RULES
-from tests.monitoring.test_rules import dashboards_module
 from xautolm_core.experience.folder import FolderStore
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.slow]
@@ -27,7 +28,17 @@ TOTALS = (
     ("xautolm_trial_duration_seconds_count", "durations"),
     ("xautolm_trial_gpu_seconds_total", "gpu"),
     ("xautolm_energy_joules_total", "joules"),
+    ("xautolm_carbon_grams_total", "grams"),
+    ("xautolm_cost_total", "money"),
 )
+ASSUMPTIONS = """\
+location_grams_per_kwh: 400
+market_grams_per_kwh: 50
+pue: 1.2
+price_per_kwh: 0.3
+price_per_gpu_hour: 2
+currency: EUR
+"""
 NOTHING = timedelta(0)
 
 
@@ -54,6 +65,24 @@ def _scraped(server: servers.Prometheus, running: Exporter, count: int) -> dict[
     return {name: server.value(f'sum({name}{{instance="{running.target}"}})') for name, _ in TOTALS}
 
 
+def _rates(store: FolderStore) -> tuple[str, ...]:
+    """Return options that tell what energy and GPU time are worth."""
+    file = store.root.with_name("assumptions.yaml")
+    file.write_text(ASSUMPTIONS)
+    return ("--assumptions", str(file), "--gpu-embodied", "164kg/5y")
+
+
+def _right(store: FolderStore) -> dict[str, object]:
+    """Return what the store adds up to, in grams and money as well."""
+    found = {key: sum(values.values()) for key, values in sums(store.scan()).items()}
+    kwh, hours = found["joules"] / 3.6e6 * 1.2, found["gpu"] / 3_600
+    valued = {
+        "grams": kwh * (400 + 50) + 2 * 164_000 * hours / (5 * 8_766),
+        "money": kwh * 0.3 + hours * 2,
+    }
+    return {name: pytest.approx({**found, **valued}[key]) for name, key in TOTALS}
+
+
 def _no_resets(server: servers.Prometheus) -> None:
     """A counter that fell would have been taken for a restart, and counted twice."""
     for name, _ in TOTALS:
@@ -64,9 +93,7 @@ def _no_resets(server: servers.Prometheus) -> None:
 def test_totals_are_right_whatever_happens(store: FolderStore, tmp_path: Path) -> None:
     port = servers.free_port()
     target = f"127.0.0.1:{port}"
-    expected = sums(store.scan())
-    right = {name: pytest.approx(sum(expected[key].values())) for name, key in TOTALS}
-
+    right = _right(store)
     with servers.prometheus(tmp_path / "prometheus", [target], RULES) as server:
         with _at(port, store) as running:
             assert _scraped(server, running, 24) == right
@@ -76,8 +103,7 @@ def test_totals_are_right_whatever_happens(store: FolderStore, tmp_path: Path) -
             assert _scraped(server, running, 24) == right
             for number in range(24, 30):
                 store.append(made_up(number, "team-a"))
-            expected = sums(store.scan())
-            right = {name: pytest.approx(sum(expected[key].values())) for name, key in TOTALS}
+            right = _right(store)
             assert _scraped(server, running, 30) == right
             store.snapshot()
             store.compact(grace=NOTHING, keep=0)
@@ -96,13 +122,13 @@ def test_totals_are_right_whatever_happens(store: FolderStore, tmp_path: Path) -
 
 
 def _at(port: int, store: FolderStore) -> AbstractContextManager[Exporter]:
-    return exporter(store.root, "--listen", f"127.0.0.1:{port}")
+    return exporter(store.root, *_rates(store), "--listen", f"127.0.0.1:{port}")
 
 
 def test_two_exporters_agree_and_nothing_is_counted_twice(
     store: FolderStore, tmp_path: Path
 ) -> None:
-    with exporter(store.root) as one, exporter(store.root) as other:
+    with exporter(store.root, *_rates(store)) as one, exporter(store.root, *_rates(store)) as other:
         targets = [one.target, other.target]
         with servers.prometheus(tmp_path / "prometheus", targets, RULES) as server:
             assert _scraped(server, one, 24) == _scraped(server, other, 24)
@@ -125,16 +151,15 @@ def test_every_expression_of_the_dashboards_returns_data(
     _search(work / "ended", {"warm_start": {"applied": 5, "mapped": 2, "dropped": 1}})
     _search(work / "runs", None)
     with (
-        exporter(store.root, "--workspace", str(work)) as running,
+        exporter(store.root, *_rates(store), "--workspace", str(work)) as running,
         servers.prometheus(tmp_path / "prometheus", [running.target], RULES) as server,
     ):
         _scraped(server, running, 24)
         for number in range(24, 40):
             store.append(made_up(number, "team-a"))
         _scraped(server, running, 40)
-        module = dashboards_module()
-        for uid in module.DASHBOARDS:
-            for expression in module.expressions(module.dashboard(uid)):
+        for uid in make_dashboards.DASHBOARDS:
+            for expression in expressions(make_dashboards.dashboard(uid)):
                 asked = expression.replace("$tenant", ".*")
                 asked = re.sub(r"\$__(range|rate_interval)", "5m", asked)
                 found = server.until(asked)

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
+from monitoring import make_dashboards
 from tests.monitoring import servers
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "monitoring" / "rules" / "xautolm.yaml"
 RULE_TESTS = sorted((RULES.parent / "tests").glob("*.yaml"))
-
-
-def dashboards_module() -> ModuleType:
-    """Return the script that makes the dashboards."""
-    path = ROOT / "monitoring" / "make_dashboards.py"
-    spec = importlib.util.spec_from_file_location("make_dashboards", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def _alerts() -> list[dict[str, Any]]:
@@ -82,14 +68,14 @@ def test_there_is_no_runbook_without_an_alert() -> None:
 
 
 def test_dashboards_are_what_the_script_makes() -> None:
-    module = dashboards_module()
-    files = {path.stem: path.read_text() for path in module.FOLDER.glob("*.json")}
-    assert files == {uid: module.text(uid) for uid in module.DASHBOARDS}, "run make dashboards"
+    files = {path.stem: path.read_text() for path in make_dashboards.FOLDER.glob("*.json")}
+    made = {uid: make_dashboards.text(uid) for uid in make_dashboards.DASHBOARDS}
+    assert files == made, "run make dashboards"
 
 
 @pytest.mark.parametrize("uid", ["xautolm-operations", "xautolm-green-ai"])
 def test_dashboards_are_of_one_piece(uid: str) -> None:
-    document = json.loads(dashboards_module().text(uid))
+    document = json.loads(make_dashboards.text(uid))
     panels = document["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     assert all(panel["description"] and panel["targets"] for panel in panels)

@@ -67,6 +67,19 @@ def test_active_searches_and_the_furthest_budget(tmp_path: Path) -> None:
     }
 
 
+def test_the_limit_that_is_closest_to_its_end_counts_whatever_it_is_of(tmp_path: Path) -> None:
+    used = {"energy": 0.2, "carbon": 0.6}
+    _write(tmp_path, "a", elapsed=30.0, budget_seconds=100.0, max_trials=4, trials=1)
+    folder = _write(tmp_path, "b", elapsed=30.0, budget_seconds=100.0)
+    state = RunState(elapsed_seconds=30.0, budget_used=used)
+    FolderObjects(folder).put("run/state.json", state.model_dump_json().encode())
+    count = SearchCount(FolderObjects(tmp_path))
+    assert count.totals().budget_used == {"team-a": 0.6}
+    state.budget_used["carbon"] = 0.1
+    FolderObjects(folder).put("run/state.json", state.model_dump_json().encode() + b" ")
+    assert count.totals().budget_used == {"team-a": 0.3}
+
+
 def test_a_search_that_was_broken_off_is_not_active(tmp_path: Path) -> None:
     folder = _write(tmp_path, "a", elapsed=30.0, budget_seconds=100.0)
     count = SearchCount(FolderObjects(tmp_path))
@@ -105,12 +118,14 @@ def test_strange_objects_are_passed_over(tmp_path: Path) -> None:
         "d/run/search.json": b'{"search_id": "d", "tenant": 5}',
         "e/run/search.json": b'{"search_id": "e", "tenant": "t", "budget_seconds": "much"}',
         "e/run/state.json": b"\xff\xfe",
+        "f/run/search.json": b'{"search_id": "f", "tenant": "t"}',
+        "f/run/state.json": b'{"budget_used": {"energy": "much", "cost": null}}',
         "probes/abc/answer.json": b"{}",
         "loose.json": b"{}",
     }.items():
         objects.put(name, data)
     found = SearchCount(objects).totals()
-    assert (found.active, found.budget_used, found.warm_start) == ({"t": 1}, {}, {})
+    assert (found.active, found.budget_used, found.warm_start) == ({"t": 2}, {}, {})
 
 
 def test_a_workspace_in_which_nothing_was_written_has_no_searches(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from xautolm_core.monitoring.tally import FORGOTTEN_TENANT
 from xautolm_core.monitoring.tally import Tally
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.folder import FolderObjects
+from xautolm_core.outcomes import Outcome
 
 NOTHING = timedelta(0)
 GOLDEN = Path(__file__).parents[1] / "experience" / "golden"
@@ -131,6 +132,27 @@ def test_of_a_forgotten_tenant_only_the_name_is_gone(store: FolderStore) -> None
     # New experiences of the same name are welcome, and counted as such.
     _fill(store, range(20, 22), "team-b")
     assert count.totals().experiences["team-b"] == 2
+
+
+def test_what_was_in_the_way_of_a_reading_is_no_source_of_its_own(store: FolderStore) -> None:
+    """One series a source, in the exporter's totals as in the store's own, forgotten or not."""
+    for number, source in enumerate(("rapl", "rapl+attributed", "rapl+attributed+gap", "nvml")):
+        energy = ExperienceEnergy(component="cpu", joules=10.5, source=source, quality="B")
+        store.append(made_up(number, outcome=Outcome.OK, energy=(energy,)))
+        if number == 1:
+            store.compact(grace=NOTHING)
+    count = StoreCount(FolderStore(store.root))
+    expected = {("cpu", "ok", "rapl", "B"): 31.5, ("cpu", "ok", "nvml", "B"): 10.5}
+
+    def told() -> list[dict[tuple[str, ...], float]]:
+        tally = {tuple(k)[1:]: v / 1e6 for k, v in count.totals().tally.microjoules.items()}
+        return [tally, {tuple(k)[1:]: v for k, v in store.totals().joules.items()}]
+
+    assert told() == [expected, expected]
+    store.forget(task_fingerprint=f"{1:064x}")
+    assert told() == [expected, expected]
+    store.forget(tenant="team-a")
+    assert told() == [expected, expected]
 
 
 def test_totals_do_not_change_by_what_is_done_to_the_store(store: FolderStore) -> None:

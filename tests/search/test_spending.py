@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -12,8 +13,11 @@ from tests.search.instant import Silent
 from tests.search.instant import analytic_result
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import SpendingLimits
+from xautolm_core.search.folders import read_state
 from xautolm_core.search.runner import run_search
 from xautolm_core.search.spending import Spending
+from xautolm_core.search.spending import Use
+from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import EnergyReading
 from xautolm_core.trial.contract import TrialResult
 
@@ -43,19 +47,57 @@ def test_gpu_hours_are_those_of_all_attempts_and_of_what_runs(ended, running):
     spending = Spending(limits)
     for seconds in ended:
         spending.add(attempt(seconds))
-    used = 2 * (sum(ended) + sum(running)) / 3600
+    # What runs, and what would be started next, is expected to take as long as the longest so far.
+    longest = max(ended, default=0.0)
+    used = 2 * (sum(ended) + sum(max(one, longest) for one in running) + longest) / 3600
     if abs(used - 10) > 0.01:  # microseconds of the timestamps
-        assert spending.reached(running) == ("gpu_hours" if used >= 10 else None)
+        found = spending.reached([Use(seconds) for seconds in running])
+        assert found == ("gpu_hours" if used >= 10 else None)
 
 
 def test_energy_is_what_was_read_and_what_was_not_read_is_counted():
     spending = Spending(SpendingLimits(energy_kwh=1))
-    spending.add(attempt(10, joules=3.5e6))
+    spending.add(attempt(10, joules=1.2e6))
     spending.add(attempt(10))
     assert spending.reached() is None
     assert spending.unmetered_attempts == 1
-    spending.add(attempt(10, joules=0.1e6))
+    spending.add(attempt(10, joules=1.1e6))
+    assert spending.reached() is None
+    spending.add(attempt(10, joules=0.2e6))
+    # 2.5 MJ of 3.6: one more of 1.2 would be too much.
     assert spending.reached() == "energy"
+    assert spending.shares() == {"energy": pytest.approx(2.5 / 3.6)}
+
+
+def test_what_runs_counts_with_what_its_heartbeat_tells():
+    spending = Spending(SpendingLimits(energy_kwh=1))
+    assert spending.reached([Use(10), Use(10, 3.5e6)]) is None
+    assert spending.reached([Use(10, 0.2e6), Use(10, 3.5e6)]) == "energy"
+    assert spending.shares([Use(10, 0.9e6), Use(10)]) == {"energy": 0.25}
+    spending.add(attempt(10, joules=1.2e6))
+    # Another one that has just begun is expected to use as much.
+    assert spending.reached([Use(0.1, 100.0)]) is None
+    assert spending.reached([Use(0.1, 100.0), Use(0.1)]) == "energy"
+
+
+def test_before_an_attempt_has_ended_what_others_used_is_expected():
+    limits = SpendingLimits(energy_kwh=1)
+    spending = Spending(limits, expected={"energy": 0.4})
+    assert spending.reached() is None
+    assert spending.reached([Use(1)]) is None
+    assert spending.reached([Use(1), Use(1)]) == "energy"
+    spending.add(attempt(10, joules=0.36e6))
+    assert spending.reached([Use(1), Use(1)]) is None
+
+
+def test_carbon_is_of_what_the_data_centre_draws():
+    limits = SpendingLimits(carbon_grams=1_000, grams_per_kwh=400, pue=1.25, energy_kwh=3)
+    spending = Spending(limits)
+    spending.add(attempt(10, joules=3.6e6))
+    assert spending.shares() == pytest.approx({"carbon": 0.5, "energy": 1 / 3})
+    assert spending.reached() is None
+    spending.add(attempt(10, joules=3.6e6))
+    assert spending.reached() == "carbon"
 
 
 def test_cost_is_of_gpus_and_of_all_else():
@@ -64,19 +106,27 @@ def test_cost_is_of_gpus_and_of_all_else():
     )
     spending = Spending(limits)
     spending.add(attempt(3600))
+    assert spending.shares([Use(1800)]) == {"cost": 0.75}
     assert spending.reached() is None
-    assert spending.reached([3600]) == "cost"
+    assert spending.reached([Use(1)]) == "cost"
 
 
 def test_cost_is_of_energy_too():
-    spending = Spending(SpendingLimits(cost=1, price_per_kwh=0.5))
+    spending = Spending(SpendingLimits(cost=1, price_per_kwh=0.4, pue=1.25))
     spending.add(attempt(10, joules=3.6e6))
     assert spending.reached() is None
     spending.add(attempt(10, joules=3.6e6))
     assert spending.reached() == "cost"
 
 
-@pytest.mark.parametrize("limits", [{"energy_kwh": 1}, {"cost": 1, "price_per_kwh": 1}])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"energy_kwh": 1},
+        {"cost": 1, "price_per_kwh": 1},
+        {"carbon_grams": 1, "grams_per_kwh": 1},
+    ],
+)
 def test_a_search_that_only_energy_bounds_ends_if_nothing_can_be_read(limits):
     spending = Spending(SpendingLimits(**limits))
     for _ in range(20):
@@ -89,7 +139,8 @@ def test_a_search_that_only_energy_bounds_ends_if_nothing_can_be_read(limits):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"gpu_hours": 1}, {"cost": 1}, {"cost": 1, "gpus_per_trial": 1}]
+    "fields",
+    [{"gpu_hours": 1}, {"cost": 1}, {"cost": 1, "gpus_per_trial": 1}, {"carbon_grams": 1}],
 )
 def test_a_limit_that_limits_nothing_is_refused(fields):
     with pytest.raises(ValueError, match="limits nothing"):
@@ -117,6 +168,9 @@ def test_a_search_ends_at_its_limit(make_spec, tmp_path):
     )
     assert result.stopped_by == "cost"
     assert len(result.trials) == 3
+    state = read_state(tmp_path / "run")
+    assert state is not None
+    assert state.budget_used == {"cost": pytest.approx(1)}
     # A search that is resumed does not begin to count anew.
     again = run_search(
         spec,
@@ -128,6 +182,35 @@ def test_a_search_ends_at_its_limit(make_spec, tmp_path):
         with_test=False,
     )
     assert len(again.trials) == 3
+
+
+def test_a_trial_that_runs_counts_before_it_has_ended(make_spec, tmp_path):
+    from tests.search.instant import InstantLauncher
+
+    class Telling(InstantLauncher):
+        """Its trials tell their energy from their first heartbeat on."""
+
+        def submit(self, spec):
+            handle = super().submit(spec)
+            heartbeat = {"energy": [reading(3.7e6).model_dump()]}
+            (spec.out_folder / HEARTBEAT_FILE).write_text(json.dumps(heartbeat))
+            return handle
+
+    def hungry(spec):
+        return analytic_result(spec).model_copy(update={"energy": (reading(3.7e6),)})
+
+    launcher = Telling(hungry)
+    result = run_search(
+        make_spec(max_trials=20, workers=2, spending=SpendingLimits(energy_kwh=1)),
+        tmp_path / "run",
+        launcher=launcher,
+        observer=Silent(),
+        with_baseline=False,
+        with_test=False,
+    )
+    assert result.stopped_by == "energy"
+    # There was room for a second one beside it, had the first one used nothing yet.
+    assert len(launcher.submitted) == launcher.most_at_once == 1
 
 
 def test_a_limit_on_energy_that_cannot_be_held_is_told(make_spec, tmp_path):

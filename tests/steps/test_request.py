@@ -72,6 +72,9 @@ def test_a_space_may_be_given_as_yaml(parameters, tmp_path):
         ({"limits": {"trials": 2.5}}, "max_trials"),
         ({"limits": {"gpu_hours": 3}}, "gpu_hours limits nothing"),
         ({"limits": {"cost": 3}}, "cost limits nothing"),
+        ({"limits": {"carbon_grams": 300}}, "carbon limits nothing"),
+        ({"prices": {"grams_per_kwh": 9000}}, "grams_per_kwh"),
+        ({"prices": {"pue": 0.5}}, "pue"),
         ({"prices": {"gpu": 3}}, "prices: there is no 'gpu'"),
         ({"prices": {"currency": "euros"}}, "currency"),
         ({"trials_in_flight": 0}, "workers"),
@@ -91,6 +94,18 @@ def test_wrong_yaml_of_a_task_is_not_called_by_a_file_that_nobody_knows(paramete
     parameters["task"] = "data: x.csv\nlable: y\n"
     with pytest.raises(DataError, match=r"^task:2: unknown field 'lable'"):
         make_request(**parameters)
+
+
+def test_energy_has_a_price_and_an_intensity(parameters):
+    request = make_request(
+        **parameters,
+        limits={"cost": 3, "carbon_grams": 300},
+        prices={"kwh": 0.3, "currency": "EUR", "grams_per_kwh": 380, "pue": 1.2},
+    )
+    found = request.spec.spending
+    assert (found.cost, found.price_per_kwh, found.currency) == (3, 0.3, "EUR")
+    assert (found.carbon_grams, found.grams_per_kwh, found.pue) == (300, 380, 1.2)
+    assert found.intensity_source == "given by prices"
 
 
 def test_gpus_of_the_cluster_count_against_gpu_hours(parameters):

@@ -8,12 +8,21 @@ from typing import Annotated
 
 import typer
 
+from xautolm_core.cli.carbon_options import GRAMS_OPTION
+from xautolm_core.cli.carbon_options import INTENSITIES_OPTION
+from xautolm_core.cli.carbon_options import PANEL
+from xautolm_core.cli.carbon_options import PUE_OPTION
+from xautolm_core.cli.carbon_options import ZONE_OPTION
+from xautolm_core.cli.report_basis import ASSUMPTIONS_VARIABLE
 from xautolm_core.cli.store_options import STORE_OPTION
 
 if TYPE_CHECKING:
+    from xautolm_core.energy.carbon import Hardware
+    from xautolm_core.monitoring.rates import Rates
     from xautolm_core.monitoring.reading import Reader
     from xautolm_core.monitoring.server import Credentials
     from xautolm_core.monitoring.server import ServerSettings
+    from xautolm_core.report.green.assumptions import Basis
 
 _TLS = "Who may ask"
 
@@ -39,6 +48,34 @@ def exporter(
         typer.Option(
             metavar="FILE.prom",
             help="Write the metrics once to a file, for the node exporter, and end.",
+        ),
+    ] = None,
+    assumptions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="YAML",
+            help=f"What reports assume (zone, PUE, prices); by default ${ASSUMPTIONS_VARIABLE}.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+    zone: ZONE_OPTION = None,
+    intensities: INTENSITIES_OPTION = None,
+    grams_per_kwh: GRAMS_OPTION = None,
+    pue: PUE_OPTION = None,
+    gpu_embodied: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CO2E/TIME",
+            help="What making one GPU emitted, over the years that it is used: 164kg/5y.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PRICE",
+            help="What is paid: 0.3EUR/kWh, 2.5EUR/gpuh; may be repeated.",
+            rich_help_panel=PANEL,
         ),
     ] = None,
     tls_certificate: Annotated[
@@ -69,10 +106,23 @@ def exporter(
 
     /metrics tells it, /healthz that the process lives, /readyz whether there are totals yet.
     """
+    from xautolm_core.cli.carbon_options import parse_embodied
+    from xautolm_core.cli.carbon_options import refuse_feed
     from xautolm_core.cli.quantities import parse_duration
+    from xautolm_core.cli.report_basis import basis_of
     from xautolm_core.errors import ConfigError
 
-    reader = _reader(store, workspace, parse_duration(interval, "--interval"))
+    refuse_feed(intensities)
+    basis = basis_of(
+        assumptions,
+        zone=zone,
+        intensities=intensities,
+        grams_per_kwh=grams_per_kwh,
+        pue=pue,
+        prices=price or (),
+    )
+    rates = _rates(basis, None if gpu_embodied is None else parse_embodied(gpu_embodied))
+    reader = _reader(store, workspace, parse_duration(interval, "--interval"), rates)
     if textfile is not None:
         _write_once(reader, textfile)
         return
@@ -120,7 +170,15 @@ def parse_address(text: str, *, option: str = "--listen") -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(number)  # noqa: S104
 
 
-def _reader(store: str | None, workspace: str | None, interval_seconds: float) -> Reader:
+def _rates(basis: Basis, gpu: Hardware | None) -> Rates:
+    from xautolm_core.monitoring.rates import Rates
+
+    return Rates(basis.location, basis.market, basis.pue, gpu, basis.prices)
+
+
+def _reader(
+    store: str | None, workspace: str | None, interval_seconds: float, rates: Rates
+) -> Reader:
     from xautolm_core.cli.locations import store_location
     from xautolm_core.experience.open import open_store
     from xautolm_core.monitoring.client import require_client
@@ -134,7 +192,7 @@ def _reader(store: str | None, workspace: str | None, interval_seconds: float) -
     # A bucket in which no search has written anything yet is as good as any.
     count = StoreCount(open_store(store_location(store), create=False))
     searches = None if workspace is None else SearchCount(open_objects(workspace))
-    return Reader(count, searches, interval_seconds=interval_seconds)
+    return Reader(count, searches, interval_seconds=interval_seconds, rates=rates)
 
 
 def _write_once(reader: Reader, path: Path) -> None:

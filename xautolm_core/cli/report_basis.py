@@ -62,7 +62,7 @@ def basis_of(
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise ConfigError(
-            f"{first['loc'][0]}: {first['msg']}", hint="xautolm report --help tells the options"
+            f"{first['loc'][0]}: {first['msg']}", hint="See --help for the options"
         ) from error
     return look_up(assumptions)
 
@@ -75,7 +75,7 @@ def _priced(prices: Sequence[str]) -> dict[str, Any]:
         field, price, currency = parse_price(text)
         if field not in _FIELDS:
             raise ConfigError(
-                f"--price: '{text}' has no place in a report", hint="Give it by kWh or by gpuh"
+                f"--price: '{text}' has no place here", hint="Give it by kWh or by gpuh"
             )
         if found.get("currency", currency) != currency:
             raise ConfigError(

@@ -8,6 +8,11 @@ from typing import Annotated
 
 import typer
 
+from xautolm_core.cli.carbon_options import GRAMS_OPTION
+from xautolm_core.cli.carbon_options import INTENSITIES_OPTION
+from xautolm_core.cli.carbon_options import PUE_OPTION
+from xautolm_core.cli.carbon_options import ZONE_OPTION
+
 if TYPE_CHECKING:
     from xautolm_core.cli.search_request import SearchRequest
     from xautolm_core.search.contract import SearchObserver
@@ -112,7 +117,7 @@ def search(
         typer.Option(
             metavar="LIMITS",
             help="Stop after this time, everything included: 90s, 10m, 1h30m; or when the trials "
-            "have used so much: 0.5kWh, 2gpuh, 5EUR; several with commas "
+            "have used so much: 0.5kWh, 2gpuh, 5EUR, 300gCO2e; several with commas "
             "(default: 15m, if nothing else bounds the search).",
             rich_help_panel=_LIMITS,
         ),
@@ -126,6 +131,10 @@ def search(
             rich_help_panel=_LIMITS,
         ),
     ] = None,
+    zone: ZONE_OPTION = None,
+    intensities: INTENSITIES_OPTION = None,
+    grams_per_kwh: GRAMS_OPTION = None,
+    pue: PUE_OPTION = None,
     trials: Annotated[
         int | None,
         typer.Option(
@@ -263,6 +272,10 @@ def search(
         offline=offline,
         budget=budget,
         prices=tuple(price or ()),
+        zone=zone,
+        intensities=intensities,
+        grams_per_kwh=grams_per_kwh,
+        pue=pue,
         trials=trials,
         trial_timeout=trial_timeout,
         trial_memory=trial_memory,

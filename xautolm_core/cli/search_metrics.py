@@ -41,12 +41,17 @@ class LiveSearch:
 
     def totals(self) -> SearchTotals:
         """Return the totals of now."""
+        from xautolm_core.search.folders import read_state
+
         spec, shares = self._spec, []
         if spec.budget_seconds is not None:
             elapsed = self._used_seconds + time.monotonic() - self._begin
             shares.append(elapsed / spec.budget_seconds)
         if spec.max_trials is not None:
             shares.append(len(self._ended()) / spec.max_trials)
+        state = read_state(self._out_folder)
+        if state is not None:
+            shares += state.budget_used.values()
         used = {spec.tenant: max(shares)} if shares else {}
         return SearchTotals(active={spec.tenant: 1}, budget_used=used, warm_start={})
 

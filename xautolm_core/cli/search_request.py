@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from xautolm_core.cli.budgets import Budget
+from xautolm_core.cli.budgets import Grid
 from xautolm_core.cli.budgets import parse_budget
 from xautolm_core.cli.budgets import spending_limits
 from xautolm_core.cli.locations import absolute_store
@@ -27,6 +28,7 @@ from xautolm_core.cli.quantities import parse_duration
 from xautolm_core.cli.quantities import parse_pairs
 from xautolm_core.cli.quantities import parse_size
 from xautolm_core.cli.read_stores import read_stores
+from xautolm_core.cli.report_basis import basis_of
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
 from xautolm_core.search.contract import SEARCH_FILE
@@ -44,6 +46,10 @@ _CHANGEABLE = frozenset(
     {
         "budget",
         "prices",
+        "zone",
+        "intensities",
+        "grams_per_kwh",
+        "pue",
         "trials",
         "trial_timeout",
         "trial_memory",
@@ -74,6 +80,10 @@ class SearchOptions:
     offline: bool = False
     budget: str | None = None
     prices: tuple[str, ...] = ()
+    zone: str | None = None
+    intensities: Path | None = None
+    grams_per_kwh: float | None = None
+    pue: float | None = None
     trials: int | None = None
     trial_timeout: str | None = None
     trial_memory: str | None = None
@@ -211,9 +221,10 @@ def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:
     budget = Budget() if options.budget is None else parse_budget(options.budget)
     if budget.seconds is not None:
         limits["budget_seconds"] = budget.seconds
-    if replace(budget, seconds=None) != Budget() or options.prices:
+    grid = _grid(options, budget)
+    if replace(budget, seconds=None) != Budget() or options.prices or grid != Grid():
         limits["spending"] = spending_limits(
-            budget, options.prices, spending, gpus_per_trial=_gpus_per_trial()
+            budget, options.prices, spending, gpus_per_trial=_gpus_per_trial(), grid=grid
         )
     if options.trials is not None:
         limits["max_trials"] = options.trials
@@ -233,6 +244,21 @@ def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:
     if options.offline:
         limits["offline"] = True
     return limits
+
+
+def _grid(options: SearchOptions, budget: Budget) -> Grid:
+    """Return what energy emits, where that is given, or a budget of carbon asks for it."""
+    given = (options.zone, options.intensities, options.grams_per_kwh, options.pue)
+    if budget.carbon_grams is None and all(one is None for one in given):
+        return Grid()
+    basis = basis_of(
+        None,
+        zone=options.zone,
+        intensities=options.intensities,
+        grams_per_kwh=options.grams_per_kwh,
+        pue=options.pue,
+    )
+    return Grid(basis.location, basis.pue)
 
 
 def _gpus_per_trial() -> int:

@@ -42,6 +42,11 @@ class Intensity:
     at: datetime | None = None
     is_stale: bool = False
 
+    @property
+    def origin(self) -> str:
+        """Table, zone and year, as far as they are known."""
+        return " ".join(str(word) for word in (self.table, self.zone, self.year) if word)
+
 
 @dataclass(frozen=True)
 class ZoneFigures:

@@ -38,6 +38,8 @@ ACCELERATOR = "accelerator"
 _FEATURES = "system_features"
 _GPU_NAME = "gpu_name"
 _GPU = "cuda"
+_FLAG = "+"
+"""Begins each word on what was in the way of a reading, within its source."""
 _LABELS = ("tenant", "outcome", "device", "energy")
 _NEEDED = frozenset({"id", "rest", ACCELERATOR, _FEATURES, *_LABELS})
 _ENERGY_FIELDS = frozenset({"component", "joules", "source", "quality"})
@@ -53,13 +55,27 @@ class SecondsLabel(NamedTuple):
 
 
 class JoulesLabel(NamedTuple):
-    """What joules are counted by. ``tenant`` is empty where the tenant was forgotten."""
+    """What joules are counted by.
+
+    Attributes:
+        tenant: Empty where the tenant was forgotten.
+        component: What used them.
+        outcome: How the trial ended.
+        source: What was read, without what was in the way (``rapl`` of ``rapl+attributed``).
+        quality: Class of the reading.
+    """
 
     tenant: str
     component: str
     outcome: str
     source: str
     quality: str
+
+    @classmethod
+    def of(cls, tenant: str, outcome: str, reading: Mapping[str, Any]) -> JoulesLabel:
+        """Return the label of a reading, as it stands in an account."""
+        source = reading["source"].partition(_FLAG)[0]
+        return cls(tenant, reading["component"], outcome, source, reading["quality"])
 
 
 @dataclass
@@ -139,9 +155,7 @@ def total(parts: Iterable[pa.Table]) -> Totals:
 def _add_joules(totals: Totals, groups: Groups) -> None:
     for (tenant, outcome, energy), count in zip(groups.labels, groups.counts(), strict=True):
         for reading in json.loads(energy) if energy else ():
-            label = JoulesLabel(
-                tenant, reading["component"], outcome, reading["source"], reading["quality"]
-            )
+            label = JoulesLabel.of(tenant, outcome, reading)
             more = float(reading["joules"]) * int(count)
             totals.joules[label] = totals.joules.get(label, 0.0) + more
 

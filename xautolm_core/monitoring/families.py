@@ -11,6 +11,9 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.core import InfoMetricFamily
 
 from xautolm_core.monitoring.build import build_info
+from xautolm_core.monitoring.rates import Rates
+from xautolm_core.monitoring.rates import carbon_grams
+from xautolm_core.monitoring.rates import costs
 from xautolm_core.monitoring.tally import BUCKETS_SECONDS
 from xautolm_core.monitoring.tally import FORGOTTEN_TENANT
 from xautolm_core.monitoring.tally import MILLION
@@ -32,6 +35,7 @@ def families_of(reading: Reading) -> Iterator[Metric]:
     yield from _of_exporter(reading)
     if reading.store is not None:
         yield from _of_tally(reading.store.tally)
+        yield from _of_rates(reading.store.tally, reading.rates)
         yield from _of_store(reading.store)
     if reading.searches is not None:
         yield from _of_searches(reading.searches)
@@ -96,6 +100,29 @@ def _of_tally(tally: Tally) -> Iterator[Metric]:
     for joules, micros in sorted(tally.microjoules.items()):
         energy.add_metric(tuple(joules), micros / MILLION)
     yield energy
+
+
+def _of_rates(tally: Tally, rates: Rates) -> Iterator[Metric]:
+    """Yield what has a factor: without one a family is absent."""
+    if rates.methods:
+        carbon = CounterMetricFamily(
+            "xautolm_carbon_grams",
+            f"CO2e of trials, from their energy and GPU time: {rates.carbon_in_words()}.",
+            labels=("tenant", "method", "scope"),
+        )
+        for scope, grams in sorted(carbon_grams(tally, rates).items()):
+            carbon.add_metric(scope, grams)
+        yield carbon
+    if rates.prices is not None:
+        money = CounterMetricFamily(
+            "xautolm_cost",
+            f"What energy and GPU time of trials cost: {rates.prices.per_kwh:g} a kWh, "
+            f"{rates.prices.per_gpu_hour:g} a GPU hour.",
+            labels=("tenant", "currency"),
+        )
+        for label, amount in sorted(costs(tally, rates).items()):
+            money.add_metric(label, amount)
+        yield money
 
 
 def _with_zeros(tally: Tally) -> dict[tuple[str, str], int]:

@@ -8,11 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 from typing import Protocol
 from typing import TypeVar
 
 from xautolm_core.errors import StoreError
+from xautolm_core.monitoring.rates import Rates
 from xautolm_core.monitoring.searches import SearchTotals
 from xautolm_core.monitoring.store_totals import StoreTotals
 from xautolm_core.monitoring.tally import Tally
@@ -62,6 +64,7 @@ class Reading:
         attempts: How often it was tried.
         failures: How often that failed.
         problem: Why the last try failed; empty if it did not.
+        rates: What energy and GPU time are worth.
     """
 
     store: StoreTotals | None = None
@@ -71,6 +74,7 @@ class Reading:
     attempts: int = 0
     failures: int = 0
     problem: str = ""
+    rates: Rates = field(default_factory=Rates)
 
 
 class Reader:
@@ -83,6 +87,7 @@ class Reader:
         store: Counts the store.
         workspace: Counts the searches of a workspace.
         interval_seconds: Between the end of one reading and the beginning of the next.
+        rates: What energy and GPU time are worth; by default nothing is known of that.
 
     Attributes:
         before_told: Is called with each reading before it becomes the last one.
@@ -94,13 +99,14 @@ class Reader:
         workspace: CountsSearches | None = None,
         *,
         interval_seconds: float,
+        rates: Rates | None = None,
     ) -> None:
         self._store = store
         self._workspace = workspace
         self._interval_seconds = interval_seconds
         self.before_told: Callable[[Reading], None] = lambda reading: None
         self._end = threading.Event()
-        self._reading = Reading()
+        self._reading = Reading(rates=rates or Rates())
         self._thread = threading.Thread(target=self._run, name="reading", daemon=True)
 
     @property

@@ -40,7 +40,7 @@ class SearchTotals:
     Attributes:
         active: Searches that run now, by tenant; 0 where a tenant's searches have all ended.
         budget_used: Share of its budget that the furthest of a tenant's active searches has used,
-            in time or in trials, whichever is more; tenants without such a search are absent.
+            of whichever limit is closest to its end; tenants without such a search are absent.
         warm_start: Experiences that the searches that have ended began with, by tenant and
             disposition.
     """
@@ -160,7 +160,11 @@ def _tenant(spec: Mapping[str, Any]) -> str | None:
 
 
 def _share(spec: Mapping[str, Any], state: Mapping[str, Any], trials: int) -> float | None:
-    """Return the share of its time or its trials that a search has used; None without a limit."""
+    """Return the largest share of a limit that a search has used; None without a limit.
+
+    Time and trials are known from outside; the rest (GPU hours, energy, cost, carbon) the search
+    itself writes to its state.
+    """
     seconds, elapsed = spec.get("budget_seconds"), state.get("elapsed_seconds", 0.0)
     most = spec.get("max_trials")
     shares: list[float] = []
@@ -168,4 +172,7 @@ def _share(spec: Mapping[str, Any], state: Mapping[str, Any], trials: int) -> fl
         shares.append(elapsed / seconds)
     if isinstance(most, int) and most > 0:
         shares.append(trials / most)
+    spent = state.get("budget_used")
+    if isinstance(spent, dict):
+        shares += [share for share in spent.values() if isinstance(share, int | float)]
     return max(shares, default=None)

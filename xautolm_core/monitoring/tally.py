@@ -177,9 +177,7 @@ def _add_joules(tally: Tally, accounts: pa.Table, tenants: Codes, outcomes: Code
         for reading in from_json(energy) if energy else ():
             joules = reading["joules"]
             if isinstance(joules, int | float) and 0 <= joules < _IMPOSSIBLE:
-                label = JoulesLabel(
-                    tenant, reading["component"], outcome, reading["source"], reading["quality"]
-                )
+                label = JoulesLabel.of(tenant, outcome, reading)
                 tally.microjoules[label] += round(joules * MILLION) * int(count)
 
 

@@ -31,9 +31,10 @@ OUTCOME_WORDS: Mapping[str, str] = {
 _STOP_WORDS: Mapping[str, str] = {
     "trials": "all trials were run",
     "budget": "the budget was used up",
-    "gpu_hours": "the GPU hours were used up",
-    "energy": "the limit on energy was reached",
-    "cost": "the limit on cost was reached",
+    "gpu_hours": "the GPU hours leave no room for another trial",
+    "energy": "the limit on energy leaves no room for another trial",
+    "cost": "the limit on cost leaves no room for another trial",
+    "carbon": "the limit on carbon leaves no room for another trial",
     "unmetered": "energy could not be read, and nothing else bounds the search",
     "interrupted": "interrupted",
     "rounds": "all rounds were run",

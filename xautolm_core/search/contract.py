@@ -19,6 +19,7 @@ from pydantic import Field
 from pydantic import field_validator
 from pydantic import model_validator
 
+from xautolm_core.energy.intensity import LARGEST_GRAMS_PER_KWH
 from xautolm_core.outcomes import Outcome
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelDescriptor
@@ -79,18 +80,23 @@ class ReadStore(BaseModel):
 class SpendingLimits(BaseModel):
     """What the trials of a search may use up, and what it costs.
 
-    A limit that is reached ends the search: no further trial is started, and those that run may
-    still go beyond it.
+    No trial is started that would go beyond a limit if it used as much as the largest so far; one
+    that uses more still may.
 
     Attributes:
         gpu_hours: Hours of GPUs, from a trial's start to its end.
         energy_kwh: Energy that the trials' meters read; trials without a reading count as nothing.
         cost: Money, in ``currency``.
+        carbon_grams: CO2e of that energy, location-based.
         gpus_per_trial: GPUs that one trial holds.
         price_per_gpu_hour: Of one GPU.
         price_per_trial_hour: Of all else that a trial holds.
         price_per_kwh: Of the energy that the trials' meters read.
         currency: What prices and cost are in.
+        grams_per_kwh: CO2e of the grid.
+        intensity_source: Where that is from, such as a table with zone and year.
+        pue: Power usage effectiveness: what cost and carbon are of is drawn so many times; the
+            limit on energy is of the trials' own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -98,11 +104,15 @@ class SpendingLimits(BaseModel):
     gpu_hours: float | None = Field(default=None, gt=0)
     energy_kwh: float | None = Field(default=None, gt=0)
     cost: float | None = Field(default=None, gt=0)
+    carbon_grams: float | None = Field(default=None, gt=0)
     gpus_per_trial: int = Field(default=0, ge=0)
     price_per_gpu_hour: float = Field(default=0.0, ge=0)
     price_per_trial_hour: float = Field(default=0.0, ge=0)
     price_per_kwh: float = Field(default=0.0, ge=0)
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    grams_per_kwh: float = Field(default=0.0, ge=0, le=LARGEST_GRAMS_PER_KWH)
+    intensity_source: str = ""
+    pue: float = Field(default=1.0, ge=1, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _check_countable(self) -> SpendingLimits:
@@ -110,18 +120,21 @@ class SpendingLimits(BaseModel):
             raise ValueError("gpu_hours limits nothing, because trials hold no GPU")
         if self.cost is not None and not self._price_per_hour + self.price_per_kwh:
             raise ValueError("cost limits nothing, because all prices are 0")
+        if self.carbon_grams is not None and not self.grams_per_kwh:
+            raise ValueError("carbon limits nothing, because no intensity of the grid is given")
         return self
 
     @property
     def is_limited(self) -> bool:
         """Whether anything is limited at all."""
-        return not (self.gpu_hours is None and self.energy_kwh is None and self.cost is None)
+        limits = (self.gpu_hours, self.energy_kwh, self.cost, self.carbon_grams)
+        return any(limit is not None for limit in limits)
 
     @property
     def needs_energy(self) -> bool:
         """Whether a limit holds only if the trials' energy can be read."""
         by_energy = self.cost is not None and self.price_per_kwh > 0
-        return self.energy_kwh is not None or by_energy
+        return self.energy_kwh is not None or self.carbon_grams is not None or by_energy
 
     @property
     def limits_time(self) -> bool:
@@ -272,8 +285,8 @@ class SearchResult:
         warm_start: What the history did.
         seconds: Wall-clock seconds of the whole search.
         phase_seconds: What of it went to what (``load``, ``features``, ``trials``, ...).
-        stopped_by: ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``unmetered``,
-            ``rounds``, ``interrupted`` or ``exhausted``.
+        stopped_by: ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``carbon``,
+            ``unmetered``, ``rounds``, ``interrupted`` or ``exhausted``.
         notes: What the user should know, in words.
         models: Model id to what is known of it, of the space's models. Reports label those without
             pretraining wherever a score of theirs stands.

@@ -63,6 +63,9 @@ class RunState(BaseModel):
         test_trial: Trial whose model that was.
         phase_seconds: Seconds by phase so far.
         notes: What the user was told.
+        expected_shares: Share of each limit of spending that a trial is expected to use, as earlier
+            searches tell.
+        budget_used: Share of each limit of spending that was used so far, with what runs.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -77,6 +80,8 @@ class RunState(BaseModel):
     test_trial: int | None = None
     phase_seconds: dict[str, float] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
+    expected_shares: dict[str, float] = Field(default_factory=dict)
+    budget_used: dict[str, float] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

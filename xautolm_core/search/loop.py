@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -26,6 +24,9 @@ from xautolm_core.search.records import with_front
 from xautolm_core.search.resume import ResumedTrial
 from xautolm_core.search.resume import is_final
 from xautolm_core.search.resume import resumed_records
+from xautolm_core.search.running import RunningTrial
+from xautolm_core.search.running import heartbeats_of
+from xautolm_core.search.running import uses_of
 from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import SpaceExhaustedError
 from xautolm_core.search.samplers.encoding import ask_configuration
@@ -35,7 +36,6 @@ from xautolm_core.search.study import tell
 from xautolm_core.space.draw import encode
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import write_json_atomic
 
 if TYPE_CHECKING:
@@ -49,18 +49,6 @@ if TYPE_CHECKING:
 _WAIT_SECONDS = 0.5
 _SAVE_STATE_SECONDS = 5.0
 _SEED_STEP = 1_000_003
-
-
-@dataclass
-class _Running:
-    """A trial that was launched."""
-
-    trial: optuna.Trial
-    spec: TrialSpec
-    handle: TrialHandle
-    why: str
-    infra_attempts: int
-    launched_seconds: float
 
 
 class TrialLoop:
@@ -78,12 +66,14 @@ class TrialLoop:
         self._setup = setup
         self._baseline = baseline
         self._waiting = {r.proposal.number: r for r in resumed if r.final is None}
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, RunningTrial] = {}
         self._outbox = ExperienceOutbox(setup)
         self._exhausted = False
         self._saved_at = 0.0
         self._pace = Pace(setup)
-        self._spending = Spending(setup.spec.spending, resumed)
+        self._spending = Spending(
+            setup.spec.spending, resumed, expected=setup.state.expected_shares
+        )
         self.records: list[TrialRecord] = with_front(
             resumed_records(resumed, setup.spec.objectives), setup.spec.objectives
         )
@@ -104,8 +94,8 @@ class TrialLoop:
         Whatever happens, no trial is left running.
 
         Returns:
-            ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``unmetered``,
-            ``exhausted`` or ``interrupted``.
+            ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``carbon``,
+            ``unmetered``, ``exhausted`` or ``interrupted``.
 
         Raises:
             LaunchError: The launcher cannot start trials any more.
@@ -116,7 +106,7 @@ class TrialLoop:
             for number in list(self._running):
                 self._setup.launcher.cancel(self._running.pop(number).handle, grace_seconds=1.0)
             self._outbox.flush()
-            self._setup.save_state()
+            self._save_state()
 
     def propose(self, count: int) -> tuple[list[TrialSpec], str | None]:
         """Submit trials up to so many, those included that have to be run again, and leave them.
@@ -145,7 +135,7 @@ class TrialLoop:
         self._collect()
         reason = "exhausted" if self._exhausted else self._stop_reason()
         self._outbox.flush()
-        self._setup.save_state()
+        self._save_state()
         return reason or "rounds"
 
     def _run(self) -> str:
@@ -174,11 +164,9 @@ class TrialLoop:
         return None
 
     def _stop_reason(self) -> str | None:
-        now = time.monotonic()
-        running_seconds = [now - running.launched_seconds for running in self._running.values()]
         policy = self._setup.policy
         is_bounded = not (policy.effective_budget_seconds is None and policy.max_trials is None)
-        spent = self._spending.reached(running_seconds, is_bounded=is_bounded)
+        spent = self._spending.reached(uses_of(self._running), is_bounded=is_bounded)
         return spent or policy.may_start(
             started_trials=len(self.records) + len(self._running),
             elapsed_seconds=self._setup.clock.elapsed_seconds,
@@ -284,7 +272,7 @@ class TrialLoop:
         infra_attempts: int,
     ) -> None:
         now = time.monotonic()
-        self._running[trial.number] = _Running(trial, spec, handle, why, infra_attempts, now)
+        self._running[trial.number] = RunningTrial(trial, spec, handle, why, infra_attempts, now)
         self._setup.observer.trial_started(trial.number, spec.configuration, why)
 
     # --- taking results ---
@@ -299,16 +287,14 @@ class TrialLoop:
             time.sleep(_WAIT_SECONDS)
         budget = setup.policy.effective_budget_seconds
         left = None if budget is None else max(0.0, budget - setup.clock.elapsed_seconds)
-        setup.observer.tick(left, self._heartbeats())
+        setup.observer.tick(left, heartbeats_of(self._running))
         if time.monotonic() - self._saved_at > _SAVE_STATE_SECONDS:
             self._saved_at = time.monotonic()
-            setup.save_state()
+            self._save_state()
 
-    def _heartbeats(self) -> Mapping[int, Mapping[str, Any]]:
-        return {
-            number: read_heartbeat(running.spec.out_folder) or {}
-            for number, running in self._running.items()
-        }
+    def _save_state(self) -> None:
+        self._setup.state.budget_used = self._spending.shares(uses_of(self._running))
+        self._setup.save_state()
 
     def _collect(self) -> None:
         for number, running in list(self._running.items()):
@@ -317,7 +303,7 @@ class TrialLoop:
                 del self._running[number]
                 self._take(running, result)
 
-    def _take(self, running: _Running, result: TrialResult) -> None:
+    def _take(self, running: RunningTrial, result: TrialResult) -> None:
         """Keep a result: in the store first, then in the study, then as the best model."""
         setup = self._setup
         self._outbox.post(running.spec, result)
@@ -354,7 +340,7 @@ class TrialLoop:
                 warning=True,
             )
 
-    def _record(self, running: _Running, result: TrialResult) -> None:
+    def _record(self, running: RunningTrial, result: TrialResult) -> None:
         setup = self._setup
         record = TrialRecord(
             number=running.spec.trial_number,
@@ -371,7 +357,7 @@ class TrialLoop:
             point_to_best(setup.out_folder, best)
         delete_useless(setup.out_folder, self.records, best, setup.spec.keep_models)
         self._pace.learn(result, wall_seconds=time.monotonic() - running.launched_seconds)
-        setup.save_state()
+        self._save_state()
         shown = next(r for r in self.records if r.number == record.number)
         setup.observer.trial_ended(shown, [r for r in self.records if r.on_front], best)
         if best is not None:

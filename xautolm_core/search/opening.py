@@ -34,6 +34,7 @@ class Opening:
         store: Where experiences are: one store, or several of which one is written.
         threads: CPU threads of a trial.
         trial_memory_bytes: Host memory of a trial.
+        device: What trials run on: ``cuda`` or ``cpu``.
     """
 
     task: Task
@@ -43,6 +44,7 @@ class Opening:
     store: ExperienceStore
     threads: int
     trial_memory_bytes: int | None
+    device: str
 
     def typical_trial_seconds(self) -> list[float]:
         """Return the estimated seconds of the space's starts, or of what there is."""
@@ -100,7 +102,8 @@ def open_search(
         )
         feasibility.require_any(spec.seed)
     store = open_memory(spec)
-    return Opening(task, space, feasibility, policy, store, machine.threads, memory)
+    device = "cpu" if machine.gpu_bytes is None else "cuda"
+    return Opening(task, space, feasibility, policy, store, machine.threads, memory, device)
 
 
 def share_of_this_machine(workers: int) -> TrialMachine:

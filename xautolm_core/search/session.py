@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xautolm_core.search.affordable import require_affordable
 from xautolm_core.search.clock import Clock
 from xautolm_core.search.interrupts import Interrupts
 from xautolm_core.search.opening import open_search
@@ -74,8 +75,10 @@ def open_session(
     with Interrupts() as interrupts:
         machine = None if measured is None else measured.machine
         opening = open_search(spec, observer, clock, machine=machine)
+        expected = {} if resume else require_affordable(spec, opening)
         with locked(out_folder):
             state = begin_run(spec, out_folder, opening, resume=resume)
+            state.expected_shares |= expected
             used_seconds = state.elapsed_seconds
             if idle_time_counts and spec.created_at is not None:
                 since = (datetime.now(UTC) - spec.created_at).total_seconds()

@@ -1,9 +1,18 @@
-"""What the trials of a search have used up: GPU hours, energy and money, against its limits."""
+"""What the trials of a search use up: GPU hours, energy, money and carbon, against its limits.
+
+A search ends before a limit is broken: a trial that runs, and the next one, are expected to use as
+much as the largest attempt so far; before one has ended, as much as the cheapest known one of
+earlier searches.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from xautolm_core.energy.carbon import JOULES_PER_KWH
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SpendingLimits
@@ -11,8 +20,47 @@ if TYPE_CHECKING:
     from xautolm_core.trial.contract import TrialResult
 
 _SECONDS_PER_HOUR = 3600.0
-_JOULES_PER_KWH = 3.6e6
 _MOST_UNMETERED = 20
+_ROUNDING = 1e-9
+"""Of a limit: three thirds are not more than all of it."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """What an attempt has used so far.
+
+    Attributes:
+        seconds: Since its start, without queueing.
+        joules: As far as they were read; None if nothing was.
+    """
+
+    seconds: float
+    joules: float | None = None
+
+
+def limit_shares(limits: SpendingLimits, use: Use) -> dict[str, float]:
+    """Return which share of each limit a use is.
+
+    Args:
+        limits: What a search may use; and the prices and intensity.
+        use: What was used; joules that were not read count as nothing.
+
+    Returns:
+        ``gpu_hours``, ``energy``, ``cost`` and ``carbon``, as far as they are limited, to a share.
+    """
+    hours = use.seconds / _SECONDS_PER_HOUR
+    gpu_hours = hours * limits.gpus_per_trial
+    kwh = (use.joules or 0.0) / JOULES_PER_KWH
+    drawn_kwh = kwh * limits.pue
+    cost = gpu_hours * limits.price_per_gpu_hour + hours * limits.price_per_trial_hour
+    cost += drawn_kwh * limits.price_per_kwh
+    amounts = {
+        "gpu_hours": (gpu_hours, limits.gpu_hours),
+        "energy": (kwh, limits.energy_kwh),
+        "cost": (cost, limits.cost),
+        "carbon": (drawn_kwh * limits.grams_per_kwh, limits.carbon_grams),
+    }
+    return {name: amount / most for name, (amount, most) in amounts.items() if most is not None}
 
 
 class Spending:
@@ -21,12 +69,20 @@ class Spending:
     Args:
         limits: What the search may use.
         resumed: Trials of an earlier process.
+        expected: Share of each limit that an attempt is expected to use, until one has ended.
     """
 
-    def __init__(self, limits: SpendingLimits, resumed: Iterable[ResumedTrial] = ()) -> None:
+    def __init__(
+        self,
+        limits: SpendingLimits,
+        resumed: Iterable[ResumedTrial] = (),
+        *,
+        expected: Mapping[str, float] | None = None,
+    ) -> None:
         self._limits = limits
-        self._trial_seconds = 0.0
-        self._joules = 0.0
+        self._expected = dict(expected or {})
+        self._ended = Use(0.0, 0.0)
+        self._largest: dict[str, float] = {}
         self._unmetered = 0
         self._unmetered_in_a_row = 0
         for one in resumed:
@@ -41,35 +97,36 @@ class Spending:
 
     def add(self, result: TrialResult) -> None:
         """Take note of an attempt that has ended."""
-        self._trial_seconds += attempt_seconds(result)
-        self._joules += result.energy_joules or 0.0
+        use = Use(attempt_seconds(result), result.energy_joules)
+        self._ended = _sum([self._ended, use])
+        for name, share in limit_shares(self._limits, use).items():
+            self._largest[name] = max(self._largest.get(name, 0.0), share)
         self._unmetered_in_a_row = 0 if result.energy else self._unmetered_in_a_row + 1
         self._unmetered += "train" in result.seconds and not result.energy
 
-    def reached(
-        self, running_seconds: Iterable[float] = (), *, is_bounded: bool = True
-    ) -> str | None:
-        """Return which limit is reached: ``gpu_hours``, ``energy`` or ``cost``; None if none is.
+    def shares(self, running: Iterable[Use] = ()) -> dict[str, float]:
+        """Return which share of each limit is used so far, with what runs."""
+        return limit_shares(self._limits, _sum([self._ended, *running]))
 
-        ``unmetered``: nothing but energy bounds the search, and of many attempts in a row none
-        could be read, so it would never end.
+    def reached(self, running: Iterable[Use] = (), *, is_bounded: bool = True) -> str | None:
+        """Return which limit leaves no room for a trial; None if none does.
+
+        Returns:
+            ``gpu_hours``, ``energy``, ``cost`` or ``carbon``; ``unmetered`` if nothing but energy
+            bounds the search, and of many attempts in a row none could be read, so that it would
+            never end.
 
         Args:
+            running: What each of the trials that run has used so far.
             is_bounded: Whether something else ends the search too.
-            running_seconds: How long each of the trials that run has been running: they count too.
         """
         limits = self._limits
-        hours = (self._trial_seconds + sum(running_seconds)) / _SECONDS_PER_HOUR
-        gpu_hours = hours * limits.gpus_per_trial
-        kwh = self._joules / _JOULES_PER_KWH
-        cost = gpu_hours * limits.price_per_gpu_hour + hours * limits.price_per_trial_hour
-        cost += kwh * limits.price_per_kwh
-        if limits.gpu_hours is not None and gpu_hours >= limits.gpu_hours:
-            return "gpu_hours"
-        if limits.energy_kwh is not None and kwh >= limits.energy_kwh:
-            return "energy"
-        if limits.cost is not None and cost >= limits.cost:
-            return "cost"
+        parts = [limit_shares(limits, use) for use in running]
+        for name, ended in self.shares().items():
+            largest = (self._largest or self._expected).get(name, 0.0)
+            committed = ended + sum(max(part[name], largest) for part in parts)
+            if committed >= 1 - _ROUNDING or committed + largest > 1 + _ROUNDING:
+                return name
         endless = limits.needs_energy and not (limits.limits_time or is_bounded)
         return "unmetered" if endless and self._unmetered_in_a_row >= _MOST_UNMETERED else None
 
@@ -79,3 +136,8 @@ def attempt_seconds(result: TrialResult) -> float:
     if result.started_at is not None and result.ended_at is not None:
         return max(0.0, (result.ended_at - result.started_at).total_seconds())
     return sum(result.seconds.values())
+
+
+def _sum(uses: Iterable[Use]) -> Use:
+    found = list(uses)
+    return Use(sum(use.seconds for use in found), sum(use.joules or 0.0 for use in found))

@@ -29,8 +29,8 @@ from xautolm_core.search.samplers.factory import check_sampler
 from xautolm_core.tasks.source import read_task_spec
 from xautolm_core.tasks.spec import TaskSpec
 
-LIMITS = ("trials", "hours", "gpu_hours", "kwh", "cost")
-PRICES = ("gpu_hour", "trial_hour", "currency")
+LIMITS = ("trials", "hours", "gpu_hours", "kwh", "cost", "carbon_grams")
+PRICES = ("gpu_hour", "trial_hour", "kwh", "currency", "grams_per_kwh", "pue")
 _SECONDS_PER_HOUR = 3600.0
 
 
@@ -164,8 +164,10 @@ def make_request(
         workspace: Address below which searches keep their objects.
         sampler: Name of the sampler.
         objectives: As ``xautolm search --objectives``.
-        limits: Some of ``trials``, ``hours``, ``gpu_hours``, ``kwh`` and ``cost``.
-        prices: Some of ``gpu_hour``, ``trial_hour`` and ``currency``.
+        limits: Some of ``trials``, ``hours``, ``gpu_hours``, ``kwh``, ``cost`` and
+            ``carbon_grams``.
+        prices: Some of ``gpu_hour``, ``trial_hour``, ``kwh`` and ``currency``; what a kWh emits as
+            ``grams_per_kwh`` (CO2e) and ``pue``.
         trials_in_flight: Trials at the same time.
         trial_timeout_minutes: Limit of one trial; 0 for a share of the budget.
         seed: Seed of splits, sampler and trials.
@@ -277,10 +279,15 @@ def _spending(
         "gpu_hours": limits.get("gpu_hours"),
         "energy_kwh": limits.get("kwh"),
         "cost": limits.get("cost"),
+        "carbon_grams": limits.get("carbon_grams"),
         "gpus_per_trial": gpus_per_trial,
         "price_per_gpu_hour": prices.get("gpu_hour", 0.0),
         "price_per_trial_hour": prices.get("trial_hour", 0.0),
+        "price_per_kwh": prices.get("kwh", 0.0),
         "currency": prices.get("currency", "USD"),
+        "grams_per_kwh": prices.get("grams_per_kwh", 0.0),
+        "intensity_source": "given by prices" if "grams_per_kwh" in prices else "",
+        "pue": prices.get("pue", 1.0),
     }
     try:
         return SpendingLimits.model_validate(fields)

@@ -38,3 +38,9 @@ def energy_of(heartbeat: Mapping[str, Any]) -> tuple[EnergyReading, ...]:
         with contextlib.suppress(ValidationError):
             readings.append(EnergyReading.model_validate(one))
     return tuple(readings)
+
+
+def joules_of(heartbeat: Mapping[str, Any]) -> float | None:
+    """Return the joules used so far; None if nothing was read."""
+    readings = energy_of(heartbeat)
+    return sum(one.joules for one in readings) if readings else None

@@ -1,0 +1,54 @@
+"""Trials that were launched and have not ended, and what they tell meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Any
+
+from xautolm_core.search.spending import Use
+from xautolm_core.trial.files import read_heartbeat
+from xautolm_core.trial.heartbeat_facts import joules_of
+
+if TYPE_CHECKING:
+    import optuna
+
+    from xautolm_core.launch.contract import TrialHandle
+    from xautolm_core.trial.contract import TrialSpec
+
+
+@dataclass
+class RunningTrial:
+    """A trial that was launched.
+
+    Attributes:
+        trial: In the study.
+        spec: What it runs.
+        handle: The launcher's.
+        why: Where its configuration came from, in words.
+        infra_attempts: Attempts before it that ended by a fault of their machine.
+        launched_seconds: When, on the monotonic clock.
+    """
+
+    trial: optuna.Trial
+    spec: TrialSpec
+    handle: TrialHandle
+    why: str
+    infra_attempts: int
+    launched_seconds: float
+
+
+def heartbeats_of(running: Mapping[int, RunningTrial]) -> dict[int, Mapping[str, Any]]:
+    """Return number to last heartbeat; empty where there is none yet."""
+    return {n: read_heartbeat(one.spec.out_folder) or {} for n, one in running.items()}
+
+
+def uses_of(running: Mapping[int, RunningTrial]) -> list[Use]:
+    """Return what each has used so far: time since its launch, energy as its heartbeat tells."""
+    now, heartbeats = time.monotonic(), heartbeats_of(running)
+    return [
+        Use(now - one.launched_seconds, joules_of(heartbeats[number]))
+        for number, one in running.items()
+    ]
