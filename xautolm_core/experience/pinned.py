@@ -49,8 +49,16 @@ class Pinned:
     hidden: frozenset[bytes]
 
 
-def find_pinned(reader: StoreReader, snapshot: Snapshot, state: State) -> Pinned:
+def find_pinned(
+    reader: StoreReader, snapshot: Snapshot, state: State, known: pa.Table | None = None
+) -> Pinned:
     """Return what a snapshot pins; what is gone or altered is reported.
+
+    Args:
+        reader: Of the store.
+        snapshot: What pins.
+        state: Of the store.
+        known: Rows that were read and checked before, in the layout of ``columns``.
 
     Raises:
         StoreChangedError: The store changed meanwhile: look again.
@@ -64,7 +72,10 @@ def find_pinned(reader: StoreReader, snapshot: Snapshot, state: State) -> Pinned
             segments.append(state.frontier.segments.get(key) or SegmentEntry(key=key, rows=0))
     visible = [pin for pin in snapshot.tail if bytes.fromhex(pin.id) not in state.hidden]
     wanted = {(bytes.fromhex(pin.id), bytes.fromhex(pin.digest)): pin for pin in visible}
-    tables = list(_in_segments(reader, state, wanted))
+    tables = [] if known is None else list(_in_table(known, wanted))
+    held = {row for table in tables for row in _identities(table)}
+    wanted = {identity: pin for identity, pin in wanted.items() if identity not in held}
+    tables += _in_segments(reader, state, wanted)
     found = {row for table in tables for row in _identities(table)}
     left = [pin for identity, pin in wanted.items() if identity not in found]
     tables.append(to_table(_in_objects(reader, snapshot, state, left)))
@@ -94,6 +105,12 @@ def is_protected(reader: StoreReader, snapshot: Snapshot, state: State) -> bool:
         return True
     newly_replaced = set(frontier.replaced).difference(state.frontier.replaced)
     return newly_replaced.isdisjoint(snapshot.segments)
+
+
+def _in_table(known: pa.Table, wanted: Mapping[tuple[bytes, bytes], Pin]) -> Iterator[pa.Table]:
+    rows = [i for i, pair in enumerate(_identities(known)) if pair in wanted]
+    if rows:
+        yield known.take(rows)
 
 
 def _in_segments(

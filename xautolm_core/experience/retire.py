@@ -167,7 +167,7 @@ def _read_marks(storage: ObjectStorage, keys: Iterable[str]) -> dict[str, bytes]
 
 
 def _retire_snapshots(reader: StoreReader, keep: int) -> None:
-    """Delete all readable snapshots but the newest; it does not matter when ``forget`` wrote one."""
+    """Delete all readable snapshots but the newest; when ``forget`` wrote one does not matter."""
     written_at = {info.key: info.modified_at for info in reader.storage.list(SNAPSHOTS)}
     created_at: dict[str, datetime] = {}
     for key, data in _contents(reader, SNAPSHOTS):

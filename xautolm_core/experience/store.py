@@ -295,9 +295,11 @@ class ObjectExperienceStore:
         return Source(found.segments, found.table, found.hidden)
 
     def _view(self, snapshot: Snapshot | None) -> StoreView:
+        known = None if snapshot is None else self.reader.take_last_tail()
+
         def look(state: State) -> StoreView:
             if snapshot is not None:
-                found = find_pinned(self.reader, snapshot, state)
+                found = find_pinned(self.reader, snapshot, state, known)
                 segments, table, pinned = found.segments, found.table, snapshot
             else:
                 tail = self.reader.tail(state.tail, state)

@@ -251,6 +251,32 @@ class CompactingContract(StoreFixtures):
         with pytest.raises(StoreError, match="no snapshot"):
             store.read(pinned)
 
+    def test_what_was_just_pinned_is_viewed_without_reading_it_again(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        for trial in range(3):
+            store.append(sample("a", trial))
+        store.append(sample("b", 3, task_fingerprint="0" * 64))
+        pinned = store.snapshot()
+        expected = store.view(pinned).tail
+        again = store.snapshot()
+        for key in keys(storage, "experiences/"):
+            storage.delete(key)
+        assert store.view(again).tail.equals(expected)
+        assert store.faults == ()
+        # Once: whoever looks later sees what is there.
+        assert store.view(again).tail.num_rows == 0
+        assert len(store.faults) == 4
+
+    def test_what_was_forgotten_since_is_in_no_view(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        store.append(sample("a", 0))
+        store.append(sample("b", 1, task_fingerprint="0" * 64))
+        pinned = store.snapshot()
+        store.forget(task_fingerprint="0" * 64)
+        assert store.view(pinned).tail["trial_number"].to_pylist() == [0]
+
     def test_a_corrupt_snapshot_is_not_deleted_and_counts_for_no_sound_one(
         self, store: ObjectExperienceStore, storage: ObjectStorage
     ) -> None:
