@@ -10,16 +10,31 @@ if TYPE_CHECKING:
     from xautolm_core.report.green.assumptions import Basis
 
 
-def assumed_basis() -> Basis | None:
-    """Return the figures of ``$XAUTOLM_ASSUMPTIONS``; None if it is not set.
+def assumed_basis(
+    *,
+    zone: str | None = None,
+    intensities: Path | None = None,
+    grams_per_kwh: float | None = None,
+    pue: float | None = None,
+) -> Basis | None:
+    """Return the figures of options and ``$XAUTOLM_ASSUMPTIONS``; None if nothing is given.
+
+    Args:
+        zone: Of the grid.
+        intensities: Table of intensities.
+        grams_per_kwh: In place of a table.
+        pue: Of the data centre.
 
     Raises:
-        ConfigError: The file is wrong: better told before a search than after it.
+        ConfigError: They are wrong: better told before a search than after it.
     """
     from xautolm_core.cli.report_basis import ASSUMPTIONS_VARIABLE
     from xautolm_core.cli.report_basis import basis_of
 
-    return basis_of(None) if os.environ.get(ASSUMPTIONS_VARIABLE) else None
+    given = (zone, intensities, grams_per_kwh, pue)
+    if all(one is None for one in given) and not os.environ.get(ASSUMPTIONS_VARIABLE):
+        return None
+    return basis_of(None, zone=zone, intensities=intensities, grams_per_kwh=grams_per_kwh, pue=pue)
 
 
 def report_run(folder: Path, basis: Basis) -> None:

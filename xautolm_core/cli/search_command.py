@@ -15,6 +15,7 @@ from xautolm_core.cli.carbon_options import ZONE_OPTION
 
 if TYPE_CHECKING:
     from xautolm_core.cli.search_request import SearchRequest
+    from xautolm_core.report.green.assumptions import Basis
     from xautolm_core.search.contract import SearchObserver
     from xautolm_core.search.contract import SearchResult
 
@@ -252,6 +253,7 @@ def search(
     Exit codes: 0 done, 2 bad input, 3 store, 4 trials cannot be started, 5 no trial gave a model,
     130 interrupted (what was found is kept and can be resumed).
     """
+    from xautolm_core.cli.report_of_run import assumed_basis
     from xautolm_core.cli.search_request import SearchOptions
     from xautolm_core.cli.search_request import new_search
     from xautolm_core.cli.search_request import resumed_search
@@ -289,16 +291,31 @@ def search(
         keep_models=keep_models,
     )
     request = new_search(options) if resume is None else resumed_search(options, resume)
-    return run_request(request, as_json=as_json, quiet=quiet, metrics_port=metrics_port)
+    basis = assumed_basis(zone=zone, intensities=intensities, grams_per_kwh=grams_per_kwh, pue=pue)
+    return run_request(
+        request, as_json=as_json, quiet=quiet, metrics_port=metrics_port, basis=basis
+    )
 
 
 def run_request(
-    request: SearchRequest, *, as_json: bool, quiet: bool, metrics_port: str | None = None
+    request: SearchRequest,
+    *,
+    as_json: bool,
+    quiet: bool,
+    metrics_port: str | None = None,
+    basis: Basis | None = None,
 ) -> int:
-    """Run a search, write its result folder, print what came out, and return the exit code."""
+    """Run a search, write its result folder, print what came out, and return the exit code.
+
+    Args:
+        request: The search.
+        as_json: Print one document.
+        quiet: Show warnings and the result only.
+        metrics_port: Where Prometheus is answered meanwhile, if anywhere.
+        basis: What joules are turned into grams with; without it there is no Green AI report.
+    """
     from xautolm_core.cli.observers import make_observer
     from xautolm_core.cli.output import print_json
-    from xautolm_core.cli.report_of_run import assumed_basis
     from xautolm_core.cli.report_of_run import report_run
     from xautolm_core.cli.search_metrics import metrics_of
     from xautolm_core.cli.summary import print_summary
@@ -309,7 +326,6 @@ def run_request(
     from xautolm_core.report.folder import write_result_folder
     from xautolm_core.search.contract import SEARCH_FILE
 
-    basis = assumed_basis()
     try:
         with (
             metrics_of(request, metrics_port),

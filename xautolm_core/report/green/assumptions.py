@@ -174,7 +174,7 @@ def _check(given: Assumptions) -> None:
 
 
 def _intensities(given: Assumptions) -> tuple[Intensity | None, Intensity | None]:
-    zone = (given.zone or "unnamed").strip()
+    zone = (given.zone or "").strip()
     if given.location_grams_per_kwh is not None:
         location: Intensity | None = Intensity(
             zone, given.location_grams_per_kwh, given.intensity_source

@@ -34,7 +34,7 @@ def emissions_entry(search: GreenSearch, carbon: Footprint) -> dict[str, Any]:
     location = carbon.location
     year = f", {location.year}" if location.year else ""
     pue = f"PUE {carbon.pue:g}" if carbon.pue_applied else "no PUE"
-    return {
+    entry = {
         "emissions": joules * carbon.location_grams / carbon.joules,
         "source": (
             f"xautolm {__version__}: energy of all {search.trials} trials of the search, class "
@@ -42,10 +42,10 @@ def emissions_entry(search: GreenSearch, carbon: Footprint) -> dict[str, Any]:
             f"{location.grams_per_kwh:g} g/kWh ({location.table}{year}), location-based"
         ),
         "training_type": "fine-tuning",
-        "geographical_location": location.zone,
         "hardware_used": ", ".join(search.hardware),
         "energy_joules": joules,
     }
+    return entry | ({"geographical_location": location.zone} if location.zone else {})
 
 
 def write_emissions(report: GreenReport, run_folder: Path) -> str | None:
