@@ -72,12 +72,12 @@ ifneq ($(strip $(PYTEST_ARGS)),)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
 	@# Those with servers wait a good deal of their time: both run side by side, two cores are enough.
-	@# A shell lets what it runs in the background ignore SIGINT, which some tests send.
+	@# What a shell runs in the background ignores SIGINT, which some tests send: this may, too.
 	@log=$$(mktemp); failed=0; \
 	env --default-signal=INT $(BIN)/python -m pytest -m '$(SERVER_TESTS)' >$$log 2>&1 & servers=$$!; \
 	trap 'kill $$servers 2>/dev/null || true; rm -f $$log' EXIT; \
 	echo 'Tests with real servers and containers run beside these, their report follows.'; \
-	$(BIN)/python -m pytest -m 'not ($(SERVER_TESTS))' || failed=1; \
+	env --default-signal=INT $(BIN)/python -m pytest -m 'not ($(SERVER_TESTS))' || failed=1; \
 	wait $$servers || failed=1; \
 	cat $$log; exit $$failed
 endif
