@@ -10,12 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from xautolm_core.experience.contract import Fault
-from xautolm_core.experience.keys import EXPERIENCES
-from xautolm_core.experience.keys import FORGOTTEN
 from xautolm_core.experience.keys import MANIFESTS
-from xautolm_core.experience.keys import QUARANTINE
-from xautolm_core.experience.keys import SEGMENTS
-from xautolm_core.experience.keys import SNAPSHOTS
 from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.experience.segment import join_tables
@@ -25,7 +20,6 @@ from xautolm_core.experience.writing import without_ids
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_KINDS = (EXPERIENCES, SEGMENTS, MANIFESTS, SNAPSHOTS, FORGOTTEN, QUARANTINE)
 _COLUMNS = ("id", "tenant", "task_name", "outcome", "ended_at")
 
 
@@ -45,7 +39,8 @@ class StoreStats:
         covered_objects: Single objects that a segment covers: deleted after the grace period.
         forgotten: Experiences that were forgotten.
         snapshots: Number of snapshots.
-        objects_by_kind: Number of objects by kind (``experiences``, ``segments``, ...).
+        objects_by_kind: Number of objects by the folder that they lie in (``experiences``,
+            ``segments``, ``tenants``, ...).
         bytes_by_kind: Their bytes.
         newest_manifest_at: When the store was last changed by a compaction (UTC).
         faults: What could not be read.
@@ -77,13 +72,12 @@ def store_stats(reader: StoreReader) -> StoreStats:
     objects: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     newest: datetime | None = None
-    for prefix in _KINDS:
-        kind = prefix.rstrip("/")
-        for info in reader.storage.list(prefix):
-            objects[kind] += 1
-            sizes[kind] += info.size_bytes
-            if prefix == MANIFESTS:
-                newest = max(newest or info.modified_at, info.modified_at)
+    for info in reader.storage.list(""):
+        kind, _, _ = info.key.partition("/")
+        objects[kind] += 1
+        sizes[kind] += info.size_bytes
+        if info.key.startswith(MANIFESTS):
+            newest = max(newest or info.modified_at, info.modified_at)
     state, table = reader.settled(lambda state: (state, _table(reader, state)))
     ends = table["ended_at"]
     return StoreStats(

@@ -21,6 +21,8 @@ from xautolm_core.experience.compaction import MOST_SMALL_SEGMENTS
 from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.experience.damage import Damage
 from xautolm_core.experience.frontier import read_frontier
+from xautolm_core.experience.policy import TenantPolicy
+from xautolm_core.experience.policy import write_policy
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.outcomes import Outcome
@@ -373,7 +375,7 @@ class CompactingContract(StoreFixtures):
         assert store.verify().notes == ()
         assert list(store.scan()) == [sample("a", 0)]
 
-    def test_the_stats_count(self, store: ObjectExperienceStore) -> None:
+    def test_the_stats_count(self, store: ObjectExperienceStore, storage: ObjectStorage) -> None:
         assert store.stats().experiences == 0
         store.append(sample("a", 0))
         store.append(sample("a", 1, outcome=Outcome.OOM_HOST))
@@ -381,7 +383,10 @@ class CompactingContract(StoreFixtures):
         store.append(sample("b", 0, tenant="other", task_name="news"))
         store.append(sample("b", 0, tenant="other", ended_at=START + timedelta(days=9)))
         store.snapshot()
+        write_policy(storage, "other", TenantPolicy())
         stats = store.stats()
+        assert stats.objects_by_kind["tenants"] == 1
+        assert sum(stats.objects_by_kind.values()) == len(keys(storage, ""))
         assert stats.experiences == 3
         assert stats.by_tenant == {"default": 2, "other": 1}
         assert stats.by_task == {"news": 1, "reviews": 2}
