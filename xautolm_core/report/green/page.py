@@ -24,6 +24,8 @@ from xautolm_core.report.wording import outcome_words
 from xautolm_core.report.wording import score_words
 
 SHOWN_SEARCHES = 30
+SHOWN_ROWS = 40
+"""Of a table that may grow with the store; those with the most joules."""
 _PLOTTED_SEARCHES = 6
 _COST_LABEL = "Energy of training and evaluation (joules, log scale)"
 # Okabe and Ito's palette, as the outcomes have it.
@@ -49,6 +51,7 @@ def _context(report: GreenReport) -> dict[str, Any]:
         "scope": report.scope,
         "boundary": BOUNDARY,
         "left_out": LEFT_OUT,
+        "shown_rows": SHOWN_ROWS,
         "searches": shown,
         "hidden_searches": len(report.searches) - len(shown),
         "beside": _beside(shown),
