@@ -77,6 +77,24 @@ def test_it_tells_the_sums_over_the_store(filled: FolderStore) -> None:
     }
 
 
+def test_counts_of_trials_lead_to_one_of_them(filled: FolderStore) -> None:
+    tail = sorted((e for e in filled.scan() if e.trial_number > 15), key=lambda e: e.ended_at)
+    expected = {(e.tenant, e.outcome.value): e.id for e in tail}
+    with exporter(filled.root) as found:
+        found.samples()
+        _, text, _ = found.get("/metrics", Accept=OPEN_METRICS)
+        plain = found.get("/metrics", Accept="text/plain")[1]
+        assert found.stop() == 0
+    samples = [s for family in open_metrics(text) for s in family.samples]
+    told = {
+        (sample.labels["tenant"], sample.labels["outcome"]): sample.exemplar.labels
+        for sample in samples
+        if sample.exemplar is not None
+    }
+    assert told == {label: {"experience_id": identity} for label, identity in expected.items()}
+    assert "experience_id" not in plain
+
+
 GRIDS = "zone,year,location,market\nDEU,2024,400,50\n"
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.core import InfoMetricFamily
+from prometheus_client.samples import Exemplar
 
 from xautolm_core.monitoring.build import build_info
 from xautolm_core.monitoring.rates import Rates
@@ -34,7 +36,7 @@ def families_of(reading: Reading) -> Iterator[Metric]:
     yield InfoMetricFamily("xautolm_build", "What answers.", value=build_info())
     yield from _of_exporter(reading)
     if reading.store is not None:
-        yield from _of_tally(reading.store.tally)
+        yield from _of_tally(reading.store.tally, reading.store.latest)
         yield from _of_rates(reading.store.tally, reading.rates)
         yield from _of_store(reading.store)
     if reading.searches is not None:
@@ -66,12 +68,15 @@ def _of_exporter(reading: Reading) -> Iterator[Metric]:
         )
 
 
-def _of_tally(tally: Tally) -> Iterator[Metric]:
+def _of_tally(tally: Tally, latest: Mapping[tuple[str, str], str]) -> Iterator[Metric]:
     trials = CounterMetricFamily(
         "xautolm_trials", "Attempts of trials that have ended.", labels=("tenant", "outcome")
     )
     for (tenant, outcome), count in sorted(_with_zeros(tally).items()):
-        trials.add_metric((tenant, outcome), count)
+        # From a count to one of those behind it: `xautolm store show ID`.
+        identity = latest.get((tenant, outcome))
+        exemplar = None if identity is None else Exemplar({"experience_id": identity}, 1.0)
+        trials.add_metric((tenant, outcome), count, exemplar=exemplar)
     yield trials
 
     durations = HistogramMetricFamily(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -46,6 +48,7 @@ class StoreTotals:
         oldest_in_tail_at: When the oldest of these was written (UTC), by the storage's clock.
         snapshot_at: When the last compaction has ended (UTC), by the storage's clock.
         faults: How many faults were met so far.
+        latest: Tenant and outcome to the id of the latest of them that is in no segment.
     """
 
     tally: Tally
@@ -54,6 +57,7 @@ class StoreTotals:
     oldest_in_tail_at: datetime | None
     snapshot_at: datetime | None
     faults: int
+    latest: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ class StoreCount:
             oldest_in_tail_at=min(written, default=None),
             snapshot_at=max((info.modified_at for info in manifests), default=None),
             faults=len(self._reader.damage.faults),
+            latest=_latest(tail),
         )
 
     def _base_of(self, state: State) -> _Base:
@@ -169,6 +174,13 @@ class StoreCount:
         if table is None:
             raise StoreError(f"{key} cannot be read any more", hint=f"To mend it, {MENDING}")
         return table
+
+
+def _latest(tail: pa.Table) -> dict[tuple[str, str], str]:
+    """Return the last id of each tenant and outcome."""
+    columns = (tail[name].to_pylist() for name in ("tenant", "outcome", "id"))
+    rows = zip(*columns, strict=True)
+    return {(tenant, outcome): identity.hex() for tenant, outcome, identity in rows}
 
 
 def _digest(mask: Mask) -> bytes:
