@@ -1,11 +1,13 @@
 """What 200 trials in flight cost: memory of the controller, and requests to the API server.
 
-Run as ``python -m benchmarks.kubernetes_load [TRIALS] [SECONDS]`` from the repository's root. The
-API server is the tests' fake, in a process of its own: its requests are counted there.
+Run as ``python -m benchmarks.kubernetes_load [--trials N] [--seconds S]`` from the root of the
+repository. The API server is the tests' fake, in a process of its own: its requests are counted
+there.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -68,15 +70,23 @@ def requests_of(port: int) -> int:
         return sum(json.loads(answer.read() or b"{}").values())
 
 
-def main(trials: int = 200, seconds: float = 60.0) -> int:
+def main(trials: int, seconds: float) -> int:
     """Measure, print, and return 1 if a limit is exceeded."""
-    from kubernetes import client
-
     server = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.kubernetes_load", "serve"], stdout=subprocess.PIPE
     )
-    assert server.stdout is not None
-    port = int(server.stdout.readline())
+    try:
+        assert server.stdout is not None
+        return measure(int(server.stdout.readline()), trials, seconds)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def measure(port: int, trials: int, seconds: float) -> int:
+    """Submit trials to the fake at a port, watch them for a while, and print what that took."""
+    from kubernetes import client
+
     configuration = client.Configuration()
     configuration.host = f"http://127.0.0.1:{port}"
     configuration.retries = False
@@ -104,8 +114,6 @@ def main(trials: int = 200, seconds: float = 60.0) -> int:
         cpu = process.cpu_times()
         rate = requests_of(port) / (time.monotonic() - began)
         launcher.close()
-    server.kill()
-    server.wait()
     print(f"trials in flight        {trials}, submitted in {submitted_seconds:.0f} s")
     print(f"memory of controller    {peak_bytes / 1e6:.0f} MB")
     print(f"API requests a second   {rate:.2f}")
@@ -118,4 +126,8 @@ def main(trials: int = 200, seconds: float = 60.0) -> int:
 if __name__ == "__main__":
     if sys.argv[1:] == ["serve"]:
         serve()
-    sys.exit(main(*(int(one) for one in sys.argv[1:])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=200, help="trials in flight")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for how long they are watched")
+    arguments = parser.parse_args()
+    sys.exit(main(arguments.trials, arguments.seconds))

@@ -22,7 +22,9 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.prepared import open_prepared
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.files import prepare_folder
 from xautolm_core.trial.files import read_result
+from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.remote_contract import PackagedModel
 from xautolm_core.trial.remote_contract import RemoteResult
 from xautolm_core.trial.remote_contract import RemoteTrial
@@ -349,7 +351,11 @@ class TestRestoring:
             for name in ("proposal.json", "result.json"):
                 mine, theirs = spec.out_folder / name, there / name
                 assert mine.exists() == theirs.exists()
-                assert not mine.exists() or mine.read_bytes() == theirs.read_bytes()
+                if (spec.trial_number, name) != (0, "result.json"):
+                    assert not mine.exists() or mine.read_bytes() == theirs.read_bytes()
+        mine, theirs = (read_result(f / "trials/0000-0") for f in (run.folder, new))
+        assert mine is not None and mine.model_folder == "model"
+        assert theirs == mine.model_copy(update={"model_folder": None})
         models = [p.parent.name for p in new.glob("trials/*/model")]
         assert models == ["0001-0"]
         assert (new / "trials/0001-0/model/config.json").is_file()
@@ -370,6 +376,24 @@ class TestRestoring:
             "result.json",
             "spec.json",
         ]
+        result = read_result(tmp_path / "new/trials/0000-0")
+        assert result is not None and result.outcome is Outcome.OK
+        assert result.model_folder is None
+
+    def test_a_model_that_was_told_here_is_there_again(
+        self, run: Run, exchange: TrialExchange, storage: FolderObjects, tmp_path: Path
+    ) -> None:
+        spec = run.spec()
+        prepare_folder(spec)
+        write_model(spec.out_folder)
+        result = result_of(spec, model_folder="model")
+        write_json_atomic(spec.out_folder / "result.json", result)
+        exchange.tell(spec, result)
+        exchange.mirror(run.folder).sync()
+        assert TrialExchange(storage, str(storage.root)).restore(tmp_path / "new")
+        there = tmp_path / "new/trials/0000-0"
+        assert read_result(there) == result
+        assert (there / "model/below/model.safetensors").read_bytes() == bytes(range(256))
 
     def test_nothing_is_made_of_nothing(self, exchange: TrialExchange, tmp_path: Path) -> None:
         assert not exchange.restore(tmp_path / "new")

@@ -226,7 +226,7 @@ def test_the_wall_limit_holds_for_a_trial_that_does_not_answer(
     spec = run.spec(
         configuration=training_forever(),
         heartbeat_seconds=0.2,
-        budget=TrialBudget(wall_limit_seconds=40),
+        budget=TrialBudget(wall_limit_seconds=15),
     )
     process = start(exchange.send(spec), heartbeat_seconds=0.2, grace_seconds=0.5)
     wait_for_steps(exchange, spec, 1)

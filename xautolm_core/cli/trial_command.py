@@ -26,6 +26,15 @@ def trial(
             help="Folder for models, which trials may share; below the work folder by default.",
         ),
     ] = None,
+    startup_seconds: Annotated[
+        float,
+        typer.Option(
+            metavar="S",
+            min=1.0,
+            envvar="XAUTOLM_TRIAL_STARTUP_SECONDS",
+            help="What the trial's process has for its imports, before its own limits begin.",
+        ),
+    ] = 300.0,
     memory_limit_fraction: Annotated[
         float | None,
         typer.Option(
@@ -56,4 +65,5 @@ def trial(
         folder,
         model_cache=model_cache.absolute() if model_cache is not None else None,
         memory=ContainerMemory(memory_limit_fraction),
+        startup_seconds=startup_seconds,
     )

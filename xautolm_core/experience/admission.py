@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.codec import is_identity
+from xautolm_core.experience.credentials import Surroundings
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import read_policy
 from xautolm_core.experience.schema import Experience
@@ -35,8 +36,12 @@ class Admission:
             known = self._policies[tenant] = read_policy(self._storage, tenant)
         return known
 
-    def admit(self, experience: Experience) -> Experience:
+    def admit(self, experience: Experience, surroundings: Surroundings | None = None) -> Experience:
         """Return an experience without what must not be in it (see ``scrub``).
+
+        Args:
+            experience: As it came.
+            surroundings: Those of this process; looked up if None.
 
         Raises:
             StoreError: It belongs to another tenant, or cannot be written at all.
@@ -52,4 +57,4 @@ class Admission:
                 f"{experience.id[:40]!r} is no id of an experience",
                 hint="Make it with experience_id(search_id, trial_number, attempt)",
             )
-        return scrub_experience(experience, self.policy(experience.tenant))
+        return scrub_experience(experience, self.policy(experience.tenant), surroundings)

@@ -44,6 +44,10 @@ from xautolm_core.experience.writing import write_segment
 from xautolm_core.objects.contract import ObjectInfo
 from xautolm_core.objects.contract import StorageUnavailableError
 
+_MAY_BE_PINNED = (
+    "holds experiences that were forgotten, hidden; a snapshot that cannot be read may pin it:"
+    " compact the store once it can"
+)
 _WITH_IT = "compact the store with that version"
 
 
@@ -69,6 +73,19 @@ class PurgeReport:
         """Note once what stays as it is."""
         if key not in {fault.key for fault in self.left}:
             self.left.append(Fault(key, problem))
+
+
+@dataclass(frozen=True)
+class _Snapshots:
+    """The snapshots of a store.
+
+    Attributes:
+        readable: Those that can be read, and their objects.
+        may_be_read_later: Whether there are more, which are whole as far as anybody knows.
+    """
+
+    readable: list[tuple[ObjectInfo, Snapshot]]
+    may_be_read_later: bool
 
 
 def purge_forgotten(reader: StoreReader) -> PurgeReport:
@@ -99,7 +116,8 @@ def _is_clean(state: State) -> bool:
 def _purge(reader: StoreReader, state: State, report: PurgeReport) -> None:
     storage = reader.storage
     dirty = _dirty_segments(reader, state, report)
-    pinned = {key for _, snapshot in _snapshots(reader, report) for key in snapshot.segments}
+    snapshots = _snapshots(reader, report)
+    pinned = {key for _, snapshot in snapshots.readable for key in snapshot.segments}
     successors: dict[str, list[SegmentEntry]] = {}
     forgotten: dict[str, int] = {}
     kept = {key: entry for key, entry in still_named(state).items() if key not in dirty}
@@ -114,13 +132,19 @@ def _purge(reader: StoreReader, state: State, report: PurgeReport) -> None:
     if dirty:
         write_manifest(storage, state, [*kept.values(), *added], replaced=sorted(dirty))
     # Listed again: whoever writes one from now on finds in the manifest what is about to go.
-    for info, snapshot in _snapshots(reader, report):
+    snapshots = _snapshots(reader, report)
+    for info, snapshot in snapshots.readable:
         for key in dirty.intersection(snapshot.segments) - successors.keys():
             successors[key], forgotten[key] = _rewrite(reader, state, key)
         changed = _without_forgotten(snapshot, state, successors, forgotten)
         if changed != snapshot:
             storage.put(info.key, encode_snapshot(keep_age(changed, info.modified_at)))
             report.rewritten_snapshots += 1
+    report.rewritten_segments = len(dirty)
+    if snapshots.may_be_read_later:
+        for key in dirty:
+            report.leave(key, _MAY_BE_PINNED)
+        return
     # Manifests that name such a file would name something that is missing.
     superseded = set(read_frontier(storage, reader.damage).superseded)
     manifests = read_named(reader).manifests
@@ -129,7 +153,6 @@ def _purge(reader: StoreReader, state: State, report: PurgeReport) -> None:
     ]
     storage.delete_many([key for key in naming if key in superseded])
     storage.delete_many(sorted(dirty))
-    report.rewritten_segments = len(dirty)
 
 
 def _dirty_segments(reader: StoreReader, state: State, report: PurgeReport) -> set[str]:
@@ -191,13 +214,14 @@ def _rescue(reader: StoreReader, state: State, key: str) -> list[SegmentEntry]:
     return [write_segment(reader.storage, part) for part in split(sort_rows(join_tables(tables)))]
 
 
-def _snapshots(reader: StoreReader, report: PurgeReport) -> list[tuple[ObjectInfo, Snapshot]]:
-    """Return the readable snapshots and their objects.
+def _snapshots(reader: StoreReader, report: PurgeReport) -> _Snapshots:
+    """Return the snapshots that there are.
 
-    Forgetting does not wait for one that cannot be read: what it pins of the files that are written
-    again is reported as gone when it is read later.
+    Forgetting does not wait for a corrupt one: nobody can read what it pins any more. Files that
+    one may pin which is only out of reach stay for the next purge, hidden by the tombstone.
     """
     found: list[tuple[ObjectInfo, Snapshot]] = []
+    may_be_read_later = False
     for info in list(reader.storage.list(SNAPSHOTS)):
         try:
             found.append((info, decode_snapshot_at(info.key, reader.storage.get(info.key))))
@@ -205,6 +229,7 @@ def _snapshots(reader: StoreReader, report: PurgeReport) -> list[tuple[ObjectInf
             if not reader.damage.miss(info.key):
                 raise StoreChangedError from None
             report.leave(info.key, f"{GHOST}, and may name experiences that were forgotten")
+            may_be_read_later = True
         except CorruptObjectError as error:
             reader.damage.report(info.key, str(error))
         except StorageUnavailableError:
@@ -212,7 +237,8 @@ def _snapshots(reader: StoreReader, report: PurgeReport) -> list[tuple[ObjectInf
         except StoreError as error:
             reader.damage.report(info.key, error.problem)
             report.leave(info.key, "cannot be read, and may name experiences that were forgotten")
-    return found
+            may_be_read_later = True
+    return _Snapshots(found, may_be_read_later)
 
 
 def _without_forgotten(

@@ -8,7 +8,6 @@ snapshot cannot be read, nothing that it may name.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -167,13 +166,20 @@ def _read_marks(storage: ObjectStorage, keys: Iterable[str]) -> dict[str, bytes]
 
 
 def _retire_snapshots(reader: StoreReader, keep: int) -> None:
-    """Delete all readable snapshots but the newest; when ``forget`` wrote one does not matter."""
+    """Delete all readable snapshots but the newest ones, and name the others.
+
+    When ``forget`` wrote one does not matter.
+    """
     written_at = {info.key: info.modified_at for info in reader.storage.list(SNAPSHOTS)}
     created_at: dict[str, datetime] = {}
     for key, data in _contents(reader, SNAPSHOTS):
-        with contextlib.suppress(CorruptObjectError):
+        try:
             snapshot = decode_snapshot_at(key, data)
-            created_at[key] = snapshot.created_at or written_at.get(key, _LATEST)
+        except CorruptObjectError as error:
+            if data:
+                reader.damage.report(key, str(error))
+            continue
+        created_at[key] = snapshot.created_at or written_at.get(key, _LATEST)
     newest_last = sorted(created_at, key=lambda key: (created_at[key], key))
     reader.storage.delete_many(newest_last[: max(0, len(newest_last) - keep)])
 

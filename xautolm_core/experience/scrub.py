@@ -31,7 +31,11 @@ STRICTEST = TenantPolicy()
 Cleaner = Callable[[Rules, Any], Any]
 
 
-def scrub_experience(experience: Experience, policy: TenantPolicy = STRICTEST) -> Experience:
+def scrub_experience(
+    experience: Experience,
+    policy: TenantPolicy = STRICTEST,
+    surroundings: Surroundings | None = None,
+) -> Experience:
     """Return the experience as it may be written. Scrubbing it again changes nothing.
 
     Strings that are not what their field is for are replaced (see ``rules``), failure messages are
@@ -42,13 +46,16 @@ def scrub_experience(experience: Experience, policy: TenantPolicy = STRICTEST) -
     Args:
         experience: As it came.
         policy: What its tenant allows.
+        surroundings: What must not be there whatever it looks like; this process's own if None.
+            Whoever scrubs many at a time takes them once.
 
     Raises:
         StoreError: It carries more than the schema knows, a value of a wrong type, or an id or a
             tenant's name that is none: these cannot be replaced.
     """
     content = plain_content(experience)
-    rules = Rules(Surroundings.of_this_process(), policy.allow_class_names)
+    around = surroundings or Surroundings.of_this_process()
+    rules = Rules(around, policy.allow_class_names)
     clean = {name: _FIELDS[name](rules, value) for name, value in content.items()}
     return checked_experience(clean)
 

@@ -20,6 +20,7 @@ from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import column_type
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.contract import ExperienceFilter
+from xautolm_core.experience.credentials import Surroundings
 from xautolm_core.experience.damage import StoreChangedError
 from xautolm_core.experience.keys import experience_key
 from xautolm_core.experience.keys import mark_of
@@ -62,9 +63,10 @@ def copy_store(source: ObjectExperienceStore, target: ObjectExperienceStore) -> 
     written: list[SegmentEntry] = []
     count = 0
     held = _Held(target)
+    around = Surroundings.of_this_process()
     for rows in _chunks(source.rows()):
         lacking = held.lacking(rows)
-        admitted = (_admitted(source, target, row, experience) for row, experience in lacking)
+        admitted = (_admitted(source, target, *one, around) for one in lacking)
         table = to_table(row for row in admitted if row is not None)
         count += table.num_rows
         waiting.append(table)
@@ -151,12 +153,16 @@ def _chunks(rows: Iterator[T]) -> Iterator[list[T]]:
 
 
 def _admitted(
-    source: ObjectExperienceStore, target: ObjectExperienceStore, row: Row, experience: Experience
+    source: ObjectExperienceStore,
+    target: ObjectExperienceStore,
+    row: Row,
+    experience: Experience,
+    around: Surroundings,
 ) -> Row | None:
     """Return a row as the target takes it; None, and a fault, if it takes nothing of it."""
     target.admission.policy(experience.tenant)
     try:
-        clean = target.admission.admit(experience)
+        clean = target.admission.admit(experience, around)
     except StoreError as error:
         source.reader.damage.report(row.key, f"is not copied: {error.problem}")
         return None

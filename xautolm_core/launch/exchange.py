@@ -36,6 +36,7 @@ from xautolm_core.trial.remote_contract import is_settled
 from xautolm_core.trial.remote_contract import result_key
 from xautolm_core.trial.remote_contract import spec_key
 from xautolm_core.trial.remote_contract import verdict_key
+from xautolm_core.trial.remote_outputs import RemoteOutputs
 from xautolm_core.trial.remote_outputs import stored_result
 
 _log = logging.getLogger(__name__)
@@ -138,6 +139,16 @@ class TrialExchange:
         self._sync(spec)
         return result
 
+    def tell(self, spec: TrialSpec, result: TrialResult) -> None:
+        """Write what a trial of this very machine came to, as another machine would: model first.
+
+        Its model outlives this machine's disk then.
+
+        Raises:
+            StoreError: An object cannot be written, or the model not be read.
+        """
+        RemoteOutputs(self._storage, spec).finish(result, spec.out_folder, {})
+
     def keep(self, spec: TrialSpec, result: TrialResult) -> TrialResult:
         """Write what the launcher found of a trial, so that a restarted launcher finds the same.
 
@@ -175,7 +186,9 @@ class TrialExchange:
     def restore(self, out_folder: Path) -> bool:
         """Make the run folder of a search anew from its objects, where it holds no search.
 
-        Small files are as they were last written down; the models are those that the folder held.
+        Small files are as they were last written down; the models are those that the folder held,
+        and were told. A result whose model is not among them names none any more, so that nobody
+        chooses a model that is not there.
 
         Returns:
             Whether there is a search now that was not there before.
@@ -204,7 +217,7 @@ class TrialExchange:
         try:
             fetch_bundle(self._storage, told.model_bundle, target)
         except DamagedBundleError as error:
-            # A search does without a model; it cannot do without its trials.
+            # A search does without a model, and says so; it cannot do without its trials.
             _log.warning("the model of trial %s is left out: %s", attempt, error.problem)
 
     def _standing(self, spec: TrialSpec) -> RemoteResult | None:

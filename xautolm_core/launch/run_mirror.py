@@ -16,6 +16,7 @@ from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
+from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 RUN_FILES = ("state.json", "search.json")
@@ -71,7 +72,8 @@ class RunMirror:
     def restore(self) -> bool:
         """Write the files that the objects hold into a folder that holds no search yet.
 
-        Folders within the old run folder become those within this one.
+        Folders within the old run folder become those within this one, and a result names its
+        model only if that is there already.
 
         Returns:
             Whether there is a search now that was not there before.
@@ -94,6 +96,8 @@ class RunMirror:
             data = found[name]
             if name.endswith(f"/{SPEC_FILE}"):
                 data = _moved_spec(data, self._out_folder)
+            elif name.endswith(f"/{RESULT_FILE}"):
+                data = _without_lost_model(data, (self._out_folder / name).parent)
             _write(self._out_folder / name, data)
         return True
 
@@ -189,6 +193,17 @@ def _moved_spec(data: bytes, out_folder: Path) -> bytes:
         if (path := getattr(spec, name)).is_relative_to(old)
     }
     return spec.model_copy(update=moved).model_dump_json(indent=2).encode()
+
+
+def _without_lost_model(data: bytes, folder: Path) -> bytes:
+    """Return a trial's result, without the model if the trial's folder does not hold it."""
+    try:
+        result = TrialResult.model_validate_json(data)
+    except ValidationError:
+        return data  # a search that reads it sees the same
+    if result.model_folder is None or (folder / MODEL_FOLDER).is_dir():
+        return data
+    return result.model_copy(update={"model_folder": None}).model_dump_json(indent=2).encode()
 
 
 def _write(path: Path, data: bytes) -> None:

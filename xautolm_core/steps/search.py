@@ -7,17 +7,16 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from typing import Any
 
 from xautolm_core.errors import StoreError
 from xautolm_core.steps.cluster import connected
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.finished import require_model
+from xautolm_core.steps.mirrored import Mirrored
+from xautolm_core.steps.mirrored import MirroredWithModels
 from xautolm_core.steps.notification import SUMMARY_KEY
 from xautolm_core.steps.notification import keep_for_the_end
 from xautolm_core.steps.request import PipelineRequest
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from xautolm_core.launch.contract import Launcher
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.search.contract import SearchObserver
-    from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.measured import Measured
 
 EXIT_INTERRUPTED = 143
@@ -63,7 +61,9 @@ def search(request: str, features_file: str, snapshot: str, result_folder: str) 
         spec = asked.search_spec(Path(name))
         spec = spec.model_copy(update={"snapshot": snapshot or None})
         resume = exchange.restore(out_folder)
-        observer = _Mirrored(LineView(spec, sys.stdout, resumed=resume), exchange, out_folder)
+        view = LineView(spec, sys.stdout, resumed=resume)
+        kind = Mirrored if asked.cluster is not None else MirroredWithModels
+        observer = kind(view, exchange, out_folder)
         with launcher_of(asked, exchange, observer) as launcher:
             result = run_search(
                 spec,
@@ -144,26 +144,3 @@ def copy_result(out_folder: Path, target: Path) -> None:
             f"The result cannot be written to {target}: {error.strerror or error}",
             hint="Make room on the step's disk",
         ) from error
-
-
-class _Mirrored:
-    """Passes a search's progress on, and keeps its small files as objects after every trial."""
-
-    def __init__(self, observer: SearchObserver, exchange: TrialExchange, folder: Path) -> None:
-        self._observer = observer
-        self._mirror = exchange.mirror(folder)
-        self.phase = observer.phase
-        self.note = observer.note
-        self.warm_started = observer.warm_started
-        self.trial_started = observer.trial_started
-
-    def trial_ended(
-        self, record: TrialRecord, front: Sequence[TrialRecord], best: TrialRecord | None
-    ) -> None:
-        """A trial has ended."""
-        self._observer.trial_ended(record, front, best)
-        self._mirror.sync()
-
-    def tick(self, seconds_left: float | None, running: Mapping[int, Mapping[str, Any]]) -> None:
-        """Pass it on."""
-        self._observer.tick(seconds_left, running)

@@ -30,7 +30,8 @@ class TrialBudget(BaseModel):
     Attributes:
         soft_deadline_seconds: Training plus evaluation should be over by then; the trial probes its
             speed and shrinks (or stops, see ``on_overrun``).
-        wall_limit_seconds: The launcher kills the trial after this wall-clock time.
+        wall_limit_seconds: The trial is killed after this wall-clock time, counted from where it
+            begins: its machine, its data and its imports are there by then.
         host_memory_bytes: The launcher lets the trial have no more than this; None for no limit.
         data_fraction: Share of the training rows to use (stratified, seeded), in (0, 1].
         max_steps: At most this many optimiser steps.

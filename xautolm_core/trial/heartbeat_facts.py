@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from datetime import UTC
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,6 +20,20 @@ def seconds_of(heartbeat: Mapping[str, Any]) -> dict[str, float]:
     if not isinstance(seconds, Mapping):
         return {}
     return {str(phase): float(v) for phase, v in seconds.items() if isinstance(v, (int, float))}
+
+
+def started_at_of(heartbeat: Mapping[str, Any]) -> datetime | None:
+    """Return when the trial itself began (UTC); None if it had not, or does not say."""
+    try:
+        found = datetime.fromisoformat(str(heartbeat.get("started_at")))
+    except ValueError:
+        return None
+    return as_utc(found)
+
+
+def as_utc(moment: datetime) -> datetime:
+    """Return a moment with its zone; one without is UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def progress_of(heartbeat: Mapping[str, Any]) -> Progress:

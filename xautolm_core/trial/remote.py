@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import time
+from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from xautolm_core.trial.remote_inputs import model_environment
 from xautolm_core.trial.remote_inputs import read_remote_trial
 from xautolm_core.trial.remote_outputs import RemoteOutputs
 from xautolm_core.trial.remote_outputs import stored_result
+from xautolm_core.trial.supervise import STARTUP_SECONDS
 from xautolm_core.trial.supervise import MemoryWatch
 from xautolm_core.trial.supervise import supervise
 from xautolm_core.trial.termination import Terminated
@@ -49,6 +51,7 @@ def run_remote(
     memory: MemoryWatch | None = None,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
     grace_seconds: float = GRACE_SECONDS,
+    startup_seconds: float = STARTUP_SECONDS,
 ) -> int:
     """Fetch a trial, run it in a process of its own, and write its result.
 
@@ -63,6 +66,8 @@ def run_remote(
         memory: Tells of the container's memory, if anything is known of it.
         heartbeat_seconds: Between two heartbeats.
         grace_seconds: What a trial has to end after SIGTERM.
+        startup_seconds: What the trial's process has for its imports, before the wall-clock limit
+            of its budget begins. One that takes longer ends as ``infra``.
 
     Returns:
         0: there is a result, whatever the outcome.
@@ -83,13 +88,9 @@ def run_remote(
         if outputs.is_settled():
             _log.warning("trial %s is over already; it is not run again", key)
             return 0
-        run = _RemoteRun(storage, trial, outputs, termination, memory)
-        run.run(
-            work_folder,
-            model_cache or work_folder / "model-cache",
-            heartbeat_seconds,
-            grace_seconds,
-        )
+        patience = _Patience(heartbeat_seconds, grace_seconds, startup_seconds)
+        run = _RemoteRun(storage, trial, outputs, termination, memory=memory, patience=patience)
+        run.run(work_folder, model_cache or work_folder / "model-cache")
         return 0
     finally:
         termination.restore()
@@ -111,6 +112,15 @@ def told_outcome(address: str) -> Outcome:
     return result.outcome
 
 
+@dataclass(frozen=True)
+class _Patience:
+    """Seconds, as ``run_remote`` takes them."""
+
+    heartbeat_seconds: float
+    grace_seconds: float
+    startup_seconds: float
+
+
 class _RemoteRun:
     """One attempt on this machine."""
 
@@ -120,21 +130,18 @@ class _RemoteRun:
         trial: RemoteTrial,
         outputs: RemoteOutputs,
         termination: Termination,
+        *,
         memory: MemoryWatch | None,
+        patience: _Patience,
     ) -> None:
         self._storage = storage
         self._trial = trial
         self._outputs = outputs
         self._termination = termination
         self._memory = memory
+        self._patience = patience
 
-    def run(
-        self,
-        work_folder: Path,
-        model_cache: Path,
-        heartbeat_seconds: float,
-        grace_seconds: float,
-    ) -> None:
+    def run(self, work_folder: Path, model_cache: Path) -> None:
         """Do it all; there is a result afterwards."""
         self._outputs.beat(_first_heartbeat())
         since = time.monotonic()
@@ -145,18 +152,19 @@ class _RemoteRun:
             self._outputs.finish(terminated(self._trial.spec), work_folder, _download(since))
             return
         download = _download(since)
-        with self._outputs.heartbeats(spec.out_folder, heartbeat_seconds):
-            result = self._supervised(spec, model_cache, grace_seconds)
+        with self._outputs.heartbeats(spec.out_folder, self._patience.heartbeat_seconds):
+            result = self._supervised(spec, model_cache)
         self._outputs.finish(result, spec.out_folder, download)
 
-    def _supervised(self, spec: TrialSpec, model_cache: Path, grace_seconds: float) -> TrialResult:
+    def _supervised(self, spec: TrialSpec, model_cache: Path) -> TrialResult:
         try:
             end = supervise(
                 spec,
                 termination=self._termination,
                 memory=self._memory,
                 environment=model_environment(model_cache, os.environ),
-                grace_seconds=grace_seconds,
+                grace_seconds=self._patience.grace_seconds,
+                startup_seconds=self._patience.startup_seconds,
             )
         except OSError as error:
             raise LaunchError(

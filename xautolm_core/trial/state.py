@@ -119,6 +119,7 @@ class TrialState:
         """Return what an observer sees of a running trial."""
         return {
             "at": datetime.now(UTC).isoformat(),
+            "started_at": self.started_at.isoformat(),
             "phase": self.clock.current,
             "step": self.steps,
             "scheduled_steps": self.scheduled_steps,

@@ -126,6 +126,19 @@ class CorruptionContract(StoreFixtures):
         assert "outcome" in fault.problem
         assert "schema version 9" in fault.problem
 
+    def test_a_corrupt_snapshot_is_not_deleted_for_its_age(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        names = []
+        for trial in range(4):
+            store.append(sample("a", trial))
+            names.append(f"snapshots/{store.snapshot().value}.json")
+        flip(storage, names[0], -20)
+        flip(storage, names[2], -20)
+        store.compact(keep=1)
+        assert set(keys(storage, "snapshots/")) == {names[0], names[2], names[3]}
+        assert {names[0], names[2]} <= {fault.key for fault in store.faults}
+
     @pytest.mark.parametrize("kind", ["experiences/", "segments/", "manifests/", "snapshots/"])
     @pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.9, 0.999])
     def test_a_flipped_bit_is_named_and_the_rest_is_read(

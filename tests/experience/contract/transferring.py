@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import write_policy
+from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.experience.transfer import copy_store
@@ -73,6 +75,22 @@ class TransferringContract(StoreFixtures):
         other.forget(task_fingerprint="secret")
         assert copy_store(store, other) == 0
         assert [e.trial_number for e in other.scan()] == [1]
+
+    def test_a_copy_looks_at_its_surroundings_once_and_keeps_secrets_out(
+        self, store: ObjectExperienceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = ExperienceFailure(kind="E", message="refused: moonlight")
+        for trial in range(5):
+            store.append(sample("a", trial, failure=told))
+        looks = []
+        name = socket.gethostname()
+        monkeypatch.setattr(socket, "gethostname", lambda: looks.append(name) or name)
+        monkeypatch.setenv("MY_PASSWORD", "moonlight")
+        other = FolderStore(tmp_path / "other")
+        assert copy_store(store, other) == 5
+        assert len(looks) == 1
+        found = [e.failure.message for e in other.scan() if e.failure is not None]
+        assert found == ["refused: <secret>"] * 5
 
     def test_a_copy_reads_each_single_object_of_the_target_once(
         self, store: ObjectExperienceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -140,6 +140,31 @@ class UnreadableContract(StoreFixtures):
         assert list(healed.read(pinned)) == before
         assert healed.faults == ()
 
+    def test_forgetting_keeps_the_pins_of_a_snapshot_that_cannot_be_read(
+        self, store: ObjectExperienceStore, storage: ObjectStorage, refused: bool
+    ) -> None:
+        store.append(sample("a", 0, task_fingerprint=SECRET))
+        for trial in (1, 2):
+            store.append(sample("a", trial))
+        store.compact(grace=NOTHING)
+        pinned = store.snapshot()
+        (old,) = keys(storage, "segments/")
+        name = f"snapshots/{pinned.value}.json"
+        fresh = ObjectExperienceStore(TroubledStorage(storage, {name: math.inf}, refused=refused))
+        left = {fault.key for fault in fresh.forget(task_fingerprint=SECRET).left}
+        assert left == {name, old}
+        for _ in range(2):
+            fresh.compact(grace=NOTHING)
+            assert [e.trial_number for e in fresh.scan()] == [1, 2]
+            assert old in keys(storage, "segments/")
+        healed = ObjectExperienceStore(storage)
+        for _ in range(2):
+            assert [e.trial_number for e in healed.read(pinned)] == [1, 2]
+            healed.compact(grace=NOTHING)
+            assert old not in keys(storage, "segments/")
+        assert healed.faults == ()
+        assert healed.verify().faults == ()
+
     def test_without_a_tombstone_nothing_is_read(
         self, store: ObjectExperienceStore, storage: ObjectStorage, refused: bool
     ) -> None:

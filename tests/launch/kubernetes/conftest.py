@@ -57,6 +57,9 @@ class FolderExchange:
         write_json_atomic(self._place(spec) / "kept.json", result)
         return result
 
+    def beat(self, spec: TrialSpec, **heartbeat: Any) -> None:
+        write_json_atomic(self._place(spec) / HEARTBEAT_FILE, heartbeat)
+
     def tell(self, spec: TrialSpec, outcome: str, **more: Any) -> None:
         result = TrialResult(
             search_id=spec.search_id,

@@ -59,13 +59,15 @@ def test_ends_without_a_result(
     make_kubernetes: Make,
     make_spec: MakeSpec,
     fake: FakeApi,
+    exchange: FolderExchange,
     sequence: str,
     outcome: Outcome,
     kind: str,
 ) -> None:
     launcher = make_kubernetes()
-    spec = make_spec("any", wall_limit=60.0)
+    spec = make_spec("any", wall_limit=50.0)
     handle = launcher.submit(spec)
+    exchange.beat(spec, phase="train", started_at="2026-11-26T10:00:15+00:00")
     fake.logs[f"{handle.native_id}-0"] = "the text of a row\n"
     fake.play(SEQUENCES[sequence], handle.native_id)
     result = finish(launcher, handle)
@@ -77,6 +79,19 @@ def test_ends_without_a_result(
     assert fake.objects[JOBS] == {}
     if sequence == "oom_killed":
         assert "the text of a row" in (spec.out_folder / LOG_FILE).read_text()
+
+
+def test_a_deadline_that_passes_while_data_are_fetched_is_no_timeout(
+    make_kubernetes: Make, make_spec: MakeSpec, fake: FakeApi, exchange: FolderExchange
+) -> None:
+    launcher = make_kubernetes()
+    spec = make_spec("any", wall_limit=50.0)
+    handle = launcher.submit(spec)
+    exchange.beat(spec, phase="download")
+    fake.play(SEQUENCES["deadline_exceeded"], handle.native_id)
+    result = finish(launcher, handle)
+    assert result.failure is not None
+    assert (result.outcome, result.failure.kind) == (Outcome.INFRA, "DeadlineBeforeLimit")
 
 
 def test_a_trial_that_succeeds(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 
 DISRUPTED = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
+BEGAN = datetime(2026, 11, 26, 10, 0, 10, tzinfo=UTC)
 NOW = datetime(2026, 11, 26, 10, 10, tzinfo=UTC)
 
 
@@ -64,13 +66,28 @@ ROWS: list[tuple[str, Facts, Outcome]] = [
         Facts(pods=[pod("OOMKilled", 137, conditions=[DISRUPTED])]),
         Outcome.PREEMPTED,
     ),
-    ("deadline of the pod", Facts(pods=[LATE], limit_seconds=60), Outcome.TIMEOUT),
+    ("deadline of the pod", Facts(pods=[LATE], limit_seconds=50, began_at=BEGAN), Outcome.TIMEOUT),
     (
         "deadline, told cancelled",
-        Facts(pods=[LATE], limit_seconds=60, result=told("cancelled")),
+        Facts(pods=[LATE], limit_seconds=50, began_at=BEGAN, result=told("cancelled")),
         Outcome.TIMEOUT,
     ),
-    ("deadline before the limit", Facts(pods=[LATE], limit_seconds=300), Outcome.INFRA),
+    (
+        "deadline before the limit",
+        Facts(pods=[LATE], limit_seconds=300, began_at=BEGAN),
+        Outcome.INFRA,
+    ),
+    (
+        "deadline, the container ran for the limit, the trial did not",
+        Facts(pods=[LATE], limit_seconds=55, began_at=BEGAN),
+        Outcome.INFRA,
+    ),
+    ("deadline, never began", Facts(pods=[LATE], limit_seconds=50), Outcome.INFRA),
+    (
+        "deadline, an older pod's trial began",
+        Facts(pods=[LATE], limit_seconds=50, began_at=BEGAN - timedelta(seconds=11)),
+        Outcome.INFRA,
+    ),
     ("deadline, never ran", Facts(pods=[pod(reason="DeadlineExceeded")]), Outcome.INFRA),
     (
         "deadline of the Job",
@@ -78,6 +95,7 @@ ROWS: list[tuple[str, Facts, Outcome]] = [
             job=job(("Failed", "DeadlineExceeded")),
             pods=[pod("Error", 143, seconds=59)],
             limit_seconds=30,
+            began_at=BEGAN,
         ),
         Outcome.TIMEOUT,
     ),
@@ -117,8 +135,9 @@ def test_row(facts: Facts, outcome: Outcome) -> None:
 def test_a_container_that_still_runs_counts_until_now() -> None:
     running = {"name": "trial", "state": {"running": {"startedAt": "2026-11-26T10:00:00Z"}}}
     late = pod(reason="DeadlineExceeded", containerStatuses=[running])
-    assert judge(Facts(pods=[late], limit_seconds=500, now=NOW)).outcome is Outcome.TIMEOUT
-    assert judge(Facts(pods=[late], limit_seconds=700, now=NOW)).outcome is Outcome.INFRA
+    for limit_seconds, outcome in ((500, Outcome.TIMEOUT), (700, Outcome.INFRA)):
+        facts = Facts(pods=[late], limit_seconds=limit_seconds, began_at=BEGAN, now=NOW)
+        assert judge(facts).outcome is outcome
 
 
 def test_evidence() -> None:

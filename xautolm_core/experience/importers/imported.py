@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xautolm_core.experience.credentials import Surroundings
 from xautolm_core.experience.importers.account import Account
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.schema import Experience
@@ -53,8 +54,9 @@ def finished(experiences: Sequence[Experience], account: Account, policy: Tenant
         StoreError: The tenant's name is none, or looks like a credential.
     """
     clean = []
+    around = Surroundings.of_this_process()
     for experience in with_ids(experiences):
-        allowed = scrub_experience(experience, policy)
+        allowed = scrub_experience(experience, policy, around)
         for name in type(experience).model_fields:
             if getattr(allowed, name) != getattr(experience, name):
                 account.change(f"{name}: replaced in part by the rules of what may be kept")

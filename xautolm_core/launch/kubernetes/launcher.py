@@ -247,6 +247,7 @@ class KubernetesLauncher:
         now = time.monotonic()
         if trial.end_seen_at is None:
             trial.end_seen_at = now
+            fetch_heartbeat(self._exchange, trial, at_once=True)
         try:
             facts = self._facts(trial, seen)
         except StoreError as error:
@@ -286,6 +287,7 @@ class KubernetesLauncher:
             cancelled=trial.cancelled,
             job_gone=seen.job_gone,
             limit_seconds=trial_limit_seconds(trial.spec, self._settings),
+            began_at=trial.began_at(result),
             given_up=given_up,
             replacements_exceeded=self._is_replaced_too_often(seen),
         )

@@ -120,12 +120,15 @@ def job_of(
 
 
 def trial_limit_seconds(spec: TrialSpec, settings: KubernetesSettings) -> float:
-    """Return how long a trial's container may run before it is a timeout."""
+    """Return how long a trial may run, from where it itself begins, before it is a timeout."""
     return spec.budget.wall_limit_seconds or settings.max_trial_seconds
 
 
 def pod_deadline_seconds(spec: TrialSpec, settings: KubernetesSettings) -> int:
     """Return the pod's deadline, which counts from the moment that a node took it.
+
+    It is the guard behind the limits that ``xautolm trial`` keeps itself, so a trial that began
+    within the start-up seconds has its whole limit before it.
 
     It is on the pod, because a deadline of the Job deletes the pod and the evidence with it.
     """

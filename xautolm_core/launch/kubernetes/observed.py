@@ -96,18 +96,24 @@ def has_started(pod: Object) -> bool:
     return bool(state.get("running")) or terminated(pod) is not None
 
 
-def container_seconds(pod: Object, now: datetime) -> float | None:
-    """Return how long the trial's container has run; None if it never did.
+def trial_seconds(pod: Object, began_at: datetime | None, now: datetime) -> float | None:
+    """Return how long the trial itself has run in a pod; None if it never did.
 
     Kubernetes tells whole seconds, so that the truth may be up to a second more.
+
+    Args:
+        pod: The pod.
+        began_at: When the trial began, as it last told itself; None if it did not. A pod that was
+            replaced may have told it: before this pod's container began, it is of that one.
+        now: The end of a container that still runs (UTC).
     """
     ended = terminated(pod)
     running = trial_container(pod).get("state", {}).get("running") or {}
     started_at = moment((ended or running).get("startedAt"))
-    if started_at is None:
+    if started_at is None or began_at is None or began_at < started_at:
         return None
     ended_at = moment(ended.get("finishedAt")) if ended else None
-    return max(0.0, ((ended_at or now) - started_at).total_seconds())
+    return max(0.0, ((ended_at or now) - began_at).total_seconds())
 
 
 def moment(text: object) -> datetime | None:

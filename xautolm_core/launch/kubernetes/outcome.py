@@ -34,7 +34,8 @@ class Facts:
         result: What the trial itself wrote, if it is of this attempt.
         cancelled: Whether the search ended it.
         job_gone: Whether the Job no longer exists.
-        limit_seconds: What the trial's container may run for.
+        limit_seconds: What the trial may run for.
+        began_at: When the trial itself began, as it last told; None if it did not.
         given_up: Why it is not waited for any longer; None if it ended by itself.
         replacements_exceeded: Whether Kubernetes replaced its pod more often than is allowed.
         now: When this is asked (UTC).
@@ -46,6 +47,7 @@ class Facts:
     cancelled: bool = False
     job_gone: bool = False
     limit_seconds: float = float("inf")
+    began_at: datetime | None = None
     given_up: Failure | None = None
     replacements_exceeded: bool = False
     now: datetime | None = None
@@ -109,11 +111,11 @@ def _oom_host(facts: Facts) -> Verdict | None:
 
 
 def _timeout(facts: Facts) -> Verdict | None:
-    """Time spent pending, pulling or suspended is not the trial's."""
+    """Time spent pending, pulling, fetching, importing or suspended is not the trial's."""
     if not _ran_into_deadline(facts):
         return None
     now = facts.now or datetime.now(UTC)
-    seconds = observed.container_seconds(facts.last_pod, now)
+    seconds = observed.trial_seconds(facts.last_pod, facts.began_at, now)
     if seconds is not None and seconds + _CLOCK_SECONDS >= facts.limit_seconds:
         message = f"ran into the wall-clock limit of {facts.limit_seconds:.0f} s"
         return _failed(Outcome.TIMEOUT, "WallLimit", message)
@@ -123,7 +125,7 @@ def _timeout(facts: Facts) -> Verdict | None:
         Outcome.INFRA,
         "DeadlineBeforeLimit",
         "its pod's deadline passed before the trial had run for its limit: it was pending, or its"
-        " image or data took too long",
+        " image, data or imports took too long",
     )
 
 

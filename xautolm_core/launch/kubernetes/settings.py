@@ -85,7 +85,8 @@ class KubernetesSettings(BaseModel):
         model_cache_claim: PersistentVolumeClaim with models, shared by trials.
         termination_grace_seconds: Between SIGTERM and SIGKILL of a pod.
         pod_template: YAML of the platform team, laid over the pod template.
-        startup_seconds: What a pod may take for image, task and model beyond its trial's limit.
+        startup_seconds: What a pod may take for image, task, model and imports, beyond its trial's
+            limit, which counts from where the trial itself begins.
         max_trial_seconds: Wall-clock limit of trials whose budget sets none.
         unschedulable_timeout_seconds: A pod that finds no node for so long is an infra fault.
         start_failure_timeout_seconds: So is one whose image or container cannot be had.

@@ -16,6 +16,8 @@ from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import unfinished
+from xautolm_core.trial.heartbeat_facts import as_utc
+from xautolm_core.trial.heartbeat_facts import started_at_of
 
 Key = tuple[str, int, int]
 
@@ -49,6 +51,12 @@ class TrackedTrial:
         """The handle that is given out."""
         return TrialHandle(*self.key, self.spec.out_folder, self.job_name)
 
+    def began_at(self, result: TrialResult | None) -> datetime | None:
+        """Return when the trial itself began (UTC), as its result or heartbeat tells."""
+        if result is not None and result.started_at is not None:
+            return as_utc(result.started_at)
+        return started_at_of(self.heartbeat)
+
 
 def key_of(handle: TrialHandle) -> Key:
     """Return the key of a handle's trial."""
@@ -62,8 +70,7 @@ def complete(trial: TrackedTrial, told: TrialResult | None, verdict: Verdict) ->
     result = told or unfinished(spec, verdict.outcome, failure, trial.heartbeat, ended_at=now)
     phases = dict(result.seconds)
     if result.started_at is not None:
-        started_at = result.started_at
-        started_at = started_at if started_at.tzinfo else started_at.replace(tzinfo=UTC)
+        started_at = as_utc(result.started_at)
         phases["startup"] = max(0.0, (started_at - trial.launched_at).total_seconds())
     return result.model_copy(
         update={
