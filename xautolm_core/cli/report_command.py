@@ -8,6 +8,11 @@ from typing import Annotated
 
 import typer
 
+from xautolm_core.cli.carbon_options import GRAMS_OPTION
+from xautolm_core.cli.carbon_options import INTENSITIES_OPTION
+from xautolm_core.cli.carbon_options import PANEL
+from xautolm_core.cli.carbon_options import PUE_OPTION
+from xautolm_core.cli.carbon_options import ZONE_OPTION
 from xautolm_core.cli.report_basis import ASSUMPTIONS_VARIABLE
 from xautolm_core.cli.store_options import STORE_OPTION
 
@@ -16,7 +21,6 @@ if TYPE_CHECKING:
     from xautolm_core.report.green.green_report import GreenReport
 
 _CHOICE = "What it is of"
-_BASIS = "What joules are turned into"
 
 
 def report(
@@ -49,34 +53,19 @@ def report(
             metavar="YAML",
             help="Zone, PUE, hardware and prices with their sources; by default "
             f"${ASSUMPTIONS_VARIABLE}.",
-            rich_help_panel=_BASIS,
+            rich_help_panel=PANEL,
         ),
     ] = None,
-    zone: Annotated[
-        str | None,
-        typer.Option(help="Zone of the grid, such as DEU.", rich_help_panel=_BASIS),
-    ] = None,
-    intensities: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Carbon intensities (CSV or JSON); by default CodeCarbon's yearly averages.",
-            rich_help_panel=_BASIS,
-        ),
-    ] = None,
-    grams_per_kwh: Annotated[
-        float | None,
-        typer.Option(help="CO2e a kWh of the grid, without a table.", rich_help_panel=_BASIS),
-    ] = None,
-    pue: Annotated[
-        float | None, typer.Option(help="Of the data centre.", rich_help_panel=_BASIS)
-    ] = None,
+    zone: ZONE_OPTION = None,
+    intensities: INTENSITIES_OPTION = None,
+    grams_per_kwh: GRAMS_OPTION = None,
+    pue: PUE_OPTION = None,
     price: Annotated[
         list[str] | None,
         typer.Option(
             metavar="PRICE",
             help="Such as 0.3EUR/kWh or 2.5EUR/gpuh; may be repeated.",
-            rich_help_panel=_BASIS,
+            rich_help_panel=PANEL,
         ),
     ] = None,
     out: Annotated[

@@ -83,7 +83,6 @@ class StoreReader:
         self._buffers: OrderedDict[str, pa.Buffer] = OrderedDict()
         self._marks: OrderedDict[tuple[str, frozenset[int]], Any] = OrderedDict()
         self._readable: dict[str, dict[int, NDArray[np.bool_]]] = {}
-        self._last_tail: pa.Table | None = None
         self.tombstones = Tombstones(storage, self.damage)
 
     def settled(self, act: Callable[[State], T]) -> T:
@@ -162,16 +161,7 @@ class StoreReader:
         covered = self.which_are_in(state.segments, set(odd.values()))
         rows = [r for r in odd_rows if odd[r.key] not in covered and not _is_in(r, state.hidden)]
         pins += map(_pin, rows)
-        self._last_tail = sort_rows(join_tables([*tables, *tables_of(rows)]))
-        return Tail(self._last_tail, tuple(pins), odd)
-
-    def take_last_tail(self) -> pa.Table | None:
-        """Return what ``tail`` returned last, once: thousands of objects need not be read again.
-
-        For those who have just pinned it. What was forgotten since is still in it.
-        """
-        table, self._last_tail = self._last_tail, None
-        return table
+        return Tail(sort_rows(join_tables([*tables, *tables_of(rows)])), tuple(pins), odd)
 
     def open(self, entry: SegmentEntry) -> SegmentReader:
         """Open a segment.

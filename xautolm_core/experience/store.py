@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.accounting import Totals
@@ -63,6 +64,9 @@ from xautolm_core.experience.view import segment_file
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.contract import StorageUnavailableError
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 class ObjectExperienceStore:
     """``ExperienceStore`` over an ``ObjectStorage``.
@@ -87,6 +91,7 @@ class ObjectExperienceStore:
         self.tenant = None if tenant is None else check_tenant(tenant)
         self.reader = StoreReader(storage)
         self._counter = Counter(self.reader)
+        self._pinned_tail: pa.Table | None = None
         self.admission = Admission(storage, self.tenant)
 
     @property
@@ -295,7 +300,7 @@ class ObjectExperienceStore:
         return Source(found.segments, found.table, found.hidden)
 
     def _view(self, snapshot: Snapshot | None) -> StoreView:
-        known = None if snapshot is None else self.reader.take_last_tail()
+        known = None if snapshot is None else self._take_pinned_tail()
 
         def look(state: State) -> StoreView:
             if snapshot is not None:
@@ -313,10 +318,20 @@ class ObjectExperienceStore:
 
         return self.reader.settled(look)
 
+    def _take_pinned_tail(self) -> pa.Table | None:
+        """Return what ``snapshot`` pinned last, once: its objects need not be read again.
+
+        What was forgotten since is still in it.
+        """
+        table, self._pinned_tail = self._pinned_tail, None
+        return table
+
     def _try_snapshot(self, *, is_last: bool) -> SnapshotId | None:
         """Write a snapshot of now; None if that came too late to protect what it names."""
         state = self.reader.look(is_last=is_last)
-        snapshot = _pin_of(state, self.reader.tail(state.tail, state))
+        tail = self.reader.tail(state.tail, state)
+        snapshot = _pin_of(state, tail)
+        self._pinned_tail = tail.table
         is_written = self._keep(snapshot)
         if is_protected(self.reader, snapshot, state):
             return SnapshotId(snapshot.id)

@@ -97,11 +97,6 @@ class GreenReport:
     csv: str
     data_sha256: str
 
-    @property
-    def chosen_models(self) -> int:
-        """Searches that came to a model."""
-        return sum(search.winner is not None for search in self.searches)
-
 
 def green_report(
     attempts: Sequence[Attempt],
