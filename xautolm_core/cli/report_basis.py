@@ -68,19 +68,15 @@ def basis_of(
 
 
 def _priced(prices: Sequence[str]) -> dict[str, Any]:
+    from xautolm_core.cli.budgets import one_currency
     from xautolm_core.cli.budgets import parse_price
 
-    found: dict[str, Any] = {}
-    for text in prices:
-        field, price, currency = parse_price(text)
+    parsed = [parse_price(text) for text in prices]
+    for text, (field, _, _) in zip(prices, parsed, strict=True):
         if field not in _FIELDS:
             raise ConfigError(
                 f"--price: '{text}' has no place here", hint="Give it by kWh or by gpuh"
             )
-        if found.get("currency", currency) != currency:
-            raise ConfigError(
-                f"--price: {found['currency']} and {currency} do not compare",
-                hint="Give all prices in one currency",
-            )
-        found |= {field: price, "currency": currency}
-    return found
+    currency = one_currency([one for _, _, one in parsed])
+    found: dict[str, Any] = {field: price for field, price, _ in parsed}
+    return found if currency is None else found | {"currency": currency}

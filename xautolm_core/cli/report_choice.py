@@ -17,13 +17,16 @@ from xautolm_core.cli.store_options import report_faults
 from xautolm_core.errors import ConfigError
 from xautolm_core.report.green.attempts import Attempt
 from xautolm_core.report.green.attempts import attempts_of
+from xautolm_core.report.green.green_report import GreenReport
 from xautolm_core.report.green.green_report import Scope
+from xautolm_core.report.green.green_report import green_report
 from xautolm_core.report.green.runs import RunFolder
 from xautolm_core.report.green.runs import read_run
 from xautolm_core.report.green.searches import RunFigures
 
 if TYPE_CHECKING:
     from xautolm_core.experience.schema import Experience
+    from xautolm_core.report.green.assumptions import Basis
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,22 @@ def chosen_attempts(choice: Choice, now: datetime) -> Chosen:
     )
     runs = {f.spec.search_id: f.figures for f in folders if f.figures is not None}
     return Chosen(attempts, runs, scope)
+
+
+def report_on(choice: Choice, basis: Basis, now: datetime) -> GreenReport:
+    """Return the report that is asked for.
+
+    Args:
+        choice: What it is of.
+        basis: What joules are turned into grams with.
+        now: UTC.
+
+    Raises:
+        ConfigError: A folder holds no run, or nothing is left to report.
+        StoreError: There is no such store.
+    """
+    found = chosen_attempts(choice, now)
+    return green_report(found.attempts, found.scope, basis, found.runs)
 
 
 def _of_runs(folders: list[RunFolder], choice: Choice) -> Iterable[Experience]:

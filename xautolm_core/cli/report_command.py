@@ -95,10 +95,9 @@ def report(
 
     from xautolm_core.cli.report_basis import basis_of
     from xautolm_core.cli.report_choice import Choice
-    from xautolm_core.cli.report_choice import chosen_attempts
     from xautolm_core.cli.report_choice import parse_since
+    from xautolm_core.cli.report_choice import report_on
     from xautolm_core.errors import ConfigError
-    from xautolm_core.report.green.green_report import green_report
 
     now = datetime.now(UTC)
     folders = [run.resolve() for run in runs or []]
@@ -119,8 +118,7 @@ def report(
         tenant=tenant,
         task=task,
     )
-    found = chosen_attempts(choice, now)
-    made = green_report(found.attempts, found.scope, basis, found.runs)
+    made = report_on(choice, basis, now)
     if as_json:
         _print_document(made)
         if out is None and not model_card:

@@ -51,15 +51,13 @@ def report_run(folder: Path, basis: Basis) -> None:
 
     from xautolm_core.cli.output import warn
     from xautolm_core.cli.report_choice import Choice
-    from xautolm_core.cli.report_choice import chosen_attempts
+    from xautolm_core.cli.report_choice import report_on
     from xautolm_core.errors import XautolmError
     from xautolm_core.report.green.card import write_emissions
     from xautolm_core.report.green.folder import write_green_report
-    from xautolm_core.report.green.green_report import green_report
 
     try:
-        found = chosen_attempts(Choice(folders=(folder,)), datetime.now(UTC))
-        made = green_report(found.attempts, found.scope, basis, found.runs)
+        made = report_on(Choice(folders=(folder,)), basis, datetime.now(UTC))
         write_green_report(made, folder)
         problem = write_emissions(made, folder)
     except XautolmError as error:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    runs = {"one": RunFigures("run-1", 1, 0.84, BaselineFigures(0.78, 0.77, 2.5))}
+    runs = {"one": RunFigures(Path("run-1"), 1, 0.84, BaselineFigures(0.78, 0.77, 2.5))}
     many = [trial(n, search=f"long-name-of-a-search-{n}", f1=0.5 + n / 100) for n in range(10, 30)]
     report = report_of([*searches(), *many], full_basis(), runs)
     return write_green_report(report, tmp_path_factory.mktemp("report")).page

@@ -14,7 +14,9 @@ from xautolm_core.report.green.card import write_emissions
 from xautolm_core.report.green.searches import RunFigures
 from xautolm_core.report.model_card import model_card
 
-_RUNS = {"one": RunFigures("run", 1, 0.84, None)}
+
+def _runs(folder: Path) -> dict[str, RunFigures]:
+    return {"one": RunFigures(folder / "run", 1, 0.84, None)}
 
 
 def _card(folder: Path) -> Path:
@@ -28,7 +30,7 @@ def test_the_hub_library_reads_the_grams(tmp_path: Path) -> None:
     hub = pytest.importorskip("huggingface_hub")
     card = _card(tmp_path)
     before = card.read_text()
-    report = report_of(searches(), full_basis(), _RUNS)
+    report = report_of(searches(), full_basis(), _runs(tmp_path))
     assert write_emissions(report, tmp_path / "run") is None
     entry = hub.ModelCard(card.read_text()).data.co2_eq_emissions
     # All 450 J of the search, failed trials included.
@@ -49,14 +51,14 @@ def test_the_hub_library_reads_the_grams(tmp_path: Path) -> None:
 def test_a_card_stays_as_it_was_where_nothing_is_known(tmp_path: Path) -> None:
     card = _card(tmp_path)
     before = card.read_text()
-    told = write_emissions(report_of(searches(), Basis(), _RUNS), tmp_path / "run")
+    told = write_emissions(report_of(searches(), Basis(), _runs(tmp_path)), tmp_path / "run")
     assert told is not None
     assert "not known" in told
     assert card.read_text() == before
 
 
 def test_a_card_that_is_none_is_told(tmp_path: Path) -> None:
-    report = report_of(searches(), full_basis(), _RUNS)
+    report = report_of(searches(), full_basis(), _runs(tmp_path))
     told = write_emissions(report, tmp_path / "run")
     assert told is not None
     assert "No such file" in told

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ def test_the_winner_and_the_best_smaller_model() -> None:
 
 
 def test_a_run_folder_says_which_trial_was_chosen() -> None:
-    runs = {"one": RunFigures("run-1", 0, 0.79, None)}
+    runs = {"one": RunFigures(Path("run-1"), 0, 0.79, None)}
     one = next(s for s in searches_of(attempts_of(searches()), runs) if s.search_id == "one")
     assert one.winner is not None
     assert one.winner.trial_number == 0
@@ -36,7 +38,7 @@ def test_a_run_folder_says_which_trial_was_chosen() -> None:
 
 
 def test_a_run_without_a_model_has_no_winner() -> None:
-    runs = {"one": RunFigures("run-1", None, None, None)}
+    runs = {"one": RunFigures(Path("run-1"), None, None, None)}
     one = next(s for s in searches_of(attempts_of(searches()), runs) if s.search_id == "one")
     assert one.winner is None
     assert beside_winner(one) == []

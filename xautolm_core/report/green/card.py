@@ -55,7 +55,7 @@ def write_emissions(report: GreenReport, run_folder: Path) -> str | None:
         report: One that has the run's search.
         run_folder: Of the search.
     """
-    search = next((s for s in report.searches if s.run and s.run.folder == run_folder.name), None)
+    search = next((s for s in report.searches if s.run and s.run.folder == run_folder), None)
     carbon = report.footprint.carbon
     card = run_folder / BEST_MODEL_FOLDER / CARD_FILE
     if search is None or search.energy is None or carbon is None:

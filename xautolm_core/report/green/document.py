@@ -98,7 +98,7 @@ def _group(group: AttemptGroup) -> dict[str, Any]:
 def _search(search: GreenSearch) -> dict[str, Any]:
     return {
         "search_id": search.search_id,
-        "run": search.run.folder if search.run else None,
+        "run": search.run.folder.name if search.run else None,
         "task": search.task_name,
         "task_fingerprint": search.task_fingerprint,
         "tenant": search.tenant,

@@ -66,7 +66,7 @@ def read_run(path: Path) -> RunFolder:
 def _figures(path: Path, content: Mapping[str, Any]) -> RunFigures:
     best, test, baseline = (content.get(name) for name in ("best", "test", "baseline"))
     return RunFigures(
-        folder=path.name,
+        folder=path,
         best=int(best["trial"]) if best else None,
         test_macro_f1=_number(test.get("macro_f1")) if test else None,
         baseline=(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from xautolm_core.report.green.attempts import Attempt
 from xautolm_core.report.green.sums import EnergySum
@@ -35,13 +36,13 @@ class RunFigures:
     """What a run folder adds to the experiences of its search.
 
     Attributes:
-        folder: Its name, for the reader of the report.
+        folder: The folder; reports tell its name alone.
         best: Number of the chosen trial; None if none gave a model.
         test_macro_f1: Of the chosen model; None if it was not evaluated.
         baseline: None if the search had none.
     """
 
-    folder: str
+    folder: Path
     best: int | None
     test_macro_f1: float | None
     baseline: BaselineFigures | None
