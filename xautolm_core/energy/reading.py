@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+from typing import Protocol
 
 Component = Literal["gpu", "cpu", "dram", "other"]
 Quality = Literal["A", "B", "C"]
@@ -117,7 +118,21 @@ def make_reading(
     )
 
 
-def total(readings: Iterable[Reading]) -> tuple[float, float] | None:
+class Uncertain(Protocol):
+    """Joules that are not certain."""
+
+    @property
+    def joules(self) -> float:
+        """More than 0."""
+        ...
+
+    @property
+    def uncertainty(self) -> float:
+        """Relative, half the width of the interval."""
+        ...
+
+
+def total(readings: Iterable[Uncertain]) -> tuple[float, float] | None:
     """Return joules of all readings and their relative uncertainty; None if there are none.
 
     Errors of one kind of meter go the same way (a model is wrong for all trials alike), so they are

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from xautolm_core.energy.reading import Quality
+from xautolm_core.energy.reading import total
 from xautolm_core.outcomes import Outcome
 from xautolm_core.report.green.attempts import Attempt
 from xautolm_core.report.green.attempts import AttemptEnergy
@@ -65,11 +66,8 @@ class AttemptGroup:
 def energy_sum(readings: Iterable[AttemptEnergy]) -> EnergySum | None:
     """Return the sum of readings; None if there are none, which is not 0."""
     found = list(readings)
-    joules = sum(one.joules for one in found)
-    if not found:
-        return None
-    uncertain = sum(one.joules * one.uncertainty for one in found)
-    return EnergySum(joules, uncertain / joules, max(one.quality for one in found))
+    whole = total(found)
+    return None if whole is None else EnergySum(*whole, max(one.quality for one in found))
 
 
 def energy_of(attempts: Iterable[Attempt]) -> EnergySum | None:
