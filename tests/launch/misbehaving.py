@@ -6,6 +6,7 @@ What a trial shall do stands in its configuration's parameters, as in a real sea
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import signal
 import stat
@@ -26,6 +27,8 @@ from xautolm_core.trial.files import write_json_atomic
 
 PIDS_FILE = "pids.txt"
 MIB = 1 << 20
+# Of Linux; Python's mmap has no name for it.
+MAP_NORESERVE = 0x4000
 
 
 def run(spec: TrialSpec) -> None:
@@ -35,6 +38,7 @@ def run(spec: TrialSpec) -> None:
         "succeed": succeed,
         "allocate": allocate,
         "allocate_in_grandchild": allocate_in_grandchild,
+        "touch_what_was_granted": touch_what_was_granted,
         "sleep": sleep,
         "ignore_sigterm": ignore_sigterm,
         "report_cancelled": report_cancelled,
@@ -91,6 +95,17 @@ def allocate(spec: TrialSpec) -> None:
         time.sleep(0.01)
     write_result(spec)
     # Long enough for a watchdog to look at what was allocated.
+    time.sleep(0.5)
+
+
+def touch_what_was_granted(spec: TrialSpec) -> None:
+    """Ask for 1 TiB at once, as where the kernel overcommits: it is granted, whatever there is."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
+    granted = mmap.mmap(-1, 1 << 40, flags=flags)
+    for start in range(0, int(number(spec, "mebibytes")) * MIB, 8 * MIB):
+        granted[start : start + 8 * MIB] = bytes(8 * MIB)
+        time.sleep(0.01)
+    write_result(spec)
     time.sleep(0.5)
 
 

@@ -201,7 +201,9 @@ def test_the_wall_limit_holds_while_nobody_looks(
     assert all_gone(pids_of(spec))
 
 
-@pytest.mark.parametrize("behaviour", ["allocate", "allocate_in_grandchild"])
+@pytest.mark.parametrize(
+    "behaviour", ["allocate", "allocate_in_grandchild", "touch_what_was_granted"]
+)
 @pytest.mark.parametrize("guard", ["cgroup", "watchdog"])
 def test_the_memory_limit_holds(
     make_launcher: MakeLauncher, make_spec: MakeSpec, guard: str, behaviour: str
@@ -221,7 +223,7 @@ def test_the_memory_limit_holds(
     assert result.peak_host_bytes is not None
     assert 200 << 20 < result.peak_host_bytes < 500 << 20
     assert all_gone(pids_of(spec))
-    if behaviour == "allocate":
+    if behaviour != "allocate_in_grandchild":
         assert finish(launcher, good).outcome is Outcome.OK
     else:
         assert launcher.poll(good) is None  # its helper sleeps

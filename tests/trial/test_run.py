@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -322,13 +323,18 @@ def test_head_only_deadline_trains_on_the_rows_that_it_could_see(
     assert result.time_seconds is not None and result.time_seconds < 6
 
 
-def _start(spec: TrialSpec) -> subprocess.Popen[str]:
+def _start(spec: TrialSpec, *, address_space_bytes: int | None = None) -> subprocess.Popen[str]:
+    def limit_memory() -> None:
+        if address_space_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (address_space_bytes, address_space_bytes))
+
     write_json_atomic(spec.out_folder / SPEC_FILE, spec)
     return subprocess.Popen(
         [sys.executable, "-m", "xautolm_core.trial", str(spec.out_folder / SPEC_FILE)],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=limit_memory,
     )
 
 
@@ -354,9 +360,16 @@ def test_sigterm_ends_a_trial_cleanly(make_spec: MakeSpec) -> None:
 
 
 def test_lack_of_host_memory_is_told_apart(make_spec: MakeSpec) -> None:
-    """The allocator itself refuses: 64 TiB of position embeddings are more than any machine has."""
+    """The allocator itself refuses, by a limit of the process' own: an overcommitting kernel grants.
+
+    What a kernel grants that has not got it is tested with the launcher's memory limit.
+    """
     config = {**TINY["bert"], "vocab_size": 400, "max_position_embeddings": 2**39}
-    result = _run(make_spec(model=ModelReference(id="m", untrained_config=config)))
+    spec = make_spec(model=ModelReference(id="m", untrained_config=config))
+    process = _start(spec, address_space_bytes=32 << 30)
+    _, errors = process.communicate(timeout=120)
+    result = read_result(spec.out_folder)
+    assert result is not None, errors
     assert result.outcome is Outcome.OOM_HOST, result.failure
 
 
