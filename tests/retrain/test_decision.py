@@ -14,7 +14,7 @@ from xautolm_core.registry.record import SplitScores
 from xautolm_core.retrain.decision import ComparisonOutcome
 from xautolm_core.retrain.decision import PromotionRule
 from xautolm_core.retrain.decision import decide
-from xautolm_core.retrain.paired import paired_test
+from xautolm_core.tasks.paired import paired_test
 from xautolm_core.retrain.verdict import Standing
 from xautolm_core.retrain.verdict import WearLimits
 from xautolm_core.retrain.verdict import judge_wear

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from xautolm_core.retrain.grouped import Measure
-from xautolm_core.retrain.paired import ROUNDS
-from xautolm_core.retrain.paired import PairedResult
+from xautolm_core.tasks.grouped import Measure
+from xautolm_core.tasks.paired import ROUNDS
+from xautolm_core.tasks.paired import PairedResult
 
 
 class ComparisonOutcome(StrEnum):

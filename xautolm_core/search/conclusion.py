@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
-from xautolm_core.search.contract import BaselineResult
+from pydantic import TypeAdapter
+
 from xautolm_core.search.contract import SearchResult
 from xautolm_core.search.contract import TestReport
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.setup import SearchSetup
+
+_TEST = TypeAdapter(TestReport)
 
 
 def conclude(
@@ -31,7 +34,7 @@ def conclude(
     """
     setup.save_state()
     state = setup.state
-    tested = best is not None and state.test is not None and state.test_trial == best.number
+    tested = best is not None and state.test_trials[:1] == [best.number]
     return SearchResult(
         spec=setup.spec,
         out_folder=setup.out_folder,
@@ -43,8 +46,7 @@ def conclude(
         },
         trials=list(records),
         best=None if best is None else best.number,
-        baseline=None if state.baseline is None else BaselineResult(**state.baseline),
-        test=TestReport(**state.test) if tested and state.test is not None else None,
+        test=_TEST.validate_python(state.test) if tested and state.test is not None else None,
         warm_start=setup.sampler.report,
         seconds=setup.clock.elapsed_seconds,
         phase_seconds=dict(setup.clock.phase_seconds),

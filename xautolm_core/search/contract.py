@@ -33,6 +33,8 @@ PARETO_FILE = "pareto.json"
 TRIALS_FILE = "trials.parquet"
 REPORT_FILE = "report.html"
 BEST_MODEL_FOLDER = "model"
+ALTERNATIVE_FOLDER = "alternative"
+"""The best model of the other kind: a cheap one where a language model was chosen, or vice versa."""
 TRIALS_FOLDER = "trials"
 
 
@@ -243,20 +245,49 @@ class TrialRecord:
 
 
 @dataclass(frozen=True)
-class BaselineResult:
-    """The linear baseline: TF-IDF and logistic regression."""
+class Comparison:
+    """The best language model beside the best cheap candidate, on the same test rows.
 
-    validation_macro_f1: float
-    validation_accuracy: float
-    test_macro_f1: float | None
-    test_accuracy: float | None
-    seconds: float
-    parameters: Mapping[str, float | str | None] = field(default_factory=dict)
+    Both were chosen on validation. The gain is that of the language model.
+
+    Attributes:
+        language_model: Number of its trial.
+        cheap: Number of the cheap candidate's trial.
+        language_model_macro_f1: On the test split, in [0, 1].
+        cheap_macro_f1: Likewise.
+        low: Lower end of the gain's 95 % interval (paired bootstrap over the test rows).
+        high: Its upper end.
+        rare_classes: Class name to test rows, of classes with too few of them for an interval that
+            can be trusted.
+    """
+
+    language_model: int
+    cheap: int
+    language_model_macro_f1: float
+    cheap_macro_f1: float
+    low: float
+    high: float
+    rare_classes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def gain(self) -> float:
+        """Macro-F1 of the language model minus that of the cheap candidate."""
+        return self.language_model_macro_f1 - self.cheap_macro_f1
 
 
 @dataclass(frozen=True)
 class TestReport:
-    """The one evaluation on the test split."""
+    """The one evaluation on the test split.
+
+    Attributes:
+        macro_f1: Of the chosen model, in [0, 1].
+        accuracy: Likewise.
+        per_class: Class name to precision, recall, F1 and support.
+        confusion: Rows of true class i that were taken for class j.
+        rows: Rows of the split.
+        seconds: Of answering them.
+        comparison: With the best model of the other kind; None if there is none.
+    """
 
     __test__ = False
 
@@ -266,6 +297,7 @@ class TestReport:
     confusion: Sequence[Sequence[int]]
     rows: int
     seconds: float
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True)
@@ -280,7 +312,6 @@ class SearchResult:
         system_features: Feature name to value or fact.
         trials: All trials, by number.
         best: Number of the chosen trial (best score on validation; the faster of equals).
-        baseline: The linear baseline.
         test: The chosen model on the test split; None if there is no model.
         warm_start: What the history did.
         seconds: Wall-clock seconds of the whole search.
@@ -299,7 +330,6 @@ class SearchResult:
     system_features: Mapping[str, float | str | None]
     trials: Sequence[TrialRecord]
     best: int | None
-    baseline: BaselineResult | None
     test: TestReport | None
     warm_start: WarmStartReport
     seconds: float

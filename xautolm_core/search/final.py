@@ -1,12 +1,15 @@
-"""The one look at the test split, in a process of its own."""
+"""A model meets the test split, in a process of its own."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from xautolm_core.search.contract import TestReport
 from xautolm_core.search.watched import run_watched
@@ -21,6 +24,19 @@ LOG_FILE = "test.log"
 MODULE = "xautolm_core.trial.evaluate"
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model came to on the test split.
+
+    Attributes:
+        report: Its scores.
+        answers: Class index that it gave to each row, int64.
+    """
+
+    report: TestReport
+    answers: np.ndarray
+
+
 def evaluate_on_test(
     *,
     model_folder: Path,
@@ -30,7 +46,7 @@ def evaluate_on_test(
     limit_seconds: float | None,
     give_up: Callable[[], bool],
     command: Sequence[str] = (sys.executable, "-m", MODULE),
-) -> tuple[TestReport | None, str]:
+) -> tuple[Evaluation | None, str]:
     """Evaluate a model on the test split.
 
     Args:
@@ -43,7 +59,7 @@ def evaluate_on_test(
         command: What to run, with the request's path appended.
 
     Returns:
-        The report, or None and the reason in words.
+        The evaluation, or None and the reason in words.
     """
     request, answer = work_folder / REQUEST_FILE, work_folder / OUT_FILE
     answer.unlink(missing_ok=True)
@@ -76,8 +92,9 @@ def evaluate_on_test(
             rows=int(found["rows"]),
             seconds=float(found["seconds"]),
         )
+        answers = np.asarray(found["predicted"], dtype=np.int64)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return None, f"its answer cannot be read ({type(error).__name__})"
     for leftover in (request, answer, work_folder / LOG_FILE):
         leftover.unlink(missing_ok=True)
-    return report, ""
+    return Evaluation(report, answers), ""

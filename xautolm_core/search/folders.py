@@ -58,9 +58,8 @@ class RunState(BaseModel):
         task_fingerprint: Content of the task.
         task_features: Fields of the task's ``FeatureVector``.
         system_features: Likewise of the machine.
-        baseline: Fields of the ``BaselineResult``, once it is there.
         test: Fields of the ``TestReport``, once the test split was touched.
-        test_trial: Trial whose model that was.
+        test_trials: Trials whose models that were: the chosen one, and what it is compared with.
         phase_seconds: Seconds by phase so far.
         notes: What the user was told.
         expected_shares: Share of each limit of spending that a trial is expected to use, as earlier
@@ -75,9 +74,8 @@ class RunState(BaseModel):
     task_fingerprint: str = ""
     task_features: dict[str, Any] = Field(default_factory=dict)
     system_features: dict[str, Any] = Field(default_factory=dict)
-    baseline: dict[str, Any] | None = None
     test: dict[str, Any] | None = None
-    test_trial: int | None = None
+    test_trials: list[int] = Field(default_factory=list)
     phase_seconds: dict[str, float] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
     expected_shares: dict[str, float] = Field(default_factory=dict)

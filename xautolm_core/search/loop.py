@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.outcomes import Outcome
-from xautolm_core.search.background import Baseline
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import PROPOSAL_FILE
@@ -18,6 +17,8 @@ from xautolm_core.search.models import delete_useless
 from xautolm_core.search.models import point_to_best
 from xautolm_core.search.outbox import ExperienceOutbox
 from xautolm_core.search.pace import Pace
+from xautolm_core.search.planned import PlannedTrial
+from xautolm_core.search.planned import next_cheap
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.records import objective_values
 from xautolm_core.search.records import with_front
@@ -31,9 +32,11 @@ from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import SpaceExhaustedError
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.spending import Spending
-from xautolm_core.search.study import WHY_ATTRIBUTE
+from xautolm_core.search.study import ask_for
+from xautolm_core.search.study import attributes_of
+from xautolm_core.search.study import settle_parameters
 from xautolm_core.search.study import tell
-from xautolm_core.space.draw import encode
+from xautolm_core.space.methods import is_cheap
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import write_json_atomic
@@ -42,7 +45,6 @@ if TYPE_CHECKING:
     import optuna
 
     from xautolm_core.launch.contract import TrialHandle
-    from xautolm_core.search.promotion import Repetition
     from xautolm_core.search.setup import SearchSetup
     from xautolm_core.space.configuration import Configuration
 
@@ -57,14 +59,10 @@ class TrialLoop:
     Args:
         setup: What the trials share.
         resumed: Trials of an earlier process; those that are not final are run first.
-        baseline: Is started after the first trial if it has not run by then.
     """
 
-    def __init__(
-        self, setup: SearchSetup, resumed: Sequence[ResumedTrial], baseline: Baseline
-    ) -> None:
+    def __init__(self, setup: SearchSetup, resumed: Sequence[ResumedTrial]) -> None:
         self._setup = setup
-        self._baseline = baseline
         self._waiting = {r.proposal.number: r for r in resumed if r.final is None}
         self._running: dict[int, RunningTrial] = {}
         self._outbox = ExperienceOutbox(setup)
@@ -141,12 +139,11 @@ class TrialLoop:
     def _run(self) -> str:
         while True:
             self._collect()
-            self._baseline.collect()
             if self._setup.interrupts.count:
                 self._cancel_running()
                 return "interrupted"
             reason = self._fill()
-            if not self._running and not self._baseline.is_running:
+            if not self._running:
                 assert reason is not None
                 return reason
             self._watch()
@@ -155,8 +152,7 @@ class TrialLoop:
 
     def _fill(self) -> str | None:
         """Start trials while there is room; return why no further one is started, if none is."""
-        workers = self._setup.spec.workers
-        while len(self._running) < workers and not (self._baseline.is_running and workers == 1):
+        while len(self._running) < self._setup.spec.workers:
             reason = "exhausted" if self._exhausted else self._stop_reason()
             if reason is not None:
                 return reason
@@ -168,22 +164,58 @@ class TrialLoop:
         is_bounded = not (policy.effective_budget_seconds is None and policy.max_trials is None)
         spent = self._spending.reached(uses_of(self._running), is_bounded=is_bounded)
         return spent or policy.may_start(
-            started_trials=len(self.records) + len(self._running),
-            elapsed_seconds=self._setup.clock.elapsed_seconds,
-            reserve_seconds=self.reserve_seconds,
-            cheapest_trial_seconds=self._pace.cheapest_seconds(self.records),
+            started_trials=sum(not is_cheap(c.method) for c in self._configurations()),
+            left_seconds=self._pace.left_seconds(self.records),
+            overhead_seconds=self._pace.overhead_seconds,
         )
 
+    def _configurations(self) -> list[Configuration]:
+        """Return what was tried so far, with what runs."""
+        running = [running.spec.configuration for running in self._running.values()]
+        return [*(record.configuration for record in self.records), *running]
+
     def _start_next(self) -> None:
+        """Start a trial: one that waits, else one that is due, else one that is drawn."""
+        if self._waiting:
+            self._start_waiting()
+            return
+        planned = next_cheap(self._setup.space, self._configurations()) or self._pace.repetition(
+            self.records, [running.spec.configuration for running in self._running.values()]
+        )
+        if planned is not None:
+            self._start_planned(planned)
+        else:
+            self._start_drawn()
+
+    def _start_waiting(self) -> None:
+        """Start a trial of an earlier process once more, or take it over if it still runs."""
         setup = self._setup
-        if not self._waiting:
-            running = [running.spec.configuration for running in self._running.values()]
-            repetition = self._pace.repetition(self.records, running)
-            if repetition is not None:
-                self._launch_again(repetition)
-                return
         trial = setup.study.ask()
-        resumed = self._waiting.pop(trial.number, None)
+        resumed = self._waiting.pop(trial.number)
+        proposal = resumed.proposal
+        settle_parameters(trial, setup.space, proposal.configuration)
+        if resumed.lost_spec is not None:
+            handle = setup.launcher.adopt(resumed.lost_spec)
+            if handle is not None:
+                self._watch_over(
+                    trial, resumed.lost_spec, handle, proposal.why, resumed.infra_attempts
+                )
+                return
+        self._launch(
+            trial,
+            PlannedTrial(proposal.configuration, proposal.why),
+            attempt=resumed.next_attempt,
+            infra_attempts=resumed.infra_attempts,
+        )
+
+    def _start_planned(self, planned: PlannedTrial) -> None:
+        setup = self._setup
+        trial = ask_for(setup.study, setup.space, planned.configuration, planned.why)
+        self._launch(trial, planned, attempt=0, infra_attempts=0)
+
+    def _start_drawn(self) -> None:
+        setup = self._setup
+        trial = setup.study.ask()
         try:
             configuration = ask_configuration(trial, setup.space)
         except SpaceExhaustedError:
@@ -191,58 +223,26 @@ class TrialLoop:
             setup.study.tell(trial, state=_fail_state())
             self._exhausted = True
             return
-        if resumed is None:
-            why = setup.sampler.why(trial.number)
-            trial.set_user_attr(WHY_ATTRIBUTE, why)
-            self._launch(trial, configuration, why, attempt=0, infra_attempts=0)
-            return
-        why = resumed.proposal.why
-        if resumed.lost_spec is not None:
-            handle = setup.launcher.adopt(resumed.lost_spec)
-            if handle is not None:
-                self._watch_over(trial, resumed.lost_spec, handle, why, resumed.infra_attempts)
-                return
-        self._launch(
-            trial,
-            resumed.proposal.configuration,
-            why,
-            attempt=resumed.next_attempt,
-            infra_attempts=resumed.infra_attempts,
-        )
-
-    def _launch_again(self, repetition: Repetition) -> None:
-        study = self._setup.study
-        study.enqueue_trial(
-            encode(self._setup.space, repetition.configuration),
-            user_attrs={WHY_ATTRIBUTE: repetition.why},
-        )
-        trial = study.ask()
-        configuration = ask_configuration(trial, self._setup.space)
-        self._launch(
-            trial,
-            configuration,
-            repetition.why,
-            attempt=0,
-            infra_attempts=0,
-            soft_deadline_seconds=repetition.soft_deadline_seconds,
-        )
+        planned = PlannedTrial(configuration, setup.sampler.why(trial.number))
+        for name, value in attributes_of(configuration, planned.why).items():
+            trial.set_user_attr(name, value)
+        self._launch(trial, planned, attempt=0, infra_attempts=0)
 
     def _launch(
         self,
         trial: optuna.Trial,
-        configuration: Configuration,
-        why: str,
+        planned: PlannedTrial,
         *,
         attempt: int,
         infra_attempts: int,
-        soft_deadline_seconds: float | None = None,
     ) -> None:
         setup = self._setup
+        configuration = planned.configuration
         folder = trial_folder(setup.out_folder, trial.number, attempt)
         proposal = Proposal(
             number=trial.number,
             configuration=configuration,
-            why=why,
+            why=planned.why,
             study_attributes=_sampler_attributes(setup.study),
         )
         write_json_atomic(folder / PROPOSAL_FILE, proposal)
@@ -255,13 +255,13 @@ class TrialLoop:
             out_folder=folder,
             cache_folder=setup.cache_folder,
             configuration=configuration,
-            model=setup.space.models[configuration.model].reference,
+            model=setup.space.reference(configuration),
             seed=(setup.spec.seed * _SEED_STEP + trial.number) % 2**31,
-            budget=self._pace.trial_budget(configuration, self.records, soft_deadline_seconds),
+            budget=self._pace.trial_budget(planned, self.records),
             threads=setup.threads,
             measure_latency=Objective.LATENCY in setup.spec.objectives,
         )
-        self._watch_over(trial, spec, setup.launcher.submit(spec), why, infra_attempts)
+        self._watch_over(trial, spec, setup.launcher.submit(spec), planned.why, infra_attempts)
 
     def _watch_over(
         self,
@@ -281,10 +281,7 @@ class TrialLoop:
         """Wait for something to happen; tell the observer how it stands."""
         setup = self._setup
         handles = [running.handle for running in self._running.values()]
-        if handles:
-            setup.launcher.wait(handles, _WAIT_SECONDS)
-        else:
-            time.sleep(_WAIT_SECONDS)
+        setup.launcher.wait(handles, _WAIT_SECONDS)
         budget = setup.policy.effective_budget_seconds
         left = None if budget is None else max(0.0, budget - setup.clock.elapsed_seconds)
         setup.observer.tick(left, heartbeats_of(self._running))
@@ -313,8 +310,7 @@ class TrialLoop:
             if result.outcome is not Outcome.CANCELLED and not setup.interrupts.count:
                 self._launch(
                     running.trial,
-                    running.spec.configuration,
-                    running.why,
+                    PlannedTrial(running.spec.configuration, running.why),
                     attempt=running.spec.attempt + 1,
                     infra_attempts=infra_attempts,
                 )
@@ -360,8 +356,6 @@ class TrialLoop:
         self._save_state()
         shown = next(r for r in self.records if r.number == record.number)
         setup.observer.trial_ended(shown, [r for r in self.records if r.on_front], best)
-        if best is not None:
-            self._baseline.start()
 
     def _cancel_running(self) -> None:
         grace = 5.0 if self._setup.interrupts.count == 1 else 0.5

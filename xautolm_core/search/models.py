@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from xautolm_core.search.contract import ALTERNATIVE_FOLDER
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import trial_folder
+from xautolm_core.search.records import choose_alternative
 from xautolm_core.trial.contract import MODEL_FOLDER
 
 _DRAFT = ".model-draft"
@@ -37,32 +39,43 @@ def point_to_best(out_folder: Path, best: TrialRecord | None) -> None:
     draft = out_folder / _DRAFT
     _remove(draft)
     draft.symlink_to(os.path.relpath(source, out_folder), target_is_directory=True)
-    _swap(draft, out_folder)
+    _swap(draft, out_folder / BEST_MODEL_FOLDER)
 
 
-def settle_best(out_folder: Path, best: TrialRecord | None) -> None:
-    """Make ``model`` a folder of its own at the end of a search, by hard links where possible."""
-    if best is None:
-        return
-    source = model_folder(out_folder, best)
-    if not source.is_dir():
-        return
-    draft = out_folder / _DRAFT
-    _remove(draft)
-    shutil.copytree(source, draft, copy_function=_link)
-    _swap(draft, out_folder)
+def settle_best(
+    out_folder: Path, best: TrialRecord | None, alternative: TrialRecord | None
+) -> None:
+    """Make ``model`` and ``alternative`` folders of their own, by hard links where possible.
+
+    Args:
+        out_folder: The run folder.
+        best: The chosen trial.
+        alternative: The best trial of the other kind (``records.choose_alternative``).
+    """
+    for name, record in ((BEST_MODEL_FOLDER, best), (ALTERNATIVE_FOLDER, alternative)):
+        source = None if record is None else model_folder(out_folder, record)
+        if source is None or not source.is_dir():
+            continue
+        draft = out_folder / _DRAFT
+        _remove(draft)
+        shutil.copytree(source, draft, copy_function=_link)
+        _swap(draft, out_folder / name)
 
 
 def delete_useless(
     out_folder: Path,
-    records: Iterable[TrialRecord],
+    records: Sequence[TrialRecord],
     best: TrialRecord | None,
     keep: Literal["front", "best", "all"],
 ) -> list[int]:
-    """Delete the models of trials that the policy does not keep; return their numbers."""
+    """Delete the models of trials that the policy does not keep; return their numbers.
+
+    The best one stays, and the best of the other kind, which it is compared with in the end.
+    """
     deleted = []
+    compared = [one.number for one in (best, choose_alternative(records, best)) if one is not None]
     for record in records:
-        if keep == "all" or (best is not None and record.number == best.number):
+        if keep == "all" or record.number in compared:
             continue
         if keep == "front" and record.on_front:
             continue
@@ -73,16 +86,15 @@ def delete_useless(
     return deleted
 
 
-def _swap(draft: Path, out_folder: Path) -> None:
-    target = out_folder / BEST_MODEL_FOLDER
+def _swap(draft: Path, target: Path) -> None:
+    old = target.with_name(_OLD)
     if target.is_symlink() and not draft.is_symlink():
         target.unlink()
     elif target.is_dir() and not target.is_symlink():
-        old = out_folder / _OLD
         _remove(old)
         target.rename(old)
     draft.rename(target) if not draft.is_symlink() else os.replace(draft, target)  # noqa: PTH105
-    _remove(out_folder / _OLD)
+    _remove(old)
 
 
 def _remove(path: Path) -> None:

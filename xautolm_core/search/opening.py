@@ -86,12 +86,15 @@ def open_search(
             spec.budget_seconds,
             spec.max_trials,
             spec.trial_timeout_seconds,
-            spec.workers,
             is_bounded_otherwise=spec.spending.is_limited,
         )
         machine = machine or share_of_this_machine(spec.workers)
         memory = spec.trial_memory_bytes or machine.host_bytes
-        allowed = policy.allowance(elapsed_seconds=0, reserve_seconds=0).soft_deadline_seconds
+        allowed = policy.allowance(
+            left_seconds=policy.left_seconds(elapsed_seconds=0.0, reserve_seconds=0.0),
+            overhead_seconds=0.0,
+            wanted_seconds=None,
+        ).soft_deadline_seconds
         feasibility = Feasibility(
             space=space,
             statistics=text_statistics(task),

@@ -8,16 +8,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.search.forecast import Forecaster
 from xautolm_core.search.plan import MAX_VALIDATION_ROWS
-from xautolm_core.search.plan import TrialAllowance
 from xautolm_core.search.plan import data_fraction
 from xautolm_core.search.plan import final_reserve_seconds
-from xautolm_core.search.promotion import Repetition
 from xautolm_core.search.promotion import plan_repetition
+from xautolm_core.search.records import choose_alternative
+from xautolm_core.search.records import choose_best
+from xautolm_core.space.methods import is_cheap
 from xautolm_core.trial.contract import TrialBudget
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.planned import PlannedTrial
     from xautolm_core.search.setup import SearchSetup
     from xautolm_core.space.configuration import Configuration
     from xautolm_core.trial.contract import TrialResult
@@ -27,7 +30,7 @@ _LATEST = 3
 
 
 class Pace:
-    """Gives each trial its share of the budget.
+    """Gives each trial its part of the budget.
 
     Args:
         setup: What the trials of the search share.
@@ -36,6 +39,7 @@ class Pace:
     def __init__(self, setup: SearchSetup) -> None:
         self._setup = setup
         self._overheads: list[float] = []
+        self._forecaster = Forecaster(setup.feasibility, validation_rows=self._validation_rows)
 
     @property
     def overhead_seconds(self) -> float:
@@ -45,46 +49,63 @@ class Pace:
     def learn(self, result: TrialResult, *, wall_seconds: float) -> None:
         """Take note of a trial that has ended, so long after it was launched."""
         if result.outcome is Outcome.OK and result.time_seconds is not None:
-            self._overheads.append(max(0.0, wall_seconds - result.time_seconds))
+            own_seconds = result.time_seconds - result.reused_seconds
+            self._overheads.append(max(0.0, wall_seconds - own_seconds))
 
-    def cheapest_seconds(self, records: Iterable[TrialRecord]) -> float | None:
-        """Return what the quickest trial so far took, with its overhead; None if there is none."""
-        return min((s + self.overhead_seconds for s in _times(records)), default=None)
+    def left_seconds(self, records: Sequence[TrialRecord]) -> float:
+        """Return what is left for trials; infinite without a budget."""
+        return self._setup.policy.left_seconds(
+            elapsed_seconds=self._setup.clock.elapsed_seconds,
+            reserve_seconds=self.reserve_seconds(records),
+        )
 
-    def reserve_seconds(self, records: Iterable[TrialRecord]) -> float:
-        """Return what the end of the search will take."""
-        evaluations = [_evaluation_seconds(record.result) for record in records]
-        slowest = max((seconds for seconds in evaluations if seconds is not None), default=None)
+    def reserve_seconds(self, records: Sequence[TrialRecord]) -> float:
+        """Return what the end of the search will take: the test of the models that it compares."""
+        best = choose_best(records)
+        compared = [r for r in (best, choose_alternative(records, best)) if r is not None]
+        paces = [self._seconds_per_row(record.result) for record in compared]
+        known = [pace for pace in paces if pace is not None]
+        startups = [r.result.seconds.get("startup", 0.0) for r in compared]
         return final_reserve_seconds(
             test_rows=len(self._setup.task.test),
-            seconds_per_row=None if slowest is None else slowest / max(self._validation_rows, 1),
+            seconds_per_row=sum(known) if known else None,
+            startup_seconds=None,
             budget_seconds=self._setup.policy.effective_budget_seconds,
         )
 
-    def trial_budget(
-        self,
-        configuration: Configuration,
-        records: Sequence[TrialRecord],
-        soft_deadline_seconds: float | None = None,
-    ) -> TrialBudget:
+    def trial_budget(self, planned: PlannedTrial, records: Sequence[TrialRecord]) -> TrialBudget:
         """Return what a trial may use.
 
+        A cheap candidate gets a small part of the budget; a language model what its whole schedule
+        will take, cautiously, as far as that is left.
+
         Args:
-            configuration: What it tries.
+            planned: What is tried, maybe with what it may take.
             records: All trials so far.
-            soft_deadline_seconds: If given, what it may take, whatever its share would be.
         """
-        allowance = self._allowance(records, soft_deadline_seconds)
-        estimated = self._setup.feasibility.estimate(configuration).train_seconds
-        epochs = configuration.parameters.get("epochs")
-        passes = float(epochs) if isinstance(epochs, int | float) and epochs > 0 else 1.0
+        configuration = planned.configuration
+        cheap = is_cheap(configuration.method)
+        wanted, epoch_seconds = planned.soft_deadline_seconds, 0.0
+        if cheap:
+            wanted = wanted or self._setup.policy.cheap_seconds
+        else:
+            forecast = self._forecaster.forecast(configuration, records)
+            epoch_seconds = forecast.epoch_seconds
+            if wanted is None and self._setup.policy.effective_budget_seconds is not None:
+                wanted = forecast.cautious_seconds
+        allowance = self._setup.policy.allowance(
+            left_seconds=self.left_seconds(records),
+            overhead_seconds=self.overhead_seconds,
+            wanted_seconds=wanted,
+        )
         return TrialBudget(
             soft_deadline_seconds=allowance.soft_deadline_seconds,
             wall_limit_seconds=allowance.wall_limit_seconds,
             host_memory_bytes=self._setup.trial_memory_bytes,
+            # A cheap candidate chooses its rows itself, as it knows its pace.
             data_fraction=data_fraction(
                 rows=len(self._setup.task.train),
-                epoch_seconds=estimated / passes,
+                epoch_seconds=epoch_seconds,
                 soft_deadline_seconds=allowance.soft_deadline_seconds,
             ),
             max_validation_rows=MAX_VALIDATION_ROWS,
@@ -92,37 +113,31 @@ class Pace:
 
     def repetition(
         self, records: Sequence[TrialRecord], running: Iterable[Configuration]
-    ) -> Repetition | None:
+    ) -> PlannedTrial | None:
         """Return a trial to repeat with more time, if this is the moment (``plan_repetition``)."""
         policy = self._setup.policy
-        budget = policy.effective_budget_seconds
-        if budget is None:
+        if policy.effective_budget_seconds is None:
             return None
-        left = budget - self._setup.clock.elapsed_seconds - self.reserve_seconds(records)
-        usual = self._allowance(records).soft_deadline_seconds or 0.0
         known = _times(records)
-        if known:
-            usual = min(usual, sum(known) / len(known))
+        left = self.left_seconds(records) - self.overhead_seconds
+        usual = sum(known) / len(known) if known else left
         return plan_repetition(
             policy,
-            records=records,
+            records=[r for r in records if not is_cheap(r.configuration.method)],
             running=running,
             training_rows=len(self._setup.task.train),
             validation_rows=self._validation_rows,
-            left_seconds=left - self.overhead_seconds,
+            left_seconds=left,
             usual_trial_seconds=usual + self.overhead_seconds,
         )
 
-    def _allowance(
-        self, records: Sequence[TrialRecord], soft_deadline_seconds: float | None = None
-    ) -> TrialAllowance:
-        return self._setup.policy.allowance(
-            soft_deadline_seconds=soft_deadline_seconds,
-            elapsed_seconds=self._setup.clock.elapsed_seconds,
-            reserve_seconds=self.reserve_seconds(records),
-            overhead_seconds=self.overhead_seconds,
-            first=not any(record.values for record in records),
-        )
+    def _seconds_per_row(self, result: TrialResult) -> float | None:
+        """Return what the answer to one validation row took; a trial evaluates once an epoch."""
+        seconds = result.seconds.get("evaluate")
+        if result.outcome is not Outcome.OK or seconds is None:
+            return None
+        evaluations = max(1, math.ceil(result.progress.epochs))
+        return seconds / evaluations / max(self._validation_rows, 1)
 
     @property
     def _validation_rows(self) -> int:
@@ -130,14 +145,6 @@ class Pace:
 
 
 def _times(records: Iterable[TrialRecord]) -> list[float]:
-    """Return the seconds of the trials that came to a score."""
-    seconds = [record.result.time_seconds for record in records if record.values]
-    return [s for s in seconds if s is not None]
-
-
-def _evaluation_seconds(result: TrialResult) -> float | None:
-    """Return what one evaluation on validation took; a trial makes one an epoch."""
-    seconds = result.seconds.get("evaluate")
-    if result.outcome is not Outcome.OK or seconds is None:
-        return None
-    return seconds / max(1, math.ceil(result.progress.epochs))
+    """Return the seconds of the language models' trials that came to a score."""
+    scored = [r for r in records if r.values and not is_cheap(r.configuration.method)]
+    return [r.result.time_seconds for r in scored if r.result.time_seconds is not None]

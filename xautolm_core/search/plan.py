@@ -1,6 +1,8 @@
 """The budget policy: how long a trial may take, and when another one is not worth starting.
 
-A search's budget includes everything: loading, meta-features, the baseline, trials, the final test.
+A search's budget includes everything: loading, meta-features, trials, the final test. There are no
+equal shares: a cheap candidate may take a small part, and a language model is given what its whole
+schedule will take, as far as that is left.
 """
 
 from __future__ import annotations
@@ -14,12 +16,16 @@ UNBOUNDED_WALL_LIMIT_SECONDS = 3600.0
 MAX_VALIDATION_ROWS = 2_000
 LARGE_TRAINING_ROWS = 20_000
 
-# A trial alone may take a sixth of the budget. Trials side by side share it, and each is slower.
-_SHARE_OF_ONE_TRIAL = 1 / 6
-_LARGEST_SHARE_OF_ONE_TRIAL = 1 / 3
-_FIRST_MODEL_SECONDS = 190.0
+SHARE_OF_CHEAP = 0.15
+"""Of the budget, that one cheap candidate may take."""
+
+SHARE_OF_WHOLE_EPOCHS = 0.6
+"""Of what is left: more epochs than fit into it are left out, so that others have their turn. Where
+one epoch alone takes more, all that is left goes to it: half an epoch of two models is less."""
+
 _LEAST_ROWS = 2_000
 _TEST_STARTUP_SECONDS = 8.0
+_LEAST_TRIAL_SECONDS = 10.0
 _FIRST_OVERHEAD_SECONDS = 4.0
 
 
@@ -42,16 +48,14 @@ class BudgetPolicy:
 
     Attributes:
         budget_seconds: For the whole search; 15 minutes if nothing bounds it.
-        max_trials: Number of trials.
+        max_trials: Number of trials of language models.
         trial_timeout_seconds: Wall-clock limit of one trial.
-        workers: Trials side by side.
         is_bounded_otherwise: Whether a limit on GPU hours, energy or cost ends the search.
     """
 
     budget_seconds: float | None
     max_trials: int | None
     trial_timeout_seconds: float | None
-    workers: int = 1
     is_bounded_otherwise: bool = False
 
     @property
@@ -62,105 +66,101 @@ class BudgetPolicy:
             return DEFAULT_BUDGET_SECONDS
         return self.budget_seconds
 
+    @property
+    def cheap_seconds(self) -> float | None:
+        """What one cheap candidate may take; None for as long as it takes."""
+        budget = self.effective_budget_seconds
+        return None if budget is None else SHARE_OF_CHEAP * budget
+
+    def left_seconds(self, *, elapsed_seconds: float, reserve_seconds: float) -> float:
+        """Return what is left for trials; infinite without a budget."""
+        budget = self.effective_budget_seconds
+        return math.inf if budget is None else budget - elapsed_seconds - reserve_seconds
+
     def allowance(
-        self,
-        *,
-        elapsed_seconds: float,
-        reserve_seconds: float,
-        overhead_seconds: float = _FIRST_OVERHEAD_SECONDS,
-        first: bool = False,
-        soft_deadline_seconds: float | None = None,
+        self, *, left_seconds: float, overhead_seconds: float, wanted_seconds: float | None
     ) -> TrialAllowance:
         """Return what a trial that is started now may take.
 
+        It plans for its soft deadline. The wall limit is where the budget itself ends, so that a
+        trial that plans badly is ended there and hands over what it has.
+
         Args:
-            elapsed_seconds: Used by the search so far.
-            reserve_seconds: Needed after the last trial.
+            left_seconds: For trials, the reserve for the end taken off.
             overhead_seconds: What a trial takes beside training and evaluation.
-            first: Whether it is the first trial: that one leaves a usable model soon, however large
-                the data are.
-            soft_deadline_seconds: What this trial was granted instead of the usual share.
+            wanted_seconds: Training plus evaluation as planned; None for as long as it takes.
         """
-        budget = self.effective_budget_seconds
         timeout = self.trial_timeout_seconds
-        if budget is None:
-            if timeout is None:
-                return TrialAllowance(None, UNBOUNDED_WALL_LIMIT_SECONDS)
-            return TrialAllowance(_within(timeout), timeout)
-        left = budget - elapsed_seconds - reserve_seconds
-        if soft_deadline_seconds is not None:
-            soft = soft_deadline_seconds
-        else:
-            soft = budget * self._share_of_one_trial if timeout is None else _within(timeout)
-        soft = max(min(soft, left - overhead_seconds), 1.0)
-        if first:
-            soft = min(soft, max(_FIRST_MODEL_SECONDS - elapsed_seconds, budget / 12, 10.0))
-        # The trial plans for its soft deadline; the wall limit is there for those that do not.
-        wall = min(soft * 1.2 + 30.0, max(left, soft + overhead_seconds + 5.0))
-        return TrialAllowance(soft, wall if timeout is None else min(wall, timeout))
+        soft = math.inf if wanted_seconds is None else wanted_seconds
+        soft = min(soft, left_seconds - overhead_seconds)
+        if timeout is not None:
+            soft = min(soft, _within(timeout))
+        soft = max(soft, 1.0)
+        wall = min(
+            UNBOUNDED_WALL_LIMIT_SECONDS if math.isinf(left_seconds) else left_seconds,
+            math.inf if timeout is None else timeout,
+        )
+        if math.isinf(soft):
+            return TrialAllowance(None, wall)
+        return TrialAllowance(soft, max(wall, soft))
 
     def may_start(
-        self,
-        *,
-        started_trials: int,
-        elapsed_seconds: float,
-        reserve_seconds: float,
-        cheapest_trial_seconds: float | None,
+        self, *, started_trials: int, left_seconds: float, overhead_seconds: float
     ) -> str | None:
         """Return None if another trial is worth starting, else ``trials`` or ``budget``.
 
         Args:
-            started_trials: Started so far.
-            elapsed_seconds: Used by the search so far.
-            reserve_seconds: Needed after the last trial.
-            cheapest_trial_seconds: Wall-clock seconds of the quickest success so far.
+            started_trials: Trials of language models started so far.
+            left_seconds: For trials, the reserve for the end taken off.
+            overhead_seconds: What a trial takes beside training and evaluation.
         """
         if self.max_trials is not None and started_trials >= self.max_trials:
             return "trials"
         budget = self.effective_budget_seconds
         if budget is None:
             return None
-        # A trial shrinks to its time, so a slow first one must not end a search early.
-        least = max(min(10.0, 0.2 * budget), min(cheapest_trial_seconds or 0.0, 0.1 * budget))
-        return "budget" if budget - elapsed_seconds - reserve_seconds < least else None
+        least = overhead_seconds + min(_LEAST_TRIAL_SECONDS, 0.05 * budget)
+        return "budget" if left_seconds < least else None
 
-    def expected_trials(self, estimated_trial_seconds: Sequence[float]) -> int | None:
+    def expected_trials(
+        self, estimated_trial_seconds: Sequence[float], *, workers: int = 1
+    ) -> int | None:
         """Return how many trials the search will probably come to; None if nothing bounds it.
 
         Args:
             estimated_trial_seconds: Estimates of typical trials, without overhead.
+            workers: Trials side by side.
         """
         counts = [] if self.max_trials is None else [self.max_trials]
         budget = self.effective_budget_seconds
         if budget is not None:
-            soft = budget * self._share_of_one_trial
-            typical = [min(seconds, soft) for seconds in estimated_trial_seconds] or [soft]
+            most = SHARE_OF_WHOLE_EPOCHS * budget
+            typical = [min(seconds, most) for seconds in estimated_trial_seconds] or [most]
             mean = sum(typical) / len(typical) + _FIRST_OVERHEAD_SECONDS
-            counts.append(max(1, round(0.85 * self.workers * budget / mean)))
+            counts.append(max(1, round(0.85 * workers * budget / mean)))
         return min(counts, default=None)
-
-    @property
-    def _share_of_one_trial(self) -> float:
-        return min(self.workers * _SHARE_OF_ONE_TRIAL, _LARGEST_SHARE_OF_ONE_TRIAL)
 
 
 def final_reserve_seconds(
     *,
     test_rows: int,
     seconds_per_row: float | None,
+    startup_seconds: float | None,
     budget_seconds: float | None,
 ) -> float:
     """Return what to keep for the final evaluation on the test split.
 
     Args:
         test_rows: Rows of the test split.
-        seconds_per_row: Slowest evaluation seen so far; None before the first trial.
+        seconds_per_row: Of the models that will be evaluated, added up; None before any is known.
+        startup_seconds: Of the processes that evaluate; None if unknown.
         budget_seconds: Budget of the search.
     """
     if budget_seconds is None:
         return 0.0
-    measured = 1.3 * test_rows * (0.004 if seconds_per_row is None else seconds_per_row)
-    return min(_TEST_STARTUP_SECONDS + measured, 0.3 * budget_seconds)
+    measured = 1.2 * test_rows * (0.004 if seconds_per_row is None else seconds_per_row)
+    startup = _TEST_STARTUP_SECONDS if startup_seconds is None else startup_seconds
+    return min(startup + measured, 0.3 * budget_seconds)
 
 
 def data_fraction(*, rows: int, epoch_seconds: float, soft_deadline_seconds: float | None) -> float:

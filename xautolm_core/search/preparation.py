@@ -83,7 +83,9 @@ def set_up(
     opening.feasibility.learn_token_lengths(task_features)
     spec = pin_snapshot(spec, out_folder, opening)
     if state.expected_trials is None:
-        state.expected_trials = opening.policy.expected_trials(opening.typical_trial_seconds())
+        state.expected_trials = opening.policy.expected_trials(
+            opening.typical_trial_seconds(), workers=spec.workers
+        )
     around.observer.phase("history")
     with around.clock.phase("history"):
         history = _history(spec, opening, task_features, system_features)

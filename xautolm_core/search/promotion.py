@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xautolm_core.search.contract import Objective
+from xautolm_core.search.planned import PlannedTrial
 from xautolm_core.search.records import choose_best
 
 if TYPE_CHECKING:
@@ -25,21 +25,6 @@ _CUT_BELOW = 0.95
 _LEAST_GAIN = 1.5
 _LARGEST_SHARE_OF_BUDGET = 0.4
 _MARGIN = 1.1
-
-
-@dataclass(frozen=True)
-class Repetition:
-    """A configuration that deserves more time.
-
-    Attributes:
-        configuration: What is repeated.
-        soft_deadline_seconds: What it may take.
-        why: Where it comes from, in words.
-    """
-
-    configuration: Configuration
-    soft_deadline_seconds: float
-    why: str
 
 
 def uncut_share(record: TrialRecord, training_rows: int) -> float:
@@ -64,7 +49,7 @@ def plan_repetition(
     validation_rows: int,
     left_seconds: float,
     usual_trial_seconds: float,
-) -> Repetition | None:
+) -> PlannedTrial | None:
     """Return a trial to repeat with more time, if it was cut and this is the moment for it.
 
     It is the best trial, or one whose score is no more than a standard error below and that was cut
@@ -101,7 +86,7 @@ def plan_repetition(
     given = min(whole, left_seconds)
     if left_seconds - usual_trial_seconds > wanted or given < _LEAST_GAIN * had:
         return None
-    return Repetition(
+    return PlannedTrial(
         configuration=chosen.configuration,
         soft_deadline_seconds=given,
         why=f"trial {chosen.number} again: of the best so far, it had {share:.0%} of its training",

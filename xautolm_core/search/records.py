@@ -14,6 +14,7 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.pareto import non_dominated_fronts
+from xautolm_core.space.methods import is_cheap
 from xautolm_core.trial.contract import TrialResult
 
 
@@ -75,3 +76,13 @@ def choose_best(records: Iterable[TrialRecord]) -> TrialRecord | None:
         key=lambda r: (-r.values[Objective.F1.value], r.result.time_seconds or math.inf, r.number),
         default=None,
     )
+
+
+def choose_alternative(
+    records: Iterable[TrialRecord], best: TrialRecord | None
+) -> TrialRecord | None:
+    """Return the best record of the other kind: cheap beside a language model, or vice versa."""
+    if best is None:
+        return None
+    kind = is_cheap(best.configuration.method)
+    return choose_best(r for r in records if is_cheap(r.configuration.method) != kind)

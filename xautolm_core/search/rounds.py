@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xautolm_core.search.background import Baseline
 from xautolm_core.search.conclusion import conclude
 from xautolm_core.search.loop import TrialLoop
 from xautolm_core.search.models import settle_best
 from xautolm_core.search.preparation import append_again
+from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.session import open_session
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ def propose_round(
         measured=measured,
         idle_time_counts=True,
     ) as session:
-        baseline = Baseline(session.setup, enabled=False)
-        loop = TrialLoop(session.setup, session.resumed, baseline)
+        loop = TrialLoop(session.setup, session.resumed)
         specs, stopped_by = loop.propose(size)
         session.setup.save_state()
         return Round(tuple(specs), stopped_by)
@@ -87,7 +86,6 @@ def record_round(
     launcher: Launcher,
     observer: SearchObserver,
     measured: Measured | None = None,
-    with_baseline: bool = True,
 ) -> SearchResult:
     """Take the results of the trials that were proposed: into the store, then into the study.
 
@@ -98,7 +96,6 @@ def record_round(
             to it for the next round.
         observer: Is told how it goes on.
         measured: Meta-features, and what a trial has of its machine.
-        with_baseline: Run the linear baseline, in the first round.
 
     Returns:
         What the search has come to so far.
@@ -117,10 +114,8 @@ def record_round(
         idle_time_counts=True,
     ) as session:
         setup = session.setup
-        baseline = Baseline(setup, enabled=with_baseline)
         append_again(setup, session.resumed)
-        loop = TrialLoop(setup, session.resumed, baseline)
+        loop = TrialLoop(setup, session.resumed)
         stopped_by = loop.absorb()
-        baseline.finish()
-        settle_best(out_folder, loop.best)
+        settle_best(out_folder, loop.best, choose_alternative(loop.records, loop.best))
         return conclude(setup, loop.records, loop.best, stopped_by)

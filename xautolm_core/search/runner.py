@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xautolm_core.search.background import Baseline
 from xautolm_core.search.conclusion import conclude
 from xautolm_core.search.final_test import evaluate_best
 from xautolm_core.search.loop import TrialLoop
 from xautolm_core.search.models import point_to_best
 from xautolm_core.search.models import settle_best
 from xautolm_core.search.preparation import append_again
+from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.session import open_session
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ def run_search(
     launcher: Launcher,
     observer: SearchObserver,
     resume: bool = False,
-    with_baseline: bool = True,
     with_test: bool = True,
     measured: Measured | None = None,
 ) -> SearchResult:
@@ -47,7 +46,6 @@ def run_search(
         launcher: Runs the trials; the caller closes it.
         observer: Is told how it goes on.
         resume: Go on with the search of that folder.
-        with_baseline: Run the linear baseline.
         with_test: Evaluate the chosen model on the test split.
         measured: Meta-features, and what a trial has of its machine; measured here if None.
 
@@ -63,25 +61,21 @@ def run_search(
     with open_session(
         spec, out_folder, launcher=launcher, observer=observer, resume=resume, measured=measured
     ) as session:
-        return _search(session, with_baseline=with_baseline, with_test=with_test)
+        return _search(session, with_test=with_test)
 
 
-def _search(session: Session, *, with_baseline: bool, with_test: bool) -> SearchResult:
+def _search(session: Session, *, with_test: bool) -> SearchResult:
     setup, resumed = session.setup, session.resumed
-    baseline = Baseline(setup, enabled=with_baseline)
-    baseline.run_if_small()
     append_again(setup, resumed)
     setup.observer.phase("trials")
-    loop = TrialLoop(setup, resumed, baseline)
+    loop = TrialLoop(setup, resumed)
     point_to_best(setup.out_folder, loop.best)
     setup.interrupts.graceful = True
     with setup.clock.phase("trials"):
         stopped_by = loop.run()
-    if stopped_by != "interrupted":
-        baseline.finish()
     if with_test and loop.best is not None:
-        evaluate_best(setup, loop.best, loop.reserve_seconds)
-    settle_best(setup.out_folder, loop.best)
+        evaluate_best(setup, loop.records, loop.best, loop.reserve_seconds)
+    settle_best(setup.out_folder, loop.best, choose_alternative(loop.records, loop.best))
     if stopped_by != "interrupted":
         shutil.rmtree(setup.cache_folder, ignore_errors=True)
     return conclude(setup, loop.records, loop.best, stopped_by)

@@ -17,18 +17,23 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import STUDY_FILE
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
+from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.samplers.encoding import distributions
 from xautolm_core.space.draw import encode
+from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
     import optuna
 
     from xautolm_core.search.folders import Proposal
     from xautolm_core.search.samplers.base import SpaceSampler
+    from xautolm_core.space.configuration import Configuration
+    from xautolm_core.space.configuration import Value
     from xautolm_core.space.space import SearchSpace
     from xautolm_core.trial.contract import TrialResult
 
 WHY_ATTRIBUTE = "why"
+METHOD_ATTRIBUTE = "method"
 
 
 def create_study(
@@ -97,8 +102,8 @@ def _add_trial(
 ) -> None:
     import optuna
 
-    handles = encode(space, proposal.configuration)
-    attributes = {WHY_ATTRIBUTE: proposal.why}
+    handles = handles_of(space, proposal.configuration)
+    attributes = attributes_of(proposal.configuration, proposal.why)
     if result is None:
         study.enqueue_trial(handles, user_attrs=attributes)
         return
@@ -112,6 +117,36 @@ def _add_trial(
             user_attrs={**attributes, **result_attributes(result)},
         )
     )
+
+
+def handles_of(space: SearchSpace, configuration: Configuration) -> dict[str, Value]:
+    """Return the parameters of a configuration's trial; a cheap candidate has none to draw."""
+    return {} if is_cheap(configuration.method) else encode(space, configuration)
+
+
+def attributes_of(configuration: Configuration, why: str) -> dict[str, Any]:
+    """Return what a trial's user attributes say of its configuration."""
+    return {WHY_ATTRIBUTE: why, METHOD_ATTRIBUTE: configuration.method}
+
+
+def ask_for(
+    study: optuna.Study, space: SearchSpace, configuration: Configuration, why: str
+) -> optuna.Trial:
+    """Return a new trial of a given configuration; the sampler is not asked."""
+    study.enqueue_trial(
+        handles_of(space, configuration), user_attrs=attributes_of(configuration, why)
+    )
+    trial = study.ask()
+    settle_parameters(trial, space, configuration)
+    return trial
+
+
+def settle_parameters(
+    trial: optuna.Trial, space: SearchSpace, configuration: Configuration
+) -> None:
+    """Let an enqueued trial have the parameters that it was enqueued with."""
+    if not is_cheap(configuration.method):
+        ask_configuration(trial, space)
 
 
 def told_state(result: TrialResult, values: Sequence[float] | None) -> optuna.trial.TrialState:

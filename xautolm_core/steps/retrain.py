@@ -15,7 +15,7 @@ from typing import cast
 from xautolm_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from xautolm_core.retrain.grouped import Measure
+    from xautolm_core.tasks.grouped import Measure
     from xautolm_core.tasks.spec import TaskSpec
 
 _MEASURES = ("macro_f1", "accuracy")

@@ -51,6 +51,7 @@ class EvaluationReport(BaseModel):
         confusion: Rows of true class i that were taken for class j.
         rows: Rows of the split.
         seconds: Wall-clock seconds of tokenising and answering, the model's loading left out.
+        predicted: Class index that the model gives to each row, in the split's order.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -61,6 +62,7 @@ class EvaluationReport(BaseModel):
     confusion: list[list[int]]
     rows: int
     seconds: float
+    predicted: list[int]
 
 
 def evaluate_model(request: EvaluationRequest) -> EvaluationReport:
@@ -84,7 +86,8 @@ def evaluate_model(request: EvaluationRequest) -> EvaluationReport:
         )
     split = task.splits[request.split]
     since = time.perf_counter()
-    found = score_logits(classifier.logits(split), split.labels, task.labels)
+    logits = classifier.logits(split)
+    found = score_logits(logits, split.labels, task.labels)
     report = EvaluationReport(
         macro_f1=found.macro_f1,
         accuracy=found.accuracy,
@@ -92,6 +95,7 @@ def evaluate_model(request: EvaluationRequest) -> EvaluationReport:
         confusion=found.confusion,
         rows=len(split),
         seconds=time.perf_counter() - since,
+        predicted=logits.argmax(1).tolist(),
     )
     write_json_atomic(request.out_file, report)
     return report

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from xautolm_core.retrain.paired import paired_test
+from xautolm_core.tasks.paired import paired_test
 from xautolm_core.tasks.scores import classification_scores
 
 ROUNDS = 199

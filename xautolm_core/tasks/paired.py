@@ -20,13 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xautolm_core.retrain.grouped import Groups
-from xautolm_core.retrain.grouped import Measure
-from xautolm_core.retrain.grouped import chunks
-from xautolm_core.retrain.grouped import gain_interval
-from xautolm_core.retrain.grouped import group_rows
-from xautolm_core.retrain.grouped import macro_f1
-from xautolm_core.retrain.grouped import one_hot
+from xautolm_core.tasks.grouped import Groups
+from xautolm_core.tasks.grouped import Measure
+from xautolm_core.tasks.grouped import chunks
+from xautolm_core.tasks.grouped import gain_interval
+from xautolm_core.tasks.grouped import group_rows
+from xautolm_core.tasks.grouped import macro_f1
+from xautolm_core.tasks.grouped import one_hot
 
 ROUNDS = 10_000
 _EQUAL = 1e-12

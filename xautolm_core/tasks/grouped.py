@@ -97,12 +97,18 @@ def macro_f1(hits: np.ndarray, either: np.ndarray) -> np.ndarray:
 
 
 def gain_interval(
-    groups: Groups, measure: Measure, generator: np.random.Generator
+    groups: Groups, measure: Measure, generator: np.random.Generator, *, level: float = 0.9
 ) -> tuple[float, float]:
-    """Return the 90 % interval of the second classifier's gain.
+    """Return the two-sided interval of the second classifier's gain.
 
-    Percentiles of a bootstrap over rows (B. Efron, R. Tibshirani, An introduction to the bootstrap,
-    1993).
+    Percentiles of a paired bootstrap over rows (B. Efron, R. Tibshirani, An introduction to the
+    bootstrap, 1993).
+
+    Args:
+        groups: Kinds of rows, with both answers.
+        measure: Which score.
+        generator: Draws the rows.
+        level: Coverage, in (0, 1).
     """
     rows = int(groups.counts.sum())
     gains = []
@@ -110,7 +116,8 @@ def gain_interval(
         drawn = generator.multinomial(rows, groups.counts / rows, size=size)
         first, second = groups.scores(drawn.astype(np.float64), measure)
         gains.append(second - first)
-    low, high = np.quantile(np.concatenate(gains), [0.05, 0.95])
+    tail = (1 - level) / 2
+    low, high = np.quantile(np.concatenate(gains), [tail, 1 - tail])
     return float(low), float(high)
 
 

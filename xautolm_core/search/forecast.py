@@ -1,0 +1,151 @@
+"""What a trial will take here: the analytic estimate, corrected by what trials have taken so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.methods import LINEAR_PROBE
+from xautolm_core.space.methods import is_cheap
+
+if TYPE_CHECKING:
+    from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.feasibility import Feasibility
+    from xautolm_core.trial.contract import TrialResult
+
+# Standard deviations of log(measured / predicted), by what the correction was measured on.
+_SAME_METHOD = 0.1
+_SAME_MODEL = 0.3
+_OTHER_MODEL = 0.5
+_NOTHING = 0.8
+# A trial that did less than this share of its training tells more of its start than of its pace.
+_LEAST_SHARE = 0.005
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a configuration will take on all training rows.
+
+    Attributes:
+        train_seconds: Training, all epochs.
+        epochs: Passes over the rows.
+        evaluation_seconds: One evaluation on validation.
+        spread: Standard deviation of the logarithm of the actual by the predicted time.
+    """
+
+    train_seconds: float
+    epochs: float
+    evaluation_seconds: float
+    spread: float
+
+    @property
+    def epoch_seconds(self) -> float:
+        """One pass over the rows, without its evaluation."""
+        return self.train_seconds / self.epochs
+
+    @property
+    def seconds(self) -> float:
+        """Training and one evaluation an epoch."""
+        return self.train_seconds + math.ceil(self.epochs) * self.evaluation_seconds
+
+    @property
+    def cautious_seconds(self) -> float:
+        """What it takes in five of six cases: a standard deviation more."""
+        return self.seconds * math.exp(self.spread)
+
+
+class Forecaster:
+    """Predicts trials from estimates and from the trials so far.
+
+    Args:
+        feasibility: Has the analytic estimates.
+        validation_rows: Rows that a trial is scored on.
+    """
+
+    def __init__(self, feasibility: Feasibility, *, validation_rows: int) -> None:
+        self._feasibility = feasibility
+        self._validation_rows = validation_rows
+
+    def forecast(
+        self, configuration: Configuration, records: Iterable[TrialRecord]
+    ) -> Forecast:
+        """Return what a language model's trial will take.
+
+        The correction is the mean ratio (of logarithms) of measured to estimated seconds: of trials
+        with the same model and method, else of the same model, else of any. Features of a frozen
+        model count as training of a head.
+
+        Args:
+            configuration: Of a language model.
+            records: All trials so far.
+        """
+        estimated = self._feasibility.estimate(configuration).train_seconds
+        epochs = epochs_of(configuration)
+        ratio, spread = self._correction(configuration, list(records))
+        forward = self._forward_seconds(configuration, self._validation_rows)
+        return Forecast(
+            train_seconds=max(estimated * ratio, 1e-6),
+            epochs=epochs,
+            evaluation_seconds=forward * ratio,
+            spread=spread,
+        )
+
+    def _correction(
+        self, configuration: Configuration, records: list[TrialRecord]
+    ) -> tuple[float, float]:
+        levels: dict[float, list[float]] = {}
+        for record in records:
+            ratio = self._measured_ratio(record.configuration, record.result)
+            if ratio is None:
+                continue
+            tried = record.configuration
+            same_model = tried.model == configuration.model
+            same_method = same_model and tried.method == configuration.method
+            level = _SAME_METHOD if same_method else _SAME_MODEL if same_model else _OTHER_MODEL
+            levels.setdefault(level, []).append(math.log(ratio))
+        if not levels:
+            return 1.0, _NOTHING
+        spread = min(levels)
+        logarithms = levels[spread]
+        return math.exp(sum(logarithms) / len(logarithms)), spread
+
+    def _measured_ratio(self, configuration: Configuration, result: TrialResult) -> float | None:
+        """Return measured by estimated seconds of what a trial has done; None if it tells none."""
+        measured = result.seconds.get("train")
+        rows = result.progress.rows
+        if measured is None or rows <= 0 or configuration.model is None:
+            return None
+        if is_cheap(configuration.method):
+            if configuration.method != LINEAR_PROBE:
+                return None
+            estimated = self._forward_seconds(configuration, rows + self._validation_rows)
+            return (measured + result.reused_seconds) / estimated if estimated > 0 else None
+        progress = result.progress
+        share = progress.steps / progress.planned_steps if progress.planned_steps else 0.0
+        if share < _LEAST_SHARE:
+            return None
+        estimated = self._feasibility.estimate(configuration, rows).train_seconds * share
+        return (measured + result.reused_seconds) / estimated if estimated > 0 else None
+
+    def _forward_seconds(self, configuration: Configuration, rows: int) -> float:
+        """Return the estimated seconds of one forward pass over so many rows."""
+        frozen = configuration.model_copy(
+            update={
+                "method": "head",
+                "parameters": {
+                    "max_length": configuration.parameters.get("max_length"),
+                    "epochs": 1,
+                    "batch_size": 64,
+                },
+            }
+        )
+        return self._feasibility.estimate(frozen, max(rows, 1)).train_seconds
+
+
+def epochs_of(configuration: Configuration) -> float:
+    """Return the passes over the training rows that a configuration asks for."""
+    epochs = configuration.parameters.get("epochs")
+    return float(epochs) if isinstance(epochs, int | float) and epochs > 0 else 1.0
