@@ -182,7 +182,7 @@ class Retrainer:
             offline=True,
         )
         result = run_search(
-            spec, work / "run", launcher=self.launcher, observer=Quiet(), with_baseline=False
+            spec, work / "run", launcher=self.launcher, observer=Quiet()
         )
         write_result_folder(result)
 

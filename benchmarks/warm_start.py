@@ -90,7 +90,6 @@ def run_one(request: Mapping[str, Any]) -> None:
             work / "run",
             launcher=launcher,
             observer=Quiet(),
-            with_baseline=False,
             with_test=False,
         )
     row = {

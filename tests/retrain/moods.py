@@ -52,7 +52,7 @@ def search_moods(data: Path, work: Path, *, seed: int = 0, trials: int = 2) -> P
     )
     with LocalLauncher() as launcher:
         result = run_search(
-            spec, work / "run", launcher=launcher, observer=Silent(), with_baseline=False
+            spec, work / "run", launcher=launcher, observer=Silent()
         )
     write_result_folder(result)
     return work / "run"

@@ -24,7 +24,6 @@ def main() -> None:
             launcher=launcher,
             observer=Silent(),
             resume=resume,
-            with_baseline=False,
             with_test=False,
         )
     print("finished")

@@ -108,7 +108,6 @@ def test_what_others_used_bounds_how_many_begin_at_once(make_spec, store, tmp_pa
         tmp_path / "run",
         launcher=launcher,
         observer=Silent(),
-        with_baseline=False,
         with_test=False,
     )
     # Two of 400 grams fit, four do not.
@@ -134,7 +133,6 @@ def test_such_a_limit_is_refused_before_anything_is_written(
             tmp_path / "run",
             launcher=InstantLauncher(),
             observer=Silent(),
-            with_baseline=False,
             with_test=False,
         )
 

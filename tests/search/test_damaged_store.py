@@ -22,7 +22,6 @@ def _search(spec: SearchSpec, out: Path) -> SearchResult:
         out,
         launcher=InstantLauncher(),
         observer=Silent(),
-        with_baseline=False,
         with_test=False,
     )
 

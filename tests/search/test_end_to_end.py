@@ -59,7 +59,6 @@ def test_a_real_search_ends_before_its_budget_of_carbon_is_broken(make_spec, tmp
             tmp_path / "before",
             launcher=launcher,
             observer=Silent(),
-            with_baseline=False,
             with_test=False,
         )
     joules = found.trials[0].result.energy_joules
@@ -70,7 +69,7 @@ def test_a_real_search_ends_before_its_budget_of_carbon_is_broken(make_spec, tmp
     out = tmp_path / "run"
     with LocalLauncher() as launcher:
         result = run_search(
-            spec, out, launcher=launcher, observer=Silent(), with_baseline=False, with_test=False
+            spec, out, launcher=launcher, observer=Silent(), with_test=False
         )
     assert result.stopped_by == "carbon"
     uses = [

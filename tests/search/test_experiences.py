@@ -15,7 +15,6 @@ def test_an_experience_holds_all_but_the_texts(make_spec, tmp_path, data_file):
         tmp_path / "run",
         launcher=launcher,
         observer=Silent(),
-        with_baseline=False,
         with_test=False,
     )
     kept = list(open_store(spec.store).scan())

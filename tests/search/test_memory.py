@@ -32,7 +32,6 @@ def search(spec: SearchSpec, out: Path, *, resume: bool = False) -> tuple[Search
         launcher=InstantLauncher(),
         observer=observer,
         resume=resume,
-        with_baseline=False,
         with_test=False,
     )
     return result, observer

@@ -133,7 +133,6 @@ def test_a_search_ends_with_the_best_at_full_length(make_spec, tmp_path, monkeyp
         tmp_path / "run",
         launcher=launcher,
         observer=observer,
-        with_baseline=False,
         with_test=False,
     )
     repeated = [t for t in done.trials if "again: of the best so far" in t.why]

@@ -47,7 +47,6 @@ def search(spec, out: Path, launcher: InstantLauncher, *, resume: bool = False):
         launcher=launcher,
         observer=Silent(),
         resume=resume,
-        with_baseline=False,
         with_test=False,
     )
 

@@ -64,7 +64,7 @@ class Pipeline:
         assert exchange.restore(out)
         launcher = RoundLauncher(exchange, round_is_over=True)
         result = record_round(
-            self.spec, out, launcher=launcher, observer=Silent(), with_baseline=False
+            self.spec, out, launcher=launcher, observer=Silent()
         )
         exchange.mirror(out).sync()
         return result

@@ -28,14 +28,13 @@ from xautolm_core.search.runner import run_search
 from xautolm_core.trial.contract import TrialResult
 
 
-def search(spec, out, launcher=None, observer=None, *, resume=False, with_baseline=False):
+def search(spec, out, launcher=None, observer=None, *, resume=False):
     return run_search(
         spec,
         out,
         launcher=launcher or InstantLauncher(),
         observer=observer or Silent(),
         resume=resume,
-        with_baseline=with_baseline,
         with_test=False,
     )
 

@@ -163,7 +163,6 @@ def test_a_search_ends_at_its_limit(make_spec, tmp_path):
         tmp_path / "run",
         launcher=InstantLauncher(costly),
         observer=Silent(),
-        with_baseline=False,
         with_test=False,
     )
     assert result.stopped_by == "cost"
@@ -178,7 +177,6 @@ def test_a_search_ends_at_its_limit(make_spec, tmp_path):
         launcher=InstantLauncher(costly),
         observer=Silent(),
         resume=True,
-        with_baseline=False,
         with_test=False,
     )
     assert len(again.trials) == 3
@@ -205,7 +203,6 @@ def test_a_trial_that_runs_counts_before_it_has_ended(make_spec, tmp_path):
         tmp_path / "run",
         launcher=launcher,
         observer=Silent(),
-        with_baseline=False,
         with_test=False,
     )
     assert result.stopped_by == "energy"
@@ -221,7 +218,6 @@ def test_a_limit_on_energy_that_cannot_be_held_is_told(make_spec, tmp_path):
         tmp_path / "run",
         launcher=InstantLauncher(),
         observer=Silent(),
-        with_baseline=False,
         with_test=False,
     )
     assert any("limit on energy cannot be held" in note for note in result.notes)
@@ -249,7 +245,6 @@ def test_energy_can_be_an_objective(make_spec, tmp_path, sampler):
             tmp_path / name,
             launcher=InstantLauncher(metered),
             observer=Silent(),
-            with_baseline=False,
             with_test=False,
         )
 

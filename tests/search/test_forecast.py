@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from xautolm_core.outcomes import Outcome
+from xautolm_core.search.contract import TrialRecord
+from xautolm_core.search.forecast import Forecaster
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.trial.contract import Progress
+from xautolm_core.trial.contract import TrialResult
+
+ROWS = 1000
+
+
+class LinearEstimates:
+    """Estimates of a millisecond a row and epoch; a frozen model's pass costs a third."""
+
+    def estimate(self, configuration, rows=None):
+        epochs = 1 if configuration.method == "head" else configuration.parameters["epochs"]
+        factor = 1 / 3 if configuration.method == "head" else 1.0
+        return SimpleNamespace(train_seconds=(rows or ROWS) * epochs * factor / 1000)
+
+
+def configuration(method="full", *, model="m", epochs=2):
+    return Configuration(branch=method, model=model, method=method, parameters={"epochs": epochs})
+
+
+def trial(tried: Configuration, *, seconds: float, rows=ROWS, steps=100, planned=100, number=0):
+    result = TrialResult(
+        search_id="s",
+        trial_number=number,
+        outcome=Outcome.OK,
+        seconds={"train": seconds, "evaluate": 1.0},
+        progress=Progress(rows=rows, planned_steps=planned, scheduled_steps=steps, steps=steps),
+    )
+    return TrialRecord(number, tried, result, "", {})
+
+
+@pytest.fixture
+def forecaster() -> Forecaster:
+    return Forecaster(LinearEstimates(), validation_rows=300)
+
+
+def test_without_any_trial_it_is_the_estimate_and_uncertain(forecaster):
+    found = forecaster.forecast(configuration(), [])
+    assert (found.train_seconds, found.epoch_seconds) == (2.0, 1.0)
+    assert found.evaluation_seconds == pytest.approx(0.1)
+    assert found.seconds == pytest.approx(2.2)
+    assert found.cautious_seconds > 2 * found.seconds
+
+
+def test_a_measured_trial_of_the_same_kind_decides_whatever_part_of_it_was_done(forecaster):
+    """A quarter of the rows, half of the steps, ten times as slow as estimated."""
+    measured = trial(configuration(epochs=4), seconds=5.0, rows=250, steps=50)
+    other = trial(configuration("lora"), seconds=100.0, number=1)
+    found = forecaster.forecast(configuration(), [measured, other])
+    assert found.train_seconds == pytest.approx(20.0)
+    assert found.cautious_seconds < 1.2 * found.seconds
+
+
+def test_else_one_of_the_same_model_and_a_probe_counts(forecaster):
+    probe = trial(configuration("linear_probe"), seconds=1.3, rows=ROWS)
+    found = forecaster.forecast(configuration(), [probe])
+    # 1,300 rows took three times the 0.433 s of the estimate.
+    assert found.train_seconds == pytest.approx(6.0, rel=1e-3)
+    elsewhere = trial(configuration(model="other"), seconds=2.0)
+    assert forecaster.forecast(configuration(), [elsewhere]).spread > found.spread
+    assert forecaster.forecast(configuration(), [elsewhere, probe]) == found
+
+
+def test_what_tells_nothing_is_left_out(forecaster):
+    silent = [
+        trial(configuration(), seconds=50.0, steps=0),
+        trial(configuration(), seconds=50.0, rows=0),
+        trial(Configuration(branch="tfidf", model=None, method="tfidf", parameters={}), seconds=9),
+    ]
+    assert forecaster.forecast(configuration(), silent) == forecaster.forecast(configuration(), [])
+
+
+def test_ratios_are_averaged_as_ratios(forecaster):
+    trials = [trial(configuration(), seconds=s, number=n) for n, s in enumerate((1.0, 4.0))]
+    assert forecaster.forecast(configuration(), trials).train_seconds == pytest.approx(2.0)
+    assert math.isfinite(forecaster.forecast(configuration(), trials).cautious_seconds)

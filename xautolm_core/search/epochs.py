@@ -1,0 +1,66 @@
+"""Epochs are chosen, not cut: a proposal is given as many as fit into what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from xautolm_core.search.plan import SHARE_OF_WHOLE_EPOCHS
+from xautolm_core.space.parameters import Categorical
+from xautolm_core.space.parameters import Integer
+
+if TYPE_CHECKING:
+    from xautolm_core.search.forecast import Forecast
+    from xautolm_core.space.configuration import Configuration
+    from xautolm_core.space.parameters import Parameter
+    from xautolm_core.space.space import SearchSpace
+
+EPOCHS = "epochs"
+
+
+def fit_epochs(
+    space: SearchSpace,
+    configuration: Configuration,
+    *,
+    forecast: Callable[[Configuration], Forecast],
+    left_seconds: float,
+) -> Configuration:
+    """Return a configuration with no more epochs than fit into a part of what is left.
+
+    The learning rate then decays to the end of a whole epoch, and the record says what was done.
+    Where not even the fewest epochs of the space fit, those are kept: the trial itself lays its
+    schedule out for the time that it has.
+
+    Args:
+        space: Says which numbers of epochs there are.
+        configuration: A proposal.
+        forecast: Predicts a configuration's time.
+        left_seconds: For its training and evaluation; infinite without a budget.
+    """
+    branch = space.branch(configuration.branch)
+    parameter = None if branch is None else branch.parameter(EPOCHS)
+    if parameter is None:
+        return configuration
+    asked = configuration.parameters[EPOCHS]
+    fewer = [number for number in _choices(parameter) if number <= _number(asked)]
+    found = configuration
+    for epochs in sorted(fewer, reverse=True):
+        found = configuration.model_copy(
+            update={"parameters": {**configuration.parameters, EPOCHS: epochs}}
+        )
+        if forecast(found).seconds <= SHARE_OF_WHOLE_EPOCHS * left_seconds:
+            return found
+    return found
+
+
+def _choices(parameter: Parameter) -> list[int]:
+    match parameter:
+        case Integer(low=low, high=high):
+            return list(range(low, high + 1))
+        case Categorical(choices=choices):
+            return [choice for choice in choices if isinstance(choice, int)]
+    return []
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
