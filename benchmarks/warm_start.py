@@ -47,6 +47,7 @@ ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
             "branch_multiplier": 1,
             "utility_power": 1,
             "negative": "fixed",
+            "replay": "descending",
             "exploration": "warm",
         },
     ),

@@ -61,7 +61,8 @@ class WarmStartOptions(EvolutionOptions):
 
     The paper's variants are named by these: "a-pos f-neg cos k=0.5 [linear_front]" is
     ``positive=adaptive, negative=fixed, distance=cosine, beta_scale=0.5, utility=linear_front``
-    with ``positive_multiplier=1, branch_multiplier=1, utility_power=1, exploration=warm``.
+    with ``positive_multiplier=1, branch_multiplier=1, utility_power=1, replay=descending,
+    exploration=warm``.
 
     The defaults are stronger, since the paper's rates hardly move the model in a search of a dozen
     trials: the fine-tuners' weights sum to their number, the others to 1, so that one step moves
@@ -87,6 +88,8 @@ class WarmStartOptions(EvolutionOptions):
         normalizer: Of the meta-features before distances are taken.
         beta_scale: Strength of the decay with distance; the paper tries 0, 0.5 and 1.
         utility: How successes are weighted.
+        replay: Order of the learning rates: ``ascending`` replays the best experiences last,
+            ``descending`` (the paper's) first, so that all later ones damp what they say.
         exploration: Model that the exploring trials are drawn from: ``warm`` (the paper's) or
             ``uniform``, which insures against a history that misleads.
     """
@@ -106,6 +109,7 @@ class WarmStartOptions(EvolutionOptions):
     normalizer: Normalizer = "standard"
     beta_scale: float = Field(default=0.5, ge=0)
     utility: Utility = "weighted_sum"
+    replay: Literal["ascending", "descending"] = "ascending"
     exploration: Literal["warm", "uniform"] = "uniform"
 
 

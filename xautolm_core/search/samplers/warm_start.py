@@ -7,10 +7,11 @@ task and system:
 * success: ``alpha = limit * utility * exp(-beta * d)``, limit +0.05 or +1 / (number of successes)
 * failure: ``alpha = limit * exp(-beta * d)``, limit -0.02 or -1 / (number of failures)
 
-Experiences are replayed by descending alpha, each with the update rules of ``updates`` and its
+Experiences are replayed by ascending alpha, each with the update rules of ``updates`` and its
 alpha as the learning rate.
 
-Deviations, all by option (see ``WarmStartOptions``): multipliers on the rates and a power on the
+Deviations, all by option (see ``WarmStartOptions``): the order (the paper's is descending, in which
+every later experience damps the best ones), multipliers on the rates and a power on the
 utilities (the paper's hardly move the model in a search of a dozen trials), and ``bounded``
 failures, the smaller of the fixed and the adaptive rate (a fixed rate on hundreds of failures
 drives weights far below zero).
@@ -91,7 +92,7 @@ def plan_replay(
     What a store is trusted less for moves the model less, by its weight.
 
     Returns:
-        The replays in their order (alpha descending), and how many were left out, by reason.
+        The replays in their order, and how many were left out, by reason.
     """
     left_out: Counter[DropReason] = Counter()
     features = feature_space(usable.history, context.task_features, context.system_features)
@@ -118,7 +119,10 @@ def plan_replay(
     branch_alpha = np.where(usable.succeeded[rows], alpha * branch_factor, alpha)
     words = id_words(usable.history.ids[rows])
     plan = ReplayPlan(rows, alpha, branch_alpha, decays)
-    return plan.in_order(np.lexsort((words[:, 1], words[:, 0], -alpha))), +left_out
+    best_first = np.lexsort((words[:, 1], words[:, 0], -alpha))
+    return plan.in_order(
+        best_first if options.replay == "descending" else best_first[::-1]
+    ), +left_out
 
 
 def _success_rates(
