@@ -48,6 +48,7 @@ ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
             "utility_power": 1,
             "negative": "fixed",
             "replay": "descending",
+            "memory_first": False,
             "exploration": "warm",
         },
     ),

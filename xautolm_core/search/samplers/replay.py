@@ -16,6 +16,7 @@ before anything is clipped, up to the last negative rate, experiences are replay
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,21 +51,25 @@ class ReplayPlan:
         rows: Row of each experience; none twice.
         alpha: Signed learning rates, at most 1.
         branch_alpha: Learning rates of the fine-tuners' weights.
-        weight: Similarity of the task, in [0, 1].
+        similarity: Shape (rows of the history,): of each experience's task to the current one, in
+            [0, 1].
     """
 
     rows: NDArray[np.int64]
     alpha: NDArray[np.float64]
     branch_alpha: NDArray[np.float64]
-    weight: NDArray[np.float64]
+    similarity: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def in_order(self, order: NDArray[np.int64]) -> ReplayPlan:
         """Return the same in another order."""
-        return ReplayPlan(
-            self.rows[order], self.alpha[order], self.branch_alpha[order], self.weight[order]
+        return replace(
+            self,
+            rows=self.rows[order],
+            alpha=self.alpha[order],
+            branch_alpha=self.branch_alpha[order],
         )
 
 

@@ -48,10 +48,19 @@ _LARGEST_MULTIPLIED_RATE = 0.5
 
 @dataclass(frozen=True)
 class WarmStart:
-    """A model after the replay, and what was replayed."""
+    """A model after the replay, and what was replayed.
+
+    Attributes:
+        model: What the search begins with.
+        report: What the history did to it.
+        usable: The experiences that say something in terms of the search.
+        similarity: Shape (rows of them,): of each one's task, in [0, 1].
+    """
 
     model: ProbabilisticModel
     report: WarmStartReport
+    usable: UsableHistory
+    similarity: NDArray[np.float64]
 
 
 def decay_rate(all_distances: np.ndarray, beta_scale: float) -> float:
@@ -109,16 +118,16 @@ def plan_replay(
     positives, negatives = positives[: options.k_positive], negatives[: options.k_negative]
     rows = np.concatenate([positives, negatives])
     left_out[DropReason.NOT_NEAREST] += candidates - len(rows)
-    decays = np.exp(-decay_rate(found[rows], options.beta_scale) * found[rows])
+    similarity = np.exp(-decay_rate(found[rows], options.beta_scale) * found)
     limits = np.empty(len(rows))
     limits[: len(positives)] = _success_rates(usable, positives, options)
     limits[len(positives) :] = negative_limit(options, len(negatives)) if len(negatives) else 0.0
-    alpha = limits * decays * usable.history.trust[rows]
+    alpha = limits * similarity[rows] * usable.history.trust[rows]
     factor = options.branch_multiplier
     branch_factor = float(len(context.space.branches)) if factor == "auto" else float(factor)
     branch_alpha = np.where(usable.succeeded[rows], alpha * branch_factor, alpha)
     words = id_words(usable.history.ids[rows])
-    plan = ReplayPlan(rows, alpha, branch_alpha, decays)
+    plan = ReplayPlan(rows, alpha, branch_alpha, similarity)
     best_first = np.lexsort((words[:, 1], words[:, 0], -alpha))
     return plan.in_order(
         best_first if options.replay == "descending" else best_first[::-1]
@@ -159,7 +168,7 @@ def warm_started_model(
         neighbours=_neighbours(usable.history, plan),
         branch_probabilities=probabilities,
     )
-    return WarmStart(model, report)
+    return WarmStart(model, report, usable, plan.similarity)
 
 
 def _neighbours(history: History, plan: ReplayPlan, count: int = 5) -> list[tuple[str, float, int]]:
@@ -169,8 +178,9 @@ def _neighbours(history: History, plan: ReplayPlan, count: int = 5) -> list[tupl
     )
     # Taken from the first weight on, the mean of equal weights is that weight, to the last bit:
     # equally similar tasks stay in the order of their names.
-    begin = plan.weight[first]
-    sums = np.bincount(place, weights=plan.weight - begin[place], minlength=len(codes))
+    weight = plan.similarity[plan.rows]
+    begin = weight[first]
+    sums = np.bincount(place, weights=weight - begin[place], minlength=len(codes))
     found = [
         (history.task.values[code][0], float(weight), int(number))
         for code, weight, number in zip(codes, begin + sums / counts, counts, strict=True)
