@@ -47,6 +47,8 @@ ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
             "branch_multiplier": 1,
             "utility_power": 1,
             "negative": "fixed",
+            "replay": "descending",
+            "memory_first": False,
             "exploration": "warm",
         },
     ),

@@ -268,7 +268,7 @@ def plan_replay(
     """Choose the experiences and their learning rates.
 
     Returns:
-        The replays in their order (alpha descending), and how many were left out, by reason.
+        The replays in their order, and how many were left out, by reason.
     """
     left_out: Counter[DropReason] = Counter()
     if not usable:
@@ -313,7 +313,8 @@ def plan_replay(
         )
         for i in kept_negatives
     ]
-    return sorted(replays, key=lambda r: (-r.alpha, r.usable.experience.id)), left_out
+    best_first = sorted(replays, key=lambda r: (-r.alpha, r.usable.experience.id))
+    return best_first if options.replay == "descending" else best_first[::-1], left_out
 
 
 def replay(model: ProbabilisticModel, replays: Iterable[Replay]) -> None:

@@ -136,13 +136,20 @@ def variants() -> Iterator[dict[str, Any]]:
         "k_negative": (5,),
         "branch_multiplier": (1.0,),
         "negative_multiplier": (20.0,),
+        "replay": ("descending",),
     }
     yield {}
     for name, values in alternatives.items():
         for value in values:
             yield {name: value}
     yield {"positive": "none", "negative": "fixed", "negative_limit": -0.7}
-    yield {"positive_multiplier": 1, "utility_power": 1, "negative": "fixed"}
+    yield {"positive": "fixed", "negative": "fixed", "negative_limit": -0.7}
+    yield {
+        "positive_multiplier": 1,
+        "utility_power": 1,
+        "negative": "fixed",
+        "replay": "descending",
+    }
 
 
 @pytest.mark.parametrize("options", list(variants()), ids=str)

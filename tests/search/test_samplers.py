@@ -92,7 +92,7 @@ def test_a_new_sampler_on_the_same_study_goes_on_the_same_way(name):
     whole = run(study_of(sampler(name)), space, 23)
     storage = optuna.storages.InMemoryStorage()
     parts = []
-    for trials in (3, 7, 1, 12):
+    for trials in (1, 2, 7, 1, 12):
         parts += run(study_of(sampler(name), storage), space, trials)
     assert parts == whole
 
@@ -105,18 +105,20 @@ def test_only_active_parameters_are_set():
         assert prefixes == {trial.params["branch"]}
 
 
-def test_a_history_leaves_room_by_one_start_only():
+def test_memory_leaves_room_by_one_start_only():
     starts = tuple(spaces.configuration(epochs=n) for n in (1, 2, 3))
     space = spaces.space(starts=starts)
     warm = sampler("xautolm", space=space)
     assert warm.report.applied == len(HISTORY)
-    found = run(study_of(warm), space, 3)
-    assert found[0] == starts[0]
-    assert found[1:] != list(starts[1:])
+    found = run(study_of(warm), space, 5)
+    assert found[2] == starts[0]
+    assert not set(starts[1:]) & set(found)
     few = sampler("xautolm", space=space, history=HISTORY.take(np.arange(2)))
-    assert run(study_of(few), space, 3) == list(starts)
+    assert run(study_of(few), space, 5)[2:] == list(starts)
     all_of_them = sampler("xautolm", space=space, options={"starts": "preset"})
-    assert run(study_of(all_of_them), space, 3) == list(starts)
+    assert run(study_of(all_of_them), space, 5)[2:] == list(starts)
+    forgetful = sampler("xautolm", space=space, options={"memory_first": False})
+    assert run(study_of(forgetful), space, 3) == list(starts)
 
 
 def test_starts_come_first_and_infeasible_ones_are_left_out():
@@ -147,6 +149,14 @@ def test_an_exhausted_space_says_so():
     assert len(set(run(study, tiny, 6))) == 6
     with pytest.raises(SpaceExhaustedError):
         ask_configuration(study.ask(), tiny)
+
+
+def test_first_configurations_are_tried_once_where_duplicates_are_allowed():
+    starts = (spaces.configuration(epochs=1),)
+    space = spaces.space(starts=starts)
+    found = run(study_of(sampler(space=space, options={"allow_duplicates": True})), space, 6)
+    assert found[0] == starts[0]
+    assert found[1:] != [starts[0]] * 5
 
 
 def test_duplicates_may_be_allowed():
@@ -224,6 +234,7 @@ def test_history_moves_the_first_proposals():
     space = spaces.space()
     # Repetitions are allowed, since a dozen equal experiences leave little else to draw.
     options = {"positive_multiplier": 20.0, "population": 40, "allow_duplicates": True}
+    options["memory_first"] = False
     warm = sampler("xautolm", options=options)
     assert warm.report.applied == 12
     assert warm.report.prior_shift > 0.1

@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from tests.search import spaces
 from xautolm_core.experience.schema import Experience
@@ -33,6 +36,7 @@ PAPER = WarmStartOptions(
     positive_multiplier=1.0,
     branch_multiplier=1.0,
     utility_power=1.0,
+    replay="descending",
     exploration="warm",
     normalizer="none",
     beta_scale=0.5,
@@ -102,6 +106,42 @@ def test_the_model_after_the_replay_by_hand():
     assert started.report.prior_shift == pytest.approx(0.0212185, abs=1e-6)
     assert started.report.applied == 3
     assert started.report.neighbours[0][0] == "past-task"
+
+
+def test_the_order_of_the_replay_is_the_reverse_of_the_published_one():
+    usable, _ = select_usable(history(FAILED, FAR, NEAR), context())
+    published, _ = plan_replay(usable, context(), PAPER)
+    ours, _ = plan_replay(usable, context(), PAPER.model_copy(update={"replay": "ascending"}))
+    assert ours.rows.tolist() == published.rows[::-1].tolist()
+    assert ours.alpha.tolist() == published.alpha[::-1].tolist()
+    assert WarmStartOptions().replay == "ascending"
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    st.lists(st.integers(60, 99), min_size=2, max_size=12),
+    st.lists(st.integers(0, 59), min_size=30, max_size=60),
+)
+def test_the_best_replayed_last_are_not_forgotten(best, others):
+    """Each update divides by its new sum: where rates sum to well above 1, the last ones decide."""
+    past = [
+        spaces.experience(
+            spaces.configuration("encoder-lora", model_name=name), number=i, f1=score / 100
+        )
+        for i, (name, score) in enumerate(
+            [("org/large", s) for s in best] + [("org/small", s) for s in others]
+        )
+    ]
+    usable, _ = select_usable(history(*past), context())
+    found = {}
+    for order in ("ascending", "descending"):
+        options = WarmStartOptions(positive="fixed", utility_power=1.0, replay=order)
+        assert plan_replay(usable, context(), options)[0].alpha.sum() > 2
+        model = warm_start(history(*past), context(), options).model
+        shares = model.distributions["encoder.model"].probabilities(spaces.MODELS)
+        found[order] = (shares[1], model.branch_probabilities()["encoder-lora"])
+    assert found["ascending"][0] >= found["descending"][0]
+    assert found["ascending"][1] >= found["descending"][1] - 1e-12
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,8 @@ def set_up(
             history=history,
             expected_trials=state.expected_trials,
             infeasible=opening.feasibility,
+            task_name=opening.task.name,
+            seconds_allowed=opening.feasibility.seconds_allowed,
         )
     report = sampler.report
     setup = SearchSetup(

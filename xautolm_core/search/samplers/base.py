@@ -5,7 +5,9 @@ from __future__ import annotations
 import zlib
 from abc import abstractmethod
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -31,11 +33,21 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 MAX_TRIES = 200
-# So many experiences say more of a task than the space's untried first configurations do.
+# So many experiences, and as many configurations from memory, say more of a task than the space's
+# untried first configurations do.
 ENOUGH_HISTORY = 8
+ENOUGH_FROM_MEMORY = 2
 OUTCOME_ATTRIBUTE = "outcome"
 
 Infeasibility = Callable[[Configuration], str | None]
+
+
+@dataclass(frozen=True)
+class FirstConfiguration:
+    """A configuration to try before anything is drawn, and in words where it comes from."""
+
+    configuration: Configuration
+    why: str
 
 
 class SpaceExhaustedError(Exception):
@@ -47,9 +59,9 @@ class SpaceSampler(BaseSampler):
 
     What it proposes depends on its seed, the trial's number and the finished trials of the study
     alone: a new instance on the same study goes on where another one stopped. The first proposals
-    are the space's own starts (one of them, where there is history to learn from). Configurations
-    that cannot run, and exact repetitions, are drawn again, up to ``MAX_TRIES`` times, and then
-    uniformly as often.
+    are what memory gave, then the space's own starts (one of them, where memory gave enough).
+    Configurations that cannot run, and exact repetitions, are drawn again, up to ``MAX_TRIES``
+    times, and then uniformly as often.
 
     Args:
         space: What to draw from.
@@ -57,6 +69,7 @@ class SpaceSampler(BaseSampler):
         options: Which first configurations, whether repetitions are allowed.
         infeasible: Returns why a configuration cannot run here, or None if it can.
         report: What the history did to the sampler.
+        from_memory: What to try before the space's own starts.
     """
 
     def __init__(
@@ -67,12 +80,14 @@ class SpaceSampler(BaseSampler):
         options: RandomOptions,
         infeasible: Infeasibility | None = None,
         report: WarmStartReport | None = None,
+        from_memory: Sequence[FirstConfiguration] = (),
     ) -> None:
         self.space = space
         self.report = report or WarmStartReport()
         self._seed = seed
         self._common = options
         self._infeasible = infeasible or (lambda _: None)
+        self._from_memory = tuple(from_memory)
         self._distributions = distributions(space)
         self._why: dict[int, str] = {}
 
@@ -101,11 +116,13 @@ class SpaceSampler(BaseSampler):
             SpaceExhaustedError: Nothing new and feasible was found.
         """
         tried = self._tried(study, trial.number)
-        start = self._next_start(tried)
-        if start is not None:
-            index, handles = start
-            self._why[trial.number] = f"first configuration {index + 1} of space {self.space.name}"
-            return handles
+        for first in self._first_configurations():
+            handles = encode(self.space, first.configuration)
+            if handles_key(handles) not in tried and self._infeasible(first.configuration) is None:
+                self._why[trial.number] = first.why
+                return handles
+        if self._common.allow_duplicates:
+            tried = set()
         generator = np.random.default_rng([self._seed, trial.number])
         chooser, why = self.chooser(study, trial.number, generator)
         drawn = self._draw_new(chooser, tried)
@@ -137,32 +154,32 @@ class SpaceSampler(BaseSampler):
                 return int(generator.integers(low, high + 1))
         raise TypeError(f"{param_name}: the space has no such kind of parameter")
 
+    def _first_configurations(self) -> Iterator[FirstConfiguration]:
+        """Yield what to try first, in this order: what memory gave, then the space's starts."""
+        yield from self._from_memory
+        for index, start in enumerate(self._starts):
+            why = f"first configuration {index + 1} of space {self.space.name}"
+            yield FirstConfiguration(start, why)
+
     @property
     def _starts(self) -> Sequence[Configuration]:
-        """The first configurations to try, in their order."""
+        """Which of the space's own first configurations to try."""
+        learnt_from = self.report.applied + self.report.mapped
+        enough = learnt_from >= ENOUGH_HISTORY and len(self._from_memory) >= ENOUGH_FROM_MEMORY
         match self._common.starts:
             case "none":
                 return ()
-            case "auto" if self.report.applied + self.report.mapped >= ENOUGH_HISTORY:
+            case "auto" if enough:
                 return self.space.starts[:1]
             case _:
                 return self.space.starts
 
     def _tried(self, study: Study, number: int) -> set[frozenset[Any]]:
-        if self._common.allow_duplicates:
-            return set()
         return {
             handles_key(other.params)
             for other in study.get_trials(deepcopy=False)
             if other.number != number and other.state is not TrialState.WAITING
         }
-
-    def _next_start(self, tried: set[frozenset[Any]]) -> tuple[int, dict[str, Value]] | None:
-        for index, start in enumerate(self._starts):
-            handles = encode(self.space, start)
-            if handles_key(handles) not in tried and self._infeasible(start) is None:
-                return index, handles
-        return None
 
     def _draw_new(self, chooser: Chooser, tried: set[frozenset[Any]]) -> dict[str, Value] | None:
         for _ in range(MAX_TRIES):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from xautolm_core.search.contract import Objective
     from xautolm_core.search.contract import WarmStartReport
     from xautolm_core.search.history import History
+    from xautolm_core.search.samplers.base import FirstConfiguration
     from xautolm_core.search.samplers.base import Infeasibility
     from xautolm_core.search.samplers.base import SpaceSampler
     from xautolm_core.search.samplers.options import RandomOptions
@@ -59,6 +60,8 @@ def make_sampler(
     history: History | None = None,
     expected_trials: int | None = None,
     infeasible: Infeasibility | None = None,
+    task_name: str | None = None,
+    seconds_allowed: float | None = None,
 ) -> SpaceSampler:
     """Build a sampler.
 
@@ -74,6 +77,9 @@ def make_sampler(
         history: Earlier experiences, none if None; ``zero_shot`` and ``random`` do not read them.
         expected_trials: How many trials the search will probably come to; None if unbounded.
         infeasible: Returns why a configuration cannot run here, or None if it can.
+        task_name: Name of the current task, by which the history knows it.
+        seconds_allowed: What one trial may take; None if unbounded. What history says of similar
+            tasks is tried first only if it fits.
 
     Raises:
         ConfigError: The name or an option is unknown, or a value is wrong.
@@ -81,10 +87,12 @@ def make_sampler(
     from xautolm_core.search.history import History
     from xautolm_core.search.samplers.neighbours import neighbour_start
     from xautolm_core.search.samplers.options import EvolutionOptions
+    from xautolm_core.search.samplers.options import HistoryOptions
     from xautolm_core.search.samplers.options import NeighbourOptions
     from xautolm_core.search.samplers.options import WarmStartOptions
     from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
     from xautolm_core.search.samplers.random_sampler import UniformSampler
+    from xautolm_core.search.samplers.recall import Recollection
     from xautolm_core.search.samplers.selection import SearchContext
     from xautolm_core.search.samplers.warm_start import warm_start
     from xautolm_core.search.samplers.zero_shot import EvolutionSampler
@@ -93,7 +101,7 @@ def make_sampler(
     if getattr(parsed, "features", "all") == "paper":
         task_features = _paper_features(task_features)
         system_features = _paper_features(system_features)
-    context = SearchContext(space, objectives, task_type, task_features, system_features)
+    context = SearchContext(space, objectives, task_type, task_features, system_features, task_name)
     if not isinstance(parsed, EvolutionOptions):
         return UniformSampler(space, seed=seed, options=parsed, infeasible=infeasible)
     past = History.empty() if history is None else history
@@ -105,6 +113,15 @@ def make_sampler(
             exploration = ProbabilisticModel.initial(space)
     elif isinstance(parsed, NeighbourOptions):
         started = neighbour_start(past, context, parsed)
+    from_memory: list[FirstConfiguration] = []
+    if started is not None and isinstance(parsed, HistoryOptions) and parsed.memory_first:
+        from_memory = Recollection(
+            started.usable,
+            started.similarity,
+            context,
+            infeasible=infeasible,
+            seconds_allowed=seconds_allowed,
+        ).first_configurations()
     return EvolutionSampler(
         space,
         seed=seed,
@@ -115,6 +132,7 @@ def make_sampler(
         prior=_prior_in_words(started.report) if started else "the uniform model",
         infeasible=infeasible,
         report=started.report if started else None,
+        from_memory=from_memory,
     )
 
 

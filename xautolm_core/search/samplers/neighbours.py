@@ -58,7 +58,7 @@ def plan_neighbours(
     rows = np.concatenate([nearest, farthest])
     rates = np.repeat([1.0 / options.k, -1.0 / options.k], [len(nearest), len(farthest)])
     alpha = rates * usable.history.trust[rows]
-    plan = ReplayPlan(rows, alpha, alpha, 1 - scaled[rows])
+    plan = ReplayPlan(rows, alpha, alpha, 1 - scaled)
     cut = len(usable) - len(rows)
     left_out = Counter({DropReason.NOT_NEAREST: cut} if cut else {})
     return plan.in_order(np.argsort(-alpha, kind="stable")), left_out

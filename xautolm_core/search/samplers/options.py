@@ -23,9 +23,9 @@ class RandomOptions(BaseModel):
     """Options that every sampler has.
 
     Attributes:
-        starts: ``preset`` tries the space's own first configurations first, ``none`` does not,
-            ``auto`` tries all of them without history and only the first one with it, so that a
-            short warm-started search gets to what it remembers.
+        starts: ``preset`` tries the space's own first configurations, ``none`` does not, ``auto``
+            tries all of them, and only the first one where history gave at least two
+            configurations to try before, so that a short search gets to what it has learnt.
         allow_duplicates: Whether a configuration may be tried twice in one search.
     """
 
@@ -56,12 +56,26 @@ class EvolutionOptions(RandomOptions):
     learning_factor: float | Literal["auto"] = Field(default="auto")
 
 
-class WarmStartOptions(EvolutionOptions):
+class HistoryOptions(EvolutionOptions):
+    """Options of the samplers that learn from history.
+
+    Attributes:
+        features: Distances on the ``paper``'s fifteen meta-features, or on ``all``.
+        memory_first: Whether the first trials are what won last time on this task, and what ranks
+            best on similar ones.
+    """
+
+    features: Literal["paper", "all"] = "paper"
+    memory_first: bool = True
+
+
+class WarmStartOptions(HistoryOptions):
     """Options of the warm start (``xautolm``).
 
     The paper's variants are named by these: "a-pos f-neg cos k=0.5 [linear_front]" is
     ``positive=adaptive, negative=fixed, distance=cosine, beta_scale=0.5, utility=linear_front``
-    with ``positive_multiplier=1, branch_multiplier=1, utility_power=1, exploration=warm``.
+    with ``positive_multiplier=1, branch_multiplier=1, utility_power=1, replay=descending,
+    exploration=warm, memory_first=false``.
 
     The defaults are stronger, since the paper's rates hardly move the model in a search of a dozen
     trials: the fine-tuners' weights sum to their number, the others to 1, so that one step moves
@@ -82,11 +96,12 @@ class WarmStartOptions(EvolutionOptions):
         utility_power: Exponent on the utilities; above 1 the best successes count for more.
         k_positive: Use so many nearest successes only; None for all.
         k_negative: Use so many nearest failures only; None for all.
-        features: Distances on the ``paper``'s fifteen meta-features, or on ``all``.
         distance: Between tasks.
         normalizer: Of the meta-features before distances are taken.
         beta_scale: Strength of the decay with distance; the paper tries 0, 0.5 and 1.
         utility: How successes are weighted.
+        replay: Order of the learning rates: ``ascending`` replays the best experiences last,
+            ``descending`` (the paper's) first, so that all later ones damp what they say.
         exploration: Model that the exploring trials are drawn from: ``warm`` (the paper's) or
             ``uniform``, which insures against a history that misleads.
     """
@@ -101,25 +116,23 @@ class WarmStartOptions(EvolutionOptions):
     utility_power: float = Field(default=3.0, gt=0)
     k_positive: int | None = Field(default=None, gt=0)
     k_negative: int | None = Field(default=None, gt=0)
-    features: Literal["paper", "all"] = "paper"
     distance: Distance = "euclidean"
     normalizer: Normalizer = "standard"
     beta_scale: float = Field(default=0.5, ge=0)
     utility: Utility = "weighted_sum"
+    replay: Literal["ascending", "descending"] = "ascending"
     exploration: Literal["warm", "uniform"] = "uniform"
 
 
-class NeighbourOptions(EvolutionOptions):
+class NeighbourOptions(HistoryOptions):
     """Options of the nearest-neighbour baselines (``knn``).
 
     Attributes:
         k: Successes and failures that are replayed; the paper's baselines are 25 and 50.
-        features: Distances on the ``paper``'s fifteen meta-features, or on ``all``.
         feature_weight: Weight of the features' distance beside that of the scores.
     """
 
     k: int = Field(default=25, gt=0)
-    features: Literal["paper", "all"] = "paper"
     feature_weight: float = Field(default=0.7, ge=0, le=1)
 
 

@@ -10,12 +10,13 @@ rates ``a`` of the experiences that say something of a handle:
 
 Negative rates make the products grow, and with them the rounding errors; at last the rule clips
 weights. From where the products of the negative rates pass ``_LARGEST_GROWTH`` on, and so long
-before anything is clipped, the rest is replayed step by step.
+before anything is clipped, up to the last negative rate, experiences are replayed step by step.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,21 +51,25 @@ class ReplayPlan:
         rows: Row of each experience; none twice.
         alpha: Signed learning rates, at most 1.
         branch_alpha: Learning rates of the fine-tuners' weights.
-        weight: Similarity of the task, in [0, 1].
+        similarity: Shape (rows of the history,): of each experience's task to the current one, in
+            [0, 1].
     """
 
     rows: NDArray[np.int64]
     alpha: NDArray[np.float64]
     branch_alpha: NDArray[np.float64]
-    weight: NDArray[np.float64]
+    similarity: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def in_order(self, order: NDArray[np.int64]) -> ReplayPlan:
         """Return the same in another order."""
-        return ReplayPlan(
-            self.rows[order], self.alpha[order], self.branch_alpha[order], self.weight[order]
+        return replace(
+            self,
+            rows=self.rows[order],
+            alpha=self.alpha[order],
+            branch_alpha=self.branch_alpha[order],
         )
 
 
@@ -133,23 +138,35 @@ def replay_categorical(
         rates: Learning rate of each observation, at most 1.
     """
     keys = list(categorical.weights)
-    weights = np.asarray(list(categorical.weights.values()))
     steps = 1.0 + rates
     unsafe = steps < _SMALLEST_STEP
     unsafe |= np.cumsum(-np.log(np.where(unsafe, 1.0, np.minimum(steps, 1.0)))) > np.log(
         _LARGEST_GROWTH
     )
     safe = int(np.argmax(unsafe)) if unsafe.any() else len(rates)
-    # Products of all later 1 / (1 + a), the last of them being 1.
-    later = np.cumprod(1.0 / steps[:safe][::-1])[::-1]
-    after = np.append(later[1:], 1.0) if safe else later
-    gained = np.bincount(
-        chosen[:safe], weights=rates[:safe] / steps[:safe] * after, minlength=len(weights)
-    )
-    weights = weights * (later[0] if safe else 1.0) + gained
-    categorical.weights.update(zip(keys, (weights / weights.sum()).tolist(), strict=True))
-    for place, rate in zip(chosen[safe:].tolist(), rates[safe:].tolist(), strict=True):
+    _move_at_once(categorical, chosen[:safe], rates[:safe])
+    # What comes after the last negative rate only shrinks the weights that are there.
+    tail = int(np.flatnonzero(rates < 0)[-1]) + 1 if unsafe.any() else safe
+    for place, rate in zip(chosen[safe:tail].tolist(), rates[safe:tail].tolist(), strict=True):
         move_categorical(categorical, [keys[place]], rate)
+    _move_at_once(categorical, chosen[tail:], rates[tail:])
+
+
+def _move_at_once(
+    categorical: CategoricalWeights, chosen: NDArray[np.int64], rates: NDArray[np.float64]
+) -> None:
+    """Move the weights of one handle by rates that nothing is clipped at, in place."""
+    if len(rates) == 0:
+        return
+    weights = np.asarray(list(categorical.weights.values()))
+    steps = 1.0 + rates
+    # Products of all later 1 / (1 + a), the last of them being 1.
+    later = np.cumprod(1.0 / steps[::-1])[::-1]
+    after = np.append(later[1:], 1.0)
+    gained = np.bincount(chosen, weights=rates / steps * after, minlength=len(weights))
+    weights = weights * later[0] + gained
+    shares = (weights / weights.sum()).tolist()
+    categorical.weights.update(zip(list(categorical.weights), shares, strict=True))
 
 
 def _branch_weight(weight: float, rates: NDArray[np.float64]) -> float:

@@ -32,13 +32,23 @@ _IS_FAILURE = np.asarray([outcome.is_failure for outcome in Outcome])
 
 @dataclass(frozen=True)
 class SearchContext:
-    """What a warm start needs to know of the current search."""
+    """What a warm start needs to know of the current search.
+
+    Attributes:
+        space: What it draws from.
+        objectives: What it optimises.
+        task_type: Kind of the task.
+        task_features: Meta-features of the task.
+        system_features: Meta-features of the machine.
+        task_name: Name of the task; None finds no experience of the same task.
+    """
 
     space: SearchSpace
     objectives: tuple[Objective, ...]
     task_type: str
     task_features: FeatureVector
     system_features: FeatureVector
+    task_name: str | None = None
 
     @property
     def relevance(self) -> Relevance:

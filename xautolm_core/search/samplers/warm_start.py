@@ -7,10 +7,11 @@ task and system:
 * success: ``alpha = limit * utility * exp(-beta * d)``, limit +0.05 or +1 / (number of successes)
 * failure: ``alpha = limit * exp(-beta * d)``, limit -0.02 or -1 / (number of failures)
 
-Experiences are replayed by descending alpha, each with the update rules of ``updates`` and its
+Experiences are replayed by ascending alpha, each with the update rules of ``updates`` and its
 alpha as the learning rate.
 
-Deviations, all by option (see ``WarmStartOptions``): multipliers on the rates and a power on the
+Deviations, all by option (see ``WarmStartOptions``): the order (the paper's is descending, in which
+every later experience damps the best ones), multipliers on the rates and a power on the
 utilities (the paper's hardly move the model in a search of a dozen trials), and ``bounded``
 failures, the smaller of the fixed and the adaptive rate (a fixed rate on hundreds of failures
 drives weights far below zero).
@@ -47,10 +48,19 @@ _LARGEST_MULTIPLIED_RATE = 0.5
 
 @dataclass(frozen=True)
 class WarmStart:
-    """A model after the replay, and what was replayed."""
+    """A model after the replay, and what was replayed.
+
+    Attributes:
+        model: What the search begins with.
+        report: What the history did to it.
+        usable: The experiences that say something in terms of the search.
+        similarity: Shape (rows of them,): of each one's task, in [0, 1].
+    """
 
     model: ProbabilisticModel
     report: WarmStartReport
+    usable: UsableHistory
+    similarity: NDArray[np.float64]
 
 
 def decay_rate(all_distances: np.ndarray, beta_scale: float) -> float:
@@ -91,7 +101,7 @@ def plan_replay(
     What a store is trusted less for moves the model less, by its weight.
 
     Returns:
-        The replays in their order (alpha descending), and how many were left out, by reason.
+        The replays in their order, and how many were left out, by reason.
     """
     left_out: Counter[DropReason] = Counter()
     features = feature_space(usable.history, context.task_features, context.system_features)
@@ -108,17 +118,20 @@ def plan_replay(
     positives, negatives = positives[: options.k_positive], negatives[: options.k_negative]
     rows = np.concatenate([positives, negatives])
     left_out[DropReason.NOT_NEAREST] += candidates - len(rows)
-    decays = np.exp(-decay_rate(found[rows], options.beta_scale) * found[rows])
+    similarity = np.exp(-decay_rate(found[rows], options.beta_scale) * found)
     limits = np.empty(len(rows))
     limits[: len(positives)] = _success_rates(usable, positives, options)
     limits[len(positives) :] = negative_limit(options, len(negatives)) if len(negatives) else 0.0
-    alpha = limits * decays * usable.history.trust[rows]
+    alpha = limits * similarity[rows] * usable.history.trust[rows]
     factor = options.branch_multiplier
     branch_factor = float(len(context.space.branches)) if factor == "auto" else float(factor)
     branch_alpha = np.where(usable.succeeded[rows], alpha * branch_factor, alpha)
     words = id_words(usable.history.ids[rows])
-    plan = ReplayPlan(rows, alpha, branch_alpha, decays)
-    return plan.in_order(np.lexsort((words[:, 1], words[:, 0], -alpha))), +left_out
+    plan = ReplayPlan(rows, alpha, branch_alpha, similarity)
+    best_first = np.lexsort((words[:, 1], words[:, 0], -alpha))
+    return plan.in_order(
+        best_first if options.replay == "descending" else best_first[::-1]
+    ), +left_out
 
 
 def _success_rates(
@@ -155,7 +168,7 @@ def warm_started_model(
         neighbours=_neighbours(usable.history, plan),
         branch_probabilities=probabilities,
     )
-    return WarmStart(model, report)
+    return WarmStart(model, report, usable, plan.similarity)
 
 
 def _neighbours(history: History, plan: ReplayPlan, count: int = 5) -> list[tuple[str, float, int]]:
@@ -165,8 +178,9 @@ def _neighbours(history: History, plan: ReplayPlan, count: int = 5) -> list[tupl
     )
     # Taken from the first weight on, the mean of equal weights is that weight, to the last bit:
     # equally similar tasks stay in the order of their names.
-    begin = plan.weight[first]
-    sums = np.bincount(place, weights=plan.weight - begin[place], minlength=len(codes))
+    weight = plan.similarity[plan.rows]
+    begin = weight[first]
+    sums = np.bincount(place, weights=weight - begin[place], minlength=len(codes))
     found = [
         (history.task.values[code][0], float(weight), int(number))
         for code, weight, number in zip(codes, begin + sums / counts, counts, strict=True)

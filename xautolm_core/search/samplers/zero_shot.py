@@ -22,6 +22,7 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import WarmStartReport
 from xautolm_core.search.pareto import select_fittest
 from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
+from xautolm_core.search.samplers.base import FirstConfiguration
 from xautolm_core.search.samplers.base import Infeasibility
 from xautolm_core.search.samplers.base import SpaceSampler
 from xautolm_core.search.samplers.encoding import to_observation
@@ -31,6 +32,8 @@ from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
 from xautolm_core.search.samplers.updates import update
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from optuna import Study
     from optuna.trial import FrozenTrial
 
@@ -92,6 +95,7 @@ class EvolutionSampler(SpaceSampler):
         prior: What the initial model is, in words.
         infeasible: See ``SpaceSampler``.
         report: See ``SpaceSampler``.
+        from_memory: See ``SpaceSampler``.
     """
 
     def __init__(
@@ -106,8 +110,16 @@ class EvolutionSampler(SpaceSampler):
         prior: str = "the uniform model",
         infeasible: Infeasibility | None = None,
         report: WarmStartReport | None = None,
+        from_memory: Sequence[FirstConfiguration] = (),
     ) -> None:
-        super().__init__(space, seed=seed, options=options, infeasible=infeasible, report=report)
+        super().__init__(
+            space,
+            seed=seed,
+            options=options,
+            infeasible=infeasible,
+            report=report,
+            from_memory=from_memory,
+        )
         self.constants = resolve(options, expected_trials)
         self.initial = initial or ProbabilisticModel.initial(space)
         self._exploration = exploration or self.initial
