@@ -71,6 +71,7 @@ class TrialLoop:
         self._exhausted = False
         self._saved_at = 0.0
         self._pace = Pace(setup)
+        setup.sampler.adapt = lambda one: self._pace.fit(one, self.records)
         self._spending = Spending(
             setup.spec.spending, resumed, expected=setup.state.expected_shares
         )

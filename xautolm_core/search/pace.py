@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.search.epochs import fit_epochs
 from xautolm_core.search.forecast import Forecaster
 from xautolm_core.search.plan import MAX_VALIDATION_ROWS
 from xautolm_core.search.plan import data_fraction
@@ -15,6 +16,7 @@ from xautolm_core.search.plan import final_reserve_seconds
 from xautolm_core.search.promotion import plan_repetition
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.records import choose_best
+from xautolm_core.space.methods import has_model
 from xautolm_core.space.methods import is_cheap
 from xautolm_core.trial.contract import TrialBudget
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from xautolm_core.trial.contract import TrialResult
 
 _OVERHEAD_SECONDS = 4.0
+# A process that answers with a language model imports torch and transformers.
+_IMPORT_SECONDS = 7.0
+_LEAST_IMPORT_SECONDS = 2.5
 _LATEST = 3
 
 
@@ -65,11 +70,11 @@ class Pace:
         compared = [r for r in (best, choose_alternative(records, best)) if r is not None]
         paces = [self._seconds_per_row(record.result) for record in compared]
         known = [pace for pace in paces if pace is not None]
-        startups = [r.result.seconds.get("startup", 0.0) for r in compared]
+        startups = [_startup_seconds(record) for record in compared]
         return final_reserve_seconds(
             test_rows=len(self._setup.task.test),
             seconds_per_row=sum(known) if known else None,
-            startup_seconds=None,
+            startup_seconds=sum(startups) if startups else None,
             budget_seconds=self._setup.policy.effective_budget_seconds,
         )
 
@@ -111,6 +116,20 @@ class Pace:
             max_validation_rows=MAX_VALIDATION_ROWS,
         )
 
+    def fit(
+        self, configuration: Configuration, records: Sequence[TrialRecord]
+    ) -> Configuration:
+        """Return a proposal with no more epochs than fit into what is left (``fit_epochs``)."""
+        left = self.left_seconds(records) - self.overhead_seconds
+        if math.isinf(left):
+            return configuration
+        return fit_epochs(
+            self._setup.space,
+            configuration,
+            forecast=lambda one: self._forecaster.forecast(one, records),
+            left_seconds=left,
+        )
+
     def repetition(
         self, records: Sequence[TrialRecord], running: Iterable[Configuration]
     ) -> PlannedTrial | None:
@@ -142,6 +161,13 @@ class Pace:
     @property
     def _validation_rows(self) -> int:
         return min(MAX_VALIDATION_ROWS, len(self._setup.task.validation))
+
+
+def _startup_seconds(record: TrialRecord) -> float:
+    """Return what a process takes that evaluates a trial's model, before it answers."""
+    loading = ("load_data", "load_model")
+    imports = _IMPORT_SECONDS if has_model(record.configuration.method) else _LEAST_IMPORT_SECONDS
+    return imports + sum(record.result.seconds.get(phase, 0.0) for phase in loading)
 
 
 def _times(records: Iterable[TrialRecord]) -> list[float]:

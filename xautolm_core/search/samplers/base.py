@@ -16,6 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from xautolm_core.search.contract import WarmStartReport
+from xautolm_core.search.epochs import EPOCHS
 from xautolm_core.search.samplers.encoding import distributions
 from xautolm_core.search.samplers.encoding import handles_key
 from xautolm_core.search.samplers.options import RandomOptions
@@ -70,7 +71,13 @@ class SpaceSampler(BaseSampler):
         infeasible: Returns why a configuration cannot run here, or None if it can.
         report: What the history did to the sampler.
         from_memory: What to try before the space's own starts.
+
+    Attributes:
+        adapt: Changes what a trial costs (its epochs) to what is left, before it is proposed; what
+            the loop sets, for it knows the time. The identity by default.
     """
+
+    adapt: Callable[[Configuration], Configuration]
 
     def __init__(
         self,
@@ -88,6 +95,7 @@ class SpaceSampler(BaseSampler):
         self._common = options
         self._infeasible = infeasible or (lambda _: None)
         self._from_memory = tuple(from_memory)
+        self.adapt = _as_it_is
         self._distributions = distributions(space)
         self._why: dict[int, str] = {}
 
@@ -116,9 +124,13 @@ class SpaceSampler(BaseSampler):
             SpaceExhaustedError: Nothing new and feasible was found.
         """
         tried = self._tried(study, trial.number)
+        # One that had fewer epochs than it asks for was tried all the same.
+        begun = {_without_epochs(key) for key in tried}
         for first in self._first_configurations():
-            handles = encode(self.space, first.configuration)
-            if handles_key(handles) not in tried and self._infeasible(first.configuration) is None:
+            configuration = self.adapt(first.configuration)
+            handles = encode(self.space, configuration)
+            is_new = _without_epochs(handles_key(handles)) not in begun
+            if is_new and self._infeasible(configuration) is None:
                 self._why[trial.number] = first.why
                 return handles
         if self._common.allow_duplicates:
@@ -183,8 +195,16 @@ class SpaceSampler(BaseSampler):
 
     def _draw_new(self, chooser: Chooser, tried: set[frozenset[Any]]) -> dict[str, Value] | None:
         for _ in range(MAX_TRIES):
-            configuration = draw(self.space, chooser)
+            configuration = self.adapt(draw(self.space, chooser))
             handles = encode(self.space, configuration)
             if handles_key(handles) not in tried and self._infeasible(configuration) is None:
                 return handles
         return None
+
+
+def _as_it_is(configuration: Configuration) -> Configuration:
+    return configuration
+
+
+def _without_epochs(key: frozenset[Any]) -> frozenset[Any]:
+    return frozenset(pair for pair in key if not pair[0].endswith(f".{EPOCHS}"))
