@@ -246,6 +246,7 @@ class TrialLoop:
             study_attributes=_sampler_attributes(setup.study),
         )
         write_json_atomic(folder / PROPOSAL_FILE, proposal)
+        model = setup.space.model_of(configuration)
         spec = TrialSpec(
             search_id=setup.spec.search_id,
             trial_number=trial.number,
@@ -255,7 +256,7 @@ class TrialLoop:
             out_folder=folder,
             cache_folder=setup.cache_folder,
             configuration=configuration,
-            model=setup.space.models[configuration.model].reference,
+            model=None if model is None else model.reference,
             seed=(setup.spec.seed * _SEED_STEP + trial.number) % 2**31,
             budget=self._pace.trial_budget(configuration, self.records, soft_deadline_seconds),
             threads=setup.threads,

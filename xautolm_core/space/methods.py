@@ -1,0 +1,26 @@
+"""The methods by which a classifier is made: the ground truth of their names."""
+
+from __future__ import annotations
+
+TFIDF = "tfidf"
+LINEAR_PROBE = "linear_probe"
+LINEAR_PROBE_TFIDF = "linear_probe_tfidf"
+
+FINE_TUNING_METHODS = ("full", "partial", "lora", "head")
+"""Methods that train weights of a language model; samplers draw their hyper-parameters."""
+
+CHEAP_METHODS = (TFIDF, LINEAR_PROBE, LINEAR_PROBE_TFIDF)
+"""Logistic regressions that cost seconds, in the order in which they are tried: on TF-IDF, on the
+features of a frozen language model, and on both."""
+
+METHODS = (*FINE_TUNING_METHODS, *CHEAP_METHODS)
+
+
+def is_cheap(method: str) -> bool:
+    """Whether a method is one of the cheap ones, which are enqueued and never drawn."""
+    return method in CHEAP_METHODS
+
+
+def has_model(method: str) -> bool:
+    """Whether a method works with a language model: all do but ``tfidf``."""
+    return method != TFIDF
