@@ -181,9 +181,7 @@ class Retrainer:
             keep_models="best",
             offline=True,
         )
-        result = run_search(
-            spec, work / "run", launcher=self.launcher, observer=Quiet()
-        )
+        result = run_search(spec, work / "run", launcher=self.launcher, observer=Quiet())
         write_result_folder(result)
 
     def all(self) -> dict[str, list[dict[str, Any]]]:

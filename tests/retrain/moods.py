@@ -51,8 +51,6 @@ def search_moods(data: Path, work: Path, *, seed: int = 0, trials: int = 2) -> P
         offline=True,
     )
     with LocalLauncher() as launcher:
-        result = run_search(
-            spec, work / "run", launcher=launcher, observer=Silent()
-        )
+        result = run_search(spec, work / "run", launcher=launcher, observer=Silent())
     write_result_folder(result)
     return work / "run"

@@ -14,10 +14,10 @@ from xautolm_core.registry.record import SplitScores
 from xautolm_core.retrain.decision import ComparisonOutcome
 from xautolm_core.retrain.decision import PromotionRule
 from xautolm_core.retrain.decision import decide
-from xautolm_core.tasks.paired import paired_test
 from xautolm_core.retrain.verdict import Standing
 from xautolm_core.retrain.verdict import WearLimits
 from xautolm_core.retrain.verdict import judge_wear
+from xautolm_core.tasks.paired import paired_test
 from xautolm_core.tasks.scores import classification_scores
 
 CLASSES = 4

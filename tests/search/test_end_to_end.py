@@ -68,9 +68,7 @@ def test_a_real_search_ends_before_its_budget_of_carbon_is_broken(make_spec, tmp
     spec = make_spec(sampler="random", max_trials=40, spending=limits)
     out = tmp_path / "run"
     with LocalLauncher() as launcher:
-        result = run_search(
-            spec, out, launcher=launcher, observer=Silent(), with_test=False
-        )
+        result = run_search(spec, out, launcher=launcher, observer=Silent(), with_test=False)
     assert result.stopped_by == "carbon"
     uses = [
         limit_shares(limits, Use(0, trial.result.energy_joules))["carbon"]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,9 +76,7 @@ def test_limits_are_positive_in_order_and_within_what_is_left(
 
 def ask(chosen: BudgetPolicy, *, started=0, elapsed=0.0, reserve=0.0, overhead=4.0):
     left = chosen.left_seconds(elapsed_seconds=elapsed, reserve_seconds=reserve)
-    return chosen.may_start(
-        started_trials=started, left_seconds=left, overhead_seconds=overhead
-    )
+    return chosen.may_start(started_trials=started, left_seconds=left, overhead_seconds=overhead)
 
 
 def test_when_no_further_trial_is_started():

@@ -63,9 +63,7 @@ class Pipeline:
         exchange, out = TrialExchange.open(self.uri), self._disk()
         assert exchange.restore(out)
         launcher = RoundLauncher(exchange, round_is_over=True)
-        result = record_round(
-            self.spec, out, launcher=launcher, observer=Silent()
-        )
+        result = record_round(self.spec, out, launcher=launcher, observer=Silent())
         exchange.mirror(out).sync()
         return result
 

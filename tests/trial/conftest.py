@@ -12,6 +12,7 @@ import pytest
 from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
 from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.contract import TrialSpec
@@ -44,16 +45,18 @@ def make_spec(cache: Path, task_folder: Path, tmp_path: Path) -> Callable[..., T
             "task_folder": task_folder,
             "out_folder": tmp_path / "trial",
             "cache_folder": cache,
-            "model": tiny_model(),
+            "model": None if method == "tfidf" else tiny_model(),
             "seed": 1,
             "device": "cpu",
             **others,
         }
         defaults = {"epochs": 1, "max_length": 32, "learning_rate": 3e-3}
+        if is_cheap(method):
+            defaults = {"max_length": 32} if values["model"] else {}
         return TrialSpec(
             configuration=Configuration(
-                branch="b",
-                model=values["model"].id,
+                branch=method if is_cheap(method) else "b",
+                model=values["model"].id if values["model"] else None,
                 method=method,
                 parameters={**defaults, **(parameters or {})},
             ),

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from xautolm_core.space import presets
 from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.methods import FINE_TUNING_METHODS
 from xautolm_core.trial.failures import InvalidConfiguration
 from xautolm_core.trial.hyperparameters import DEFAULT_LEARNING_RATES
-from xautolm_core.trial.hyperparameters import METHODS
 from xautolm_core.trial.hyperparameters import HyperParameters
 from xautolm_core.trial.hyperparameters import read_hyperparameters
 
@@ -24,7 +24,7 @@ def _read(method: str = "full", **parameters: Any) -> HyperParameters:
     )
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", FINE_TUNING_METHODS)
 def test_defaults(method: str) -> None:
     found = _read(method)
     assert found.learning_rate == DEFAULT_LEARNING_RATES[method]

@@ -86,6 +86,7 @@ def check(
                     for identifier, model in space.models.items()
                 },
                 "starts": [start.model_dump(mode="json") for start in space.starts],
+                "cheap": [cheap.model_dump(mode="json") for cheap in space.cheap],
                 "warnings": list(space.warnings),
             }
         )
@@ -118,7 +119,9 @@ def check(
         ],
         right=("parameters", "layers", "longest input"),
     )
-    typer.echo(f"\n{space.name}: no fault found; {len(space.starts)} start configurations")
+    cheap = ", ".join(candidate.method for candidate in space.cheap) or "none"
+    typer.echo(f"\nCheap candidates: {cheap}")
+    typer.echo(f"{space.name}: no fault found; {len(space.starts)} start configurations")
 
 
 def _where(reference: ModelReference) -> str:

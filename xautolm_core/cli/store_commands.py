@@ -172,7 +172,7 @@ def _row(experience: Experience) -> tuple[str, ...]:
         experience.id[:10],
         f"{experience.ended_at:%Y-%m-%d %H:%M}",
         experience.task_name,
-        experience.configuration.model.rsplit("/", 1)[-1],
+        experience.configuration.model_label.rsplit("/", 1)[-1],
         experience.configuration.method,
         experience.outcome.value,
         score_words(score.value if score else None),

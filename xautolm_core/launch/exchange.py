@@ -235,8 +235,8 @@ class TrialExchange:
             self._sent_tasks[folder] = send_bundle(self._storage, place, folder, names)
         return self._sent_tasks[folder]
 
-    def _send_model(self, model: ModelReference) -> BundleReference | PackagedModel | None:
-        if model.path is None:
+    def _send_model(self, model: ModelReference | None) -> BundleReference | PackagedModel | None:
+        if model is None or model.path is None:
             return None
         if model.path not in self._sent_models:
             self._sent_models[model.path] = send_model(self._storage, model.id, Path(model.path))

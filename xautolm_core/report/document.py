@@ -78,7 +78,7 @@ def chosen_trial(result: SearchResult) -> TrialRecord | None:
 
 def is_untrained(result: SearchResult, configuration: Configuration) -> bool:
     """Whether the configuration's model started from random weights."""
-    model = result.models.get(configuration.model)
+    model = result.models.get(configuration.model_label)
     return model is not None and not model.pretrained
 
 

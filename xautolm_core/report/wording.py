@@ -178,9 +178,14 @@ _SHORT_NAMES: Mapping[str, str] = {
 }
 
 
+def short_model(configuration: Configuration) -> str:
+    """Return the name of a configuration's model without its organisation; empty without one."""
+    return (configuration.model or "").rsplit("/", 1)[-1]
+
+
 def configuration_words(configuration: Configuration) -> str:
     """Return a configuration on one line: model, method and what matters most."""
-    parts = [f"{configuration.model.rsplit('/', 1)[-1]} {configuration.method}"]
+    parts = [f"{short_model(configuration)} {configuration.method}".strip()]
     parts += [
         f"{short} {value_words(configuration.parameters[name])}"
         for name, short in _SHORT_NAMES.items()

@@ -16,9 +16,9 @@ from xautolm_core.retrain.decision import PromotionRule
 from xautolm_core.retrain.decision import decide
 from xautolm_core.retrain.fresh_rows import fresh_rows
 from xautolm_core.retrain.incumbent import seen_rows_of
-from xautolm_core.tasks.paired import paired_test
 from xautolm_core.retrain.rows import as_test_split
 from xautolm_core.retrain.rows import take_rows
+from xautolm_core.tasks.paired import paired_test
 from xautolm_core.tasks.prepared import open_prepared
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.task import Task

@@ -102,9 +102,10 @@ class Feasibility:
         """
         from xautolm_core.space.estimate import estimate
 
+        model = self.space.model_of(configuration)
         return estimate(
             configuration,
-            self.space.models[configuration.model].descriptor,
+            None if model is None else model.descriptor,
             rows=rows or self.statistics.rows,
             mean_tokens=self.statistics.mean_tokens,
             p99_tokens=self.statistics.p99_tokens,

@@ -69,9 +69,7 @@ class Forecaster:
         self._feasibility = feasibility
         self._validation_rows = validation_rows
 
-    def forecast(
-        self, configuration: Configuration, records: Iterable[TrialRecord]
-    ) -> Forecast:
+    def forecast(self, configuration: Configuration, records: Iterable[TrialRecord]) -> Forecast:
         """Return what a language model's trial will take.
 
         The correction is the mean ratio (of logarithms) of measured to estimated seconds: of trials

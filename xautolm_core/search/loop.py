@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from xautolm_core.launch.contract import TrialHandle
     from xautolm_core.search.setup import SearchSetup
     from xautolm_core.space.configuration import Configuration
-    from xautolm_core.space.model import ModelReference
-    from xautolm_core.space.space import SearchSpace
 
 _WAIT_SECONDS = 0.5
 _SAVE_STATE_SECONDS = 5.0
@@ -249,6 +247,7 @@ class TrialLoop:
             study_attributes=_sampler_attributes(setup.study),
         )
         write_json_atomic(folder / PROPOSAL_FILE, proposal)
+        model = setup.space.model_of(configuration)
         spec = TrialSpec(
             search_id=setup.spec.search_id,
             trial_number=trial.number,
@@ -258,7 +257,7 @@ class TrialLoop:
             out_folder=folder,
             cache_folder=setup.cache_folder,
             configuration=configuration,
-            model=_reference(setup.space, configuration),
+            model=None if model is None else model.reference,
             seed=(setup.spec.seed * _SEED_STEP + trial.number) % 2**31,
             budget=self._pace.trial_budget(planned, self.records),
             threads=setup.threads,
@@ -368,11 +367,6 @@ class TrialLoop:
             result = self._setup.launcher.cancel(running.handle, grace_seconds=grace)
             del self._running[number]
             self._take(running, result)
-
-
-def _reference(space: SearchSpace, configuration: Configuration) -> ModelReference | None:
-    model = configuration.model
-    return None if model is None else space.models[model].reference
 
 
 def _sampler_attributes(study: optuna.Study) -> dict[str, Any]:

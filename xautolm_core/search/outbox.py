@@ -26,7 +26,7 @@ class ExperienceOutbox:
 
     def post(self, spec: TrialSpec, result: TrialResult) -> None:
         """Append what one attempt has come to."""
-        model = self._setup.space.models.get(spec.configuration.model)
+        model = self._setup.space.model_of(spec.configuration)
         descriptor = None if model is None else model.descriptor
         self._waiting.append(self._setup.writer.experience(spec, result, descriptor))
         self.flush()

@@ -116,9 +116,7 @@ class Pace:
             max_validation_rows=MAX_VALIDATION_ROWS,
         )
 
-    def fit(
-        self, configuration: Configuration, records: Sequence[TrialRecord]
-    ) -> Configuration:
+    def fit(self, configuration: Configuration, records: Sequence[TrialRecord]) -> Configuration:
         """Return a proposal with no more epochs than fit into what is left (``fit_epochs``)."""
         left = self.left_seconds(records) - self.overhead_seconds
         if math.isinf(left):

@@ -236,7 +236,7 @@ def append_again(setup: SearchSetup, resumed: Sequence[ResumedTrial]) -> None:
         for attempt in one.attempts:
             if attempt.spec is None or attempt.result is None:
                 continue
-            model = setup.space.models.get(attempt.spec.configuration.model)
+            model = setup.space.model_of(attempt.spec.configuration)
             descriptor = None if model is None else model.descriptor
             try:
                 setup.store.append(

@@ -46,6 +46,7 @@ class SpaceDefinition:
         models: Model id to entry, of all groups.
         branches: The fine-tuners with all models of their groups.
         starts: Configurations to try first; their revision is not filled in yet.
+        cheap: Whether the cheap methods belong to it.
     """
 
     name: str
@@ -55,6 +56,7 @@ class SpaceDefinition:
     models: Mapping[str, ModelEntry]
     branches: tuple[Branch, ...]
     starts: tuple[Configuration, ...]
+    cheap: bool = True
 
 
 def read_definition(name_or_path: str) -> SpaceDefinition:
@@ -103,6 +105,7 @@ def _definition(document: Document, *, folder: Path | None) -> SpaceDefinition:
         models=models,
         branches=branches,
         starts=starts,
+        cheap=file.cheap,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from xautolm_core.errors import SpaceError
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
+from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.parameters import Parameter
 from xautolm_core.space.space import Branch
 from xautolm_core.space.space import SearchSpace
@@ -44,9 +45,13 @@ def draw(space: SearchSpace, chooser: Chooser) -> Configuration:
 def encode(space: SearchSpace, configuration: Configuration) -> dict[str, Value]:
     """Return the choices that lead to a configuration, by handle.
 
+    A cheap candidate leaves no choice but itself: its name takes the branch's place.
+
     Raises:
-        SpaceError: The configuration cannot be drawn from this space.
+        SpaceError: The configuration is not of this space.
     """
+    if is_cheap(configuration.method) and space.contains(configuration):
+        return {BRANCH_HANDLE: configuration.branch}
     branch = _branch(space, configuration.branch)
     if not space.contains(configuration):
         raise SpaceError(f"Space {space.name!r} does not contain this configuration")
@@ -64,7 +69,10 @@ def decode(space: SearchSpace, choices: Mapping[str, Value]) -> Configuration:
     Raises:
         SpaceError: A choice is missing or is not in the space.
     """
-    branch = _branch(space, choices.get(BRANCH_HANDLE))
+    name = choices.get(BRANCH_HANDLE)
+    if cheap := next((c for c in space.cheap if c.branch == name), None):
+        return cheap
+    branch = _branch(space, name)
     try:
         model = choices[branch.model.handle]
         parameters = {p.name: choices[p.handle] for p in branch.parameters}

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
 
 BYTES = 4
@@ -60,6 +61,15 @@ BATCH_SECONDS = {False: 0.004, True: 0.012}
 MEMORY_BYTES_PER_SECOND = {False: 10e9, True: 1.5e12}
 """How fast an optimiser step goes over weights, gradients and states."""
 
+TFIDF_BYTES_PER_TOKEN = 500
+"""Words, characters and their frequencies, with the copies that a fit makes."""
+
+TFIDF_SECONDS_PER_TOKEN = 25e-6
+"""Making the features of one token of a text, on one core."""
+
+TFIDF_FIT_SECONDS_PER_TOKEN = 10e-6
+"""Fitting with all settings, for one token and class."""
+
 _EAGER_ATTENTION = frozenset({"deberta", "deberta-v2"})
 _KEPT_INNER: Mapping[str, int] = {"gpt2": 6}
 _DEFAULTS: Mapping[str, int] = {"batch_size": 16, "max_length": 128, "epochs": 3}
@@ -84,7 +94,7 @@ class CostEstimate:
 
 def estimate(
     configuration: Configuration,
-    descriptor: ModelDescriptor,
+    descriptor: ModelDescriptor | None,
     *,
     rows: int,
     mean_tokens: float,
@@ -98,7 +108,7 @@ def estimate(
 
     Args:
         configuration: The configuration.
-        descriptor: Its model.
+        descriptor: Its model; None for a method without one.
         rows: Training rows.
         mean_tokens: Mean length of a row in tokens, uncut.
         p99_tokens: 99th percentile of it: the batches that decide the peak memory.
@@ -107,6 +117,8 @@ def estimate(
         gpu: Whether it runs on a GPU.
         gigaflops: Speed of training, of all threads or of the GPU; a typical value if None.
     """
+    if descriptor is None:
+        return _tfidf_estimate(rows, mean_tokens, classes)
     plan = _Plan(configuration, descriptor, mean_tokens, p99_tokens, classes)
     weights = descriptor.parameters * BYTES
     # Gradient and optimiser state; the best epoch's weights are copied if another one follows.
@@ -137,6 +149,17 @@ def estimate(
     )
 
 
+def _tfidf_estimate(rows: int, mean_tokens: float, classes: int) -> CostEstimate:
+    """Return the probable cost of TF-IDF with logistic regression."""
+    tokens = rows * mean_tokens
+    return CostEstimate(
+        host_bytes=math.ceil(CPU_BASE_BYTES + tokens * TFIDF_BYTES_PER_TOKEN),
+        gpu_bytes=0,
+        train_seconds=tokens * (TFIDF_SECONDS_PER_TOKEN + classes * TFIDF_FIT_SECONDS_PER_TOKEN),
+        steps=1,
+    )
+
+
 class _Plan:
     """A configuration's numbers, with defaults where it says nothing."""
 
@@ -148,12 +171,14 @@ class _Plan:
         p99_tokens: float,
         classes: int,
     ) -> None:
-        self.method = configuration.method
+        # A probe is a frozen backbone whose features are read once.
+        is_probe = is_cheap(configuration.method)
+        self.method = "head" if is_probe else configuration.method
         self.model = descriptor
         self._values = configuration.parameters
         self._classes = classes
         self.batch_size = self._whole("batch_size")
-        self.epochs = self._whole("epochs")
+        self.epochs = 1 if is_probe else self._whole("epochs")
         self.accumulation = max(1, self._whole("gradient_accumulation_steps", 1))
         longest = min(self._whole("max_length"), descriptor.max_length)
         self.peak_length = max(1.0, min(float(longest), p99_tokens))

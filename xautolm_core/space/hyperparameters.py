@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-METHODS = ("full", "partial", "lora", "head")
+from xautolm_core.space.methods import FINE_TUNING_METHODS
 
 LR_SCHEDULERS = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant")
 OPTIMIZERS = ("adamw", "adam", "sgd", "adagrad")
@@ -31,7 +31,7 @@ class Hyperparameter:
     low: float = 0
     high: float = math.inf
     choices: tuple[str | None, ...] = ()
-    methods: tuple[str, ...] = METHODS
+    methods: tuple[str, ...] = FINE_TUNING_METHODS
     is_open_below: bool = False
     is_open_above: bool = False
 
@@ -63,7 +63,7 @@ class Hyperparameter:
         return f"{low} and {'below' if self.is_open_above else 'at most'} {self.high:g}"
 
 
-def _share(methods: tuple[str, ...] = METHODS) -> Hyperparameter:
+def _share(methods: tuple[str, ...] = FINE_TUNING_METHODS) -> Hyperparameter:
     return Hyperparameter("number", high=1, is_open_above=True, methods=methods)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xautolm_core.errors import SpaceError
+from xautolm_core.space.cheap import cheap_candidates
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.definition import SpaceDefinition
 from xautolm_core.space.definition import read_definition
@@ -68,12 +69,14 @@ def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
     gone = {b.name for b in definition.branches} - {b.name for b in branches}
     if gone:
         warnings.append(f"Without models left out: branch {', '.join(sorted(gone))}")
+    starts = tuple(_pinned(s, models[s.model]) for s in definition.starts if s.model in models)
     return SearchSpace(
         name=definition.name,
         branches=branches,
         models=models,
-        starts=tuple(_pinned(s, models) for s in definition.starts if s.model in models),
+        starts=starts,
         warnings=tuple(warnings),
+        cheap=cheap_candidates(starts, models) if definition.cheap else (),
     )
 
 
@@ -110,8 +113,8 @@ def _available(branch: Branch, models: Mapping[str, SpaceModel]) -> Branch | Non
     return replace(branch, model=replace(branch.model, choices=choices))
 
 
-def _pinned(start: Configuration, models: Mapping[str, SpaceModel]) -> Configuration:
-    return start.model_copy(update={"revision": models[start.model].reference.revision})
+def _pinned(start: Configuration, model: SpaceModel) -> Configuration:
+    return start.model_copy(update={"revision": model.reference.revision})
 
 
 def _warnings(reasons: Mapping[str, str]) -> list[str]:

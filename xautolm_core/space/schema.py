@@ -17,6 +17,7 @@ from pydantic import field_validator
 from pydantic import model_validator
 
 from xautolm_core.space.configuration import Value
+from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
@@ -92,7 +93,14 @@ def _name(value: str) -> str:
     return value
 
 
+def _branch_name(value: str) -> str:
+    if is_cheap(value):
+        raise ValueError(f"{value!r} is the name of a method that no branch has")
+    return _name(value)
+
+
 _Name = Annotated[str, AfterValidator(_name)]
+_BranchName = Annotated[str, AfterValidator(_branch_name)]
 _Group = Annotated[tuple[Annotated[ModelEntry, BeforeValidator(_entry)], ...], Field(min_length=1)]
 
 
@@ -129,6 +137,8 @@ class SpaceFile(_Strict):
         models: Group to its models.
         branches: Branch to its description.
         starts: Configurations to try first, in this order.
+        cheap: Whether the cheap methods (``tfidf``, ``linear_probe``, ``linear_probe_tfidf``)
+            belong to it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -137,5 +147,6 @@ class SpaceFile(_Strict):
     name: str
     description: str = ""
     models: Mapping[_Name, _Group] = Field(min_length=1)
-    branches: Mapping[_Name, BranchEntry] = Field(min_length=1)
+    branches: Mapping[_BranchName, BranchEntry] = Field(min_length=1)
     starts: tuple[StartEntry, ...] = ()
+    cheap: bool = True

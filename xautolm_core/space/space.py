@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.space.model import ModelReference
 from xautolm_core.space.parameters import Boolean
@@ -56,6 +57,8 @@ class SearchSpace:
         models: Model id to model, of those that can be had.
         starts: Configurations to try first, in this order (sound defaults).
         warnings: What was left out, and why.
+        cheap: Candidates that cost seconds (see ``xautolm_core.space.methods``), in the order in
+            which they are tried. They are enqueued; no branch has them, so nobody draws them.
     """
 
     name: str
@@ -63,13 +66,20 @@ class SearchSpace:
     models: Mapping[str, SpaceModel]
     starts: tuple[Configuration, ...] = ()
     warnings: tuple[str, ...] = ()
+    cheap: tuple[Configuration, ...] = ()
 
     def branch(self, name: str) -> Branch | None:
         """Return the branch of that name, or None."""
         return next((b for b in self.branches if b.name == name), None)
 
+    def model_of(self, configuration: Configuration) -> SpaceModel | None:
+        """Return the model of a configuration; None if it has none, or none of this space."""
+        return None if configuration.model is None else self.models.get(configuration.model)
+
     def contains(self, configuration: Configuration) -> bool:
-        """Whether the configuration can be drawn from this space."""
+        """Whether the configuration can be drawn from this space, or is one of the cheap ones."""
+        if is_cheap(configuration.method):
+            return configuration in self.cheap
         branch = self.branch(configuration.branch)
         if branch is None or branch.method != configuration.method:
             return False

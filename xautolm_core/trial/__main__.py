@@ -7,12 +7,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from xautolm_core.outcomes import Outcome
-from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.contract import TrialResult
+from xautolm_core.space.methods import has_model
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.failures import describe
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.trial.run import preload
+from xautolm_core.trial.run import run_trial
 
 
 def main(arguments: list[str]) -> int:
@@ -31,27 +29,9 @@ def main(arguments: list[str]) -> int:
         place = ".".join(str(part) for part in first["loc"])
         print(f"xautolm: {path} is no trial spec: {place}: {first['msg']}", file=sys.stderr)
         return 2
-    try:
-        from xautolm_core.trial.run import preload
-        from xautolm_core.trial.run import run_trial
-
-        # Before the first heartbeat, from which on its time counts.
+    # Before the first heartbeat, from which on its time counts.
+    if has_model(spec.configuration.method):
         preload(())
-    except ImportError as error:
-        result = TrialResult(
-            search_id=spec.search_id,
-            trial_number=spec.trial_number,
-            attempt=spec.attempt,
-            outcome=Outcome.INFRA,
-            failure=describe(error),
-        )
-        write_json_atomic(spec.out_folder / RESULT_FILE, result)
-        print(
-            "xautolm: a trial needs packages that are not installed. "
-            "Install them with: pip install 'xautolm[trial]'",
-            file=sys.stderr,
-        )
-        return 0
     run_trial(spec)
     return 0
 

@@ -71,13 +71,15 @@ def answer_split(request: AnswersRequest) -> Answers:
     import numpy as np
 
     from xautolm_core.tasks.prepared import open_prepared
-    from xautolm_core.trial.fine_tune import prepare_process
     from xautolm_core.trial.predict import load_classifier
+    from xautolm_core.trial.process import prepare_process
 
     prepare_process(request.threads, seed=0)
     task = open_prepared(request.task_folder)
     split = task.splits[request.split]
-    classifier = load_classifier(request.model_folder, device=request.device)
+    classifier = load_classifier(
+        request.model_folder, device=request.device, threads=request.threads
+    )
     if classifier.has_pairs != (split.text_pairs is not None):
         raise ConfigError(
             "The model was trained on a task with other columns",

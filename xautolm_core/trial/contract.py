@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
+from pydantic import model_validator
 
 from xautolm_core.outcomes import Outcome
 from xautolm_core.space.configuration import Configuration
@@ -61,6 +62,7 @@ class TrialSpec(BaseModel):
         task_folder: Folder of the prepared task (see ``xautolm_core.tasks.prepared``).
         out_folder: Folder of this attempt: result, heartbeat, log and model are written there.
         cache_folder: Folder of tokenised data, shared by all trials.
+        model: Where the configuration's model is; None for a method without one.
         device: ``auto`` takes a GPU where there is one.
         threads: CPU threads of the trial.
         measure_latency: Also measure milliseconds a text at inference.
@@ -78,7 +80,7 @@ class TrialSpec(BaseModel):
     out_folder: Path
     cache_folder: Path
     configuration: Configuration
-    model: ModelReference
+    model: ModelReference | None = None
     seed: int = Field(ge=0)
     budget: TrialBudget = TrialBudget()
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -86,6 +88,12 @@ class TrialSpec(BaseModel):
     measure_latency: bool = False
     save_model: bool = True
     heartbeat_seconds: float = Field(default=2.0, gt=0)
+
+    @model_validator(mode="after")
+    def _check_model(self) -> TrialSpec:
+        if (self.model is None) != (self.configuration.model is None):
+            raise ValueError("the trial's model is not that of its configuration")
+        return self
 
 
 class Score(BaseModel):
@@ -181,6 +189,8 @@ class TrialResult(BaseModel):
         reused_seconds: What earlier trials spent on the frozen backbone's features that this one
             read from the cache; part of ``time_seconds``, so that the times of equal
             configurations compare, but spent once only.
+        reused_joules: Energy that these had cost, as far as it was read; None if nothing was
+            reused, or nothing could be read.
         latency_ms: Median milliseconds a text at inference, batch of one, if measured.
         peak_host_bytes: Peak resident memory of the trial's processes.
         peak_gpu_bytes: Peak memory that the trial had reserved on its GPU; None without one.
@@ -202,6 +212,7 @@ class TrialResult(BaseModel):
     scores: Mapping[str, Score] = Field(default_factory=dict)
     seconds: Mapping[str, float] = Field(default_factory=dict)
     reused_seconds: float = 0.0
+    reused_joules: float | None = None
     latency_ms: float | None = None
     progress: Progress = Progress()
     peak_host_bytes: int | None = None

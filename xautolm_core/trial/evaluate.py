@@ -72,13 +72,15 @@ def evaluate_model(request: EvaluationRequest) -> EvaluationReport:
         ConfigError: The model does not belong to the task, or one of them cannot be read.
     """
     from xautolm_core.tasks.prepared import open_prepared
-    from xautolm_core.trial.evaluation import score_logits
-    from xautolm_core.trial.fine_tune import prepare_process
     from xautolm_core.trial.predict import load_classifier
+    from xautolm_core.trial.process import prepare_process
+    from xautolm_core.trial.scoring import score_logits
 
     prepare_process(request.threads, seed=0)
     task = open_prepared(request.task_folder)
-    classifier = load_classifier(request.model_folder, device=request.device)
+    classifier = load_classifier(
+        request.model_folder, device=request.device, threads=request.threads
+    )
     if classifier.labels != task.labels or classifier.has_pairs != task.has_pairs:
         raise ConfigError(
             "The model was trained on a task with other classes or columns",

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from xautolm_core.tasks.scores import ClassificationScores
-from xautolm_core.tasks.scores import classification_scores
 from xautolm_core.trial.batches import evaluation_batches
-from xautolm_core.trial.failures import Diverged
 from xautolm_core.trial.inputs import ClassifierInput
 
 # Padded tokens of one forward pass. On a CPU more brings no speed and costs memory.
@@ -56,19 +52,6 @@ def predict_logits(
             found[batch] = inputs.logits(rows[batch]).cpu().numpy()
             between()
     return found
-
-
-def score_logits(
-    logits: np.ndarray, truth: np.ndarray, names: Sequence[str]
-) -> ClassificationScores:
-    """Return the scores of logits.
-
-    Raises:
-        Diverged: A logit is not finite.
-    """
-    if not np.isfinite(logits).all():
-        raise Diverged("The model's output is not finite")
-    return classification_scores(truth, logits.argmax(1), list(names))
 
 
 def measure_latency(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import random
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
@@ -14,7 +11,6 @@ import numpy as np
 import torch
 
 from xautolm_core.tasks.prepared import open_prepared
-from xautolm_core.tasks.sampling import stratified_sample
 from xautolm_core.tasks.task import SplitName
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.architectures import longest_input
@@ -35,9 +31,13 @@ from xautolm_core.trial.methods import merge
 from xautolm_core.trial.models import load_config
 from xautolm_core.trial.models import load_model
 from xautolm_core.trial.plan import Deadline
+from xautolm_core.trial.plan import deadline_of
 from xautolm_core.trial.precision import Precision
 from xautolm_core.trial.precision import choose_device
 from xautolm_core.trial.precision import choose_precision
+from xautolm_core.trial.process import prepare_process
+from xautolm_core.trial.rows import Rows
+from xautolm_core.trial.rows import choose_rows
 from xautolm_core.trial.saving import make_card
 from xautolm_core.trial.saving import save_model
 from xautolm_core.trial.state import TrialState
@@ -51,14 +51,6 @@ from xautolm_core.trial.training import LabelledRows
 # Features of a frozen backbone are worth no more than this share of a deadline; rows whose features
 # are not there by then are not trained on.
 _FEATURE_SHARE = 0.8
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Row numbers of a trial's training and validation rows; int64."""
-
-    train: np.ndarray
-    validation: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -108,7 +100,10 @@ class FineTuneRun:
     """
 
     def __init__(self, spec: TrialSpec, state: TrialState, interruption: Interruption) -> None:
+        if spec.model is None:
+            raise InvalidConfiguration("Fine-tuning needs a language model")
         self._spec = spec
+        self._model = spec.model
         self._state = state
         self._interruption = interruption
 
@@ -121,16 +116,16 @@ class FineTuneRun:
         """
         spec, state, clock = self._spec, self._state, self._state.clock
         parameters = read_hyperparameters(spec.configuration)
-        prepare_process(spec.threads, spec.seed)
+        prepare_torch(spec.threads, spec.seed)
         machine = self._choose_machine(parameters)
         with clock.phase("load_data"):
             task = open_prepared(spec.task_folder)
-            rows = self._choose_rows(task)
+            rows = choose_rows(task, spec)
         with clock.phase("tokenize"):
             data, config = self._tokenize(task, rows, parameters)
         self._interruption.check()
         with clock.phase("load_model"):
-            model = load_model(spec.model, config)
+            model = load_model(self._model, config)
             _check_vocabulary(model, data.tokenizer)
             model = apply_method(model, parameters).to(machine.device)
         self._interruption.check()
@@ -170,25 +165,15 @@ class FineTuneRun:
             torch.cuda.reset_peak_memory_stats(device)
         return Machine(device, precision)
 
-    def _choose_rows(self, task: Task) -> Rows:
-        """Return the rows that the budget allows, stratified and seeded."""
-        budget = self._spec.budget
-        size = max(round(len(task.train) * budget.data_fraction), 1)
-        train = stratified_sample(task.train.labels, size, self._spec.seed)
-        limit = budget.max_validation_rows or len(task.validation)
-        # Not seeded by the trial: all trials of a search are scored on the same rows.
-        validation = stratified_sample(task.validation.labels, limit, 0)
-        return Rows(train, validation)
-
     def _tokenize(
         self, task: Task, rows: Rows, parameters: HyperParameters
     ) -> tuple[TrialData, Any]:
         """Return the trial's data as tokens, and the model's config."""
         spec = self._spec
         key = spec.task_folder.name
-        tokenizer = open_tokenizer(spec.model, task, key, spec.cache_folder)
+        tokenizer = open_tokenizer(self._model, task, key, spec.cache_folder)
         traits = tokenizer.traits
-        config = load_config(spec.model, task.labels, traits, parameters.dropout_rate)
+        config = load_config(self._model, task.labels, traits, parameters.dropout_rate)
         max_length = min(parameters.max_length, longest_input(config, traits.max_length))
 
         def tokens_of(split: SplitName) -> Tokens:
@@ -208,7 +193,7 @@ class FineTuneRun:
         self, model: Any, data: TrialData, parameters: HyperParameters, machine: Machine
     ) -> None:
         spec, state, labels = self._spec, self._state, data.labels
-        deadline = Deadline(spec.budget, spent=self._spent, wall_left=self._wall_left)
+        deadline = deadline_of(state)
         train_input: ClassifierInput = machine.inputs(model, data.train, data.tokenizer)
         validation_input: ClassifierInput = machine.inputs(model, data.validation, data.tokenizer)
         train_rows = data.rows.train
@@ -250,7 +235,7 @@ class FineTuneRun:
         return replace_backbone(
             model,
             *splits,
-            reference=self._spec.model,
+            reference=self._model,
             cache_folder=self._spec.cache_folder,
             device=machine.device,
             precision=machine.precision,
@@ -259,28 +244,12 @@ class FineTuneRun:
             has_time=deadline.allows_features,
         )
 
-    def _spent(self) -> float:
-        seconds = self._state.clock.seconds()
-        return seconds.get("train", 0.0) + seconds.get("evaluate", 0.0)
 
-    def _wall_left(self) -> float | None:
-        limit = self._spec.budget.wall_limit_seconds
-        if limit is None:
-            return None
-        return limit - (datetime.now(UTC) - self._state.started_at).total_seconds()
-
-
-def prepare_process(threads: int, seed: int) -> None:
-    """Set threads, then seeds, and keep libraries quiet. To be called before any tensor is made."""
-    # Read by the tokenizers' Rust threads when the first text is encoded.
-    os.environ["RAYON_NUM_THREADS"] = str(threads)
-    os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
+def prepare_torch(threads: int, seed: int) -> None:
+    """Prepare the process, torch included. To be called before any tensor is made."""
+    prepare_process(threads, seed)
     torch.set_num_threads(threads)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-    for name in ("transformers", "peft", "huggingface_hub"):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _check_vocabulary(model: Any, tokenizer: TokenizerFolder) -> None:

@@ -11,9 +11,9 @@ from typing import get_type_hints
 
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
+from xautolm_core.space.methods import FINE_TUNING_METHODS
 from xautolm_core.trial.failures import InvalidConfiguration
 
-METHODS = ("full", "partial", "lora", "head")
 # A frozen backbone leaves only fresh weights to train: they want, and stand, larger steps.
 DEFAULT_LEARNING_RATES = {"full": 5e-5, "partial": 1e-4, "lora": 5e-4, "head": 1e-3}
 
@@ -104,7 +104,7 @@ class HyperParameters:
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
-    "method": METHODS,
+    "method": FINE_TUNING_METHODS,
     "optimizer": ("adamw", "adam", "sgd", "adagrad"),
     "lr_scheduler": ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant"),
     "lora_bias": ("none", "all", "lora_only"),

@@ -6,9 +6,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
+from datetime import UTC
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.failures import DeadlineExceeded
+
+if TYPE_CHECKING:
+    from xautolm_core.trial.state import TrialState
 
 # The first step warms up caches and allocators; so many after it make the first prediction.
 PROBE_STEPS = 3
@@ -229,3 +235,19 @@ class Deadline:
         return DeadlineExceeded(
             f"Training and evaluation would take {predicted:.3g} s, {limit:.3g} s are allowed"
         )
+
+
+def deadline_of(state: TrialState) -> Deadline:
+    """Return the deadline of a running trial, which its clock is held against."""
+
+    def spent() -> float:
+        seconds = state.clock.seconds()
+        return seconds.get("train", 0.0) + seconds.get("evaluate", 0.0)
+
+    def wall_left() -> float | None:
+        limit = state.spec.budget.wall_limit_seconds
+        if limit is None:
+            return None
+        return limit - (datetime.now(UTC) - state.started_at).total_seconds()
+
+    return Deadline(state.spec.budget, spent=spent, wall_left=wall_left)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -12,28 +10,19 @@ import numpy as np
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
+from xautolm_core.space.methods import is_cheap
+from xautolm_core.trial.classifier import Classifier
 from xautolm_core.trial.contract import MODEL_CARD_FILE
+from xautolm_core.trial.saving import ModelCard
 
 if TYPE_CHECKING:
     from xautolm_core.tasks.task import Split
-    from xautolm_core.trial.saving import ModelCard
+
+_HINT = "Give the folder of a model that a search left, such as RUN/model"
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a model answers to one text.
-
-    Attributes:
-        label: The most probable class.
-        probabilities: Class name to probability; they sum to 1.
-    """
-
-    label: str
-    probabilities: dict[str, float]
-
-
-class Classifier:
-    """A saved model, ready to answer. Texts are cut and paired as in training.
+class LanguageModelClassifier(Classifier):
+    """A fine-tuned language model.
 
     Args:
         model: The transformers model.
@@ -47,71 +36,14 @@ class Classifier:
         from xautolm_core.trial.precision import choose_device
         from xautolm_core.trial.precision import choose_precision
 
+        super().__init__(card)
+        reader = card.reader()
         self._device = choose_device(device)
         self._model = model.to(self._device).eval()
-        self._card = card
+        self._traits = reader.tokenizer
         # As in training, as far as this machine has it.
-        self._precision = choose_precision(self._device, card.precision != "float32")
-        self._encoder = Encoder(folder, card.max_length)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Class names in their order."""
-        return self._card.labels
-
-    @property
-    def has_pairs(self) -> bool:
-        """Whether an input consists of two texts."""
-        return self._card.has_pairs
-
-    def predict(
-        self, texts: Sequence[str], text_pairs: Sequence[str] | None = None, batch_size: int = 32
-    ) -> list[Prediction]:
-        """Return the answers to some texts, in their order.
-
-        Args:
-            texts: The texts.
-            text_pairs: Second texts, for a model of text pairs.
-            batch_size: Rows of one forward pass.
-
-        Raises:
-            ConfigError: Second texts are missing, too many, or not wanted.
-        """
-        import pyarrow as pa
-
-        from xautolm_core.tasks.task import Split
-
-        if (text_pairs is not None) != self.has_pairs:
-            wanted = "pairs of texts" if self.has_pairs else "single texts"
-            raise ConfigError(
-                f"The model answers to {wanted}", hint="Give it what it was trained on"
-            )
-        if text_pairs is not None and len(text_pairs) != len(texts):
-            raise ConfigError(
-                f"{len(texts)} texts, but {len(text_pairs)} second texts",
-                hint="Give one second text for each text",
-            )
-        if not texts:
-            return []
-
-        def column(values: Sequence[str]) -> pa.ChunkedArray:
-            return pa.chunked_array([pa.array(list(values), type=pa.large_string())])
-
-        split = Split(
-            texts=column(texts),
-            text_pairs=None if text_pairs is None else column(text_pairs),
-            labels=np.zeros(len(texts), dtype=np.int32),
-        )
-        logits = self.logits(split, max_rows=batch_size)
-        shifted = np.exp(logits - logits.max(1, keepdims=True))
-        probabilities = shifted / shifted.sum(1, keepdims=True)
-        return [
-            Prediction(
-                self.labels[int(row.argmax())],
-                dict(zip(self.labels, (float(p) for p in row), strict=True)),
-            )
-            for row in probabilities
-        ]
+        self._precision = choose_precision(self._device, reader.precision != "float32")
+        self._encoder = Encoder(folder, reader.max_length)
 
     def logits(self, split: Split, *, max_rows: int = 256) -> np.ndarray:
         """Return the logits of all rows of a split, float32, (rows, classes)."""
@@ -121,7 +53,7 @@ class Classifier:
         from xautolm_core.trial.tokens import Tokens
         from xautolm_core.trial.tokens import encode_rows
 
-        traits = self._card.tokenizer
+        traits = self._traits
         ids, offsets, types = encode_rows(
             split, self._encoder, uses_types=traits.uses_types, wide=True
         )
@@ -138,43 +70,59 @@ class Classifier:
         )
 
 
-def load_classifier(model_folder: Path, *, device: str = "cpu") -> Classifier:
+def load_classifier(
+    model_folder: Path, *, device: str = "cpu", threads: int | None = None
+) -> Classifier:
     """Return the classifier in a folder that a trial saved.
+
+    A model without a language model needs no torch, neither to be loaded nor to answer.
 
     Args:
         model_folder: The folder.
         device: ``auto``, ``cpu`` or ``cuda``.
+        threads: CPU threads of the language model; torch's own choice if None.
 
     Raises:
         ConfigError: The folder holds no model of ours, or not a whole one.
-        MissingExtraError: torch or transformers is not installed.
+        MissingExtraError: torch or transformers is needed and not installed.
     """
     from pydantic import ValidationError
 
-    try:
-        import torch
-        from transformers import AutoModelForSequenceClassification
-        from transformers.utils import logging as transformers_logging
-
-        from xautolm_core.trial.saving import ModelCard
-    except ImportError as error:
-        raise MissingExtraError("trial", "Predicting with a model") from error
     folder = Path(model_folder)
-    hint = "Give the folder of a model that a search left, such as RUN/model"
     try:
         card = ModelCard.model_validate_json((folder / MODEL_CARD_FILE).read_bytes())
     except (OSError, ValidationError) as error:
-        raise ConfigError(f"{folder} holds no model of xautolm", hint=hint) from error
+        raise ConfigError(f"{folder} holds no model of xautolm", hint=_HINT) from error
+    try:
+        if is_cheap(card.configuration.method):
+            from xautolm_core.trial.linear.loading import load_linear_classifier
+
+            return load_linear_classifier(folder, card, device, threads)
+        return _load_language_model(folder, card, device, threads)
+    except ImportError as error:
+        raise MissingExtraError("trial", "Predicting with a model") from error
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"The model in {folder} cannot be loaded", hint=_HINT) from error
+
+
+def _load_language_model(
+    folder: Path, card: ModelCard, device: str, threads: int | None
+) -> Classifier:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging as transformers_logging
+
+    if threads is not None:
+        torch.set_num_threads(threads)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    try:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-        )
-        return Classifier(model, card, folder, device)
-    except Exception as error:
-        raise ConfigError(f"The model in {folder} cannot be loaded", hint=hint) from error
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        dtype=torch.float32,
+    )
+    return LanguageModelClassifier(model, card, folder, device)

@@ -98,8 +98,12 @@ def model_environment(model_cache: Path, environment: Mapping[str, str]) -> dict
     return {"HF_HUB_CACHE": str((model_cache / "hub").absolute())}
 
 
-def _find_model(storage: ObjectStorage, trial: RemoteTrial, model_cache: Path) -> ModelReference:
+def _find_model(
+    storage: ObjectStorage, trial: RemoteTrial, model_cache: Path
+) -> ModelReference | None:
     model, place = trial.spec.model, trial.model
+    if model is None:
+        return None
     if place is None:
         if model.path is not None:
             raise ConfigError(

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version
+from importlib.util import find_spec
 
 # The progress bars and advice of libraries have no place in a trial's log.
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -15,17 +16,17 @@ os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
 from xautolm_core import __version__
 from xautolm_core.outcomes import Outcome
+from xautolm_core.space.methods import TFIDF
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import describe
 from xautolm_core.trial.failures import outcome_of
-from xautolm_core.trial.fine_tune import FineTuneRun
 from xautolm_core.trial.heartbeat import Heartbeat
 from xautolm_core.trial.heartbeat import ResultWriter
 from xautolm_core.trial.interruption import Interruption
 from xautolm_core.trial.state import TrialState
 
-_VERSIONED = ("torch", "transformers", "peft", "tokenizers", "numpy")
+_VERSIONED = ("torch", "transformers", "peft", "tokenizers", "numpy", "scikit-learn")
 # transformers imports the code of an architecture when it is first asked for. These are imported
 # beforehand by a fork server; each one costs it little beside the first.
 PRELOADED_ARCHITECTURES = (
@@ -45,11 +46,14 @@ PRELOADED_ARCHITECTURES = (
 def preload(architectures: Sequence[str] = PRELOADED_ARCHITECTURES) -> None:
     """Import what a trial imports, so that processes forked from this one have it already.
 
-    No thread is started, no tensor is computed and CUDA is not touched, so a fork is safe.
+    No thread is started, no tensor is computed and CUDA is not touched, so a fork is safe. Where a
+    package is missing nothing is imported: one method does without, a trial of the others says so.
 
     Args:
         architectures: Names of the packages in ``transformers.models`` to import.
     """
+    if any(find_spec(name) is None for name in ("torch", "transformers", "peft")):
+        return
     for name in (
         "pyarrow.ipc",
         "safetensors.torch",
@@ -99,12 +103,30 @@ def run_trial(spec: TrialSpec) -> TrialResult:
 
 def _attempt(spec: TrialSpec, state: TrialState, interruption: Interruption) -> TrialResult:
     try:
-        FineTuneRun(spec, state, interruption).run()
+        _run(spec, state, interruption)
     except BaseException as error:  # noqa: BLE001  (every end of a trial is a result)
         failure = describe(error)
         print(f"xautolm: {failure.kind}: {failure.message}", file=sys.stderr)
+        if isinstance(error, ImportError):
+            print(
+                "xautolm: this trial needs packages that are not installed. "
+                "Install them with: pip install 'xautolm[trial]'",
+                file=sys.stderr,
+            )
         return state.result(outcome_of(error), failure)
     return state.result(Outcome.OK)
+
+
+def _run(spec: TrialSpec, state: TrialState, interruption: Interruption) -> None:
+    """Run what the method of a spec asks for; a method imports no more than it needs."""
+    if spec.configuration.method == TFIDF:
+        from xautolm_core.trial.linear.run import TfidfRun
+
+        TfidfRun(spec, state, interruption).run()
+    else:
+        from xautolm_core.trial.fine_tune import FineTuneRun
+
+        FineTuneRun(spec, state, interruption).run()
 
 
 def _versions() -> dict[str, str]:

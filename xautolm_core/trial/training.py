@@ -20,7 +20,6 @@ from xautolm_core.trial.best_weights import BestWeights
 from xautolm_core.trial.contract import Score
 from xautolm_core.trial.evaluation import evaluation_tokens
 from xautolm_core.trial.evaluation import predict_logits
-from xautolm_core.trial.evaluation import score_logits
 from xautolm_core.trial.failures import Diverged
 from xautolm_core.trial.hyperparameters import HyperParameters
 from xautolm_core.trial.inputs import ClassifierInput
@@ -32,6 +31,7 @@ from xautolm_core.trial.plan import Deadline
 from xautolm_core.trial.plan import Pace
 from xautolm_core.trial.plan import Plan
 from xautolm_core.trial.precision import Precision
+from xautolm_core.trial.scoring import score_logits
 from xautolm_core.trial.state import TrialState
 
 # A finite check waits for the GPU; so many steps go by without one.

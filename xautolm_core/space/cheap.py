@@ -1,0 +1,91 @@
+"""The cheap candidates of a space, and a space without some of its methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
+
+from xautolm_core.errors import SpaceError
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.configuration import Value
+from xautolm_core.space.hyperparameters import suggestion
+from xautolm_core.space.methods import LINEAR_PROBE
+from xautolm_core.space.methods import LINEAR_PROBE_TFIDF
+from xautolm_core.space.methods import METHODS
+from xautolm_core.space.methods import TFIDF
+from xautolm_core.space.space import SearchSpace
+from xautolm_core.space.space import SpaceModel
+
+_DEFAULT_LENGTH = 128
+"""Tokens of a text that a probe reads where no start says anything."""
+
+
+def cheap_candidates(
+    starts: Sequence[Configuration], models: Mapping[str, SpaceModel]
+) -> tuple[Configuration, ...]:
+    """Return the cheap candidates of a space, in the order in which they are tried.
+
+    The probes read the pretrained model of the first start that has one, else the smallest
+    pretrained model; without a pretrained model there are no probes.
+
+    Args:
+        starts: The space's starts.
+        models: Model id to model, of those that can be had.
+    """
+    tfidf = Configuration(branch=TFIDF, method=TFIDF, parameters={})
+    pretrained = {name: m for name, m in models.items() if m.descriptor.pretrained}
+    if not pretrained:
+        return (tfidf,)
+    start = next((start for start in starts if start.model in pretrained), None)
+    if start is not None and start.model is not None:
+        name = start.model
+    else:
+        name = min(pretrained, key=lambda name: pretrained[name].descriptor.parameters)
+    model = pretrained[name]
+    asked = start.parameters.get("max_length") if start is not None else None
+    length = asked if isinstance(asked, int) else _DEFAULT_LENGTH
+    parameters: dict[str, Value] = {"max_length": min(length, model.descriptor.max_length)}
+    probes = (
+        Configuration(
+            branch=method,
+            model=name,
+            revision=model.reference.revision,
+            method=method,
+            parameters=parameters,
+        )
+        for method in (LINEAR_PROBE, LINEAR_PROBE_TFIDF)
+    )
+    return (tfidf, *probes)
+
+
+def restrict(space: SearchSpace, methods: Sequence[str]) -> SearchSpace:
+    """Return a space with those of its candidates whose method is among some.
+
+    Args:
+        space: The space.
+        methods: Names of methods, in any order.
+
+    Raises:
+        SpaceError: A method is not known, or nothing of the space is left.
+    """
+    for name in methods:
+        if name not in METHODS:
+            raise SpaceError(f"There is no method {name!r}", hint=suggestion(name, list(METHODS)))
+    branches = tuple(b for b in space.branches if b.method in methods)
+    cheap = tuple(c for c in space.cheap if c.method in methods)
+    if not branches and not cheap:
+        has = dict.fromkeys([*(b.method for b in space.branches), *(c.method for c in space.cheap)])
+        raise SpaceError(
+            f"Search space {space.name!r} has no method {' or '.join(methods) or 'at all'}",
+            hint=f"It has: {', '.join(has)}",
+        )
+    names = {str(choice) for branch in branches for choice in branch.model.choices}
+    names |= {c.model for c in cheap if c.model is not None}
+    return replace(
+        space,
+        branches=branches,
+        models={name: model for name, model in space.models.items() if name in names},
+        starts=tuple(s for s in space.starts if s.method in methods),
+        cheap=cheap,
+    )

@@ -1,0 +1,203 @@
+"""Logistic regression with its settings chosen on validation, within a time."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+
+from xautolm_core.tasks.sampling import stratified_sample
+
+_MAX_ITERATIONS = 300
+# A class that no training row has is never answered.
+_ABSENT = -1e4
+# A fit's time goes with rows times classes. Beyond the first figure the setting is chosen on a
+# sample, beyond the second the final fit takes one as well.
+_SELECTION_WORK = 80_000
+_FIT_WORK = 1_000_000
+_LEAST_SELECTION_ROWS = 3_000
+_LEAST_FIT_ROWS = 10_000
+# Of the time that is left the selection may use so much where a final fit follows.
+_SELECTION_SHARE = 0.5
+_SAFETY = 0.8
+# A final fit on hardly more rows than the selection's is not worth its time.
+_LEAST_GROWTH = 1.2
+
+
+class Setting(BaseModel):
+    """What a logistic regression is fitted with.
+
+    Attributes:
+        strength: Inverse strength of the penalty, C.
+        class_weight: ``balanced`` weighs classes by the inverse of their frequency.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    strength: float = Field(gt=0, allow_inf_nan=False)
+    class_weight: Literal["balanced"] | None = None
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """A multinomial logistic regression.
+
+    Attributes:
+        coefficients: float32, (classes, columns).
+        intercepts: float32, (classes,).
+    """
+
+    coefficients: np.ndarray
+    intercepts: np.ndarray
+
+    def logits(self, features: Any) -> np.ndarray:
+        """Return logits, float32, (rows, classes), of dense or sparse features."""
+        found = np.asarray(features @ self.coefficients.T) + self.intercepts
+        return found.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The outcome of a choice on validation.
+
+    Attributes:
+        setting: The best one.
+        model: Fitted with it.
+        rows: Positions of the training rows that it was fitted on.
+    """
+
+    setting: Setting
+    model: LinearModel
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What keeps fitting within its bounds.
+
+    Attributes:
+        seconds_left: Returns the seconds until all has to be fitted; infinite without a deadline.
+        check: Called between two fits; what it raises ends the trial.
+    """
+
+    seconds_left: Callable[[], float]
+    check: Callable[[], None]
+
+
+def settings_of(strengths: Sequence[float]) -> tuple[Setting, ...]:
+    """Return the settings of some strengths, without and with balanced classes, in that order."""
+    return tuple(
+        Setting(strength=strength, class_weight=weight)
+        for strength in strengths
+        for weight in ("balanced", None)
+    )
+
+
+def fit_chosen(
+    features: Any,
+    labels: np.ndarray,
+    *,
+    classes: int,
+    settings: Sequence[Setting],
+    score: Callable[[LinearModel], float],
+    limits: Limits,
+) -> Chosen:
+    """Fit with each setting, and once more on more rows with the one that scores best.
+
+    With many rows or classes the choice is made on a stratified sample; the final fit takes as many
+    rows as the time that is left allows, as far as the fits before tell.
+
+    Args:
+        features: Of the training rows, dense or sparse, (rows, columns).
+        labels: Class of each of them.
+        classes: Number of classes of the task.
+        settings: What to choose from; those that come first are tried where time is short.
+        score: Score of a fitted model on validation, to be maximised.
+        limits: Time and interruption.
+    """
+    sample = stratified_sample(labels, max(_LEAST_SELECTION_ROWS, _SELECTION_WORK // classes), 0)
+    whole = len(sample) == len(labels)
+    began = limits.seconds_left()
+    share = 1.0 if whole else _SELECTION_SHARE
+    sampled = features if whole else features[sample]
+    best: tuple[float, Setting, LinearModel, float] | None = None
+    longest = 0.0
+    for setting in settings:
+        limits.check()
+        used = began - limits.seconds_left()
+        if best is not None and np.isfinite(began) and used + longest > share * began:
+            break
+        since = time.perf_counter()
+        model = fit(sampled, labels[sample], classes, setting)
+        found = score(model)
+        seconds = time.perf_counter() - since
+        longest = max(longest, seconds)
+        if best is None or found > best[0]:
+            best = (found, setting, model, seconds)
+    if best is None:
+        raise ValueError("there is no setting to choose from")
+    _, setting, model, seconds = best
+    rows = sample
+    wanted = _final_rows(len(labels), len(sample), classes, seconds, limits.seconds_left())
+    if wanted > len(sample):
+        limits.check()
+        rows = stratified_sample(labels, wanted, 0)
+        model = fit(features[rows], labels[rows], classes, setting)
+    return Chosen(setting, model, rows)
+
+
+def _final_rows(rows: int, sampled: int, classes: int, seconds: float, left: float) -> int:
+    """Return how many rows the final fit takes; ``sampled`` if there is none."""
+    if rows == sampled:
+        return sampled
+    wanted = min(rows, max(_LEAST_FIT_ROWS, _FIT_WORK // classes))
+    if np.isfinite(left):
+        affordable = int(sampled * _SAFETY * max(left, 0.0) / max(seconds, 1e-6))
+        wanted = min(wanted, affordable)
+    return wanted if wanted >= _LEAST_GROWTH * sampled else sampled
+
+
+def fit(features: Any, labels: np.ndarray, classes: int, setting: Setting) -> LinearModel:
+    """Fit one logistic regression; a class without a row is never answered.
+
+    Args:
+        features: Dense or sparse, float32, (rows, columns).
+        labels: Class of each row.
+        classes: Number of classes of the task.
+        setting: What to fit with.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    present, encoded = np.unique(labels, return_inverse=True)
+    columns = int(features.shape[1])
+    coefficients = np.zeros((classes, columns), dtype=np.float32)
+    intercepts = np.full(classes, _ABSENT, dtype=np.float32)
+    if len(present) < 2 or columns == 0:
+        # Nothing to tell apart, or nothing to tell it by: the more frequent the likelier.
+        intercepts[present] = np.log(np.bincount(encoded) / len(labels))
+        return LinearModel(coefficients, intercepts)
+    model = LogisticRegression(
+        C=setting.strength, class_weight=setting.class_weight, max_iter=_MAX_ITERATIONS
+    )
+    # A second BLAS thread gains nothing here, and beside a busy neighbour it costs tenfold.
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the last digits need not converge
+        model.fit(features, encoded)
+    if len(present) == 2:
+        # Of two classes only the second one's logit is fitted; the other's is 0.
+        coefficients[present[1]] = model.coef_[0]
+        intercepts[present] = (0.0, model.intercept_[0])
+    else:
+        coefficients[present] = model.coef_
+        intercepts[present] = model.intercept_
+    return LinearModel(coefficients, intercepts)

@@ -1,0 +1,75 @@
+"""TF-IDF with logistic regression, on as many rows as the time allows."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from xautolm_core.tasks.sampling import stratified_sample
+from xautolm_core.trial.linear.fitting import FittedPart
+from xautolm_core.trial.linear.fitting import LinearTrial
+from xautolm_core.trial.linear.parts import LinearPart
+from xautolm_core.trial.linear.regression import Limits
+from xautolm_core.trial.linear.regression import Setting
+from xautolm_core.trial.linear.regression import fit_chosen
+from xautolm_core.trial.linear.regression import settings_of
+from xautolm_core.trial.linear.tfidf import documents_of
+from xautolm_core.trial.linear.tfidf import fit_tfidf
+
+# The figures of docs/trials.md; the middle ones first, for where time is short.
+SETTINGS = settings_of((1.0, 3.0, 0.3, 10.0))
+
+_PILOT_ROWS = 500
+_LEAST_ROWS = 200
+# Making features may take so much of the time; the rest is for the fits.
+_FEATURE_SHARE = 0.35
+
+
+def fit_tfidf_part(
+    trial: LinearTrial, *, share: float, setting: Setting | None = None
+) -> FittedPart:
+    """Fit TF-IDF and a logistic regression with settings chosen on validation.
+
+    Args:
+        trial: The trial.
+        share: Of the time that is left, in (0, 1].
+        setting: What to fit with, where it was chosen before.
+    """
+    limits = trial.limits(share)
+    rows = _affordable_rows(trial, limits)
+    trial.interruption.check()
+    tfidf, features = fit_tfidf(documents_of(trial.task.train, rows))
+    trial.interruption.check()
+    with trial.state.clock.phase("evaluate"):
+        validation = tfidf.transform(documents_of(trial.task.validation, trial.rows.validation))
+    chosen = fit_chosen(
+        features,
+        trial.labels[rows],
+        classes=trial.classes,
+        settings=SETTINGS if setting is None else (setting,),
+        score=lambda model: trial.score(model, validation),
+        limits=limits,
+    )
+    return FittedPart(
+        part=LinearPart("tfidf", tfidf, chosen.model),
+        setting=chosen.setting,
+        logits=chosen.model.logits(validation),
+        rows=len(chosen.rows),
+    )
+
+
+def _affordable_rows(trial: LinearTrial, limits: Limits) -> np.ndarray:
+    """Return the training rows whose features can be made in time, stratified."""
+    rows, labels = trial.rows.train, trial.labels
+    left = limits.seconds_left()
+    if not np.isfinite(left) or len(rows) <= _PILOT_ROWS:
+        return rows
+    pilot = rows[stratified_sample(labels[rows], _PILOT_ROWS, trial.spec.seed)]
+    since = time.perf_counter()
+    fit_tfidf(documents_of(trial.task.train, pilot))
+    pace = (time.perf_counter() - since) / len(pilot)
+    affordable = int(_FEATURE_SHARE * left / pace) - len(trial.rows.validation)
+    if affordable >= len(rows):
+        return rows
+    return rows[stratified_sample(labels[rows], max(affordable, _LEAST_ROWS), trial.spec.seed)]
