@@ -10,8 +10,11 @@ EXTRAS ?= trial,s3,kfp,kubernetes,gpu,monitoring,dashboard,dev
 # Keeps the resolver from taking a CUDA build, and every machine on the same versions.
 CONSTRAINTS ?= constraints.txt
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 2
 SERVER_TESTS := s3 or docker or prometheus
 STAMP := $(VENV)/.installed
+# Tests start many processes; each would compile the code anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the targets
@@ -66,21 +69,20 @@ prometheus: ## Install Prometheus and its Alertmanager for their tests, where th
 demo: install ## Two real searches, the second warm-started from the first (about five minutes)
 	$(BIN)/python demo/run.py
 
+# What a shell runs in the background ignores SIGINT, which some tests send: these commands may, too.
+PYTEST = env --default-signal=INT $(BIN)/python -m pytest
+
 .PHONY: test
-test: install browser s3-server docker-engine prometheus ## Run all tests that this machine can run
+test: install browser ## Run the tests that need no server (a part: PYTEST_ARGS="tests/search -x")
 ifneq ($(strip $(PYTEST_ARGS)),)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 else
-	@# Those with servers wait a good deal of their time: both run side by side, two cores are enough.
-	@# What a shell runs in the background ignores SIGINT, which some tests send: this may, too.
-	@log=$$(mktemp); failed=0; \
-	env --default-signal=INT $(BIN)/python -m pytest -m '$(SERVER_TESTS)' >$$log 2>&1 & servers=$$!; \
-	trap 'kill $$servers 2>/dev/null || true; rm -f $$log' EXIT; \
-	echo 'Tests with real servers and containers run beside these, their report follows.'; \
-	env --default-signal=INT $(BIN)/python -m pytest -m 'not ($(SERVER_TESTS))' || failed=1; \
-	wait $$servers || failed=1; \
-	cat $$log; exit $$failed
+	$(PYTEST) -n $(TEST_PROCESSES) --dist loadgroup -m 'not ($(SERVER_TESTS))'
 endif
+
+.PHONY: test-servers
+test-servers: install s3-server docker-engine prometheus ## Run the tests with real servers, containers and whole pipelines
+	$(PYTEST) $(or $(strip $(PYTEST_ARGS)),-m '$(SERVER_TESTS)')
 
 .PHONY: lint
 lint: install ## Check style, types and who imports whom

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from pathlib import PurePath
 
+import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings
 
@@ -19,3 +21,14 @@ settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any-machine")
+
+# Their tests share runs that take long to make; with several processes, one of them has them all.
+_TOGETHER = ("components", "tests/retrain", "tests/steps")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep tests together that share fixtures, for ``--dist loadgroup`` of pytest-xdist."""
+    for item in items:
+        place = PurePath(item.path).relative_to(config.rootpath).as_posix()
+        group = next((one for one in _TOGETHER if place.startswith(f"{one}/")), place)
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -1,4 +1,8 @@
-"""The whole command by real processes and real trials, of an architecture that is tiny."""
+"""The whole command by real processes and real trials, of an architecture that is tiny.
+
+One search, two trials at a time, and one, warm-started by it, that is interrupted and resumed. What
+a search does in detail is tested in ``tests/search``, by trials that are over at once.
+"""
 
 from __future__ import annotations
 
@@ -65,10 +69,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(folder: Path) -> dict[str, object]:
+    (folder / "there.yaml").write_text("zone: FRA\nlocation_grams_per_kwh: 50\n")
     ended = run_process(
         *("search", "films.csv", "--space", "space.yaml", "--trials", "3", "--offline", "--json"),
         *("--store", "store", "--out", "run", "--objectives", "f1,time,latency", "--seed", "1"),
+        *("--workers", "2"),
         folder=folder,
+        environment={"XAUTOLM_ASSUMPTIONS": "there.yaml"},
     )
     assert ended.code == 0, ended.err
     assert "trial 0 started" in ended.err
@@ -131,59 +138,14 @@ def test_pairs_are_refused_by_a_model_of_single_texts(
     assert "single texts" in ended.err
 
 
-def test_a_second_search_is_warm_started_and_says_so(
+def test_ctrl_c_ends_with_the_front_so_far_and_the_command_that_resumes(
     folder: Path, first: dict[str, object]
 ) -> None:
-    ended = run_process(
-        *("search", "meals.csv", "--space", "space.yaml", "--trials", "1", "--offline"),
-        *("--store", "store", "--out", "second"),
-        folder=folder,
-    )
-    assert ended.code == 0, ended.err
-    assert "history: 3 experiences applied, 0 mapped" in ended.out
-    assert "films" in ended.out
-    assert f"{folder}/second/report.html" in ended.out
-    listed = run_process("store", "ls", "--store", "store", folder=folder)
-    assert "4 experiences" in listed.out
-
-
-def test_odd_data_and_a_corrupt_experience_are_warned_of_and_do_not_stop_a_search(
-    folder: Path, first: dict[str, object]
-) -> None:
-    """Duplicates across given splits, a text of 1 MB, and an experience that is no JSON."""
-    given = folder / "given"
-    given.mkdir()
-    for name, rows in (("train", 200), ("validation", 40), ("test", 40)):
-        _write_task(given / f"{name}.csv", noun="film", rows=rows)
-    with (given / "train.csv").open("a") as file:
-        file.write("fine " * 200_000 + ",good\n")
-    store = folder / "damaged"
-    shutil.copytree(folder / "store", store)
-    kept = sorted((store / "experiences").rglob("*.json"))
-    damaged = kept[0]
-    damaged.write_bytes(damaged.read_bytes()[:100])
-    ended = run_process(
-        *("search", "given", "--space", "space.yaml", "--trials", "1", "--offline", "--json"),
-        *("--store", "damaged", "--out", "odd"),
-        folder=folder,
-    )
-    assert ended.code == 0, ended.err
-    assert "40 of 40 test rows also stand in train" in ended.err
-    assert "100,000 characters" in ended.err
-    assert "cannot be read and were skipped: 1" in ended.err
-    document = json.loads(ended.out)
-    assert document["outcomes"] == {"ok": 1}
-    assert document["warm_start"]["applied"] == len(kept) - 1
-    verified = run_process("store", "verify", "--store", "damaged", folder=folder)
-    assert verified.code == 3
-    assert damaged.name in verified.out + verified.err
-
-
-def test_ctrl_c_ends_with_the_front_so_far_and_the_command_that_resumes(folder: Path) -> None:
-    command = [sys.executable, "-m", "xautolm_core.cli", "search", "films.csv"]
+    """On another task, warm-started from the first search."""
+    command = [sys.executable, "-m", "xautolm_core.cli", "search", "meals.csv"]
     options = ["--space", "space.yaml", "--trials", "60", "--offline", "--out", "stopped"]
     process = subprocess.Popen(
-        [*command, *options, "--store", "other-store"],
+        [*command, *options, "--store", "store"],
         cwd=folder,
         env={**os.environ, "HOME": str(folder)},
         stdout=subprocess.PIPE,
@@ -200,6 +162,8 @@ def test_ctrl_c_ends_with_the_front_so_far_and_the_command_that_resumes(folder: 
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
+    assert "history: 3 experiences applied, 0 mapped" in out
+    assert "films" in out
     assert f"xautolm search --resume {folder}/stopped" in out
     summary = json.loads((folder / "stopped" / "summary.json").read_text())
     assert summary["stopped_by"] == "interrupted"
@@ -222,15 +186,24 @@ def test_a_run_has_a_green_report_and_its_card_the_grams(
         "zone: DEU\nlocation_grams_per_kwh: 360\nintensity_source: a table of tests\npue: 1.5\n"
         "embodied: {grams: 164000, lifetime_years: 5, source: a data sheet}\n"
     )
+    shutil.copytree(folder / "run", folder / "audited")
     ended = run_process(
-        *("report", "run", "--assumptions", "here.yaml", "--model-card", "--price", "0.3EUR/kWh"),
+        *(
+            "report",
+            "audited",
+            "--assumptions",
+            "here.yaml",
+            "--model-card",
+            "--price",
+            "0.3EUR/kWh",
+        ),
         folder=folder,
     )
     assert ended.code == 0, ended.err
     for words in ("1 search, 3 attempts", "energy ", "CO2e ", "cost "):
         assert words in ended.out
-    document = json.loads((folder / "run" / "green-report.json").read_text())
-    rows = pq.read_table(folder / "run" / "trials.parquet").to_pylist()
+    document = json.loads((folder / "audited" / "green-report.json").read_text())
+    rows = pq.read_table(folder / "audited" / "trials.parquet").to_pylist()
     told = [row["energy_joules"] for row in rows if row["energy_joules"] is not None]
     assert document["energy"]["joules"] == pytest.approx(sum(told), abs=1e-6)
     (search,) = document["searches"]
@@ -239,23 +212,15 @@ def test_a_run_has_a_green_report_and_its_card_the_grams(
     grams = document["energy"]["kwh"] * 1.5 * 360
     assert document["carbon"]["location_grams"] == pytest.approx(grams)
     assert document["functional_units"][1]["sci_grams"] > grams
-    front = (folder / "run" / "model" / "README.md").read_text().split("---\n")[1]
+    front = (folder / "audited" / "model" / "README.md").read_text().split("---\n")[1]
     assert yaml.safe_load(front)["co2_eq_emissions"]["emissions"] == pytest.approx(grams)
 
 
 def test_where_the_assumptions_are_known_each_search_leaves_a_report(
     folder: Path, first: dict[str, object]
 ) -> None:
-    (folder / "there.yaml").write_text("zone: FRA\nlocation_grams_per_kwh: 50\n")
-    arguments = (
-        *("search", "meals.csv", "--space", "space.yaml", "--trials", "1", "--offline"),
-        *("--store", "third-store", "--out", "third"),
-    )
-    told = {"XAUTOLM_ASSUMPTIONS": "there.yaml"}
-    ended = run_process(*arguments, folder=folder, environment=told)
-    assert ended.code == 0, ended.err
-    document = json.loads((folder / "third" / "green-report.json").read_text())
-    front = (folder / "third" / "model" / "README.md").read_text().split("---\n")[1]
+    document = json.loads((folder / "run" / "green-report.json").read_text())
+    front = (folder / "run" / "model" / "README.md").read_text().split("---\n")[1]
     entry = yaml.safe_load(front)["co2_eq_emissions"]
     assert entry["emissions"] == pytest.approx(document["carbon"]["location_grams"])
     assert entry["geographical_location"] == "FRA"

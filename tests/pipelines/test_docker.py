@@ -93,12 +93,5 @@ def test_a_trial_that_is_killed_for_memory_is_an_experience_and_the_run_goes_on(
     assert len(outcomes) == 2
     champion, answer = predicts(place, tmp_path)
     assert "positive" in answer or "negative" in answer
-
-    # Another run, of the starter space: it starts from what the first has learnt.
-    place.put_data()
-    again, _ = run(memory="3g", rounds=1, limits={"trials": 1.0})
-    prior = json.loads((again / "warm-start" / "prior").read_text())
-    assert prior["applied"] + prior["mapped"] > 0, prior
-    assert len(list(open_store(place.store).scan())) == 3
     versions = ModelRegistry.open(place.registry).versions("sst2")
-    assert {v.version for v in versions} > {champion.version}
+    assert [v.version for v in versions] == [champion.version]

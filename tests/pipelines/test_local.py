@@ -1,4 +1,7 @@
-"""Each pipeline from end to end by kfp.local, on real text, against a real S3 server."""
+"""A search and a retraining from end to end by kfp.local, on real text, against a real S3 server.
+
+The pipeline of rounds runs in containers (``test_docker.py``).
+"""
 
 from __future__ import annotations
 
@@ -50,11 +53,3 @@ def test_a_search_registers_a_model_and_the_next_starts_from_it_and_a_retraining
     decision = json.loads((drifted / "compare-models" / "decision").read_text())
     assert decision["promoted"], decision
     assert registry.champion("sst2").version != champion.version
-
-
-def test_rounds_come_to_a_registered_model_too(place, tmp_path):
-    # Two rounds of two; the second finds the search over, and is a loop over nothing.
-    place.run("xautolm-search-rounds", limits={"trials": 2.0})
-    kept = list(open_store(place.store).scan())
-    assert sorted(e.trial_number for e in kept) == [0, 1]
-    predicts(place, tmp_path)

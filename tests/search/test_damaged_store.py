@@ -45,6 +45,8 @@ def test_a_search_goes_on_beside_a_segment_with_flipped_bytes(
     assert result.stopped_by == "trials"
     # What is damaged may be no column that a search reads.
     assert result.warm_start.applied in {4, 9}
+    if result.warm_start.applied == 4:
+        assert any("cannot be read and were skipped: 1" in note for note in result.notes)
     fresh = FolderStore(store.root)
     assert {e.search_id for e in fresh.scan()} >= {"later", "search-1"}
     assert {fault.key for fault in fresh.verify().faults} == {f"segments/{segments[0].name}"}

@@ -75,30 +75,15 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
         api.stop()
 
 
-def test_a_search_runs_its_trials_as_jobs_and_leaves_nothing(cluster: Cluster) -> None:
+def test_a_search_whose_controller_is_killed_loses_no_trial_and_runs_none_twice(
+    cluster: Cluster,
+) -> None:
     cluster.begin()
     features = json.loads(cluster.features.read_text())
     # The probe's pod told what its machine is like; what a trial may use stands in its manifest.
     assert features["system"]["values"]["logical_cores"] >= 1
     assert features["machine"]["threads"] == 1
     assert features["machine"]["host_bytes"] == int(0.9 * 4 * 2**30)
-    controller = cluster.controller("first")
-    assert controller.wait(300) == 0, cluster.log("first")
-    result = read_result(cluster.folder / "first")
-    assert len(result.trials) == TRIALS
-    assert result.best is not None
-    assert (cluster.folder / "first" / "model" / "model.safetensors").is_file()
-    assert 1 < cluster.kubelet.most_at_once <= 3
-    assert len(set(cluster.kubelet.started)) == len(cluster.kubelet.started) == TRIALS + 1
-    assert cluster.api.objects[JOBS] == {}
-    kept = list(open_store(cluster.parameters["store"]).scan())
-    assert sorted(e.trial_number for e in kept) == list(range(TRIALS))
-
-
-def test_a_controller_killed_in_the_middle_loses_no_trial_and_runs_none_twice(
-    cluster: Cluster,
-) -> None:
-    cluster.begin()
     first = cluster.controller("first")
     cluster.wait_until(lambda: len(cluster.results()) >= 2, "no trial has ended")
     os.killpg(first.pid, signal.SIGKILL)
@@ -109,7 +94,9 @@ def test_a_controller_killed_in_the_middle_loses_no_trial_and_runs_none_twice(
     result = read_result(cluster.folder / "second")
     assert [t.number for t in result.trials] == list(range(TRIALS))
     assert cluster.results() == [f"{number:04d}-0" for number in range(TRIALS)]
+    assert 1 < cluster.kubelet.most_at_once <= 3
     assert len(set(cluster.kubelet.started)) == len(cluster.kubelet.started) == TRIALS + 1
+    assert cluster.api.objects[JOBS] == {}
     assert result.best is not None
     assert (cluster.folder / "second" / "model" / "model.safetensors").is_file()
     kept = list(open_store(cluster.parameters["store"]).scan())

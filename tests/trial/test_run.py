@@ -324,18 +324,17 @@ def test_head_only_deadline_trains_on_the_rows_that_it_could_see(
 
 
 def _start(spec: TrialSpec, *, address_space_bytes: int | None = None) -> subprocess.Popen[str]:
-    def limit_memory() -> None:
-        if address_space_bytes is not None:
-            resource.setrlimit(resource.RLIMIT_AS, (address_space_bytes, address_space_bytes))
-
     write_json_atomic(spec.out_folder / SPEC_FILE, spec)
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "xautolm_core.trial", str(spec.out_folder / SPEC_FILE)],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=limit_memory,
     )
+    if address_space_bytes is not None:
+        limit = (address_space_bytes, address_space_bytes)
+        resource.prlimit(process.pid, resource.RLIMIT_AS, limit)
+    return process
 
 
 def test_sigterm_ends_a_trial_cleanly(make_spec: MakeSpec) -> None:
@@ -360,9 +359,9 @@ def test_sigterm_ends_a_trial_cleanly(make_spec: MakeSpec) -> None:
 
 
 def test_lack_of_host_memory_is_told_apart(make_spec: MakeSpec) -> None:
-    """The allocator itself refuses, by a limit of the process' own: an overcommitting kernel grants.
+    """The allocator itself refuses, by a limit of the process: an overcommitting kernel grants.
 
-    What a kernel grants that has not got it is tested with the launcher's memory limit.
+    What is granted and not there is tested with the launcher's memory limit.
     """
     config = {**TINY["bert"], "vocab_size": 400, "max_position_embeddings": 2**39}
     spec = make_spec(model=ModelReference(id="m", untrained_config=config))

@@ -34,7 +34,7 @@ TRIALS_FILE = "trials.parquet"
 REPORT_FILE = "report.html"
 BEST_MODEL_FOLDER = "model"
 ALTERNATIVE_FOLDER = "alternative"
-"""The best model of the other kind: a cheap one where a language model was chosen, or vice versa."""
+"""The best model of the other kind: a cheap one beside a language model, or vice versa."""
 TRIALS_FOLDER = "trials"
 
 

@@ -1,4 +1,4 @@
-"""What a trial will take here: the analytic estimate, corrected by what trials have taken so far."""
+"""What a trial will take: the analytic estimate, corrected by what trials have taken so far."""
 
 from __future__ import annotations
 

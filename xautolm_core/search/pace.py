@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from xautolm_core.trial.contract import TrialResult
 
 _OVERHEAD_SECONDS = 4.0
+# Of a budget of seconds: something is tried all the same.
+_LARGEST_OVERHEAD_SHARE = 0.1
 # A process that answers with a language model imports torch and transformers.
 _IMPORT_SECONDS = 7.0
 _LEAST_IMPORT_SECONDS = 2.5
@@ -49,7 +51,9 @@ class Pace:
     @property
     def overhead_seconds(self) -> float:
         """What a trial takes beside training and evaluation, as of late."""
-        return max(self._overheads[-_LATEST:], default=_OVERHEAD_SECONDS)
+        budget = self._setup.policy.effective_budget_seconds
+        unknown = min(_OVERHEAD_SECONDS, _LARGEST_OVERHEAD_SHARE * (budget or math.inf))
+        return max(self._overheads[-_LATEST:], default=unknown)
 
     def learn(self, result: TrialResult, *, wall_seconds: float) -> None:
         """Take note of a trial that has ended, so long after it was launched."""
