@@ -27,6 +27,7 @@ SPACE = """\
 schema: 1
 name: tiny
 description: One untrained architecture, for tests.
+cheap: false
 models:
   tiny:
     - id: untrained/tiny-bert

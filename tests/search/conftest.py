@@ -16,6 +16,7 @@ SPACE = """\
 schema: 1
 name: tiny
 description: One untrained architecture, for tests.
+cheap: false
 models:
   tiny:
     - id: untrained/tiny-bert

@@ -124,12 +124,15 @@ class SpaceSampler(BaseSampler):
             SpaceExhaustedError: Nothing new and feasible was found.
         """
         tried = self._tried(study, trial.number)
-        # One that had fewer epochs than it asks for was tried all the same.
         begun = {_without_epochs(key) for key in tried}
         for first in self._first_configurations():
             configuration = self.adapt(first.configuration)
             handles = encode(self.space, configuration)
-            is_new = _without_epochs(handles_key(handles)) not in begun
+            key = handles_key(handles)
+            is_new = key not in tried
+            if configuration != first.configuration:
+                # What had even more of its epochs before was tried all the same.
+                is_new = _without_epochs(key) not in begun
             if is_new and self._infeasible(configuration) is None:
                 self._why[trial.number] = first.why
                 return handles
