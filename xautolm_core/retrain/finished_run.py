@@ -154,7 +154,7 @@ def _test(folder: Path, scores: Any, number: int) -> SplitScores | None:
     if not isinstance(scores, dict):
         return None
     state = read_state(folder)
-    full = state.test if state is not None and state.test_trial == number else None
+    full = state.test if state is not None and state.test_trials[:1] == [number] else None
     return SplitScores(
         macro_f1=scores["macro_f1"],
         accuracy=scores["accuracy"],
