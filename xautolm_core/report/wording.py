@@ -6,6 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from xautolm_core.space.methods import LINEAR_PROBE
+from xautolm_core.space.methods import LINEAR_PROBE_TFIDF
+from xautolm_core.space.methods import TFIDF
+
 if TYPE_CHECKING:
     from xautolm_core.outcomes import Outcome
     from xautolm_core.space.configuration import Configuration
@@ -168,6 +172,45 @@ def count_words(count: int, singular: str, plural: str | None = None) -> str:
     return f"{count} {singular if count == 1 else plural or singular + 's'}"
 
 
+def points_words(difference: float) -> str:
+    """Return a difference of scores in points with its sign, such as ``+7.9`` or ``−0.4``."""
+    # Adding 0.0 turns a negative zero into a positive one.
+    return f"{round(100 * difference, 1) + 0.0:+.1f}".replace("-", "−")
+
+
+_CHEAP_WORDS: Mapping[str, str] = {
+    TFIDF: "TF-IDF, logistic regression",
+    LINEAR_PROBE: "linear probe on {model}",
+    LINEAR_PROBE_TFIDF: "linear probe on {model}, with TF-IDF",
+}
+_LABELS: Mapping[str, str] = {
+    TFIDF: "TF-IDF",
+    LINEAR_PROBE: "probe",
+    LINEAR_PROBE_TFIDF: "probe + TF-IDF",
+}
+
+
+def method_words(method: str, model: str | None) -> str:
+    """Return how a classifier is made, such as ``all-MiniLM-L6-v2 lora``.
+
+    Args:
+        method: One of ``xautolm_core.space.methods``.
+        model: What it works with, as it is to be named; None for no language model.
+    """
+    words = _CHEAP_WORDS.get(method, f"{{model}} {method}")
+    return words.format(model=model or "no model")
+
+
+def method_label(method: str) -> str:
+    """Return a method in a word or two, for labels in plots."""
+    return _LABELS.get(method, method)
+
+
+def model_name(model: str | None) -> str | None:
+    """Return the last part of a model's id; None for no language model."""
+    return model.rsplit("/", 1)[-1] if model else None
+
+
 _SHORT_NAMES: Mapping[str, str] = {
     "learning_rate": "lr",
     "batch_size": "batch",
@@ -180,10 +223,15 @@ _SHORT_NAMES: Mapping[str, str] = {
 
 def configuration_words(configuration: Configuration) -> str:
     """Return a configuration on one line: model, method and what matters most."""
-    parts = [f"{configuration.model.rsplit('/', 1)[-1]} {configuration.method}"]
+    parts = [method_words(configuration.method, model_name(configuration.model))]
     parts += [
         f"{short} {value_words(configuration.parameters[name])}"
         for name, short in _SHORT_NAMES.items()
         if name in configuration.parameters
     ]
     return ", ".join(parts)
+
+
+def made_words(configuration: Configuration) -> str:
+    """Return how a configuration's classifier is made, with the full id of its model."""
+    return method_words(configuration.method, configuration.model)

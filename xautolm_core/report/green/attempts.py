@@ -62,10 +62,10 @@ class Attempt:
         task_fingerprint: Its content.
         outcome: How it ended.
         failure_kind: Class of the error, limit or signal; empty if it ended ok.
-        model: The model's id.
+        model: The model's id; None of a method without a language model.
         parameters: How many it has; None if that is not known.
         pretrained: False for random weights.
-        method: How it was fine-tuned.
+        method: How it was fine-tuned, or which cheap one it is.
         macro_f1: On validation data; None without a score.
         train_seconds: None if it never trained.
         evaluate_seconds: Likewise.
@@ -89,7 +89,7 @@ class Attempt:
     task_fingerprint: str
     outcome: Outcome
     failure_kind: str
-    model: str
+    model: str | None
     parameters: int | None
     pretrained: bool
     method: str
