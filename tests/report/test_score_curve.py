@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.report.samples import START
@@ -42,7 +43,7 @@ def _result(records: list[TrialRecord], seconds: float) -> SearchResult:
 
 
 _ROW = st.tuples(st.floats(0, 1e4), st.floats(0.01, 500), st.one_of(st.none(), st.floats(0, 1)))
-_TRIALS = st.lists(_ROW, max_size=12).map(
+_TRIALS = st.lists(_ROW, max_size=6).map(
     lambda rows: [
         _trial(n, at, took, f1, Outcome.OK if f1 is not None else Outcome.TIMEOUT)
         for n, (at, took, f1) in enumerate(rows)
@@ -50,6 +51,7 @@ _TRIALS = st.lists(_ROW, max_size=12).map(
 )
 
 
+@settings(max_examples=30)
 @given(_TRIALS, st.floats(1, 2e4))
 def test_it_rises_and_ends_at_the_best_score(trials: list[TrialRecord], seconds: float) -> None:
     curve = score_curve(_result(trials, seconds))
@@ -66,6 +68,7 @@ def test_it_rises_and_ends_at_the_best_score(trials: list[TrialRecord], seconds:
         assert steps[-1].seconds <= curve.end_seconds
 
 
+@settings(max_examples=30)
 @given(_TRIALS, st.floats(1, 2e4))
 def test_pauses_shorten_the_axis_to_the_time_of_the_search_and_trials_never(
     trials: list[TrialRecord], seconds: float
@@ -106,6 +109,7 @@ def test_a_model_that_was_beaten_and_deleted_was_in_hand_at_the_time() -> None:
     assert [step.record.number for step in curve.improvements] == [0, 1]
 
 
+@settings(max_examples=30)
 @given(_TRIALS.filter(lambda trials: choose_best(trials) is not None), st.booleans())
 def test_the_plot_is_well_formed_and_everything_lies_inside(
     trials: list[TrialRecord], is_narrow: bool
