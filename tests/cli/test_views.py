@@ -131,6 +131,15 @@ def test_the_summary_names_front_choice_verdict_and_next_steps(
         assert part in text, part
 
 
+def test_the_summary_of_a_cheap_winner_names_its_method(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_summary(search_result(tmp_path, best=0, test_f1=0.79, other_f1=0.7))
+    text = capsys.readouterr().out
+    assert "Chosen:  trial 0: TF-IDF, logistic regression, macro F1 0.7990 on validation" in text
+    assert "Fine-tuning was not worth it." in text
+
+
 def test_the_summary_of_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     failed = [r for r in trials() if r.number in (3, 6)]
     print_summary(search_result(tmp_path, records=failed, best=None))

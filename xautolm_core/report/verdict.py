@@ -8,8 +8,8 @@ from typing import Literal
 
 from xautolm_core.report.document import best_cheap_trial
 from xautolm_core.report.document import best_language_model_trial
-from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import count_words
+from xautolm_core.report.wording import made_words
 from xautolm_core.report.wording import points_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
@@ -147,7 +147,7 @@ def _without_comparison(
 
 
 def _named(record: TrialRecord) -> str:
-    return f"trial {record.number}: {configuration_words(record.configuration)}"
+    return f"trial {record.number}: {made_words(record.configuration, full_id=False)}"
 
 
 def _validation(record: TrialRecord) -> str:

@@ -223,7 +223,7 @@ _SHORT_NAMES: Mapping[str, str] = {
 
 def configuration_words(configuration: Configuration) -> str:
     """Return a configuration on one line: model, method and what matters most."""
-    parts = [method_words(configuration.method, model_name(configuration.model))]
+    parts = [made_words(configuration, full_id=False)]
     parts += [
         f"{short} {value_words(configuration.parameters[name])}"
         for name, short in _SHORT_NAMES.items()
@@ -232,6 +232,12 @@ def configuration_words(configuration: Configuration) -> str:
     return ", ".join(parts)
 
 
-def made_words(configuration: Configuration) -> str:
-    """Return how a configuration's classifier is made, with the full id of its model."""
-    return method_words(configuration.method, configuration.model)
+def made_words(configuration: Configuration, *, full_id: bool = True) -> str:
+    """Return how a configuration's classifier is made, without its hyper-parameters.
+
+    Args:
+        configuration: The configuration.
+        full_id: Name the model by its whole id, not by the last part of it.
+    """
+    model = configuration.model if full_id else model_name(configuration.model)
+    return method_words(configuration.method, model)
