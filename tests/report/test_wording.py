@@ -97,13 +97,13 @@ def test_a_configuration_names_model_method_and_what_matters() -> None:
 @pytest.mark.parametrize(
     ("method", "model", "words"),
     [
-        ("tfidf", None, "TF-IDF, logistic regression"),
+        ("tfidf", "", "TF-IDF, logistic regression"),
         ("linear_probe", "org/m", "linear probe on org/m"),
         ("linear_probe_tfidf", "org/m", "linear probe on org/m, with TF-IDF"),
         ("lora", "org/m", "org/m lora"),
     ],
 )
-def test_a_method_reads_well(method: str, model: str | None, words: str) -> None:
+def test_a_method_reads_well(method: str, model: str, words: str) -> None:
     assert method_words(method, model) == words
 
 

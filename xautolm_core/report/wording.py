@@ -190,25 +190,19 @@ _LABELS: Mapping[str, str] = {
 }
 
 
-def method_words(method: str, model: str | None) -> str:
+def method_words(method: str, model: str) -> str:
     """Return how a classifier is made, such as ``all-MiniLM-L6-v2 lora``.
 
     Args:
         method: One of ``xautolm_core.space.methods``.
-        model: What it works with, as it is to be named; None for no language model.
+        model: What it works with, as it is to be named; not named by a method without one.
     """
-    words = _CHEAP_WORDS.get(method, f"{{model}} {method}")
-    return words.format(model=model or "no model")
+    return _CHEAP_WORDS.get(method, f"{{model}} {method}").format(model=model)
 
 
 def method_label(method: str) -> str:
     """Return a method in a word or two, for labels in plots."""
     return _LABELS.get(method, method)
-
-
-def model_name(model: str | None) -> str | None:
-    """Return the last part of a model's id; None for no language model."""
-    return model.rsplit("/", 1)[-1] if model else None
 
 
 _SHORT_NAMES: Mapping[str, str] = {
@@ -219,6 +213,11 @@ _SHORT_NAMES: Mapping[str, str] = {
     "num_trainable_layers": "layers",
     "lora_r": "r",
 }
+
+
+def short_model(configuration: Configuration) -> str:
+    """Return the name of a configuration's model without its organisation; empty without one."""
+    return (configuration.model or "").rsplit("/", 1)[-1]
 
 
 def configuration_words(configuration: Configuration) -> str:
@@ -239,5 +238,5 @@ def made_words(configuration: Configuration, *, full_id: bool = True) -> str:
         configuration: The configuration.
         full_id: Name the model by its whole id, not by the last part of it.
     """
-    model = configuration.model if full_id else model_name(configuration.model)
-    return method_words(configuration.method, model)
+    model = configuration.model if full_id else short_model(configuration)
+    return method_words(configuration.method, model or "")

@@ -62,7 +62,7 @@ class Attempt:
         task_fingerprint: Its content.
         outcome: How it ended.
         failure_kind: Class of the error, limit or signal; empty if it ended ok.
-        model: The model's id; None of a method without a language model.
+        model: The model's id; ``none`` for a method without one.
         parameters: How many it has; None if that is not known.
         pretrained: False for random weights.
         method: How it was fine-tuned, or which cheap one it is.
@@ -89,7 +89,7 @@ class Attempt:
     task_fingerprint: str
     outcome: Outcome
     failure_kind: str
-    model: str | None
+    model: str
     parameters: int | None
     pretrained: bool
     method: str
@@ -160,7 +160,7 @@ def _attempt(experience: Experience) -> Attempt:
         task_fingerprint=experience.task_fingerprint,
         outcome=experience.outcome,
         failure_kind=experience.failure.kind if experience.failure else "",
-        model=experience.configuration.model,
+        model=experience.configuration.model or "none",
         parameters=int(parameters) if isinstance(parameters, int | float) else None,
         pretrained=bool(descriptor.get("pretrained", True)),
         method=experience.configuration.method,

@@ -67,7 +67,7 @@ class GreenReport:
         by_outcome: Outcome to attempts.
         failures: Outcome and kind to attempts that did not end ok.
         by_hardware: Hardware to attempts.
-        by_method: Model (None without a language model) and method to attempts.
+        by_method: Model and method to attempts.
         flags: What was in the way of readings, to how many there are.
         footprint: Carbon, water and cost.
         comparisons: Searches of the same data.
@@ -89,7 +89,7 @@ class GreenReport:
     by_outcome: Mapping[Outcome, AttemptGroup]
     failures: Mapping[tuple[Outcome, str], AttemptGroup]
     by_hardware: Mapping[str, AttemptGroup]
-    by_method: Mapping[tuple[str | None, str], AttemptGroup]
+    by_method: Mapping[tuple[str, str], AttemptGroup]
     flags: Mapping[str, int]
     footprint: GreenFootprint
     comparisons: Sequence[Comparison]

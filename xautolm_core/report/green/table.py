@@ -75,7 +75,7 @@ def _row(attempt: Attempt) -> dict[str, object]:
         "task_fingerprint": attempt.task_fingerprint,
         "outcome": attempt.outcome.value,
         "failure_kind": _cell(attempt.failure_kind),
-        "model": _cell(attempt.model or ""),
+        "model": _cell(attempt.model),
         "parameters": attempt.parameters,
         "pretrained": attempt.pretrained,
         "method": _cell(attempt.method),
