@@ -89,7 +89,8 @@ def main() -> None:
         f"whole run: {time.monotonic() - begin:.1f} s, search process: {peak_search_bytes:,} bytes"
     )
     print(f"test macro-F1: {document['test']['macro_f1']:.4f}, trials: {document['trials']}")
-    print(f"outcomes: {document['outcomes']}, baseline: {document['baseline']['macro_f1']:.4f}")
+    cheap = document["cheap"]["validation"]["macro_f1"]
+    print(f"outcomes: {document['outcomes']}, best cheap candidate on validation: {cheap:.4f}")
 
 
 if __name__ == "__main__":

@@ -115,17 +115,17 @@ def print_front(summary: Mapping[str, Any]) -> None:
     front: Sequence[Mapping[str, Any]] = summary["pareto"]
     for entry in front:
         configuration = entry["configuration"]
-        model = configuration["model"].rsplit("/", 1)[-1]
+        model = (configuration["model"] or "no model").rsplit("/", 1)[-1]
         label = "" if entry["pretrained"] else " (not pretrained)"
         print(
             f"  trial {entry['trial']:>3}  macro F1 {entry['validation']['macro_f1']:.4f}  "
             f"{entry['seconds']:7.1f} s  {model} {configuration['method']}{label}"
         )
-    test, baseline = summary["test"], summary["baseline"]
-    if test and baseline:
+    test, compared = summary["test"], summary["comparison"]
+    if test and compared:
         print(
             f"  chosen: trial {summary['best']['trial']}, test macro F1 {test['macro_f1']:.4f}; "
-            f"linear baseline {baseline['macro_f1']:.4f}"
+            f"best cheap candidate {compared['cheap_macro_f1']:.4f}"
         )
 
 

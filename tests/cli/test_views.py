@@ -62,8 +62,8 @@ def test_lines_tell_every_event_with_the_time(tmp_path: Path) -> None:
         "trial 4 started: all-MiniLM-L6-v2 full",
         "trial 4 ok: macro F1 0.8877 in 48.6 s",
         "trial 6 oom_host (memory limit of 2.0 GiB reached)",
-        "9 trials done (ok 6, diverged 1, oom_host 1, timeout 1); best 0.8102 (#8)",
-        "front #2 #8 #1 #4; 42.0 s left, 3 trials left",
+        "9 trials done (ok 6, diverged 1, oom_host 1, timeout 1); best 0.8302 (#8)",
+        "front #0 #1 #8 #2 #4; 42.0 s left, 3 trials left",
     ):
         assert part in text, part
 
@@ -78,7 +78,7 @@ def test_the_live_view_shows_running_trials_front_and_best(tmp_path: Path) -> No
         with console.capture() as capture:
             console.print(view._render())
     shown = capture.get()
-    for part in ("9 trials done", "30.0 s left", "3 trials left", "ok 6", "0.8102", "#9", "train"):
+    for part in ("9 trials done", "30.0 s left", "3 trials left", "ok 6", "0.8302", "#9", "train"):
         assert part in shown, part
     above = console.export_text()
     assert "trial 6 oom_host: memory limit of 2.0 GiB reached" in above
@@ -129,6 +129,15 @@ def test_the_summary_names_front_choice_verdict_and_next_steps(
         f"xautolm predict {tmp_path}",
     ):
         assert part in text, part
+
+
+def test_the_summary_of_a_cheap_winner_names_its_method(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_summary(search_result(tmp_path, best=0, test_f1=0.79, other_f1=0.7))
+    text = capsys.readouterr().out
+    assert "Chosen:  trial 0: TF-IDF, logistic regression, macro F1 0.7990 on validation" in text
+    assert "Fine-tuning was not worth it." in text
 
 
 def test_the_summary_of_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

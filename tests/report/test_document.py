@@ -4,12 +4,25 @@ import json
 import math
 from pathlib import Path
 
+import pytest
+
 from tests.report.samples import record
 from tests.report.samples import search_result
 from xautolm_core.report.document import summary_document
 from xautolm_core.report.files import to_json
 
-PROMISED = ["run", "task", "best", "test", "baseline", "pareto", "trials", "outcomes", "seconds"]
+PROMISED = [
+    "run",
+    "task",
+    "best",
+    "test",
+    "cheap",
+    "comparison",
+    "pareto",
+    "trials",
+    "outcomes",
+    "seconds",
+]
 
 
 def test_the_promised_keys_hold_what_is_promised(tmp_path: Path) -> None:
@@ -20,7 +33,12 @@ def test_the_promised_keys_hold_what_is_promised(tmp_path: Path) -> None:
     assert document["best"]["configuration"]["method"] == "full"
     assert document["best"]["validation"]["macro_f1"] == 0.8877
     assert document["test"]["macro_f1"] == 0.8790
-    assert document["baseline"]["macro_f1"] == 0.8004
+    assert document["cheap"]["trial"] == 1
+    assert document["cheap"]["method"] == "linear_probe_tfidf"
+    assert document["cheap"]["validation"]["macro_f1"] == 0.8213
+    assert document["cheap"]["test"] == {"macro_f1": 0.8004}
+    assert document["comparison"]["language_model"] == 4
+    assert document["comparison"]["gain"] == pytest.approx(0.0786)
     assert document["trials"] == 9
     assert document["outcomes"] == {"diverged": 1, "ok": 6, "oom_host": 1, "timeout": 1}
     assert document["seconds"] == 598.2
@@ -37,10 +55,11 @@ def test_the_front_is_ordered_by_time_and_says_what_was_not_pretrained(tmp_path:
 
 
 def test_a_search_without_a_model_has_nulls(tmp_path: Path) -> None:
-    document = summary_document(search_result(tmp_path, records=[], best=None, baseline_f1=None))
+    document = summary_document(search_result(tmp_path, records=[], best=None))
     assert document["best"] is None
     assert document["test"] is None
-    assert document["baseline"] is None
+    assert document["cheap"] is None
+    assert document["comparison"] is None
     assert document["model"] is None
     assert document["pareto"] == []
 

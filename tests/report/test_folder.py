@@ -22,7 +22,7 @@ def test_everything_is_written(tmp_path: Path) -> None:
         "model/README.md",
     }
     pareto = json.loads((tmp_path / "pareto.json").read_text())
-    assert [entry["trial"] for entry in pareto] == [2, 8, 1, 4]
+    assert [entry["trial"] for entry in pareto] == [0, 1, 8, 2, 4]
     assert pareto == json.loads((tmp_path / "summary.json").read_text())["pareto"]
 
 

@@ -25,16 +25,18 @@ _POINTS = st.lists(
 )
 
 
-def _svg(points: list[PlotPoint], failed: list[FailedPoint], baseline: float | None) -> ET.Element:
-    text = front_plot(points, failed, baseline=baseline, cost_label="Seconds", name="p")
+def _svg(
+    points: list[PlotPoint], failed: list[FailedPoint], cheap_score: float | None
+) -> ET.Element:
+    text = front_plot(points, failed, cheap_score=cheap_score, cost_label="Seconds", name="p")
     return ET.fromstring(str(text))
 
 
 @given(_POINTS, st.one_of(st.none(), st.floats(0, 1)))
 def test_it_is_well_formed_and_everything_lies_inside(
-    points: list[PlotPoint], baseline: float | None
+    points: list[PlotPoint], cheap_score: float | None
 ) -> None:
-    svg = _svg(points, [FailedPoint(1, 3.0, "x")], baseline)
+    svg = _svg(points, [FailedPoint(1, 3.0, "x")], cheap_score)
     for circle in svg.iter("circle"):
         assert 0 <= float(circle.attrib["cx"]) <= 960
         assert 0 <= float(circle.attrib["cy"]) <= 420
@@ -90,6 +92,6 @@ def test_it_says_in_words_what_it_shows() -> None:
     words = svg.findtext("desc") or ""
     assert "1 trials" in words
     assert "0.5000 (trial 7)" in words
-    assert "baseline has 0.2500" in words
+    assert "best cheap candidate has 0.2500" in words
     labelled = svg.attrib["aria-labelledby"].split()
     assert {element.attrib.get("id") for element in svg} >= set(labelled)

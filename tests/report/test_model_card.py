@@ -47,7 +47,7 @@ def test_it_tells_how_the_model_was_found_and_where_it_ends(tmp_path: Path) -> N
         "nearest tasks: docstrings-a (0.93), docstrings-b (0.41)",
         "| learning_rate | 5e-5 |",
         "| test | 2000 | 0.8790 | 0.8800 |",
-        "| test, linear baseline | 2000 | 0.8004 | 0.8020 |",
+        "| test, best cheap candidate (trial 1) | 2000 | 0.8004 | – |",
         "9 trials in 9 min 58 s",
         "## Limits",
         "torch 2.13.0",
@@ -73,6 +73,21 @@ def test_without_a_test_the_card_gives_validation_scores_as_such(tmp_path: Path)
         "Macro F1 (validation)",
         "Accuracy (validation)",
     ]
+
+
+@pytest.mark.parametrize(("best", "base_model"), [(0, False), (1, True)])
+def test_a_cheap_winner_is_no_model_of_transformers(
+    tmp_path: Path, best: int, base_model: bool
+) -> None:
+    result = search_result(tmp_path, best=best, test_f1=0.80, other_f1=0.79)
+    matter, card = _front_matter(result), model_card(result)
+    assert matter["library_name"] == "xautolm"
+    assert ("base_model" in matter) == base_model
+    assert "| test, best language model (trial 4) | 2000 | 0.7900 | – |" in card
+    assert "xautolm predict path/to/this/folder" in card
+    for absent in ("from transformers", "None", "optimiser steps", "fine-tuned by"):
+        assert absent not in card
+    assert ("tokens are cut" in card) == base_model
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:

@@ -79,6 +79,9 @@ def test_it_shows_what_it_must(tmp_path: Path) -> None:
         "torch 2.13.0",
         "Of the budget",
         "not pretrained",
+        "Best cheap candidate",
+        "linear probe on all-MiniLM-L6-v2, with TF-IDF",
+        "What each candidate added",
     ):
         assert part in page
 
@@ -99,11 +102,28 @@ def test_untrained_architectures_are_labelled_wherever_they_stand(tmp_path: Path
     assert "(not pretrained)</title>" in page
 
 
+@pytest.mark.parametrize("best", [0, 1])
+def test_a_cheap_winner_reads_well(tmp_path: Path, best: int) -> None:
+    page = report_page(search_result(tmp_path, best=best, test_f1=0.80, other_f1=0.79))
+    _checked(page)
+    section = page[page.index('id="model"') : page.index('id="test"')]
+    assert ("TF-IDF, logistic regression." if best == 0 else "linear probe on") in section
+    assert "No weights of a language model were trained" in section
+    for absent in ("None", "fine-tuned by", "optimiser steps"):
+        assert absent not in section
+
+
+def test_pauses_before_a_resume_are_told(tmp_path: Path) -> None:
+    result = replace(search_result(tmp_path), seconds=200.0)
+    assert "before the search was resumed are left out" in report_page(result)
+    assert "before the search was resumed" not in report_page(search_result(tmp_path))
+
+
 @pytest.mark.parametrize("kind", ["nothing", "failures", "interrupted"])
 def test_it_stands_with_little_in_it(tmp_path: Path, kind: str) -> None:
     records = [] if kind == "nothing" else [r for r in trials() if r.number in (3, 6, 7)]
     result = replace(
-        search_result(tmp_path, records=records, best=None, baseline_f1=None),
+        search_result(tmp_path, records=records, best=None, other_f1=None),
         warm_start=WarmStartReport(),
         phase_seconds={},
         task={"name": "x"},
@@ -118,7 +138,7 @@ def test_latency_gets_a_plot_of_its_own(tmp_path: Path) -> None:
     objectives = (Objective.F1, Objective.TIME, Objective.LATENCY)
     records = [record(0, f1=0.9, train_seconds=9.0, on_front=True, latency_ms=4.2)]
     page = report_page(search_result(tmp_path, records=records, best=0, objectives=objectives))
-    assert page.count('<svg viewBox="0 0 960') == 2
+    assert page.count('<svg viewBox="0 0 960') == 3
     assert "ms a text" in page
     assert len(_checked(page).ids) == len(set(_checked(page).ids))
 
@@ -129,7 +149,7 @@ def test_energy_gets_a_plot_and_a_column_of_its_own(tmp_path: Path) -> None:
     energy = (EnergyReading(component="cpu", joules=2_500, source="rapl", quality="A"),)
     one = replace(one, result=one.result.model_copy(update={"energy": energy}))
     page = report_page(search_result(tmp_path, records=[one], best=0, objectives=objectives))
-    assert page.count('<svg viewBox="0 0 960') == 2
+    assert page.count('<svg viewBox="0 0 960') == 3
     assert "2.5 kJ (class A, rapl)" in page and "ms a text" not in page
     assert len(_checked(page).ids) == len(set(_checked(page).ids))
 

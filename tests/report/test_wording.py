@@ -10,11 +10,15 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.report.wording import OUTCOME_WORDS
 from xautolm_core.report.wording import bytes_words
 from xautolm_core.report.wording import configuration_words
+from xautolm_core.report.wording import method_label
+from xautolm_core.report.wording import method_words
 from xautolm_core.report.wording import number_words
+from xautolm_core.report.wording import points_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.report.wording import value_words
 from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.methods import METHODS
 
 
 @pytest.mark.parametrize(
@@ -88,3 +92,29 @@ def test_a_configuration_names_model_method_and_what_matters() -> None:
         parameters={"learning_rate": 2e-4, "lora_r": 8, "weight_decay": 0.01},
     )
     assert configuration_words(configuration) == "some-model lora, lr 0.0002, r 8"
+
+
+@pytest.mark.parametrize(
+    ("method", "model", "words"),
+    [
+        ("tfidf", "", "TF-IDF, logistic regression"),
+        ("linear_probe", "org/m", "linear probe on org/m"),
+        ("linear_probe_tfidf", "org/m", "linear probe on org/m, with TF-IDF"),
+        ("lora", "org/m", "org/m lora"),
+    ],
+)
+def test_a_method_reads_well(method: str, model: str, words: str) -> None:
+    assert method_words(method, model) == words
+
+
+def test_labels_of_methods_are_short_and_tell_them_apart() -> None:
+    labels = [method_label(method) for method in METHODS]
+    assert len(set(labels)) == len(METHODS)
+    assert max(map(len, labels)) <= 14
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"), [(0.0786, "+7.9"), (-0.004, "−0.4"), (-0.0001, "+0.0"), (0.0, "+0.0")]
+)
+def test_differences_are_points_with_a_sign(difference: float, words: str) -> None:
+    assert points_words(difference) == words

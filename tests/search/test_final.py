@@ -16,6 +16,7 @@ ANSWER = {
     "confusion": [[1, 0], [0, 1]],
     "rows": 2,
     "seconds": 0.1,
+    "predicted": [1, 0],
 }
 WRITE = (
     "import json, sys; request = json.load(open(sys.argv[1])); "
@@ -36,10 +37,11 @@ def evaluate(tmp_path: Path, code: str, *, limit: float | None = 30.0, give_up=l
 
 
 def test_the_answer_is_read(tmp_path):
-    report, problem = evaluate(tmp_path, WRITE)
+    found, problem = evaluate(tmp_path, WRITE)
     assert problem == ""
-    assert report is not None
-    assert (report.macro_f1, report.rows) == (0.5, 2)
+    assert found is not None
+    assert (found.report.macro_f1, found.report.rows) == (0.5, 2)
+    assert found.answers.tolist() == [1, 0]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -52,8 +54,8 @@ def test_the_answer_is_read(tmp_path):
     ],
 )
 def test_what_goes_wrong_is_said(tmp_path, code, words):
-    report, problem = evaluate(tmp_path, code)
-    assert report is None
+    found, problem = evaluate(tmp_path, code)
+    assert found is None
     assert words in problem
     request = json.loads((tmp_path / "test-request.json").read_text())
     assert request["split"] == "test"

@@ -12,6 +12,7 @@ from xautolm_core.search.models import delete_useless
 from xautolm_core.search.models import model_folder
 from xautolm_core.search.models import point_to_best
 from xautolm_core.search.models import settle_best
+from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.records import objective_values
 from xautolm_core.search.records import with_front
@@ -21,7 +22,14 @@ from xautolm_core.trial.contract import TrialResult
 OBJECTIVES = (Objective.F1, Objective.TIME)
 
 
-def record(number: int, f1: float | None, seconds: float = 10.0, attempt: int = 0) -> TrialRecord:
+def record(
+    number: int,
+    f1: float | None,
+    seconds: float = 10.0,
+    attempt: int = 0,
+    *,
+    method: str | None = None,
+) -> TrialRecord:
     result = TrialResult(
         search_id="s",
         trial_number=number,
@@ -32,7 +40,10 @@ def record(number: int, f1: float | None, seconds: float = 10.0, attempt: int = 
         model_folder=None if f1 is None else "model",
     )
     values = objective_values(result, OBJECTIVES)
-    return TrialRecord(number, spaces.configuration(), result, "", values)
+    configuration = spaces.configuration()
+    if method is not None:
+        configuration = configuration.model_copy(update={"method": method})
+    return TrialRecord(number, configuration, result, "", values)
 
 
 def save_model(out: Path, of: TrialRecord) -> None:
@@ -53,7 +64,7 @@ def test_the_link_follows_the_best_and_becomes_a_folder(tmp_path):
         assert content(tmp_path) == str(one.number)
     assert (tmp_path / "model").is_symlink()
     assert not (tmp_path / "model").readlink().is_absolute()
-    settle_best(tmp_path, second)
+    settle_best(tmp_path, second, None)
     assert not (tmp_path / "model").is_symlink()
     assert content(tmp_path) == "1"
     original = model_folder(tmp_path, second) / "model.safetensors"
@@ -63,7 +74,7 @@ def test_the_link_follows_the_best_and_becomes_a_folder(tmp_path):
     save_model(tmp_path, third)
     point_to_best(tmp_path, third)
     assert content(tmp_path) == "2"
-    settle_best(tmp_path, third)
+    settle_best(tmp_path, third, None)
     assert content(tmp_path) == "2"
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"model", "trials"}
@@ -72,8 +83,29 @@ def test_the_link_follows_the_best_and_becomes_a_folder(tmp_path):
 def test_without_a_model_nothing_is_touched(tmp_path):
     point_to_best(tmp_path, None)
     point_to_best(tmp_path, record(0, 0.5))
-    settle_best(tmp_path, record(0, 0.5))
+    settle_best(tmp_path, record(0, 0.5), None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_best_of_the_other_kind_stays_and_gets_a_folder_of_its_own(tmp_path):
+    records = [
+        record(0, 0.7, method="tfidf"),
+        record(1, 0.8, method="linear_probe"),
+        record(2, 0.9, 30),
+        record(3, 0.95, 40),
+    ]
+    for one in records:
+        save_model(tmp_path, one)
+    best = choose_best(records)
+    other = choose_alternative(records, best)
+    assert best is not None and other is not None
+    assert (best.number, other.number) == (3, 1)
+    assert choose_alternative(records[:2], records[1]) is None
+    assert choose_alternative(records, None) is None
+    assert delete_useless(tmp_path, records, best, "best") == [0, 2]
+    settle_best(tmp_path, best, other)
+    assert content(tmp_path) == "3"
+    assert (tmp_path / "alternative" / "model.safetensors").read_text() == "1"
 
 
 @pytest.mark.parametrize(("keep", "left"), [("front", {0, 2}), ("best", {2}), ("all", {0, 1, 2})])

@@ -19,6 +19,7 @@ from xautolm_core.report.verdict import verdict
 from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import count_words
 from xautolm_core.report.wording import joules_words
+from xautolm_core.report.wording import made_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.report.wording import stop_words
@@ -93,8 +94,10 @@ def _print_energy(result: SearchResult) -> None:
 
 def _print_best(result: SearchResult, best: TrialRecord) -> None:
     score = best.result.scores.get("macro_f1")
-    line = f"Chosen:  trial {best.number}, macro F1 {score_words(score.value if score else None)}"
-    line += " on validation"
+    line = (
+        f"Chosen:  trial {best.number}: {made_words(best.configuration, full_id=False)}, macro F1 "
+    )
+    line += f"{score_words(score.value if score else None)} on validation"
     if result.test is not None:
         line += f", {score_words(result.test.macro_f1)} on test"
     if is_untrained(result, best.configuration):

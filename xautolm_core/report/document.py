@@ -10,6 +10,7 @@ from typing import Any
 from xautolm_core.report.energy_account import account_energy
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
 from xautolm_core.search.contract import REPORT_FILE
+from xautolm_core.search.records import choose_of_kind
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
@@ -22,9 +23,10 @@ SCHEMA_VERSION = 1
 def summary_document(result: SearchResult) -> dict[str, Any]:
     """Return the document of a search.
 
-    The keys ``run``, ``task``, ``best``, ``test``, ``baseline``, ``pareto``, ``trials``,
-    ``outcomes`` and ``seconds`` are promised; the others may grow. ``test`` and ``baseline`` are on
-    the test split; ``best`` and ``pareto`` carry validation scores.
+    The keys ``run``, ``task``, ``best``, ``test``, ``cheap``, ``comparison``, ``pareto``,
+    ``trials``, ``outcomes`` and ``seconds`` are promised; the others may grow. ``test`` and
+    ``comparison`` are on the test split; ``best`` and ``pareto`` carry validation scores, ``cheap``
+    both.
 
     Args:
         result: What the search came to.
@@ -37,7 +39,8 @@ def summary_document(result: SearchResult) -> dict[str, Any]:
         "task": task_name(result),
         "best": _best(result, best) if best else None,
         "test": _test(result),
-        "baseline": _baseline(result),
+        "cheap": _cheap(result),
+        "comparison": _comparison(result),
         "pareto": [front_entry(result, record) for record in front_by_time(result)],
         "trials": len(result.trials),
         "outcomes": {outcome.value: count for outcome, count in sorted(result.outcomes.items())},
@@ -74,6 +77,28 @@ def task_name(result: SearchResult) -> str:
 def chosen_trial(result: SearchResult) -> TrialRecord | None:
     """Return the trial whose model was chosen, or None if no trial gave one."""
     return next((record for record in result.trials if record.number == result.best), None)
+
+
+def best_cheap_trial(result: SearchResult) -> TrialRecord | None:
+    """Return the best of the cheap candidates on validation, or None if none gave a model."""
+    return choose_of_kind(result.trials, cheap=True)
+
+
+def best_language_model_trial(result: SearchResult) -> TrialRecord | None:
+    """Return the best of the language models on validation, or None if none gave a model."""
+    return choose_of_kind(result.trials, cheap=False)
+
+
+def scores_on_test(result: SearchResult) -> Mapping[int, float]:
+    """Return trial number to macro-F1 on the test split, of the trials that have met it."""
+    found: dict[int, float] = {}
+    if result.test is not None and result.best is not None:
+        found[result.best] = result.test.macro_f1
+        compared = result.test.comparison
+        if compared is not None:
+            found[compared.language_model] = compared.language_model_macro_f1
+            found[compared.cheap] = compared.cheap_macro_f1
+    return found
 
 
 def is_untrained(result: SearchResult, configuration: Configuration) -> bool:
@@ -130,16 +155,24 @@ def _test(result: SearchResult) -> Mapping[str, float | int] | None:
     }
 
 
-def _baseline(result: SearchResult) -> Mapping[str, Any] | None:
-    baseline = result.baseline
-    if baseline is None:
+def _cheap(result: SearchResult) -> Mapping[str, Any] | None:
+    """Return what is said of the best cheap candidate, whether it was chosen or not."""
+    cheap = best_cheap_trial(result)
+    if cheap is None:
         return None
+    test = scores_on_test(result).get(cheap.number)
     return {
-        "macro_f1": baseline.test_macro_f1,
-        "accuracy": baseline.test_accuracy,
-        "validation": {
-            "macro_f1": baseline.validation_macro_f1,
-            "accuracy": baseline.validation_accuracy,
-        },
-        "seconds": baseline.seconds,
+        "trial": cheap.number,
+        "method": cheap.configuration.method,
+        "model": cheap.configuration.model,
+        "validation": validation_scores(cheap),
+        "test": None if test is None else {"macro_f1": test},
+        "seconds": cheap.result.time_seconds,
+        "energy_joules": cheap.result.energy_joules,
     }
+
+
+def _comparison(result: SearchResult) -> Mapping[str, Any] | None:
+    if result.test is None or result.test.comparison is None:
+        return None
+    return {**asdict(result.test.comparison), "gain": result.test.comparison.gain}

@@ -9,10 +9,12 @@ from typing import Any
 from xautolm_core import __version__
 from xautolm_core.report.document import chosen_trial
 from xautolm_core.report.document import is_untrained
+from xautolm_core.report.document import scores_on_test
 from xautolm_core.report.document import task_name
 from xautolm_core.report.files import write_text
 from xautolm_core.report.templating import template_environment
 from xautolm_core.report.verdict import verdict
+from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
@@ -33,12 +35,17 @@ def model_card(result: SearchResult) -> str:
     best = chosen_trial(result)
     if best is None:
         raise ValueError("a search without a chosen model has no model card")
+    on_test = scores_on_test(result)
+    other = next((r for r in result.trials if r.number in on_test and r is not best), None)
     template = template_environment(escape_html=False).get_template("model_card.md.j2")
     text: str = template.render(
         front_matter=_front_matter(result, best),
         task=task_name(result),
         result=result,
         best=best,
+        cheap=is_cheap(best.configuration.method),
+        other=other,
+        other_test=None if other is None else on_test[other.number],
         untrained=is_untrained(result, best.configuration),
         labels=list(result.task.get("labels") or ()),
         rows=dict(result.task.get("rows") or {}),
@@ -57,11 +64,14 @@ def _front_matter(result: SearchResult, best: TrialRecord) -> str:
     import yaml
 
     untrained = is_untrained(result, best.configuration)
-    data: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-classification"}
+    data: dict[str, Any] = {
+        "library_name": "xautolm" if is_cheap(best.configuration.method) else "transformers",
+        "pipeline_tag": "text-classification",
+    }
     languages = list(result.task.get("languages") or ())
     if languages:
         data["language"] = languages
-    if not untrained:
+    if best.configuration.model and not untrained:
         data["base_model"] = best.configuration.model
     data["tags"] = ["xautolm", "automl", "text-classification"]
     if untrained:

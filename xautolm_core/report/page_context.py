@@ -14,14 +14,18 @@ from xautolm_core.report.accounting import account_time
 from xautolm_core.report.accounting import failure_groups
 from xautolm_core.report.accounting import trial_wall_seconds
 from xautolm_core.report.confusion import confusion_view
+from xautolm_core.report.document import best_cheap_trial
 from xautolm_core.report.document import chosen_trial
 from xautolm_core.report.document import front_by_time
 from xautolm_core.report.document import is_untrained
+from xautolm_core.report.document import scores_on_test
 from xautolm_core.report.document import task_name
 from xautolm_core.report.front_plot import FailedPoint
 from xautolm_core.report.front_plot import PlotPoint
 from xautolm_core.report.front_plot import front_plot
 from xautolm_core.report.outcome_colours import OUTCOME_COLOURS
+from xautolm_core.report.score_curve import curve_plot
+from xautolm_core.report.score_curve import score_curve
 from xautolm_core.report.verdict import verdict
 from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import joules_words
@@ -30,14 +34,20 @@ from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.records import comparable_joules
+from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from markupsafe import Markup
+
+    from xautolm_core.report.score_curve import ScoreCurve
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
 
 SHOWN_TRIALS = 300
+_SIZES = {"wide": (960, 420), "narrow": (360, 340)}
+_CURVE_SIZES = {"wide": (960, 340), "narrow": (360, 320)}
 
 
 def page_context(result: SearchResult, *, written_at: datetime | None = None) -> dict[str, Any]:
@@ -47,7 +57,8 @@ def page_context(result: SearchResult, *, written_at: datetime | None = None) ->
         result: What the search came to.
         written_at: Time of the report (UTC); now if None.
     """
-    best = chosen_trial(result)
+    best, cheap = chosen_trial(result), best_cheap_trial(result)
+    curve = score_curve(result)
     run = shlex.quote(str(result.out_folder))
     return {
         "result": result,
@@ -57,6 +68,12 @@ def page_context(result: SearchResult, *, written_at: datetime | None = None) ->
         "warnings": list(dict.fromkeys([*(result.task.get("warnings") or ()), *result.notes])),
         "best": best,
         "best_untrained": best is not None and is_untrained(result, best.configuration),
+        "best_is_cheap": best is not None and is_cheap(best.configuration.method),
+        "cheap": cheap,
+        "cheap_validation": _cheap_score(result),
+        "cheap_test": None if cheap is None else scores_on_test(result).get(cheap.number),
+        "curve": curve,
+        "curve_plots": _curve_plots(result, curve),
         "front": front_by_time(result),
         "verdict": verdict(result),
         "plots": _plots(result),
@@ -145,8 +162,6 @@ def _plot(
                 f"{words}; {measured}{' (not pretrained)' if untrained else ''}",
             )
         )
-    baseline = result.baseline.validation_macro_f1 if result.baseline else None
-    sizes = {"wide": (960, 420), "narrow": (360, 340)}
     return {
         "name": name,
         "failed": len(failed),
@@ -155,7 +170,7 @@ def _plot(
             form: front_plot(
                 points,
                 failed,
-                baseline=baseline,
+                cheap_score=_cheap_score(result),
                 cost_label=cost_label
                 if form == "wide"
                 else cost_label.replace("Training and evaluation", "Train and evaluate"),
@@ -163,9 +178,31 @@ def _plot(
                 width=width,
                 height=height,
             )
-            for form, (width, height) in sizes.items()
+            for form, (width, height) in _SIZES.items()
         },
     }
+
+
+def _curve_plots(result: SearchResult, curve: ScoreCurve) -> dict[str, Markup]:
+    """Return the curve in a wide and a narrow form; nothing if no trial has a score."""
+    if not curve.improvements:
+        return {}
+    return {
+        form: curve_plot(
+            curve,
+            cheap_score=_cheap_score(result),
+            chosen=result.best,
+            name=f"curve-{form}",
+            width=width,
+            height=height,
+        )
+        for form, (width, height) in _CURVE_SIZES.items()
+    }
+
+
+def _cheap_score(result: SearchResult) -> float | None:
+    cheap = best_cheap_trial(result)
+    return None if cheap is None else cheap.values[Objective.F1.value]
 
 
 def _cost_words(name: str, cost: float) -> str:

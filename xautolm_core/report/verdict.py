@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Literal
 
-from xautolm_core.report.document import chosen_trial
+from xautolm_core.report.document import best_cheap_trial
+from xautolm_core.report.document import best_language_model_trial
+from xautolm_core.report.wording import count_words
+from xautolm_core.report.wording import made_words
+from xautolm_core.report.wording import points_words
+from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
+from xautolm_core.search.contract import Objective
+from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xautolm_core.search.contract import Comparison
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
 
 # Early stopping and a slightly shortened last epoch are no news.
 _SHORT = 0.5
+_NAMED_CLASSES = 3
 
 Kind = Literal["worth", "unclear", "not_worth", "unknown"]
+
+_HEADLINES: Mapping[Kind, str] = {
+    "worth": "Fine-tuning was worth it",
+    "unclear": "Fine-tuning made no clear difference",
+    "not_worth": "Fine-tuning was not worth it",
+}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the chosen model compares with the linear baseline.
+    """How the best language model compares with the best cheap candidate.
 
     Attributes:
-        kind: ``worth`` and ``not_worth`` where the gap is wider than chance explains, ``unclear``
-            within it, ``unknown`` if there is nothing to compare.
+        kind: ``worth`` and ``not_worth`` where the interval of the gain lies above or below 0,
+            ``unclear`` where it contains 0, ``unknown`` if there is nothing to compare.
         headline: The answer in a few words.
         explanation: The figures behind it, in full sentences.
     """
@@ -37,67 +53,134 @@ class Verdict:
 
 
 def verdict(result: SearchResult) -> Verdict:
-    """Compare the chosen model with the linear baseline on the test split.
+    """Compare the best language model with the best cheap candidate on the test split.
 
-    The margin of chance is two standard errors of an accuracy on as many test rows, taken at the
-    mean of both accuracies and for independent errors: a cautious stand-in for the standard error
-    of the difference between two models on the same rows.
+    Both are the best of their kind on validation, whichever of them was chosen.
 
     Args:
         result: What the search came to.
     """
-    best = chosen_trial(result)
-    baseline = result.baseline
-    if best is None:
-        return Verdict(
-            "unknown", "No trial gave a model", "There is nothing to compare with the baseline."
-        )
-    if baseline is None or baseline.test_macro_f1 is None or result.test is None:
-        return Verdict(
-            "unknown",
-            "No comparison with the linear baseline",
-            "The comparison needs both the model and the baseline on the test split.",
-        )
-    gain = result.test.macro_f1 - baseline.test_macro_f1
-    margin = _margin_of_chance(
-        result.test.accuracy, baseline.test_accuracy or result.test.accuracy, result.test.rows
-    )
-    kind: Kind = "unclear" if abs(gain) <= margin else "worth" if gain > 0 else "not_worth"
-    headline = {
-        "worth": "Fine-tuning was worth it",
-        "unclear": "Fine-tuning made no clear difference",
-        "not_worth": "Fine-tuning was not worth it",
-    }[kind]
-    explanation = (
-        f"On {result.test.rows} test rows the fine-tuned model reaches a macro F1 of "
-        f"{result.test.macro_f1:.4f}; TF-IDF with logistic regression reaches "
-        f"{baseline.test_macro_f1:.4f} in {seconds_words(baseline.seconds)}. "
-        f"That is {_points(gain)}, where chance alone explains about ±{100 * margin:.1f}. "
-        f"Training and evaluating the chosen model took "
-        f"{seconds_words(best.result.time_seconds)}, the whole search "
-        f"{seconds_words(result.seconds)}.{_cut_words(best)}"
-    )
-    return Verdict(kind, headline, explanation)
+    language_model, cheap = best_language_model_trial(result), best_cheap_trial(result)
+    if language_model is None or cheap is None:
+        return _without_one(result, language_model, cheap)
+    compared = result.test.comparison if result.test is not None else None
+    if result.test is None or compared is None:
+        return _without_comparison(result, language_model, cheap)
+    by_number = {record.number: record for record in result.trials}
+    pair = by_number[compared.language_model], by_number[compared.cheap]
+    return _compared(result, compared, result.test.rows, *pair)
 
 
-def _cut_words(best: TrialRecord) -> str:
+def _compared(
+    result: SearchResult,
+    compared: Comparison,
+    rows: int,
+    language_model: TrialRecord,
+    cheap: TrialRecord,
+) -> Verdict:
+    kind: Kind = "worth" if compared.low > 0 else "not_worth" if compared.high < 0 else "unclear"
+    headline = _HEADLINES[kind]
+    if kind == "unclear" and compared.rare_classes:
+        headline = _too_few(compared.rare_classes)
+    chosen, other = language_model, cheap
+    if result.best == cheap.number:
+        chosen, other = other, chosen
+    sentences = [
+        f"On {rows} test rows the best language model ({_named(language_model)}) reaches a macro "
+        f"F1 of {score_words(compared.language_model_macro_f1)}, the best cheap candidate "
+        f"({_named(cheap)}) {score_words(compared.cheap_macro_f1)}",
+        f"The gain is {points_words(compared.gain)} points, with a 95 % interval from "
+        f"{points_words(compared.low)} to {points_words(compared.high)} (paired bootstrap over the "
+        "test rows)",
+        *_rare_sentences(compared.rare_classes),
+        f"Training and evaluation took {seconds_words(language_model.result.time_seconds)} and "
+        f"{seconds_words(cheap.result.time_seconds)}, the whole search "
+        f"{seconds_words(result.seconds)}",
+        f"Trial {chosen.number} was chosen on validation ({_validation(chosen)} against "
+        f"{_validation(other)})",
+        *_cut_sentences(language_model),
+    ]
+    return Verdict(kind, headline, ". ".join(sentences) + ".")
+
+
+def _without_one(
+    result: SearchResult, language_model: TrialRecord | None, cheap: TrialRecord | None
+) -> Verdict:
+    """Say which kind has no score, and why."""
+    found = language_model or cheap
+    if found is None:
+        return Verdict("unknown", "No trial gave a model", "There is nothing to compare.")
+    missing = "cheap candidate" if cheap is None else "language model"
+    counts: dict[str, int] = {}
+    for record in result.trials:
+        if is_cheap(record.configuration.method) is (cheap is None):
+            outcome = record.result.outcome.value
+            counts[outcome] = counts.get(outcome, 0) + 1
+    tried = count_words(sum(counts.values()), "trial")
+    ended = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    why = f"{tried} of that kind ended without a model ({ended})" if counts else "None was tried"
+    other = "language model" if cheap is None else "cheap candidate"
+    return Verdict(
+        "unknown",
+        f"No {missing} came to a score",
+        f"{why}. The best {other} is {_named(found)}, with a macro F1 of "
+        f"{_validation(found)} on validation in {seconds_words(found.result.time_seconds)}.",
+    )
+
+
+def _without_comparison(
+    result: SearchResult, language_model: TrialRecord, cheap: TrialRecord
+) -> Verdict:
+    why = (
+        "The test split was not evaluated"
+        if result.test is None
+        else "The test split was answered by the chosen model alone"
+    )
+    return Verdict(
+        "unknown",
+        "No comparison on the test split",
+        f"{why}. On validation the best language model ({_named(language_model)}) reaches a macro "
+        f"F1 of {_validation(language_model)} in "
+        f"{seconds_words(language_model.result.time_seconds)}, the best cheap candidate "
+        f"({_named(cheap)}) {_validation(cheap)} in {seconds_words(cheap.result.time_seconds)}.",
+    )
+
+
+def _named(record: TrialRecord) -> str:
+    return f"trial {record.number}: {made_words(record.configuration, full_id=False)}"
+
+
+def _validation(record: TrialRecord) -> str:
+    return score_words(record.values.get(Objective.F1.value))
+
+
+def _too_few(rare: Mapping[str, int]) -> str:
+    rarest = min(rare, key=lambda name: (rare[name], name))
+    more = f" and of {len(rare) - 1} more" if len(rare) > 1 else ""
+    return f"Too few rows of class {rarest}{more} to tell"
+
+
+def _rare_sentences(rare: Mapping[str, int]) -> list[str]:
+    """Say which classes make the interval less certain than it reads."""
+    if not rare:
+        return []
+    ordered = sorted(rare, key=lambda name: (rare[name], name))
+    named = [f"{name} ({rare[name]})" for name in ordered[:_NAMED_CLASSES]]
+    if len(ordered) > _NAMED_CLASSES:
+        named.append(f"{len(ordered) - _NAMED_CLASSES} more")
+    return [
+        "The interval is less certain than it reads, as there are few test rows of "
+        + ", ".join(named)
+    ]
+
+
+def _cut_sentences(trial: TrialRecord) -> list[str]:
     """Say if the trial was cut so short that the answer may be another one with more time."""
-    progress = best.result.progress
+    progress = trial.result.progress
     if progress.planned_steps == 0 or progress.steps >= _SHORT * progress.planned_steps:
-        return ""
-    return (
-        f" To end in time, it did only {progress.steps} of {progress.planned_steps} planned "
-        "steps; with a larger budget the answer may be another one."
-    )
-
-
-def _margin_of_chance(accuracy: float, other: float, rows: int) -> float:
-    mean = min(max((accuracy + other) / 2, 0.0), 1.0)
-    return 2 * math.sqrt(2 * mean * (1 - mean) / max(rows, 1))
-
-
-def _points(gain: float) -> str:
-    points = 100 * gain
-    if abs(points) < 0.05:
-        return "no difference"
-    return f"{abs(points):.1f} points {'more' if gain > 0 else 'less'}"
+        return []
+    return [
+        f"To end in time, the language model did only {progress.steps} of "
+        f"{progress.planned_steps} planned steps; with a larger budget the answer may be another "
+        "one"
+    ]

@@ -6,6 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from xautolm_core.space.methods import LINEAR_PROBE
+from xautolm_core.space.methods import LINEAR_PROBE_TFIDF
+from xautolm_core.space.methods import TFIDF
+
 if TYPE_CHECKING:
     from xautolm_core.outcomes import Outcome
     from xautolm_core.space.configuration import Configuration
@@ -168,6 +172,39 @@ def count_words(count: int, singular: str, plural: str | None = None) -> str:
     return f"{count} {singular if count == 1 else plural or singular + 's'}"
 
 
+def points_words(difference: float) -> str:
+    """Return a difference of scores in points with its sign, such as ``+7.9`` or ``−0.4``."""
+    # Adding 0.0 turns a negative zero into a positive one.
+    return f"{round(100 * difference, 1) + 0.0:+.1f}".replace("-", "−")
+
+
+_CHEAP_WORDS: Mapping[str, str] = {
+    TFIDF: "TF-IDF, logistic regression",
+    LINEAR_PROBE: "linear probe on {model}",
+    LINEAR_PROBE_TFIDF: "linear probe on {model}, with TF-IDF",
+}
+_LABELS: Mapping[str, str] = {
+    TFIDF: "TF-IDF",
+    LINEAR_PROBE: "probe",
+    LINEAR_PROBE_TFIDF: "probe + TF-IDF",
+}
+
+
+def method_words(method: str, model: str) -> str:
+    """Return how a classifier is made, such as ``all-MiniLM-L6-v2 lora``.
+
+    Args:
+        method: One of ``xautolm_core.space.methods``.
+        model: What it works with, as it is to be named; not named by a method without one.
+    """
+    return _CHEAP_WORDS.get(method, f"{{model}} {method}").format(model=model)
+
+
+def method_label(method: str) -> str:
+    """Return a method in a word or two, for labels in plots."""
+    return _LABELS.get(method, method)
+
+
 _SHORT_NAMES: Mapping[str, str] = {
     "learning_rate": "lr",
     "batch_size": "batch",
@@ -185,10 +222,21 @@ def short_model(configuration: Configuration) -> str:
 
 def configuration_words(configuration: Configuration) -> str:
     """Return a configuration on one line: model, method and what matters most."""
-    parts = [f"{short_model(configuration)} {configuration.method}".strip()]
+    parts = [made_words(configuration, full_id=False)]
     parts += [
         f"{short} {value_words(configuration.parameters[name])}"
         for name, short in _SHORT_NAMES.items()
         if name in configuration.parameters
     ]
     return ", ".join(parts)
+
+
+def made_words(configuration: Configuration, *, full_id: bool = True) -> str:
+    """Return how a configuration's classifier is made, without its hyper-parameters.
+
+    Args:
+        configuration: The configuration.
+        full_id: Name the model by its whole id, not by the last part of it.
+    """
+    model = configuration.model if full_id else short_model(configuration)
+    return method_words(configuration.method, model or "")

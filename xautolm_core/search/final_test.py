@@ -14,11 +14,14 @@ from xautolm_core.search.models import model_folder
 from xautolm_core.search.records import choose_alternative
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Sequence
 
+    from xautolm_core.search.contract import TestReport
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.final import Evaluation
     from xautolm_core.search.setup import SearchSetup
+    from xautolm_core.tasks.task import Task
 
 _LEAST_LIMIT_SECONDS = 300.0
 _TIMES_EXPECTED = 5.0
@@ -50,29 +53,61 @@ def evaluate_best(
         return
     setup.observer.phase("test", f"{len(setup.task.test)} rows")
     with setup.clock.phase("test"):
-        chosen, problem = _evaluate(setup, best, expected_seconds)
-        if chosen is None:
-            setup.note(f"The test of the best model did not succeed: {problem}", warning=True)
-            return
-        report = chosen.report
-        if other is not None:
-            beside, problem = _evaluate(setup, other, expected_seconds)
-            if beside is None:
-                setup.note(f"Trial {other.number} could not be compared: {problem}", warning=True)
-            else:
-                compared = compare(
-                    best,
-                    other,
-                    truth=np.asarray(setup.task.test.labels),
-                    first_answers=chosen.answers,
-                    second_answers=beside.answers,
-                    labels=setup.task.labels,
-                    seed=setup.spec.seed,
-                )
-                report = replace(report, comparison=compared)
+        report, problem = run_test(
+            best,
+            other,
+            task=setup.task,
+            evaluate=lambda record: _evaluate(setup, record, expected_seconds),
+            seed=setup.spec.seed,
+        )
+    if problem:
+        setup.note(problem, warning=True)
+    if report is None:
+        return
     state.test = asdict(report)
     state.test_trials = trials
     setup.save_state()
+
+
+def run_test(
+    best: TrialRecord,
+    other: TrialRecord | None,
+    *,
+    task: Task,
+    evaluate: Callable[[TrialRecord], tuple[Evaluation | None, str]],
+    seed: int,
+) -> tuple[TestReport | None, str]:
+    """Let the chosen model answer the test split, and the best one of the other kind beside it.
+
+    Args:
+        best: The chosen trial.
+        other: The best trial of the other kind; None for no comparison.
+        task: Holds the split.
+        evaluate: Evaluates a trial's model on the split: what it came to, or None and why not.
+        seed: Of the comparison's bootstrap.
+
+    Returns:
+        The report, None if the chosen model could not be evaluated; and what did not succeed, in
+        words, empty if everything did.
+    """
+    chosen, problem = evaluate(best)
+    if chosen is None:
+        return None, f"The test of the best model did not succeed: {problem}"
+    if other is None:
+        return chosen.report, ""
+    beside, problem = evaluate(other)
+    if beside is None:
+        return chosen.report, f"Trial {other.number} could not be compared: {problem}"
+    compared = compare(
+        best,
+        other,
+        truth=np.asarray(task.test.labels),
+        first_answers=chosen.answers,
+        second_answers=beside.answers,
+        labels=task.labels,
+        seed=seed,
+    )
+    return replace(chosen.report, comparison=compared), ""
 
 
 def _evaluate(

@@ -78,11 +78,15 @@ def choose_best(records: Iterable[TrialRecord]) -> TrialRecord | None:
     )
 
 
+def choose_of_kind(records: Iterable[TrialRecord], *, cheap: bool) -> TrialRecord | None:
+    """Return the best record of the cheap candidates, or of the language models."""
+    return choose_best(r for r in records if is_cheap(r.configuration.method) is cheap)
+
+
 def choose_alternative(
     records: Iterable[TrialRecord], best: TrialRecord | None
 ) -> TrialRecord | None:
     """Return the best record of the other kind: cheap beside a language model, or vice versa."""
     if best is None:
         return None
-    kind = is_cheap(best.configuration.method)
-    return choose_best(r for r in records if is_cheap(r.configuration.method) != kind)
+    return choose_of_kind(records, cheap=not is_cheap(best.configuration.method))

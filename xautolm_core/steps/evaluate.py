@@ -1,10 +1,11 @@
-"""The step that lets the chosen model meet the test split: once, at the end."""
+"""The step that lets models meet the test split: once, at the end."""
 
 from __future__ import annotations
 
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xautolm_core.errors import DataError
 from xautolm_core.errors import LaunchError
@@ -13,12 +14,18 @@ from xautolm_core.steps.entry import step
 from xautolm_core.steps.finished import require_model
 from xautolm_core.steps.request import read_request
 
+if TYPE_CHECKING:
+    from xautolm_core.search.contract import TrialRecord
+
 LIMIT_SECONDS = 3600.0
 
 
 @step
 def evaluate(request: str, result_folder: str, test_file: str) -> None:
     """Evaluate the chosen model on the test split, and write what came out as JSON.
+
+    The best model of the other kind answers the same rows, if the search has left one: the report
+    compares both.
 
     Args:
         request: The checked request.
@@ -30,8 +37,12 @@ def evaluate(request: str, result_folder: str, test_file: str) -> None:
         LaunchError: There is no model, or the evaluation did not succeed.
     """
     from xautolm_core.features.cgroup import cpu_count
+    from xautolm_core.search.contract import ALTERNATIVE_FOLDER
     from xautolm_core.search.contract import BEST_MODEL_FOLDER
+    from xautolm_core.search.final import Evaluation
     from xautolm_core.search.final import evaluate_on_test
+    from xautolm_core.search.final_test import run_test
+    from xautolm_core.search.records import choose_alternative
     from xautolm_core.search.result_file import read_result
     from xautolm_core.tasks.load import load_task
     from xautolm_core.tasks.prepared import write_prepared
@@ -39,7 +50,7 @@ def evaluate(request: str, result_folder: str, test_file: str) -> None:
     asked = read_request(request)
     folder = Path(result_folder)
     result = read_result(folder)
-    require_model(result)
+    best = require_model(result)
     task = load_task(asked.spec.task)
     if task.fingerprint != result.task.get("fingerprint"):
         raise DataError(
@@ -47,21 +58,34 @@ def evaluate(request: str, result_folder: str, test_file: str) -> None:
             " may hold rows that the model was trained on",
             hint="Start the run again",
         )
+    other = choose_alternative(result.trials, best)
+    if other is not None and not (folder / ALTERNATIVE_FOLDER).is_dir():
+        print(f"trial {other.number} has left no model: it is not compared")
+        other = None
     with tempfile.TemporaryDirectory(prefix="xautolm-test-") as name:
         work = Path(name)
-        report, problem = evaluate_on_test(
-            model_folder=folder / BEST_MODEL_FOLDER,
-            task_folder=write_prepared(task, work),
-            work_folder=work,
-            threads=cpu_count(),
-            limit_seconds=LIMIT_SECONDS,
-            give_up=lambda: False,
+        task_folder = write_prepared(task, work)
+
+        def evaluate_model(record: TrialRecord) -> tuple[Evaluation | None, str]:
+            is_best = record.number == best.number
+            return evaluate_on_test(
+                model_folder=folder / (BEST_MODEL_FOLDER if is_best else ALTERNATIVE_FOLDER),
+                task_folder=task_folder,
+                work_folder=work,
+                threads=cpu_count(),
+                limit_seconds=LIMIT_SECONDS,
+                give_up=lambda: False,
+            )
+
+        report, problem = run_test(
+            best, other, task=task, evaluate=evaluate_model, seed=result.spec.seed
         )
     if report is None:
         raise LaunchError(
-            f"The chosen model could not be evaluated on the test split: {problem}",
-            hint="The step needs the trial image and the memory for one model",
+            problem, hint="The step needs the trial image and the memory for one model"
         )
+    if problem:
+        print(problem)
     Path(test_file).parent.mkdir(parents=True, exist_ok=True)
     write_json(Path(test_file), asdict(report))
     print(f"test: macro F1 {report.macro_f1:.4f} on {report.rows:,} rows")

@@ -14,10 +14,12 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import LaunchError
+from xautolm_core.report.document import chosen_trial
 from xautolm_core.search.contract import TestReport
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.contract import TrialRecord
 
 _ADAPTER = TypeAdapter(TestReport)
 
@@ -54,14 +56,15 @@ def finished_folder(result_folder: str, test_file: str = "") -> Iterator[Path]:
         yield folder
 
 
-def require_model(result: SearchResult) -> None:
-    """Make sure that a search found a model.
+def require_model(result: SearchResult) -> TrialRecord:
+    """Return the chosen trial of a search.
 
     Raises:
-        LaunchError: It did not.
+        LaunchError: No trial gave a model.
     """
-    if result.best is not None:
-        return
+    best = chosen_trial(result)
+    if best is not None:
+        return best
     counts = ", ".join(f"{outcome.value} {n}" for outcome, n in sorted(result.outcomes.items()))
     raise LaunchError(
         f"No trial gave a model: {counts or 'none was started'}",

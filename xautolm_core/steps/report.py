@@ -52,6 +52,7 @@ def write_report(
 def _metrics(result: SearchResult) -> dict[str, float]:
     """Return the scalars of a search by name, with their units; those that are known."""
     from xautolm_core.report.accounting import trial_wall_seconds
+    from xautolm_core.report.document import best_cheap_trial
     from xautolm_core.report.document import chosen_trial
     from xautolm_core.report.document import validation_scores
 
@@ -70,11 +71,18 @@ def _metrics(result: SearchResult) -> dict[str, float]:
     best = chosen_trial(result)
     if best is not None:
         found |= {f"validation_{name}": score for name, score in validation_scores(best).items()}
-    if result.baseline is not None:
-        found["baseline_validation_macro_f1"] = result.baseline.validation_macro_f1
-        if result.baseline.test_macro_f1 is not None:
-            found["baseline_test_macro_f1"] = result.baseline.test_macro_f1
+    cheap = best_cheap_trial(result)
+    if cheap is not None:
+        scores = validation_scores(cheap).items()
+        found |= {f"cheap_validation_{name}": score for name, score in scores}
     if result.test is not None:
         found["test_macro_f1"] = result.test.macro_f1
         found["test_accuracy"] = result.test.accuracy
+        compared = result.test.comparison
+        if compared is not None:
+            found["cheap_test_macro_f1"] = compared.cheap_macro_f1
+            found["language_model_test_macro_f1"] = compared.language_model_macro_f1
+            found["language_model_gain"] = compared.gain
+            found["language_model_gain_low"] = compared.low
+            found["language_model_gain_high"] = compared.high
     return found

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xautolm_core.errors import StoreError
+from xautolm_core.search.contract import ALTERNATIVE_FOLDER
+from xautolm_core.search.contract import BEST_MODEL_FOLDER
 from xautolm_core.steps.cluster import connected
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.finished import require_model
@@ -136,9 +138,9 @@ def copy_result(out_folder: Path, target: Path) -> None:
         for path in out_folder.iterdir():
             if path.is_file() and not path.name.startswith("."):
                 shutil.copy2(path, target / path.name)
-        model = out_folder / "model"
-        if model.is_dir():
-            shutil.copytree(model, target / "model", dirs_exist_ok=True)
+        for name in (BEST_MODEL_FOLDER, ALTERNATIVE_FOLDER):
+            if (out_folder / name).is_dir():
+                shutil.copytree(out_folder / name, target / name, dirs_exist_ok=True)
     except OSError as error:
         raise StoreError(
             f"The result cannot be written to {target}: {error.strerror or error}",

@@ -62,6 +62,21 @@ def trial(
     return base.model_copy(update=values | changes)
 
 
+def cheap_trial(number: int, *, f1: float, joules: float, search: str = "one") -> Experience:
+    """Return the experience of TF-IDF with logistic regression."""
+    configuration = Configuration.model_construct(
+        branch="tfidf", model=None, revision=None, method="tfidf", parameters={"C": 10.0}
+    )
+    return trial(
+        number,
+        search=search,
+        f1=f1,
+        joules=joules,
+        configuration=configuration,
+        model_descriptor=None,
+    )
+
+
 def searches() -> list[Experience]:
     """Return two searches of the same data and one of a task with a name of trouble."""
     return [

@@ -16,7 +16,7 @@ from xautolm_core.report.model_card import model_card
 
 
 def _runs(folder: Path) -> dict[str, RunFigures]:
-    return {"one": RunFigures(folder / "run", 1, 0.84, None)}
+    return {"one": RunFigures(folder / "run", 1, {1: 0.84})}
 
 
 def _card(folder: Path) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.report.green.samples import cheap_trial
 from tests.report.green.samples import report_of
 from tests.report.green.samples import searches
 from tests.report.green.samples import trial
@@ -26,19 +27,30 @@ def test_the_winner_and_the_best_smaller_model() -> None:
     assert one.unmetered == 1
 
 
+def test_a_cheap_winner_stands_beside_the_best_language_model() -> None:
+    tried = [cheap_trial(0, f1=0.9, joules=3.0), trial(1, f1=0.8), trial(2, f1=0.85, joules=400.0)]
+    (one,) = searches_of(attempts_of(tried))
+    rows = beside_winner(one)
+    assert [row.what for row in rows] == ["chosen, trial 0", "best language model, trial 2"]
+    assert [row.is_winner for row in rows] == [True, False]
+    assert one.smaller is None
+
+
 def test_a_run_folder_says_which_trial_was_chosen() -> None:
-    runs = {"one": RunFigures(Path("run-1"), 0, 0.79, None)}
-    one = next(s for s in searches_of(attempts_of(searches()), runs) if s.search_id == "one")
+    runs = {"one": RunFigures(Path("run-1"), 0, {0: 0.79, 6: 0.77})}
+    tried = [*searches(), cheap_trial(6, f1=0.78, joules=2.0)]
+    one = next(s for s in searches_of(attempts_of(tried), runs) if s.search_id == "one")
     assert one.winner is not None
     assert one.winner.trial_number == 0
     assert one.smaller is None
     rows = beside_winner(one)
-    assert [row.what for row in rows] == ["chosen, trial 0", "least energy on the front, trial 1"]
-    assert [row.test_macro_f1 for row in rows] == [0.79, None]
+    assert [row.what for row in rows] == ["chosen, trial 0", "best cheap candidate, trial 6"]
+    assert [row.test_macro_f1 for row in rows] == [0.79, 0.77]
+    assert (rows[1].model, rows[1].joules) == ("TF-IDF, logistic regression", 2.0)
 
 
 def test_a_run_without_a_model_has_no_winner() -> None:
-    runs = {"one": RunFigures(Path("run-1"), None, None, None)}
+    runs = {"one": RunFigures(Path("run-1"), None)}
     one = next(s for s in searches_of(attempts_of(searches()), runs) if s.search_id == "one")
     assert one.winner is None
     assert beside_winner(one) == []

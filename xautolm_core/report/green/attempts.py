@@ -65,7 +65,7 @@ class Attempt:
         model: The model's id; ``none`` for a method without one.
         parameters: How many it has; None if that is not known.
         pretrained: False for random weights.
-        method: How it was fine-tuned.
+        method: How it was fine-tuned, or which cheap one it is.
         macro_f1: On validation data; None without a score.
         train_seconds: None if it never trained.
         evaluate_seconds: Likewise.

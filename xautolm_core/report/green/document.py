@@ -111,8 +111,12 @@ def _search(search: GreenSearch) -> dict[str, Any]:
         "energy_wasted": _energy(search.wasted),
         "winner": _trial(search.winner),
         "smaller_model": _trial(search.smaller),
-        "baseline": asdict(search.run.baseline) if search.run and search.run.baseline else None,
+        "cheap_candidate": _trial(search.cheap),
+        "language_model": _trial(search.language_model),
         "test_macro_f1": search.run.test_macro_f1 if search.run else None,
+        "test_scores": {str(trial): score for trial, score in search.run.test_scores.items()}
+        if search.run
+        else {},
         "front": [_trial(attempt) for attempt in search.front],
     }
 

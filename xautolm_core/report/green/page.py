@@ -20,6 +20,7 @@ from xautolm_core.report.green.winner import beside_winner
 from xautolm_core.report.outcome_colours import OUTCOME_COLOURS
 from xautolm_core.report.templating import template_environment
 from xautolm_core.report.wording import joules_words
+from xautolm_core.report.wording import method_words
 from xautolm_core.report.wording import outcome_words
 from xautolm_core.report.wording import score_words
 
@@ -75,7 +76,6 @@ def _plots(searches: list[GreenSearch]) -> list[dict[str, Any]]:
         points, failed = _points(search)
         if len(points) < 2:
             continue
-        baseline = search.run.baseline if search.run else None
         plots.append(
             {
                 "search": search,
@@ -83,7 +83,7 @@ def _plots(searches: list[GreenSearch]) -> list[dict[str, Any]]:
                     form: _plot(
                         points,
                         failed,
-                        baseline.validation_macro_f1 if baseline else None,
+                        search.cheap.macro_f1 if search.cheap else None,
                         name=f"energy-{len(plots)}-{form}",
                         size=size,
                     )
@@ -99,7 +99,7 @@ def _plots(searches: list[GreenSearch]) -> list[dict[str, Any]]:
 def _plot(
     points: list[PlotPoint],
     failed: list[FailedPoint],
-    baseline: float | None,
+    cheap_score: float | None,
     *,
     name: str,
     size: tuple[int, int],
@@ -108,7 +108,7 @@ def _plot(
     return front_plot(
         points,
         failed,
-        baseline=baseline,
+        cheap_score=cheap_score,
         cost_label=label,
         name=name,
         width=size[0],
@@ -125,7 +125,8 @@ def _points(search: GreenSearch) -> tuple[list[PlotPoint], list[FailedPoint]]:
         joules = attempt.joules
         if joules is None:
             continue
-        words = f"Trial {attempt.trial_number}: {attempt.model} {attempt.method}"
+        made = method_words(attempt.method, attempt.model)
+        words = f"Trial {attempt.trial_number}: {made}"
         if not attempt.is_evaluated or attempt.macro_f1 is None:
             how = outcome_words(attempt.outcome)
             failed.append(FailedPoint(attempt.trial_number, joules, f"{words}; {how}"))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from xautolm_core.errors import ConfigError
-from xautolm_core.report.green.searches import BaselineFigures
 from xautolm_core.report.green.searches import RunFigures
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import SUMMARY_FILE
@@ -55,7 +54,7 @@ def read_run(path: Path) -> RunFolder:
     try:
         content = json.loads(summary.read_bytes())
         figures = _figures(path, content)
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{summary} cannot be read ({type(error).__name__})",
             hint=f"Write it again: xautolm search --resume {path}",
@@ -64,21 +63,16 @@ def read_run(path: Path) -> RunFolder:
 
 
 def _figures(path: Path, content: Mapping[str, Any]) -> RunFigures:
-    best, test, baseline = (content.get(name) for name in ("best", "test", "baseline"))
-    return RunFigures(
-        folder=path,
-        best=int(best["trial"]) if best else None,
-        test_macro_f1=_number(test.get("macro_f1")) if test else None,
-        baseline=(
-            BaselineFigures(
-                validation_macro_f1=_number((baseline.get("validation") or {}).get("macro_f1")),
-                test_macro_f1=_number(baseline.get("macro_f1")),
-                seconds=_number(baseline.get("seconds")),
-            )
-            if baseline
-            else None
-        ),
-    )
+    best, test, compared = (content.get(name) for name in ("best", "test", "comparison"))
+    number = int(best["trial"]) if best else None
+    found: dict[int, float | None] = {}
+    if compared:
+        found[int(compared["language_model"])] = _number(compared["language_model_macro_f1"])
+        found[int(compared["cheap"])] = _number(compared["cheap_macro_f1"])
+    if number is not None and test:
+        found[number] = _number(test.get("macro_f1"))
+    scores = {trial: score for trial, score in found.items() if score is not None}
+    return RunFigures(folder=path, best=number, test_scores=scores)
 
 
 def _number(value: object) -> float | None:

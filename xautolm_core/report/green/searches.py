@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
@@ -14,21 +15,7 @@ from xautolm_core.report.green.sums import EnergySum
 from xautolm_core.report.green.sums import energy_of
 from xautolm_core.report.green.sums import is_unmetered
 from xautolm_core.report.green.sums import wasted
-
-
-@dataclass(frozen=True)
-class BaselineFigures:
-    """The linear baseline of a search, as its run folder tells it.
-
-    Attributes:
-        validation_macro_f1: On the data that the search chose by.
-        test_macro_f1: On the test split; None if it was not evaluated.
-        seconds: Of its fitting; nobody metered its energy.
-    """
-
-    validation_macro_f1: float | None
-    test_macro_f1: float | None
-    seconds: float | None
+from xautolm_core.space.methods import is_cheap
 
 
 @dataclass(frozen=True)
@@ -38,14 +25,18 @@ class RunFigures:
     Attributes:
         folder: The folder; reports tell its name alone.
         best: Number of the chosen trial; None if none gave a model.
-        test_macro_f1: Of the chosen model; None if it was not evaluated.
-        baseline: None if the search had none.
+        test_scores: Trial to macro-F1 on the test split: of the chosen one, and of the one that it
+            was compared with.
     """
 
     folder: Path
     best: int | None
-    test_macro_f1: float | None
-    baseline: BaselineFigures | None
+    test_scores: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def test_macro_f1(self) -> float | None:
+        """Of the chosen model; None if it was not evaluated."""
+        return None if self.best is None else self.test_scores.get(self.best)
 
 
 @dataclass(frozen=True)
@@ -62,8 +53,10 @@ class GreenSearch:
         wasted: Of those that came to nothing; None likewise.
         unmetered: Attempts that trained without any reading.
         winner: The chosen trial's attempt; else the one with the best score; None without a score.
-        smaller: The best attempt with a model of fewer parameters than the winner's; None if none
-            was tried.
+        smaller: The best attempt that fine-tuned a model of fewer parameters than the winner's;
+            None if none was tried.
+        cheap: The best attempt of a cheap candidate; None without a score of one.
+        language_model: The best attempt that fine-tuned a language model; None likewise.
         front: Attempts for which nothing scored better with less energy, the least energy first.
         run: What the run folder tells; None if it was not given.
         ended_at: Of the last attempt.
@@ -79,6 +72,8 @@ class GreenSearch:
     unmetered: int
     winner: Attempt | None
     smaller: Attempt | None
+    cheap: Attempt | None
+    language_model: Attempt | None
     front: Sequence[Attempt]
     run: RunFigures | None
     ended_at: datetime
@@ -140,6 +135,8 @@ def _search(attempts: Sequence[Attempt], run: RunFigures | None) -> GreenSearch:
         unmetered=sum(map(is_unmetered, attempts)),
         winner=winner,
         smaller=_smaller(attempts, winner),
+        cheap=_best_of_kind(attempts, cheap=True),
+        language_model=_best_of_kind(attempts, cheap=False),
         front=energy_front(attempts),
         run=run,
         ended_at=max(attempt.ended_at for attempt in attempts),
@@ -161,9 +158,17 @@ def _smaller(attempts: Sequence[Attempt], winner: Attempt | None) -> Attempt | N
     candidates = [
         attempt
         for attempt in attempts
-        if attempt.is_evaluated and attempt.parameters is not None and attempt.parameters < limit
+        if attempt.is_evaluated
+        and not is_cheap(attempt.method)
+        and attempt.parameters is not None
+        and attempt.parameters < limit
     ]
     return max(candidates, key=_rank, default=None)
+
+
+def _best_of_kind(attempts: Sequence[Attempt], *, cheap: bool) -> Attempt | None:
+    of_kind = [a for a in attempts if a.is_evaluated and is_cheap(a.method) is cheap]
+    return max(of_kind, key=_rank, default=None)
 
 
 def _rank(attempt: Attempt) -> tuple[float, float, int]:

@@ -18,7 +18,7 @@ BOUNDARY = (
 )
 LEFT_OUT = (
     "Start-up of trials, loading and tokenising data, saving models.",
-    "The search itself (meta-features, sampling), the linear baseline and the final test.",
+    "The search itself (meta-features, sampling) and the final test.",
     "Network, storage, power supplies; cooling and losses of the building, unless a PUE is given.",
     "Machines that wait between trials.",
     "Use of the models once they are chosen; making of the pretrained models.",

@@ -1,4 +1,4 @@
-"""The winner of a search beside what would have taken less: a smaller model, a linear model."""
+"""The winner of a search beside what would have taken less: a smaller model, a cheap candidate."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from xautolm_core.report.green.attempts import Attempt
 from xautolm_core.report.green.searches import GreenSearch
+from xautolm_core.report.wording import method_words
+from xautolm_core.space.methods import is_cheap
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,8 @@ class Beside:
         model: Its model and method.
         parameters: Of the model; None if unknown or none.
         validation_macro_f1: On validation data.
-        test_macro_f1: On the test split, which only the winner and the baseline have met.
+        test_macro_f1: On the test split, which only the winner and the best of the other kind have
+            met.
         joules: None if nobody metered it.
         seconds: Of training and evaluation.
         is_winner: Whether the others are compared with it.
@@ -43,39 +46,32 @@ def beside_winner(search: GreenSearch) -> list[Beside]:
     """
     if search.winner is None:
         return []
-    rows = [_of_trial("chosen", search.winner, search)]
-    if search.smaller is not None:
-        rows.append(_of_trial("best smaller model", search.smaller, search))
-    least = next((a for a in search.front if a.identity != search.winner.identity), None)
-    if least is not None and (search.smaller is None or least.identity != search.smaller.identity):
-        rows.append(_of_trial("least energy on the front", least, search))
-    baseline = search.run.baseline if search.run else None
-    if baseline is not None:
-        rows.append(
-            Beside(
-                "linear baseline",
-                "TF-IDF and logistic regression",
-                None,
-                baseline.validation_macro_f1,
-                baseline.test_macro_f1,
-                None,
-                baseline.seconds,
-            )
-        )
-    return rows
+    winner = search.winner
+    candidates = (
+        ("chosen", winner),
+        ("best smaller model", search.smaller),
+        ("best cheap candidate", search.cheap),
+        # Beside a cheap winner.
+        ("best language model", search.language_model if is_cheap(winner.method) else None),
+        ("least energy on the front", next(iter(search.front), None)),
+    )
+    rows: dict[str, Beside] = {}
+    for what, attempt in candidates:
+        if attempt is not None and attempt.identity not in rows:
+            rows[attempt.identity] = _of_trial(what, attempt, search)
+    return list(rows.values())
 
 
 def _of_trial(what: str, attempt: Attempt, search: GreenSearch) -> Beside:
-    is_winner = attempt is search.winner
     parts = [s for s in (attempt.train_seconds, attempt.evaluate_seconds) if s is not None]
     return Beside(
         what=f"{what}, trial {attempt.trial_number}",
-        model=f"{attempt.model} {attempt.method}",
+        model=method_words(attempt.method, attempt.model),
         parameters=attempt.parameters,
         validation_macro_f1=attempt.macro_f1,
-        test_macro_f1=search.run.test_macro_f1 if is_winner and search.run else None,
+        test_macro_f1=search.run.test_scores.get(attempt.trial_number) if search.run else None,
         joules=attempt.joules,
         seconds=sum(parts) if parts else None,
-        is_winner=is_winner,
+        is_winner=attempt is search.winner,
         pretrained=attempt.pretrained,
     )
