@@ -252,7 +252,6 @@ def test_a_second_search_begins_with_the_first_ones_best(make_spec, tmp_path):
             tmp_path / search_id,
             launcher=InstantLauncher(),
             observer=Silent(),
-            with_baseline=False,
             with_test=False,
         )
 
