@@ -113,7 +113,7 @@ def test_the_best_of_several_searches_says_so():
 
 def test_what_cannot_be_tried_is_passed_over():
     elsewhere = spaces.configuration("encoder-lora", epochs=40)
-    cheap = spaces.configuration("tfidf", method="tfidf", model_name="none")
+    cheap = Configuration(branch="tfidf", model=None, method="tfidf", parameters={})
     unknown = tried(5, model_name="org/unknown")
     failed = (tried(10), Outcome.OOM_HOST)
     best = [(elsewhere, 0.99), (cheap, 0.98), (unknown, 0.97), (tried(9), 0.96)]
