@@ -13,6 +13,7 @@ from xautolm_core.report.document import task_name
 from xautolm_core.report.files import write_text
 from xautolm_core.report.templating import template_environment
 from xautolm_core.report.verdict import verdict
+from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
@@ -40,6 +41,7 @@ def model_card(result: SearchResult) -> str:
         result=result,
         best=best,
         untrained=is_untrained(result, best.configuration),
+        is_cheap=is_cheap(best.configuration.method),
         labels=list(result.task.get("labels") or ()),
         rows=dict(result.task.get("rows") or {}),
         verdict=verdict(result),
@@ -57,11 +59,12 @@ def _front_matter(result: SearchResult, best: TrialRecord) -> str:
     import yaml
 
     untrained = is_untrained(result, best.configuration)
-    data: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-classification"}
+    library = "xautolm" if is_cheap(best.configuration.method) else "transformers"
+    data: dict[str, Any] = {"library_name": library, "pipeline_tag": "text-classification"}
     languages = list(result.task.get("languages") or ())
     if languages:
         data["language"] = languages
-    if not untrained:
+    if not untrained and best.configuration.model is not None:
         data["base_model"] = best.configuration.model
     data["tags"] = ["xautolm", "automl", "text-classification"]
     if untrained:
