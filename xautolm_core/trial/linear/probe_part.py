@@ -22,14 +22,14 @@ from xautolm_core.trial.linear.mean_pooling import Scaler
 from xautolm_core.trial.linear.parts import LinearPart
 from xautolm_core.trial.linear.regression import Limits
 from xautolm_core.trial.linear.regression import Setting
+from xautolm_core.trial.linear.regression import Strengths
 from xautolm_core.trial.linear.regression import fit_chosen
-from xautolm_core.trial.linear.regression import settings_of
 from xautolm_core.trial.saving import TextReader
 from xautolm_core.trial.tokenizer import TokenizerFolder
 from xautolm_core.trial.tokens import Tokens
 
-# The figures of docs/trials.md; the middle ones first, for where time is short.
-SETTINGS = settings_of((0.3, 1.0, 3.0, 0.1))
+# What won on the sets of docs/trials.md lies between the outer ones.
+_STRENGTHS = Strengths((0.1, 0.3, 1.0, 3.0), first=1)
 
 _PART_ROWS = 1_024
 _FEWEST_ROWS = 64
@@ -80,7 +80,7 @@ def fit_probe_part(
         scaler(known),
         trial.labels[rows],
         classes=trial.classes,
-        settings=SETTINGS if setting is None else (setting,),
+        settings=setting or _STRENGTHS,
         score=lambda model: trial.score(model, validation),
         limits=limits,
     )
