@@ -121,6 +121,11 @@ class Strengths:
     values: tuple[float, ...]
     first: int
 
+    @property
+    def middle(self) -> Setting:
+        """The setting that is tried first."""
+        return Setting(strength=self.values[self.first], class_weight="balanced")
+
     def climb(self) -> Generator[Setting, float, None]:
         """Yield settings to fit with; each wants the score of the one before to be sent.
 
@@ -142,6 +147,11 @@ class Strengths:
                 best, place, rises = found, place + step, True
             if rises:
                 return
+
+
+def selection_rows(classes: int) -> int:
+    """Return the rows that settings are tried on, at most."""
+    return max(_LEAST_SELECTION_ROWS, _SELECTION_WORK // classes)
 
 
 def fit_chosen(
@@ -166,7 +176,7 @@ def fit_chosen(
         score: Score of a fitted model on validation, to be maximised.
         limits: Time and interruption.
     """
-    sample = stratified_sample(labels, max(_LEAST_SELECTION_ROWS, _SELECTION_WORK // classes), 0)
+    sample = stratified_sample(labels, selection_rows(classes), 0)
     whole = len(sample) == len(labels)
     began = limits.seconds_left()
     share = 1.0 if whole else _SELECTION_SHARE
