@@ -12,12 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.running import Call
+from tests.trial.tiny import make_task
+from tests.trial.tiny import tiny_model
 from xautolm_core.cli.prediction_input import TextRows
 from xautolm_core.cli.prediction_input import read_texts
 from xautolm_core.cli.prediction_output import print_predictions
 from xautolm_core.cli.prediction_output import write_predictions
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
+from xautolm_core.outcomes import Outcome
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.tasks.prepared import write_prepared
+from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.run import run_trial
 
 
 @dataclass(frozen=True)
@@ -163,7 +170,29 @@ def test_an_impossible_output_is_refused_before_the_model_is_loaded(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "model" / "xautolm.json").write_text("{}")
     ended = call("predict", tmp_path, "--text", "x", "--out", out)
     assert ended.code == 2
     assert "--out" in ended.err
+
+
+@pytest.mark.parametrize("method", ["tfidf", "linear_probe"])
+def test_models_of_cheap_methods_answer(call: Call, tmp_path: Path, method: str) -> None:
+    model = None if method == "tfidf" else tiny_model()
+    parameters: dict[str, int] = {} if model is None else {"max_length": 32}
+    spec = TrialSpec(
+        search_id="s",
+        trial_number=0,
+        task_folder=write_prepared(make_task(), tmp_path),
+        out_folder=tmp_path / "run",
+        cache_folder=tmp_path / "cache",
+        configuration=Configuration(
+            branch=method, model=model and model.id, method=method, parameters=parameters
+        ),
+        model=model,
+        seed=1,
+    )
+    assert run_trial(spec).outcome is Outcome.OK
+    ended = call("predict", tmp_path / "run", "--text", "the goal of the team", "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["label"] in ("sport", "money", "space")

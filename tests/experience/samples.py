@@ -49,6 +49,17 @@ def sample(search: str = "search", trial: int = 0, attempt: int = 0, **changes: 
     return Experience(**(values | changes))
 
 
+def cheap_sample(trial: int = 0, **changes: Any) -> Experience:
+    """Return an experience of method tfidf, which has no model."""
+    return sample(
+        "cheap",
+        trial,
+        configuration=Configuration(branch="tfidf", method="tfidf", parameters={}),
+        model_descriptor=None,
+        **changes,
+    )
+
+
 def complete_sample() -> Experience:
     """Return an experience with every field set: what the golden file of the schema holds."""
     return sample(

@@ -8,7 +8,9 @@ import yaml
 from tests.report.samples import record
 from tests.report.samples import search_result
 from xautolm_core.report.model_card import model_card
+from xautolm_core.report.page import report_page
 from xautolm_core.search.contract import SearchResult
+from xautolm_core.space.configuration import Configuration
 
 
 def _front_matter(result: SearchResult) -> dict[str, object]:
@@ -62,6 +64,25 @@ def test_an_untrained_architecture_is_labelled_and_has_no_base_model(tmp_path: P
     result = search_result(tmp_path, records=records, best=0)
     assert "base_model" not in _front_matter(result)
     assert "**Not pretrained.**" in model_card(result)
+
+
+def test_a_cheap_model_names_the_ways_that_it_can_be_used(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    tfidf = Configuration(branch="tfidf", method="tfidf", parameters={})
+    probe = Configuration(
+        branch="linear_probe", model="org/m", method="linear_probe", parameters={"max_length": 64}
+    )
+    best = record(0, f1=0.6, train_seconds=3.0, on_front=True)
+    for configuration, base in ((tfidf, None), (probe, "org/m")):
+        records = [replace(best, configuration=configuration)]
+        result = search_result(tmp_path, records=records, best=0)
+        matter, card = _front_matter(result), model_card(result)
+        assert matter["library_name"] == "xautolm" and matter.get("base_model") == base
+        assert "load_classifier" in card and "transformers import" not in card
+        assert "None" not in card and "optimiser steps" not in card
+        assert ("there is no language model" in card) == (base is None)
+        assert "<code>None</code>" not in report_page(result)
 
 
 def test_without_a_test_the_card_gives_validation_scores_as_such(tmp_path: Path) -> None:

@@ -5,9 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.registry.models import make_record
+from tests.trial.tiny import make_task
 from xautolm_core.errors import LaunchError
+from xautolm_core.outcomes import Outcome
+from xautolm_core.registry.description import describe_model
+from xautolm_core.registry.registry import ModelRegistry
 from xautolm_core.retrain.answering import Asking
 from xautolm_core.retrain.answering import ask_model
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.tasks.prepared import write_prepared
+from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.predict import load_classifier
+from xautolm_core.trial.run import run_trial
 
 WRITE = (
     "import json, sys; request = json.load(open(sys.argv[1])); "
@@ -57,3 +67,28 @@ def test_old_answers_are_never_taken_for_new_ones(tmp_path):
     ask(tmp_path, WRITE)
     with pytest.raises(LaunchError):
         ask(tmp_path, "pass")
+
+
+def test_a_model_of_tfidf_is_registered_and_asked_as_any_other(tmp_path):
+    task_folder = write_prepared(make_task(), tmp_path)
+    spec = TrialSpec(
+        search_id="s",
+        trial_number=0,
+        task_folder=task_folder,
+        out_folder=tmp_path / "trial",
+        cache_folder=tmp_path / "cache",
+        configuration=Configuration(branch="tfidf", method="tfidf", parameters={}),
+        seed=1,
+    )
+    assert run_trial(spec).outcome is Outcome.OK
+    registry = ModelRegistry.open(str(tmp_path / "registry"))
+    configuration = spec.configuration.model_dump(mode="json")
+    record = make_record(configuration=configuration)
+    registered = registry.register("topics", tmp_path / "trial" / "model", record)
+    assert describe_model(registered)["base_model"] is None
+    folder = registry.fetch(registered, tmp_path / "fetched")
+    asking = Asking(threads=1, limit_seconds=60)
+    answers = ask_model(folder, task_folder, tmp_path / "work", asking, rows=48)
+    texts = make_task().test.texts.to_pylist()
+    expected = [p.label for p in load_classifier(folder).predict(texts)]
+    assert [answers.labels[i] for i in answers.predicted] == expected

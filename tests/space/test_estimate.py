@@ -14,6 +14,7 @@ from xautolm_core.space.descriptor import describe
 from xautolm_core.space.estimate import CostEstimate
 from xautolm_core.space.estimate import estimate
 from xautolm_core.space.feasible import infeasibility
+from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
 
 MINILM = describe(
@@ -217,3 +218,26 @@ def test_a_configuration_that_says_nothing_has_a_cost(gpu: bool) -> None:
     found = cost(gpu=gpu)
     assert found.steps == 63 * 3
     assert found.train_seconds > 0
+
+
+def test_cheap_methods_cost_less_than_fine_tuning() -> None:
+    def cheap_cost(method: str, rows: int = 5_000) -> CostEstimate:
+        model = None if method == "tfidf" else "m"
+        branch = method if is_cheap(method) else "b"
+        parameters = {} if method == "tfidf" else {"max_length": 128}
+        return estimate(
+            Configuration(branch=branch, model=model, method=method, parameters=parameters),
+            None if model is None else MINILM,
+            rows=rows,
+            mean_tokens=30,
+            p99_tokens=90,
+            classes=4,
+            threads=1,
+            gpu=True,
+        )
+
+    assert cheap_cost("tfidf").gpu_bytes == 0 and cheap_cost("linear_probe").gpu_bytes > 0
+    assert cheap_cost("tfidf", 10_000).train_seconds == pytest.approx(
+        2 * cheap_cost("tfidf").train_seconds
+    )
+    assert cheap_cost("linear_probe").train_seconds < cheap_cost("full").train_seconds / 2

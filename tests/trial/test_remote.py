@@ -23,6 +23,7 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.predict import load_classifier
 from xautolm_core.trial.remote_contract import result_key
 
 REPOSITORY = Path(__file__).parents[2]
@@ -98,6 +99,26 @@ def command(address: str, folder: Path, *more: str, **environment: str) -> Any:
         check=False,
         timeout=200,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["tfidf", "linear_probe_tfidf"])
+def test_a_cheap_trial_goes_and_comes_back_whole(
+    method: str, run: Run, exchange: TrialExchange, tmp_path: Path
+) -> None:
+    model = None if method == "tfidf" else run.spec(0).model
+    parameters = {} if model is None else {"max_length": 32}
+    configuration = Configuration(
+        branch=method, model=model and model.id, method=method, parameters=parameters
+    )
+    spec = TrialSpec.model_validate(
+        {**dict(run.spec(2)), "configuration": configuration, "model": model}
+    )
+    done = command(exchange.send(spec), tmp_path / "pod")
+    assert done.returncode == 0, done.stderr
+    result = exchange.result(spec)
+    assert result is not None and result.outcome is Outcome.OK, result
+    assert load_classifier(spec.out_folder / "model").predict(["a goal"])
 
 
 @pytest.mark.slow

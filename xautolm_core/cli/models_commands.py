@@ -58,7 +58,7 @@ def list_models(
                 "champion" if is_in_use else "",
                 "" if (scores := model.record.scores) is None else f"{scores.macro_f1:.4f}",
                 "" if scores is None else ("test" if model.record.test else "validation"),
-                str(model.record.configuration.get("model", "")),
+                str(model.record.configuration.get("model") or ""),
                 str(model.record.configuration.get("method", "")),
             )
             for model, is_in_use in found

@@ -77,13 +77,7 @@ def predict(
 
 
 def _classify(model_folder: Path, rows: TextRows, batch_size: int) -> Sequence[Any]:
-    import importlib.util
-
     from xautolm_core.errors import ConfigError
-    from xautolm_core.errors import MissingExtraError
-
-    if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
-        raise MissingExtraError("trial", "Prediction")
     from xautolm_core.trial.predict import load_classifier
 
     has_pairs = model_has_pairs(model_folder)

@@ -40,12 +40,13 @@ def require_model_folder(run: Path) -> Path:
     """
     from xautolm_core.search.contract import BEST_MODEL_FOLDER
     from xautolm_core.search.contract import SEARCH_FILE
+    from xautolm_core.trial.contract import MODEL_CARD_FILE
 
     folder = run.expanduser()
     if not folder.is_dir():
         raise ConfigError(f"{run} is no folder", hint="Give the run folder of a search")
     for candidate in (folder / BEST_MODEL_FOLDER, folder):
-        if (candidate / "config.json").is_file():
+        if (candidate / MODEL_CARD_FILE).is_file():
             return candidate
     if (folder / SEARCH_FILE).is_file():
         raise ConfigError(

@@ -80,10 +80,14 @@ class Experience(_Frozen):
         task_features: Meta-features of the task.
         system_features: Meta-features of the machine.
         configuration: What was tried; active hyper-parameters only.
-        model_descriptor: Descriptor of its model (numbers and short names).
+        model_descriptor: Descriptor of its model (numbers and short names); None without a model.
         outcome: How it ended.
         scores: By name, on validation data.
-        seconds: By phase; ``train`` plus ``evaluate`` is the time of the trial.
+        seconds: By phase; ``train`` plus ``evaluate`` plus ``reused_seconds`` is the time of the
+            trial.
+        reused_seconds: What earlier trials spent on features that this one took from the cache; a
+            part of its time, so that equal configurations compare, but of no total.
+        reused_joules: Likewise in energy, as far as it was read; None if nothing was.
         latency_ms: Milliseconds a text at inference, if measured.
         data_fraction: Share of the training rows that it saw.
         schedule_fraction: Share of the configuration's steps that its schedule was laid out for.
@@ -120,6 +124,8 @@ class Experience(_Frozen):
     outcome: Outcome
     scores: Mapping[str, ExperienceScore] = Field(default_factory=dict)
     seconds: Mapping[str, float] = Field(default_factory=dict)
+    reused_seconds: float = 0.0
+    reused_joules: float | None = None
     latency_ms: float | None = None
     data_fraction: float = 1.0
     schedule_fraction: float = 1.0
@@ -140,6 +146,6 @@ class Experience(_Frozen):
 
     @property
     def time_seconds(self) -> float | None:
-        """Training plus evaluation seconds; None if neither ran."""
+        """Training plus evaluation seconds, reused ones included; None if neither ran."""
         parts = [self.seconds[p] for p in ("train", "evaluate") if p in self.seconds]
-        return sum(parts) if parts else None
+        return sum(parts) + self.reused_seconds if parts else None

@@ -87,6 +87,10 @@ def _finite_or_none(_: Rules, value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _finite_or_zero(_: Rules, value: Any) -> Any:
+    return 0.0 if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _string(rule: Callable[[Rules, str], str]) -> Cleaner:
     """Return the cleaner of a string field; what is no string is left to validation."""
 
@@ -235,6 +239,8 @@ _FIELDS: Mapping[str, Cleaner] = {
     "scores": _scores,
     "seconds": _mapping(_finite_or_none),
     "latency_ms": _finite_or_none,
+    "reused_seconds": _finite_or_zero,
+    "reused_joules": _finite_or_none,
     "energy": _energy,
     "failure": _failure,
     "device": _WORD,

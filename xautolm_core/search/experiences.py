@@ -74,6 +74,8 @@ class ExperienceWriter:
                 for name, score in result.scores.items()
             },
             seconds=dict(result.seconds),
+            reused_seconds=result.reused_seconds,
+            reused_joules=result.reused_joules,
             latency_ms=result.latency_ms,
             data_fraction=spec.budget.data_fraction,
             schedule_fraction=min(1.0, progress.scheduled_steps / planned) if planned else 1.0,

@@ -129,7 +129,7 @@ def _markdown(document: dict[str, Any]) -> str:
             ("model", "method", "hyper-parameters", "why"),
             [
                 (
-                    one["configuration"]["model"],
+                    one["configuration"]["model"] or "",
                     one["configuration"]["method"],
                     ", ".join(f"{k}={v}" for k, v in one["configuration"]["parameters"].items()),
                     one["why"],

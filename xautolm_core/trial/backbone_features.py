@@ -9,10 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from abc import ABC
+from abc import abstractmethod
 from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,6 +32,9 @@ from xautolm_core.trial.locking import make_folder_once
 from xautolm_core.trial.precision import Precision
 from xautolm_core.trial.precision import autocast
 
+Pooling = Literal["head", "mean"]
+"""How one vector is made of a text's: what the model's own head reads, or the mean of all."""
+
 _WEIGHT_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "config.json")
 
 
@@ -41,10 +48,12 @@ class FeatureStore:
     Attributes:
         features: float32, (rows, width), memory-mapped.
         seconds: What each row's features had cost, float32, (rows,); NaN where there are none.
+        joules: Likewise in energy; NaN also where nothing could be read.
     """
 
     features: np.ndarray
     seconds: np.ndarray
+    joules: np.ndarray
 
     def missing(self, rows: np.ndarray) -> np.ndarray:
         """Return those of the rows that have no features yet."""
@@ -54,10 +63,38 @@ class FeatureStore:
         """Return the seconds that the features of some rows had cost, as far as they are there."""
         return float(np.nansum(self.seconds[rows]))
 
+    def energy(self, rows: np.ndarray) -> float | None:
+        """Return the joules that the features of some rows had cost, as far as they were read."""
+        known = self.joules[rows]
+        known = known[np.isfinite(known)]
+        return float(known.sum()) if len(known) else None
+
     def put(self, rows: np.ndarray, features: np.ndarray, seconds: float) -> None:
         """Keep the features of some rows, which took so many seconds together."""
         self.features[rows] = features
         self.seconds[rows] = seconds / max(len(rows), 1)
+
+
+@dataclass(frozen=True)
+class ReusedCost:
+    """What features that a trial found in the cache had cost.
+
+    Attributes:
+        seconds: 0.0 if there were none.
+        joules: As far as they were read; None if nothing was.
+    """
+
+    seconds: float
+    joules: float | None
+
+
+def reused_cost(used: Iterable[tuple[FeatureStore, np.ndarray]]) -> ReusedCost:
+    """Return what the features that are there already of some rows of some stores had cost."""
+    pairs = list(used)
+    joules = [store.energy(rows) for store, rows in pairs]
+    known = [one for one in joules if one is not None]
+    seconds = sum(store.cost(rows) for store, rows in pairs)
+    return ReusedCost(seconds, sum(known) if known else None)
 
 
 def open_feature_store(folder: Path, rows: int, width: int) -> FeatureStore:
@@ -67,18 +104,22 @@ def open_feature_store(folder: Path, rows: int, width: int) -> FeatureStore:
         # A sparse file: rows that nobody asks for take no space.
         shape = (rows, width)
         np.lib.format.open_memmap(target / "features.npy", "w+", np.dtype(np.float32), shape)
-        np.save(target / "seconds.npy", np.full(rows, np.nan, dtype=np.float32))
+        for name in ("seconds", "joules"):
+            np.save(target / f"{name}.npy", np.full(rows, np.nan, dtype=np.float32))
 
     make_folder_once(folder, fill)
     return FeatureStore(
         np.load(folder / "features.npy", mmap_mode="r+"),
         np.load(folder / "seconds.npy", mmap_mode="r+"),
+        np.load(folder / "joules.npy", mmap_mode="r+"),
     )
 
 
-def backbone_key(model: ModelReference, tokens_key: str, precision: Precision, seed: int) -> str:
+def backbone_key(
+    model: ModelReference, tokens_key: str, precision: Precision, seed: int, pooling: Pooling
+) -> str:
     """Return what identifies a backbone's features of some tokens."""
-    parts = [model.id, model.revision or "", tokens_key, precision]
+    parts = [model.id, model.revision or "", tokens_key, precision, pooling]
     if model.untrained_config is not None:
         parts += [json.dumps(dict(model.untrained_config), sort_keys=True), str(seed)]
     if model.path is not None:
@@ -89,7 +130,65 @@ def backbone_key(model: ModelReference, tokens_key: str, precision: Precision, s
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
-class BackboneFeatures:
+class RowFeatures(ABC):
+    """Computes features of rows, and keeps them in a store."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Numbers a row."""
+
+    @abstractmethod
+    def compute(self, inputs: TokenInput, rows: np.ndarray) -> np.ndarray:
+        """Return the features of some rows, float32, (rows, width)."""
+
+    def fill(
+        self,
+        store: FeatureStore,
+        inputs: TokenInput,
+        rows: np.ndarray,
+        *,
+        max_tokens: int,
+        between: Callable[[float], bool],
+        joules: Callable[[], float | None],
+    ) -> bool:
+        """Compute what is missing of some rows.
+
+        Args:
+            store: Where the features are kept.
+            inputs: The rows' tokens.
+            rows: The rows.
+            max_tokens: Padded tokens of one forward pass.
+            between: Is asked before each pass, with the seconds that it will take as far as is
+                known, whether to go on.
+            joules: Returns the joules used so far; None if nothing can be read.
+
+        Returns:
+            Whether all was computed.
+        """
+        missing = store.missing(rows)
+        lengths = inputs.lengths[missing]
+        pace = 0.0
+        before, done = joules(), 0
+        for batch in evaluation_batches(lengths, max_tokens=max_tokens):
+            tokens = padded_tokens(lengths, batch)
+            if not between(pace * tokens):
+                break
+            since = time.perf_counter()
+            chosen = missing[batch]
+            found = self.compute(inputs, chosen)
+            seconds = time.perf_counter() - since
+            store.put(chosen, found, seconds)
+            pace = seconds / tokens
+            done += len(chosen)
+        after = joules()
+        if done and before is not None and after is not None:
+            computed = missing[~np.isnan(store.seconds[missing])]
+            store.joules[computed] = (after - before) / len(computed)
+        return done == len(missing)
+
+
+class BackboneFeatures(RowFeatures):
     """Computes what the head of a model reads.
 
     Args:
@@ -154,40 +253,3 @@ class BackboneFeatures:
             raise
         tolerance = 1e-4 if self._precision == "float32" else 3e-2
         return bool(torch.allclose(expected, found, rtol=tolerance, atol=tolerance))
-
-    def fill(
-        self,
-        store: FeatureStore,
-        inputs: TokenInput,
-        rows: np.ndarray,
-        *,
-        max_tokens: int,
-        between: Callable[[float], bool],
-    ) -> bool:
-        """Compute what is missing of some rows.
-
-        Args:
-            store: Where the features are kept.
-            inputs: The rows' tokens.
-            rows: The rows.
-            max_tokens: Padded tokens of one forward pass.
-            between: Is asked before each pass, with the seconds that it will take as far as is
-                known, whether to go on.
-
-        Returns:
-            Whether all was computed.
-        """
-        missing = store.missing(rows)
-        lengths = inputs.lengths[missing]
-        pace = 0.0
-        for batch in evaluation_batches(lengths, max_tokens=max_tokens):
-            tokens = padded_tokens(lengths, batch)
-            if not between(pace * tokens):
-                return False
-            since = time.perf_counter()
-            chosen = missing[batch]
-            found = self.compute(inputs, chosen)
-            seconds = time.perf_counter() - since
-            store.put(chosen, found, seconds)
-            pace = seconds / tokens
-        return True

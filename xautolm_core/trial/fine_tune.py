@@ -28,6 +28,7 @@ from xautolm_core.trial.interruption import Interruption
 from xautolm_core.trial.metering import meter_of
 from xautolm_core.trial.methods import apply_method
 from xautolm_core.trial.methods import merge
+from xautolm_core.trial.models import check_vocabulary
 from xautolm_core.trial.models import load_config
 from xautolm_core.trial.models import load_model
 from xautolm_core.trial.plan import Deadline
@@ -126,7 +127,7 @@ class FineTuneRun:
         self._interruption.check()
         with clock.phase("load_model"):
             model = load_model(self._model, config)
-            _check_vocabulary(model, data.tokenizer)
+            check_vocabulary(model, data.tokenizer.traits)
             model = apply_method(model, parameters).to(machine.device)
         self._interruption.check()
         state.meter = meter_of(machine.device)
@@ -204,7 +205,8 @@ class FineTuneRun:
             if features is not None:
                 train_input, validation_input = features.train, features.validation
                 train_rows = features.train_rows
-                state.reused_seconds = features.reused_seconds
+                state.reused_seconds = features.reused.seconds
+                state.reused_joules = features.reused.joules
         FineTuning(
             model=model,
             parameters=parameters,
@@ -242,6 +244,7 @@ class FineTuneRun:
             seed=self._spec.seed,
             goes_on=self._interruption.check,
             has_time=deadline.allows_features,
+            joules=self._state.joules,
         )
 
 
@@ -250,10 +253,3 @@ def prepare_torch(threads: int, seed: int) -> None:
     prepare_process(threads, seed)
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-
-
-def _check_vocabulary(model: Any, tokenizer: TokenizerFolder) -> None:
-    known = int(model.get_input_embeddings().weight.shape[0])
-    highest = max([tokenizer.traits.pad_id, *tokenizer.traits.special_ids.values()])
-    if highest >= known:
-        raise InvalidConfiguration("The tokenizer has tokens that the model does not know")

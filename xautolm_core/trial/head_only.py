@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.architectures import head_recipe
 from xautolm_core.trial.backbone_features import BackboneFeatures
 from xautolm_core.trial.backbone_features import FeatureStore
+from xautolm_core.trial.backbone_features import ReusedCost
 from xautolm_core.trial.backbone_features import backbone_key
 from xautolm_core.trial.backbone_features import open_feature_store
+from xautolm_core.trial.backbone_features import reused_cost
 from xautolm_core.trial.batches import stratified_order
 from xautolm_core.trial.evaluation import evaluation_tokens
 from xautolm_core.trial.inputs import FeatureInput
@@ -53,13 +56,13 @@ class HeadOnlyRows:
         train: The training split's features.
         validation: The validation split's features.
         train_rows: Training rows that have features.
-        reused_seconds: What features that were there already had cost.
+        reused: What features that were there already had cost.
     """
 
     train: FeatureInput
     validation: FeatureInput
     train_rows: np.ndarray
-    reused_seconds: float
+    reused: ReusedCost
 
 
 def replace_backbone(
@@ -74,6 +77,7 @@ def replace_backbone(
     seed: int,
     goes_on: Callable[[], None],
     has_time: Callable[[float], bool],
+    joules: Callable[[], float | None],
 ) -> HeadOnlyRows | None:
     """Compute the features of a frozen backbone that are not in the cache yet.
 
@@ -91,6 +95,7 @@ def replace_backbone(
         seed: Of the order of the rows, and of an untrained model's weights.
         goes_on: Called before each forward pass; what it raises ends the trial.
         has_time: Whether there are so many seconds left for another pass.
+        joules: Returns the joules used so far; None if nothing can be read.
 
     Returns:
         The features; None if the architecture's head cannot be run alone.
@@ -103,7 +108,7 @@ def replace_backbone(
         return None
 
     def open_store(split: SplitRows) -> FeatureStore:
-        key = backbone_key(reference, split.tokens.key, precision, seed)
+        key = backbone_key(reference, split.tokens.key, precision, seed, "head")
         rows = len(split.tokens)
         return open_feature_store(cache_folder / "features" / key, rows, backbone.width)
 
@@ -116,21 +121,20 @@ def replace_backbone(
         return has_time(seconds)
 
     stores = open_store(train), open_store(validation)
-    reused = stores[0].cost(train.rows) + stores[1].cost(validation.rows)
-    max_tokens = evaluation_tokens(device)
-    backbone.fill(
-        stores[1], validation.inputs, validation.rows, max_tokens=max_tokens, between=always
-    )
+    used = ((stores[0], train.rows), (stores[1], validation.rows))
+    reused = reused_cost(used)
+    fill = partial(backbone.fill, max_tokens=evaluation_tokens(device), joules=joules)
+    fill(stores[1], validation.inputs, validation.rows, between=always)
     order = stratified_order(train.labels[train.rows], np.random.default_rng(seed))
     for start in range(0, len(order), _PART_ROWS):
         part = train.rows[order[start : start + _PART_ROWS]]
-        if not backbone.fill(stores[0], train.inputs, part, max_tokens=max_tokens, between=in_time):
+        if not fill(stores[0], train.inputs, part, between=in_time):
             break
     train_rows = np.setdiff1d(train.rows, stores[0].missing(train.rows))
     if not len(train_rows):
         # The validation rows have used up the time: a few rows make a model nevertheless.
         train_rows = train.rows[order[:_FEWEST_ROWS]]
-        backbone.fill(stores[0], train.inputs, train_rows, max_tokens=max_tokens, between=always)
+        fill(stores[0], train.inputs, train_rows, between=always)
     return HeadOnlyRows(
         FeatureInput(model, recipe, stores[0].features, device),
         FeatureInput(model, recipe, stores[1].features, device),

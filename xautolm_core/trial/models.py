@@ -89,6 +89,45 @@ def load_model(model: ModelReference, config: Any) -> Any:
         raise InvalidConfiguration("The model cannot be built as a classifier") from error
 
 
+def check_vocabulary(model: Any, traits: TokenizerTraits) -> None:
+    """Make sure that a model knows all tokens that its batches are made of.
+
+    Raises:
+        InvalidConfiguration: It does not.
+    """
+    known = int(model.get_input_embeddings().weight.shape[0])
+    highest = max([traits.pad_id, *traits.special_ids.values()])
+    if highest >= known:
+        raise InvalidConfiguration("The tokenizer has tokens that the model does not know")
+
+
+def load_backbone(model: ModelReference, config: Any) -> Any:
+    """Return the model without a head, in float32 on the CPU, for reading alone.
+
+    Raises:
+        InvalidConfiguration: There is no such model, or its weights do not fit.
+        OSError: The weights cannot be had.
+    """
+    from transformers import AutoModel
+
+    try:
+        if model.untrained_config is not None:
+            backbone = AutoModel.from_config(config, dtype=torch.float32)
+        else:
+            backbone = AutoModel.from_pretrained(
+                model.path or model.id,
+                config=config,
+                revision=None if model.path else model.revision,
+                local_files_only=model.path is not None,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=torch.float32,
+            )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidConfiguration("The model cannot be built without a head") from error
+    return backbone.eval()
+
+
 def _adopt_tokenizer(config: Any, traits: TokenizerTraits) -> None:
     """Give a config with random weights the vocabulary of the tokenizer that was trained for it."""
     config.vocab_size = traits.vocabulary

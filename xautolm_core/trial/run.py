@@ -17,6 +17,7 @@ os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 from xautolm_core import __version__
 from xautolm_core.outcomes import Outcome
 from xautolm_core.space.methods import TFIDF
+from xautolm_core.space.methods import is_cheap
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import describe
@@ -123,6 +124,10 @@ def _run(spec: TrialSpec, state: TrialState, interruption: Interruption) -> None
         from xautolm_core.trial.linear.run import TfidfRun
 
         TfidfRun(spec, state, interruption).run()
+    elif is_cheap(spec.configuration.method):
+        from xautolm_core.trial.linear.probe_run import ProbeRun
+
+        ProbeRun(spec, state, interruption).run()
     else:
         from xautolm_core.trial.fine_tune import FineTuneRun
 

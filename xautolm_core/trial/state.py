@@ -88,6 +88,7 @@ class TrialState:
     padded_tokens: int = 0
     scores: dict[str, Score] = field(default_factory=dict)
     reused_seconds: float = 0.0
+    reused_joules: float | None = None
     latency_ms: float | None = None
     peak_gpu_bytes: int | None = None
     model_folder: str | None = None
@@ -101,6 +102,11 @@ class TrialState:
         """Return what training and evaluation have used; empty where nothing can be read."""
         found = () if self.meter is None else self.meter.readings()
         return tuple(EnergyReading.model_validate(asdict(reading)) for reading in found)
+
+    def joules(self) -> float | None:
+        """Return the joules of training and evaluation so far; None if nothing can be read."""
+        readings = () if self.meter is None else self.meter.readings()
+        return sum(reading.joules for reading in readings) if readings else None
 
     def progress(self) -> Progress:
         """Return how much of the training was done."""
@@ -141,6 +147,7 @@ class TrialState:
             scores=dict(self.scores) if ok else {},
             seconds=self.clock.seconds(),
             reused_seconds=self.reused_seconds,
+            reused_joules=self.reused_joules,
             latency_ms=self.latency_ms,
             progress=self.progress(),
             peak_host_bytes=_status_bytes("VmHWM"),

@@ -290,3 +290,12 @@ def test_a_tenant_of_its_own(tmp_path: Path, column_map: Path) -> None:
 def test_what_comes_in_is_what_the_store_would_write(tmp_path: Path, column_map: Path) -> None:
     experiences = _import(_table(tmp_path, GOOD, FAILED), column_map).experiences
     assert [scrub_experience(e) for e in experiences] == list(experiences)
+
+
+def test_a_row_of_tfidf_needs_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "map.yaml"
+    path.write_text(MAP.replace("{constant: full}", "{constant: tfidf}"), encoding="utf-8")
+    with_model = "news,,done,2026-01-02T03:04:05,,2e-5,3,true,81.5,12.5,500,fine\n"
+    (found,) = _import(_table(tmp_path, with_model), path).experiences
+    assert found.configuration.model is None and found.configuration.branch == "tfidf"
+    assert scrub_experience(found) == found

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.experience.samples import cheap_sample
 from tests.experience.samples import sample
 from tests.report.green.samples import reading
 from tests.report.green.samples import searches
@@ -61,6 +62,11 @@ def test_a_gpu_is_held_from_start_to_end() -> None:
     assert (on_gpu.gpu_seconds, on_cpu.gpu_seconds) == (20.0, 0.0)
     assert on_gpu.hardware == "GPU of unknown name"
     assert on_cpu.hardware == "A processor"
+
+
+def test_a_method_without_a_model_has_a_word_for_it() -> None:
+    attempt = attempts_of([cheap_sample()])[0]
+    assert (attempt.model, attempt.parameters, attempt.method) == ("none", None, "tfidf")
 
 
 def test_imported_experiences_were_not_metered_here() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from tests.experience.samples import cheap_sample
 from tests.experience.samples import sample
 from tests.search.history.rows_of import rows_of
 from tests.search.history.rows_of import rows_of_experiences
@@ -27,6 +28,7 @@ from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.relevance import Relevance
 from xautolm_core.search.history.stores import history_of_store
 from xautolm_core.search.history.stores import read_settled
+from xautolm_core.space.configuration import Configuration
 
 WANTED = Relevance("text-classification", ("text-classification", "1.0"), ("system", "1.0"))
 
@@ -58,6 +60,27 @@ def assert_same(found: History, expected: History) -> None:
     assert rows_of(found) == rows_of(expected)
     assert found.trust.tolist() == expected.trust.tolist()
     assert dict(found.left_out) == dict(expected.left_out)
+
+
+def test_cheap_methods_are_read_and_dropped_with_their_reason(store, cache):
+    reused = sample("a", 7, reused_seconds=30.0, reused_joules=12.5)
+    probe = sample(
+        "a",
+        9,
+        configuration=Configuration(
+            branch="linear_probe", model="m", method="linear_probe", parameters={"max_length": 64}
+        ),
+    )
+    # In a segment and in the tail.
+    fill(store, [cheap_sample(0), probe, reused], [cheap_sample(1)])
+    written = (cheap_sample(0), cheap_sample(1), probe, reused)
+    assert {e.id: e for e in store.scan()} == {e.id: e for e in written}
+    assert store.verify().faults == ()
+    history = read(store, cache)
+    assert dict(history.left_out) == {DropReason.CHEAP_METHOD: 3}
+    # Times of equal configurations compare: what was reused counts with what it had cost.
+    assert history.time_seconds.tolist() == [reused.time_seconds] == [41.75]
+    assert_same(history, History.of(store.scan()).relevant(WANTED))
 
 
 def test_segments_and_tail_are_what_the_store_reads_as_objects(store, cache):

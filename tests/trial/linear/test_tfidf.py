@@ -21,6 +21,7 @@ from safetensors.numpy import save_file
 from tests.trial.tiny import make_task
 from xautolm_core.errors import ConfigError
 from xautolm_core.outcomes import Outcome
+from xautolm_core.registry.files import model_files
 from xautolm_core.tasks.prepared import open_prepared
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.spec import TaskType
@@ -79,7 +80,7 @@ def test_the_saved_model_answers_as_it_did_in_the_trial(
     assert result.progress.rows == 96 and result.device == "cpu" and result.latency_ms
     assert result.energy and result.peak_host_bytes and result.first_step_at
     model_folder = tmp_path / "trial" / "model"
-    assert {f.suffix for f in model_folder.iterdir()} == {".json", ".safetensors"}
+    assert len(model_files(model_folder)) == 3  # what a registry takes, and nothing else
     report = evaluate_model(
         EvaluationRequest(
             model_folder=model_folder,

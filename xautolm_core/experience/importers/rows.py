@@ -32,6 +32,7 @@ from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.outcomes import Outcome
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
+from xautolm_core.space.methods import has_model
 
 UTC_ASSUMED = "time without a zone taken as UTC"
 _MAX_TEXT = 200
@@ -156,7 +157,7 @@ def _experience(row: Row, column_map: ColumnMap, origin: RowOrigin, account: Acc
             system_features=_features(taken, "system", groups["system_features"]),
             configuration=Configuration(
                 branch=str(taken.get("branch") or _text(taken, "method")),
-                model=_text(taken, "model"),
+                model=_text(taken, "model") if has_model(_text(taken, "method")) else None,
                 revision=_optional_text(taken.get("revision")),
                 method=_text(taken, "method"),
                 parameters={

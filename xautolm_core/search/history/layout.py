@@ -21,12 +21,14 @@ from xautolm_core.experience.columns import PARAMETER
 from xautolm_core.experience.columns import SCORE
 from xautolm_core.experience.columns import SECONDS
 from xautolm_core.outcomes import Outcome
+from xautolm_core.space.configuration import NO_MODEL
+from xautolm_core.space.methods import TFIDF
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Raised whenever these columns change, so that no older cache is used."""
 
 UNREADABLE = b"unreadable"
@@ -34,6 +36,7 @@ UNREADABLE = b"unreadable"
 
 TIME = "time_seconds"
 LATENCY = "latency_ms"
+REUSED = "reused_seconds"
 WORDS = (
     "tenant",
     "search_id",
@@ -118,17 +121,31 @@ def _put_back(columns: dict[str, pa.Array], rows: int) -> None:
     rest = columns.get("rest", pa.nulls(rows, pa.string()).dictionary_encode())
     found = [_left_over(text) for text in rest.dictionary.to_pylist()]
     for name in dict.fromkeys(name for values in found for name in values):
-        is_number = name in (_TRAIN, _EVALUATE, LATENCY) or name.startswith(SCORE)
+        is_number = name in (_TRAIN, _EVALUATE, LATENCY, REUSED) or name.startswith(SCORE)
         kind = pa.float64() if is_number else pa.string()
         by_code = pa.array([values.get(name) for values in found], kind)
         missing = by_code.take(rest.indices)
         known = columns.get(name)
         whole = missing if known is None else pc.coalesce(known.cast(kind), missing)
         columns[name] = whole if is_number else whole.dictionary_encode()
+    _name_no_model(columns)
     for name, value in _DEFAULTS.items():
         if columns[name].null_count:
             whole = pc.fill_null(columns[name].cast(pa.string()), value)
             columns[name] = whole.dictionary_encode()
+
+
+def _name_no_model(columns: dict[str, pa.Array]) -> None:
+    """Put a word where there is no model because the method needs none, in place."""
+    import pyarrow.compute as pc
+
+    model, method = (
+        columns[f"configuration.{name}"].cast("string") for name in ("model", "method")
+    )
+    if model.null_count:
+        needs_none = pc.fill_null(pc.equal(method, TFIDF), False)
+        named = pc.if_else(pc.and_(pc.is_null(model), needs_none), NO_MODEL, model)
+        columns["configuration.model"] = named.dictionary_encode()
 
 
 def _left_over(text: str | None) -> dict[str, Any]:
@@ -145,8 +162,9 @@ def _left_over(text: str | None) -> dict[str, Any]:
     for name in ("train", "evaluate"):
         if name in seconds:
             found[SECONDS + name] = _finite(seconds[name])
-    if content.get(LATENCY) is not None:
-        found[LATENCY] = _finite(content[LATENCY])
+    for name in (LATENCY, REUSED):
+        if content.get(name) is not None:
+            found[name] = _finite(content[name])
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -166,16 +184,20 @@ def _finite(value: object) -> float | None:
 
 
 def _time(columns: Mapping[str, pa.Array], rows: int) -> pa.Array:
-    """Return training plus evaluation seconds; what is missing of the two adds nothing."""
+    """Return training plus evaluation seconds; what is missing of the two adds nothing.
+
+    What was reused of earlier trials counts with what it had cost.
+    """
     import pyarrow as pa
 
-    train, evaluate = (
+    train, evaluate, reused = (
         _number(columns.get(name), rows).to_numpy(zero_copy_only=False)
-        for name in (_TRAIN, _EVALUATE)
+        for name in (_TRAIN, _EVALUATE, REUSED)
     )
     with np.errstate(over="ignore"):
         both = np.where(np.isnan(evaluate), train, train + evaluate)
-    return pa.array(np.where(np.isnan(train), evaluate, both))
+        own = np.where(np.isnan(train), evaluate, both)
+        return pa.array(own + np.nan_to_num(reused))
 
 
 def _number(column: pa.Array | None, rows: int) -> pa.Array:

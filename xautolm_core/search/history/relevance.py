@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +24,7 @@ class DropReason(StrEnum):
     TASK_TYPE = "other task type"
     EXTRACTOR = "other version of the meta-features"
     OUTCOME = "outcome says nothing about the configuration"
+    CHEAP_METHOD = "cheap method"
     NO_SCORE = "no score"
     NO_BRANCH = "no such fine-tuner in this space"
     NOT_NEAREST = "not among the nearest"
@@ -58,6 +60,10 @@ def irrelevant(
             & _comparable(history.system_features, relevance.system_extractor)
         ),
         DropReason.OUTCOME: ~_INFORMATIVE[history.outcomes],
+        # Every search runs them anyway, and no sampler can propose them.
+        DropReason.CHEAP_METHOD: history.method.spread(
+            [is_cheap(name) for name in history.method.values], none=False
+        ),
     }
     dropped = np.zeros(len(history), dtype=bool)
     counts: dict[DropReason, int] = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from xautolm_core.space.methods import LINEAR_PROBE_TFIDF
+from xautolm_core.space.methods import TFIDF
 from xautolm_core.trial.linear.parts import LinearClassifier
 from xautolm_core.trial.linear.parts import LinearPart
 from xautolm_core.trial.linear.saving import SavedArrays
@@ -26,8 +28,25 @@ def load_linear_classifier(
         ConfigError: A file is missing, or its content does not fit the others.
         ImportError: It has a language model, and torch or transformers is not installed.
     """
-    classes = len(card.labels)
+    classes, method = len(card.labels), card.configuration.method
     arrays = SavedArrays(folder)
-    tfidf = read_tfidf(folder, arrays)
-    model = arrays.model("tfidf", classes, tfidf.vocabulary.columns)
-    return LinearClassifier(card, [LinearPart("tfidf", tfidf, model)])
+    parts: list[LinearPart] = []
+    is_joined = method == LINEAR_PROBE_TFIDF
+    if is_joined or method == TFIDF:
+        tfidf = read_tfidf(folder, arrays)
+        parts.append(
+            LinearPart(
+                "tfidf",
+                tfidf,
+                arrays.model("tfidf", classes, tfidf.vocabulary.columns),
+                arrays.weight("tfidf") if is_joined else 1.0,
+            )
+        )
+    if method != TFIDF:
+        from xautolm_core.trial.linear.probe_loading import load_probe
+
+        source, columns = load_probe(folder, card, arrays, device, threads)
+        model = arrays.model("probe", classes, columns)
+        weight = arrays.weight("probe") if is_joined else 1.0
+        parts.append(LinearPart("probe", source, model, weight))
+    return LinearClassifier(card, parts)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 from typing import Literal
+from typing import Protocol
 
 import numpy as np
 from pydantic import BaseModel
@@ -33,6 +34,17 @@ _SAFETY = 0.8
 _LEAST_GROWTH = 1.2
 
 
+ClassWeight = Literal["balanced"]
+
+
+class Candidates(Protocol):
+    """Settings of a logistic regression to choose from."""
+
+    def climb(self) -> Generator[Setting, float, None]:
+        """Yield settings to fit with; each wants the score of the one before to be sent."""
+        ...
+
+
 class Setting(BaseModel):
     """What a logistic regression is fitted with.
 
@@ -44,7 +56,11 @@ class Setting(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     strength: float = Field(gt=0, allow_inf_nan=False)
-    class_weight: Literal["balanced"] | None = None
+    class_weight: ClassWeight | None = None
+
+    def climb(self) -> Generator[Setting, float, None]:
+        """Yield the setting itself: there is nothing to choose."""
+        yield self
 
 
 @dataclass(frozen=True)
@@ -93,13 +109,49 @@ class Limits:
     check: Callable[[], None]
 
 
-def settings_of(strengths: Sequence[float]) -> tuple[Setting, ...]:
-    """Return the settings of some strengths, without and with balanced classes, in that order."""
-    return tuple(
-        Setting(strength=strength, class_weight=weight)
-        for strength in strengths
-        for weight in ("balanced", None)
-    )
+@dataclass(frozen=True)
+class Strengths:
+    """Strengths to choose from.
+
+    Attributes:
+        values: Ascending.
+        first: Which of them is tried first, an index: a sound one, for where time is short.
+    """
+
+    values: tuple[float, ...]
+    first: int
+
+    @property
+    def middle(self) -> Setting:
+        """The setting that is tried first."""
+        return Setting(strength=self.values[self.first], class_weight="balanced")
+
+    def climb(self) -> Generator[Setting, float, None]:
+        """Yield settings to fit with; each wants the score of the one before to be sent.
+
+        The weights of classes are chosen at the first strength; from there it goes up, and if that
+        is no better down, as long as scores rise. So four fits do where a grid takes twice as many.
+        """
+        weights: tuple[ClassWeight | None, ...] = ("balanced", None)
+        scores: dict[ClassWeight | None, float] = {}
+        for weight in weights:
+            scores[weight] = yield Setting(strength=self.values[self.first], class_weight=weight)
+        chosen = max(scores, key=scores.__getitem__)
+        best = scores[chosen]
+        for step in (1, -1):
+            place, rises = self.first + step, False
+            while 0 <= place < len(self.values):
+                found = yield Setting(strength=self.values[place], class_weight=chosen)
+                if found <= best:
+                    break
+                best, place, rises = found, place + step, True
+            if rises:
+                return
+
+
+def selection_rows(classes: int) -> int:
+    """Return the rows that settings are tried on, at most."""
+    return max(_LEAST_SELECTION_ROWS, _SELECTION_WORK // classes)
 
 
 def fit_chosen(
@@ -107,11 +159,11 @@ def fit_chosen(
     labels: np.ndarray,
     *,
     classes: int,
-    settings: Sequence[Setting],
+    settings: Candidates,
     score: Callable[[LinearModel], float],
     limits: Limits,
 ) -> Chosen:
-    """Fit with each setting, and once more on more rows with the one that scores best.
+    """Fit with several settings, and once more on more rows with the one that scores best.
 
     With many rows or classes the choice is made on a stratified sample; the final fit takes as many
     rows as the time that is left allows, as far as the fits before tell.
@@ -120,31 +172,35 @@ def fit_chosen(
         features: Of the training rows, dense or sparse, (rows, columns).
         labels: Class of each of them.
         classes: Number of classes of the task.
-        settings: What to choose from; those that come first are tried where time is short.
+        settings: What to choose from, or what has been chosen before.
         score: Score of a fitted model on validation, to be maximised.
         limits: Time and interruption.
     """
-    sample = stratified_sample(labels, max(_LEAST_SELECTION_ROWS, _SELECTION_WORK // classes), 0)
+    sample = stratified_sample(labels, selection_rows(classes), 0)
     whole = len(sample) == len(labels)
     began = limits.seconds_left()
     share = 1.0 if whole else _SELECTION_SHARE
     sampled = features if whole else features[sample]
+    climb = settings.climb()
+    candidate = next(climb)
     best: tuple[float, Setting, LinearModel, float] | None = None
     longest = 0.0
-    for setting in settings:
+    while True:
         limits.check()
         used = began - limits.seconds_left()
         if best is not None and np.isfinite(began) and used + longest > share * began:
             break
         since = time.perf_counter()
-        model = fit(sampled, labels[sample], classes, setting)
+        model = fit(sampled, labels[sample], classes, candidate)
         found = score(model)
         seconds = time.perf_counter() - since
         longest = max(longest, seconds)
         if best is None or found > best[0]:
-            best = (found, setting, model, seconds)
-    if best is None:
-        raise ValueError("there is no setting to choose from")
+            best = (found, candidate, model, seconds)
+        try:
+            candidate = climb.send(found)
+        except StopIteration:
+            break
     _, setting, model, seconds = best
     rows = sample
     wanted = _final_rows(len(labels), len(sample), classes, seconds, limits.seconds_left())

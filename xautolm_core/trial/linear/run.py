@@ -21,6 +21,7 @@ from xautolm_core.trial.linear.fitting import LinearTrial
 from xautolm_core.trial.linear.parts import LinearClassifier
 from xautolm_core.trial.linear.parts import LinearPart
 from xautolm_core.trial.linear.saving import write_parts
+from xautolm_core.trial.linear.settings import remember
 from xautolm_core.trial.linear.tfidf_part import fit_tfidf_part
 from xautolm_core.trial.plan import deadline_of
 from xautolm_core.trial.process import prepare_process
@@ -63,6 +64,7 @@ class TfidfRun:
         with state.meter, state.clock.phase("train"):
             state.first_step_at = datetime.now(UTC)
             fitted = fit_tfidf_part(trial, share=1.0)
+            remember(trial, "tfidf", fitted.setting)
             with state.clock.phase("evaluate"):
                 trial.note(fitted.logits, fitted.rows)
         finish(trial, make_card(trial.task, configuration=spec.configuration), [fitted.part])

@@ -15,6 +15,7 @@ from xautolm_core.trial.linear.tfidf import Tfidf
 from xautolm_core.trial.linear.tfidf import TfidfVocabulary
 
 WEIGHTS_FILE = "linear.safetensors"
+BACKBONE_FOLDER = "backbone"
 
 _HINT = "Take the folder from the run that made it, or from the registry, again"
 
@@ -79,6 +80,19 @@ class SavedArrays:
                 f"{name!r} in {WEIGHTS_FILE} of the model in {self._folder} is not {shown} finite"
                 " numbers (float32)",
                 hint=_HINT,
+            )
+        return found
+
+    def weight(self, prefix: str) -> float:
+        """Return the weight of a part, in [0, 1].
+
+        Raises:
+            ConfigError: It is not there, or out of its range.
+        """
+        found = float(self.array(f"{prefix}.weight", (1,))[0])
+        if not 0 <= found <= 1:
+            raise ConfigError(
+                f"'{prefix}.weight' of the model in {self._folder} is not from 0 to 1", hint=_HINT
             )
         return found
 

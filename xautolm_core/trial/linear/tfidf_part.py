@@ -12,18 +12,22 @@ from xautolm_core.trial.linear.fitting import LinearTrial
 from xautolm_core.trial.linear.parts import LinearPart
 from xautolm_core.trial.linear.regression import Limits
 from xautolm_core.trial.linear.regression import Setting
+from xautolm_core.trial.linear.regression import Strengths
+from xautolm_core.trial.linear.regression import fit
 from xautolm_core.trial.linear.regression import fit_chosen
-from xautolm_core.trial.linear.regression import settings_of
+from xautolm_core.trial.linear.regression import selection_rows
 from xautolm_core.trial.linear.tfidf import documents_of
 from xautolm_core.trial.linear.tfidf import fit_tfidf
 
-# The figures of docs/trials.md; the middle ones first, for where time is short.
-SETTINGS = settings_of((1.0, 3.0, 0.3, 10.0))
+# What won on the sets of docs/trials.md lies between the outer ones.
+_STRENGTHS = Strengths((0.3, 1.0, 3.0, 10.0), first=1)
 
 _PILOT_ROWS = 500
 _LEAST_ROWS = 200
-# Making features may take so much of the time; the rest is for the fits.
-_FEATURE_SHARE = 0.35
+_WARM_UP_ROWS = 50
+# Fits of a usual choice of settings, and the share of the time that may be planned for.
+_FITS = 5
+_SAFETY = 0.75
 
 
 def fit_tfidf_part(
@@ -47,7 +51,7 @@ def fit_tfidf_part(
         features,
         trial.labels[rows],
         classes=trial.classes,
-        settings=SETTINGS if setting is None else (setting,),
+        settings=setting or _STRENGTHS,
         score=lambda model: trial.score(model, validation),
         limits=limits,
     )
@@ -60,16 +64,33 @@ def fit_tfidf_part(
 
 
 def _affordable_rows(trial: LinearTrial, limits: Limits) -> np.ndarray:
-    """Return the training rows whose features can be made in time, stratified."""
+    """Return the training rows that features and fits have time for, stratified."""
     rows, labels = trial.rows.train, trial.labels
     left = limits.seconds_left()
     if not np.isfinite(left) or len(rows) <= _PILOT_ROWS:
         return rows
-    pilot = rows[stratified_sample(labels[rows], _PILOT_ROWS, trial.spec.seed)]
-    since = time.perf_counter()
-    fit_tfidf(documents_of(trial.task.train, pilot))
-    pace = (time.perf_counter() - since) / len(pilot)
-    affordable = int(_FEATURE_SHARE * left / pace) - len(trial.rows.validation)
+    feature_pace, fit_pace = _paces(trial)
+    tried = selection_rows(trial.classes)
+    usable = _SAFETY * left - feature_pace * len(trial.rows.validation)
+    affordable = usable / (feature_pace + _FITS * fit_pace)
+    if affordable > tried:
+        # Beyond the rows that settings are tried on, one final fit sees the others.
+        affordable = (usable - _FITS * fit_pace * tried) / (feature_pace + fit_pace)
     if affordable >= len(rows):
         return rows
-    return rows[stratified_sample(labels[rows], max(affordable, _LEAST_ROWS), trial.spec.seed)]
+    size = max(int(affordable), _LEAST_ROWS)
+    return rows[stratified_sample(labels[rows], size, trial.spec.seed)]
+
+
+def _paces(trial: LinearTrial) -> tuple[float, float]:
+    """Return the seconds a row of making features and of one fit, measured on a few rows."""
+    rows, labels = trial.rows.train, trial.labels
+    pilot = rows[stratified_sample(labels[rows], _PILOT_ROWS, trial.spec.seed)]
+    documents = documents_of(trial.task.train, pilot)
+    fit_tfidf(documents[:_WARM_UP_ROWS])
+    since = time.perf_counter()
+    _, features = fit_tfidf(documents)
+    made = time.perf_counter()
+    fit(features, labels[pilot], trial.classes, _STRENGTHS.middle)
+    fitted = time.perf_counter()
+    return (made - since) / len(pilot), (fitted - made) / len(pilot)
