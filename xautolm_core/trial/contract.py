@@ -23,6 +23,8 @@ LOG_FILE = "trial.log"
 MODEL_FOLDER = "model"
 MODEL_CARD_FILE = "xautolm.json"
 
+CutBy = Literal["deadline", "wall"]
+
 
 class TrialBudget(BaseModel):
     """What one trial may use.
@@ -186,7 +188,13 @@ class TrialResult(BaseModel):
         peak_gpu_bytes: Peak memory that the trial had reserved on its GPU; None without one.
         energy: Of training and evaluation, by component; of a trial that was killed up to its last
             heartbeat.
-        model_folder: Name of the model's folder below ``out_folder``, if a model was saved.
+        model_folder: Name of the model's folder below ``out_folder``, if a model was saved; also of
+            a trial that did not end ok, but had evaluated and saved a state before.
+        saved_scores: Scores of the state in ``model_folder`` where the trial did not end ok;
+            ``scores`` stays empty then.
+        cut_by: What ended a trial that is ``ok`` before the end of its schedule: its soft deadline
+            or its wall limit. Its seconds are right-censored: the whole schedule would have taken
+            longer. None for a schedule that reached its end, also for one that was shrunk to fit.
         launched_at: When the launcher was asked for it (UTC).
         first_step_at: When its first training step began.
         concurrent_trials: Trials that the launcher was running when this one was started, with it.
@@ -199,7 +207,9 @@ class TrialResult(BaseModel):
     trial_number: int
     attempt: int = 0
     outcome: Outcome
+    cut_by: CutBy | None = None
     scores: Mapping[str, Score] = Field(default_factory=dict)
+    saved_scores: Mapping[str, Score] = Field(default_factory=dict)
     seconds: Mapping[str, float] = Field(default_factory=dict)
     reused_seconds: float = 0.0
     latency_ms: float | None = None

@@ -38,8 +38,9 @@ from xautolm_core.trial.plan import Deadline
 from xautolm_core.trial.precision import Precision
 from xautolm_core.trial.precision import choose_device
 from xautolm_core.trial.precision import choose_precision
+from xautolm_core.trial.saved_state import claim_saved
+from xautolm_core.trial.saving import StateSaver
 from xautolm_core.trial.saving import make_card
-from xautolm_core.trial.saving import save_model
 from xautolm_core.trial.state import TrialState
 from xautolm_core.trial.tokenizer import TokenizerFolder
 from xautolm_core.trial.tokenizer import open_tokenizer
@@ -149,16 +150,9 @@ class FineTuneRun:
             if machine.device.type == "cuda":
                 state.peak_gpu_bytes = int(torch.cuda.max_memory_reserved(machine.device))
         self._interruption.check()
-        if spec.save_model:
-            with clock.phase("save"):
-                card = make_card(
-                    task,
-                    max_length=data.max_length,
-                    precision=machine.precision,
-                    configuration=spec.configuration,
-                    tokenizer=data.tokenizer,
-                )
-                state.model_folder = save_model(model, data.tokenizer, card, spec.out_folder)
+        with clock.phase("save"):
+            if claim_saved(spec) is None:
+                raise OSError("The saved model cannot be moved to its place")
 
     def _choose_machine(self, parameters: HyperParameters) -> Machine:
         device = choose_device(self._spec.device)
@@ -220,6 +214,13 @@ class FineTuneRun:
                 train_input, validation_input = features.train, features.validation
                 train_rows = features.train_rows
                 state.reused_seconds = features.reused_seconds
+        card = make_card(
+            data.task,
+            max_length=data.max_length,
+            precision=machine.precision,
+            configuration=spec.configuration,
+            tokenizer=data.tokenizer,
+        )
         FineTuning(
             model=model,
             parameters=parameters,
@@ -235,6 +236,7 @@ class FineTuneRun:
             state=state,
             interruption=self._interruption,
             seed=spec.seed,
+            saver=StateSaver(model, data.tokenizer, card, state),
         ).run()
 
     def _replace_backbone(

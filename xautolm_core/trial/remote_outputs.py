@@ -112,6 +112,9 @@ class RemoteOutputs:
         Raises:
             StoreError: They cannot be written; there is no result then.
         """
+        if not is_settled(result):
+            # It may run again, and has little time to tell what it came to: no model is sent.
+            result = result.model_copy(update={"model_folder": None, "saved_scores": {}})
         told: dict[str, Any] = result.model_dump()
         told["seconds"] = {**result.seconds, **more_seconds}
         told["model_bundle"] = self._send_model(result, out_folder)

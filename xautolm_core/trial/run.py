@@ -23,6 +23,7 @@ from xautolm_core.trial.fine_tune import FineTuneRun
 from xautolm_core.trial.heartbeat import Heartbeat
 from xautolm_core.trial.heartbeat import ResultWriter
 from xautolm_core.trial.interruption import Interruption
+from xautolm_core.trial.saved_state import claim_saved
 from xautolm_core.trial.state import TrialState
 
 _VERSIONED = ("torch", "transformers", "peft", "tokenizers", "numpy")
@@ -103,6 +104,7 @@ def _attempt(spec: TrialSpec, state: TrialState, interruption: Interruption) -> 
     except BaseException as error:  # noqa: BLE001  (every end of a trial is a result)
         failure = describe(error)
         print(f"xautolm: {failure.kind}: {failure.message}", file=sys.stderr)
+        claim_saved(spec)
         return state.result(outcome_of(error), failure)
     return state.result(Outcome.OK)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from xautolm_core.energy.meter import EnergyMeter
 from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.contract import CutBy
 from xautolm_core.trial.contract import EnergyReading
 from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import Progress
@@ -87,6 +88,8 @@ class TrialState:
     tokens: int = 0
     padded_tokens: int = 0
     scores: dict[str, Score] = field(default_factory=dict)
+    saved_scores: dict[str, Score] = field(default_factory=dict)
+    cut_by: CutBy | None = None
     reused_seconds: float = 0.0
     latency_ms: float | None = None
     peak_gpu_bytes: int | None = None
@@ -131,14 +134,16 @@ class TrialState:
         }
 
     def result(self, outcome: Outcome, failure: Failure | None = None) -> TrialResult:
-        """Return the result as of now; scores and model count only for a trial that ended ok."""
+        """Return the result as of now; a trial that did not end ok has only saved scores."""
         ok = outcome is Outcome.OK
         return TrialResult(
             search_id=self.spec.search_id,
             trial_number=self.spec.trial_number,
             attempt=self.spec.attempt,
             outcome=outcome,
+            cut_by=self.cut_by if ok else None,
             scores=dict(self.scores) if ok else {},
+            saved_scores={} if ok else dict(self.saved_scores),
             seconds=self.clock.seconds(),
             reused_seconds=self.reused_seconds,
             latency_ms=self.latency_ms,
@@ -147,7 +152,7 @@ class TrialState:
             peak_gpu_bytes=self.peak_gpu_bytes,
             energy=self.energy(),
             failure=failure,
-            model_folder=self.model_folder if ok else None,
+            model_folder=self.model_folder,
             device=self.device,
             precision=self.precision,
             threads=self.spec.threads,
