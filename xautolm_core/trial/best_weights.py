@@ -39,6 +39,15 @@ class BestWeights:
         """The model has changed since."""
         self._current = False
 
+    def apart(self) -> list[torch.Tensor] | None:
+        """Return the copies of the best weights, in the parameters' order; None if not needed."""
+        return None if self._current else self._copies
+
+    def take(self, copies: list[torch.Tensor] | None) -> None:
+        """Take best weights from a checkpoint; None says that they are the model's own."""
+        self._copies = copies
+        self._current = copies is None
+
     def restore(self) -> None:
         """Put the best weights back into the model."""
         if self._current or self._copies is None:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
+from typing import Self
 
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
+from pydantic import model_validator
 
 from xautolm_core.outcomes import Outcome
 from xautolm_core.space.configuration import Configuration
@@ -21,6 +23,7 @@ RESULT_FILE = "result.json"
 HEARTBEAT_FILE = "heartbeat.json"
 LOG_FILE = "trial.log"
 MODEL_FOLDER = "model"
+CHECKPOINT_FOLDER = "checkpoint"
 MODEL_CARD_FILE = "xautolm.json"
 
 CutBy = Literal["deadline", "wall"]
@@ -36,7 +39,7 @@ class TrialBudget(BaseModel):
             begins: its machine, its data and its imports are there by then.
         host_memory_bytes: The launcher lets the trial have no more than this; None for no limit.
         data_fraction: Share of the training rows to use (stratified, seeded), in (0, 1].
-        max_steps: At most this many optimiser steps.
+        max_steps: At most this many optimiser steps; with those before it in a continuation.
         max_validation_rows: Evaluate on a stratified sample of at most this many rows.
         on_overrun: ``shrink`` plans fewer steps so that the schedule ends in time; ``stop``
             ends the trial at once as a timeout.
@@ -67,6 +70,10 @@ class TrialSpec(BaseModel):
         threads: CPU threads of the trial.
         measure_latency: Also measure milliseconds a text at inference.
         save_model: Write the best epoch's model to ``out_folder/model``.
+        continues: Number of the trial that this one goes on from, in the same search; None to begin
+            anew. All that matters has to be the same but the epochs and the budget.
+        resume_from: Folder of that trial's checkpoint.
+        keep_checkpoint: Write a checkpoint to ``out_folder/checkpoint`` at the end.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -87,7 +94,16 @@ class TrialSpec(BaseModel):
     threads: int = Field(default=1, ge=1)
     measure_latency: bool = False
     save_model: bool = True
+    continues: int | None = Field(default=None, ge=0)
+    resume_from: Path | None = None
+    keep_checkpoint: bool = False
     heartbeat_seconds: float = Field(default=2.0, gt=0)
+
+    @model_validator(mode="after")
+    def _check_continuation(self) -> Self:
+        if (self.continues is None) != (self.resume_from is None):
+            raise ValueError("a continuation needs both continues and resume_from")
+        return self
 
 
 class Score(BaseModel):
@@ -190,6 +206,12 @@ class TrialResult(BaseModel):
             heartbeat.
         model_folder: Name of the model's folder below ``out_folder``, if a model was saved; also of
             a trial that did not end ok, but had evaluated and saved a state before.
+        checkpoint_folder: Name of the checkpoint's folder below ``out_folder``, if one was kept.
+        continues: As in the spec. ``seconds`` and ``energy`` are this trial's own, ``progress`` is
+            that of all trials that it continues, with it.
+        cumulative_seconds: Training plus evaluation of a continuation and of all trials that it
+            continues; None for a trial that began anew.
+        cumulative_joules: The same of the joules; None also where one of them read none.
         saved_scores: Scores of the state in ``model_folder`` where the trial did not end ok;
             ``scores`` stays empty then.
         cut_by: What ended a trial that is ``ok`` before the end of its schedule: its soft deadline
@@ -219,6 +241,10 @@ class TrialResult(BaseModel):
     energy: tuple[EnergyReading, ...] = ()
     failure: Failure | None = None
     model_folder: str | None = None
+    checkpoint_folder: str | None = None
+    continues: int | None = None
+    cumulative_seconds: float | None = None
+    cumulative_joules: float | None = None
     device: str = "cpu"
     precision: str = "float32"
     threads: int = 1

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.checkpoint_manifest import chain_facts
 from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
@@ -123,7 +124,8 @@ def unfinished(
             "ended_at": ended_at or datetime.now(UTC),
         }
     )
-    return with_saved(result, saved)
+    chain = chain_facts(spec, result.seconds, result.energy_joules)
+    return with_saved(result.model_copy(update=chain), saved)
 
 
 def terminated(spec: TrialSpec) -> TrialResult:

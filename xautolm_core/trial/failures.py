@@ -72,6 +72,13 @@ class DeadlineExceeded(TrialFailure):
         self.cut_by: CutBy = cut_by
 
 
+class CheckpointFault(TrialFailure):
+    """A checkpoint is not there, or not of a training that can be continued.
+
+    It says nothing about the configuration.
+    """
+
+
 class Cancelled(TrialFailure):
     """SIGTERM arrived."""
 

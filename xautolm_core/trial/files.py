@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic import ValidationError
 
+from xautolm_core.trial.contract import CHECKPOINT_FOLDER
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
@@ -68,8 +69,9 @@ def prepare_folder(spec: TrialSpec) -> None:
     for name in (RESULT_FILE, HEARTBEAT_FILE):
         (spec.out_folder / name).unlink(missing_ok=True)
     delete_folders(saved_folders(spec.out_folder))
-    if (model := spec.out_folder / MODEL_FOLDER).exists():
-        shutil.rmtree(model)
+    for name in (MODEL_FOLDER, CHECKPOINT_FOLDER):
+        if (folder := spec.out_folder / name).exists():
+            shutil.rmtree(folder)
     write_json_atomic(spec.out_folder / SPEC_FILE, spec)
 
 

@@ -18,6 +18,8 @@ from xautolm_core.tasks.sampling import stratified_sample
 from xautolm_core.tasks.task import SplitName
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.architectures import longest_input
+from xautolm_core.trial.checkpoint import Checkpoints
+from xautolm_core.trial.checkpoint import identity_of
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.evaluation import measure_latency
 from xautolm_core.trial.failures import InvalidConfiguration
@@ -221,6 +223,7 @@ class FineTuneRun:
             configuration=spec.configuration,
             tokenizer=data.tokenizer,
         )
+        identity = identity_of(spec, parameters, data.task.fingerprint, train_rows)
         FineTuning(
             model=model,
             parameters=parameters,
@@ -237,6 +240,7 @@ class FineTuneRun:
             interruption=self._interruption,
             seed=spec.seed,
             saver=StateSaver(model, data.tokenizer, card, state),
+            checkpoints=Checkpoints(state, identity),
         ).run()
 
     def _replace_backbone(

@@ -37,6 +37,7 @@ class Plan:
         limit: ``planned_steps`` within ``max_steps``.
         scheduled_steps: What the schedule is laid out for now.
         final_evaluation_only: Whether the evaluations between epochs are left out.
+        first_step: Steps that a continuation finds done.
     """
 
     steps_per_epoch: int
@@ -45,6 +46,7 @@ class Plan:
     limit: int
     scheduled_steps: int
     final_evaluation_only: bool = False
+    first_step: int = 0
 
     @classmethod
     def of(
@@ -137,8 +139,9 @@ class Deadline:
             return False
         if not self._reviews:
             # Steps that take long are not waited for: one measured step is enough then.
-            slow = step > 1 and self._spent() > 0.1 * self._limit
-            due = step > PROBE_STEPS or slow
+            done = step - plan.first_step
+            slow = done > 1 and self._spent() > 0.1 * self._limit
+            due = done > PROBE_STEPS or slow
         else:
             share = step / plan.scheduled_steps
             due = any(share >= s > self._reviews[-1] for s in _REVIEW_SHARES)

@@ -28,9 +28,9 @@ from xautolm_core.trial.tokenizer import TokenizerFolder
 
 SAVE_SHARE = 0.02
 """What saves may cost of the training, but for the last one."""
-# A slow disk's, for the first save: that is measured, and its time taken for the next.
+SLOW_BYTES_PER_SECOND = 200e6
+"""A slow disk's, for the first save: that is measured, and its time taken for the next."""
 _FIRST_SECONDS = 0.05
-_FIRST_BYTES_PER_SECOND = 200e6
 
 
 class ModelCard(BaseModel):
@@ -83,7 +83,7 @@ class StateSaver:
         self._expected_seconds = _FIRST_SECONDS
         if self._saves_model:
             total = sum(p.numel() * p.element_size() for p in model.parameters())
-            self._expected_seconds += total / _FIRST_BYTES_PER_SECOND
+            self._expected_seconds += total / SLOW_BYTES_PER_SECOND
 
     @property
     def expected_seconds(self) -> float:

@@ -19,16 +19,21 @@ from xautolm_core.trial.batches import epoch_batches
 from xautolm_core.trial.batches import evaluation_batches
 from xautolm_core.trial.batches import padded_tokens
 from xautolm_core.trial.best_weights import BestWeights
+from xautolm_core.trial.checkpoint import Checkpoints
+from xautolm_core.trial.checkpoint import TrainedParts
+from xautolm_core.trial.checkpoint_manifest import TrainingPosition
 from xautolm_core.trial.contract import Score
 from xautolm_core.trial.evaluation import evaluation_tokens
 from xautolm_core.trial.evaluation import predict_logits
 from xautolm_core.trial.evaluation import score_logits
 from xautolm_core.trial.failures import Cancelled
+from xautolm_core.trial.failures import CheckpointFault
 from xautolm_core.trial.failures import DeadlineExceeded
 from xautolm_core.trial.failures import Diverged
 from xautolm_core.trial.hyperparameters import HyperParameters
 from xautolm_core.trial.inputs import ClassifierInput
 from xautolm_core.trial.interruption import Interruption
+from xautolm_core.trial.optimisation import EarlyStopping
 from xautolm_core.trial.optimisation import LearningRate
 from xautolm_core.trial.optimisation import Loss
 from xautolm_core.trial.optimisation import build_optimizer
@@ -85,6 +90,10 @@ class FineTuning:
         interruption: Is looked at between two steps.
         seed: Of the order of the rows.
         saver: Writes the best state to disk.
+        checkpoints: Where a continuation starts, and where the training's end is kept.
+
+    Raises:
+        CheckpointFault: The checkpoint to go on from does not fit.
     """
 
     def __init__(
@@ -103,6 +112,7 @@ class FineTuning:
         interruption: Interruption,
         seed: int,
         saver: StateSaver,
+        checkpoints: Checkpoints,
     ) -> None:
         self._model = model
         self._parameters = parameters
@@ -115,6 +125,7 @@ class FineTuning:
         self._interruption = interruption
         self._seed = seed
         self._saver = saver
+        self._checkpoints = checkpoints
         self._loss = Loss(parameters, train.labels, len(names), device)
         self._optimizer = build_optimizer(model, parameters)
         self._scaler = torch.GradScaler(device.type, enabled=precision == "float16")
@@ -127,8 +138,9 @@ class FineTuning:
         self._unchecked: list[torch.Tensor] = []
         self._non_finite = 0
         self._evaluations = 0
-        self._without_gain = 0
-        self._score_to_beat = -1.0
+        self._early_stopping = EarlyStopping(parameters)
+        self._parts = TrainedParts(model, self._optimizer, self._scaler, self._best, device)
+        self._resume()
 
     def run(self) -> None:
         """Train. The model ends with the weights of its best evaluation, which are on disk.
@@ -151,8 +163,42 @@ class FineTuning:
         except Cancelled:
             self._save_before_the_end()
             raise
+        with self._best.in_place():
+            self._saver.save(self._deadline.spent_seconds())
+        self._checkpoints.write(self._parts, self._position())
         self._best.restore()
-        self._saver.save(self._deadline.spent_seconds())
+
+    def _resume(self) -> None:
+        """Go on where the checkpoint ends, if there is one."""
+        position = self._checkpoints.restore(self._parts)
+        if position is None:
+            return
+        state, plan = self._state, self._plan
+        if position.steps_per_epoch != plan.steps_per_epoch or position.step >= plan.limit:
+            raise CheckpointFault("The checkpoint leaves no step to take in this schedule")
+        plan.first_step = position.step
+        self._evaluations = position.evaluations
+        self._early_stopping.score_to_beat = position.score_to_beat
+        self._early_stopping.without_gain = position.evaluations_without_gain
+        state.steps, state.epochs = position.step, position.step / plan.steps_per_epoch
+        state.tokens, state.padded_tokens = position.tokens, position.padded_tokens
+        state.best_epoch, state.best_score = position.best_epoch, position.best_score
+        state.scores = dict(position.scores)
+
+    def _position(self) -> TrainingPosition:
+        state = self._state
+        return TrainingPosition(
+            step=state.steps,
+            steps_per_epoch=self._plan.steps_per_epoch,
+            tokens=state.tokens,
+            padded_tokens=state.padded_tokens,
+            evaluations=self._evaluations,
+            best_epoch=state.best_epoch,
+            best_score=state.best_score,
+            scores=state.scores,
+            score_to_beat=self._early_stopping.score_to_beat,
+            evaluations_without_gain=self._early_stopping.without_gain,
+        )
 
     def _train_to_the_end(self) -> None:
         state, plan = self._state, self._plan
@@ -160,7 +206,7 @@ class FineTuning:
         state.planned_steps = plan.planned_steps
         state.scheduled_steps = plan.scheduled_steps
         state.first_step_at = state.first_step_at or datetime.now(UTC)
-        for step, batches in enumerate(self._steps(), start=1):
+        for step, batches in enumerate(self._steps(), start=plan.first_step + 1):
             self._interruption.check()
             since = time.perf_counter()
             self._rate.set(step - 1)
@@ -201,9 +247,12 @@ class FineTuning:
         return [batches[i : i + size] for i in range(0, len(batches), size)]
 
     def _steps(self) -> Iterator[list[np.ndarray]]:
-        """Yield the batches of each step, epoch after epoch."""
-        for epoch in range(self._parameters.epochs):
-            yield from self._groups(self._first_epoch if epoch == 0 else self._epoch(epoch))
+        """Yield the batches of each step that is left, epoch after epoch."""
+        first, skipped = divmod(self._plan.first_step, self._plan.steps_per_epoch)
+        for epoch in range(first, self._parameters.epochs):
+            groups = self._groups(self._first_epoch if epoch == 0 else self._epoch(epoch))
+            yield from groups[skipped:]
+            skipped = 0
 
     def _take_step(self, batches: list[np.ndarray]) -> None:
         self._model.train()
@@ -266,7 +315,8 @@ class FineTuning:
 
     def _reserve_seconds(self) -> float:
         """Return what has to be left at the wall limit to hand over a state."""
-        return _HANDOVER_SECONDS + 2 * self._saver.expected_seconds
+        saving = self._saver.expected_seconds + self._checkpoints.expected_seconds
+        return _HANDOVER_SECONDS + 2 * saving
 
     def _save_where_cheap(self) -> None:
         """Write the best state to disk if that costs little now, or is urgent."""
@@ -332,7 +382,7 @@ class FineTuning:
                 "accuracy": Score(value=found.accuracy),
             }
             self._best.keep(last=step >= self._plan.scheduled_steps)
-        return self._stops_early(found.macro_f1)
+        return self._early_stopping.stops(found.macro_f1)
 
     def _mind_wall(self) -> None:
         """Give up an evaluation that takes longer than expected, for the state evaluated before.
@@ -344,13 +394,3 @@ class FineTuning:
         self._interruption.check()
         if self._state.best_score is not None:
             self._deadline.check_wall(self._reserve_seconds())
-
-    def _stops_early(self, macro_f1: float) -> bool:
-        if not self._parameters.use_early_stopping:
-            return False
-        if macro_f1 > self._score_to_beat + self._parameters.early_stopping_delta:
-            self._score_to_beat = macro_f1
-            self._without_gain = 0
-            return False
-        self._without_gain += 1
-        return self._without_gain >= self._parameters.early_stopping_patience
