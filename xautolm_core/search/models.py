@@ -12,6 +12,7 @@ from xautolm_core.search.contract import BEST_MODEL_FOLDER
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import trial_folder
 from xautolm_core.trial.contract import MODEL_FOLDER
+from xautolm_core.trial.contract import SAVED_FILE
 
 _DRAFT = ".model-draft"
 _OLD = ".model-old"
@@ -49,7 +50,9 @@ def settle_best(out_folder: Path, best: TrialRecord | None) -> None:
         return
     draft = out_folder / _DRAFT
     _remove(draft)
-    shutil.copytree(source, draft, copy_function=_link)
+    # What the trial noted of itself is no part of the model that is handed over.
+    ignored = shutil.ignore_patterns(SAVED_FILE)
+    shutil.copytree(source, draft, copy_function=_link, ignore=ignored)
     _swap(draft, out_folder)
 
 

@@ -24,6 +24,8 @@ HEARTBEAT_FILE = "heartbeat.json"
 LOG_FILE = "trial.log"
 MODEL_FOLDER = "model"
 CHECKPOINT_FOLDER = "checkpoint"
+SAVED_FILE = "saved.json"
+"""Beside a trial's model: the result as of the save (see ``xautolm_core.trial.saved_state``)."""
 MODEL_CARD_FILE = "xautolm.json"
 
 CutBy = Literal["deadline", "wall"]

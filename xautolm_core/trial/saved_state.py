@@ -18,6 +18,7 @@ from pydantic import ConfigDict
 from pydantic import ValidationError
 
 from xautolm_core.trial.contract import MODEL_FOLDER
+from xautolm_core.trial.contract import SAVED_FILE
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
@@ -25,8 +26,6 @@ from xautolm_core.trial.files import delete_folders
 from xautolm_core.trial.files import saved_folders
 
 _log = logging.getLogger(__name__)
-
-SAVED_FILE = "saved.json"
 
 
 class SavedState(BaseModel):

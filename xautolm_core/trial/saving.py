@@ -16,10 +16,10 @@ from xautolm_core.space.configuration import Configuration
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.contract import MODEL_CARD_FILE
 from xautolm_core.trial.contract import MODEL_FOLDER
+from xautolm_core.trial.contract import SAVED_FILE
 from xautolm_core.trial.encoding import TokenizerTraits
 from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.methods import plain_weights
-from xautolm_core.trial.saved_state import SAVED_FILE
 from xautolm_core.trial.saved_state import SavedState
 from xautolm_core.trial.saved_state import delete_older
 from xautolm_core.trial.saved_state import saved_folder
