@@ -21,6 +21,7 @@ from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.saved_state import SavedState
 
 LAUNCHED_AT = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 ENDED_AT = LAUNCHED_AT + timedelta(seconds=30)
@@ -43,7 +44,12 @@ def written(outcome: Outcome = Outcome.OK, **changes: object) -> TrialResult:
     return TrialResult.model_validate(values)
 
 
-def read(end: Ended | None, result: TrialResult | None = None, **heartbeat: object) -> TrialResult:
+def read(
+    end: Ended | None,
+    result: TrialResult | None = None,
+    saved: SavedState | None = None,
+    **heartbeat: object,
+) -> TrialResult:
     return classify(
         SPEC,
         end,
@@ -52,6 +58,7 @@ def read(end: Ended | None, result: TrialResult | None = None, **heartbeat: obje
         ended_at=ENDED_AT,
         concurrent_trials=3,
         heartbeat=heartbeat,
+        saved=saved,
     )
 
 
@@ -183,6 +190,51 @@ def test_the_last_heartbeat_tells_how_far_a_killed_trial_came() -> None:
     odd = read(end, seconds=[1], step="many")
     assert odd.outcome is Outcome.TIMEOUT
     assert odd.seconds == {}
+
+
+SAVED = SavedState(
+    result=written(
+        scores={"macro_f1": {"value": 0.7}},
+        seconds={"load_model": 1.0, "train": 9.0},
+        progress={"rows": 96, "planned_steps": 90, "steps": 30, "best_epoch": 2},
+        energy=[{"component": "cpu", "joules": 40.0, "source": "s", "quality": "C"}],
+        versions={"torch": "2"},
+        started_at=LAUNCHED_AT,
+    ),
+    files={"model.safetensors": 7},
+)
+SAVED_ENDS = [
+    ("wall limit, by SIGKILL", ended(ended_by="wall_limit", signal="SIGKILL"), None, Outcome.OK),
+    ("wall limit, told as cancelled", ended(ended_by="wall_limit", exit_code=0),
+     written(Outcome.CANCELLED), Outcome.OK),
+    ("memory", ended(ended_by="memory", signal="SIGKILL"), None, Outcome.OOM_HOST),
+    ("told lack of memory", ended(exit_code=0), written(Outcome.OOM_GPU), Outcome.OOM_GPU),
+    ("cancelled", ended(ended_by="cancel", exit_code=0), written(Outcome.CANCELLED),
+     Outcome.CANCELLED),
+    ("SIGTERM", ended(signal="SIGTERM"), None, Outcome.PREEMPTED),
+    ("server lost", None, None, Outcome.INFRA),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("end", "told", "outcome"), [case[1:] for case in SAVED_ENDS], ids=[c[0] for c in SAVED_ENDS]
+)
+def test_a_saved_state_is_handed_over_or_named(
+    end: Ended | None, told: TrialResult | None, outcome: Outcome
+) -> None:
+    result = read(end, told, saved=SAVED, step=40, seconds={"train": 12.5})
+    cut = outcome is Outcome.OK
+    assert (result.outcome, result.cut_by) == (outcome, "wall" if cut else None)
+    assert (result.failure is None) == (cut or told is not None)
+    assert result.model_folder == "model"
+    scores, others = result.scores, result.saved_scores
+    assert (scores if cut else others)["macro_f1"].value == 0.7
+    assert not (others if cut else scores)
+    if told is None:
+        # The heartbeat's facts, and the state's where it has none.
+        assert result.seconds == {"load_model": 1.0, "train": 12.5, "startup": 0.0}
+        assert (result.progress.steps, result.progress.best_epoch) == (40, 2)
+        assert result.energy_joules == 40.0 and result.versions == {"torch": "2"}
 
 
 def test_belongs_to(make_spec: MakeSpec) -> None:

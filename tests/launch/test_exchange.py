@@ -93,6 +93,61 @@ def test_what_was_sent_is_what_another_machine_gets(
     assert theirs.fingerprint == mine.fingerprint
 
 
+def test_a_checkpoint_crosses_from_one_machine_to_another(
+    run: Run, exchange: TrialExchange, storage: FolderObjects, tmp_path: Path
+) -> None:
+    first = run.spec(0, keep_checkpoint=True)
+    exchange.send(first)
+    pod = tmp_path / "pod"
+    (pod / "checkpoint").mkdir(parents=True)
+    (pod / "checkpoint" / "checkpoint.json").write_text("{}")
+    told = result_of(first, checkpoint_folder="checkpoint")
+    RemoteOutputs(storage, first).finish(told, pod, {})
+    result = exchange.result(first)
+    assert result is not None and result.checkpoint_folder == "checkpoint"
+    # It is not fetched to the launcher's machine, which has no use for it.
+    before = first.out_folder / "checkpoint"
+    assert not before.exists()
+    second = run.spec(1, continues=0, resume_from=before)
+    TrialExchange(storage, str(storage.root)).send(second)
+    there = tmp_path / "there"
+    found = fetch_inputs(
+        storage, read_remote_trial(storage, spec_key(second)), there, there / "models"
+    )
+    assert found.continues == 0 and found.resume_from is not None
+    assert found.resume_from.is_relative_to(there)
+    assert (found.resume_from / "checkpoint.json").read_text() == "{}"
+
+
+def test_a_checkpoint_of_this_machine_is_sent(
+    run: Run, exchange: TrialExchange, storage: FolderObjects, tmp_path: Path
+) -> None:
+    before = run.spec(0).out_folder / "checkpoint"
+    spec = run.spec(1, continues=0, resume_from=before)
+    with pytest.raises(LaunchError, match="checkpoint of trial 0"):
+        exchange.send(spec)
+    before.mkdir()
+    (before / "checkpoint.json").write_text("{}")
+    exchange.send(spec)
+    found = fetch_inputs(storage, read_remote_trial(storage, spec_key(spec)), tmp_path, tmp_path)
+    assert found.resume_from is not None
+    assert (found.resume_from / "checkpoint.json").exists()
+
+
+def test_what_is_broken_off_sends_neither_model_nor_checkpoint(
+    run: Run, exchange: TrialExchange, storage: FolderObjects
+) -> None:
+    spec = run.spec()
+    elsewhere = run.folder / "elsewhere"
+    write_model(elsewhere)
+    told = result_of(spec, Outcome.CANCELLED, model_folder="model", checkpoint_folder="gone")
+    RemoteOutputs(storage, spec).finish(told, elsewhere, {})
+    result = exchange.result(spec)
+    assert result is not None and result.outcome is Outcome.CANCELLED
+    assert (result.model_folder, result.checkpoint_folder) == (None, None)
+    assert [i.key for i in storage.list("trials/") if "0000-0/model" in i.key] == []
+
+
 def test_an_address_keeps_its_settings(storage: FolderObjects, run: Run) -> None:
     uri = "s3://bucket/team/searches/s1?endpoint=http://host:9000&region=x"
     address = TrialExchange(storage, uri).address(run.spec())

@@ -2,9 +2,23 @@ from __future__ import annotations
 
 from tests.search.instant import InstantLauncher
 from tests.search.instant import Silent
+from tests.trial.tiny import make_task
+from xautolm_core.experience.codec import decode
+from xautolm_core.experience.codec import encode
+from xautolm_core.experience.codec import experience_of
+from xautolm_core.experience.columns import Row
+from xautolm_core.experience.columns import from_table
+from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.open import open_store
+from xautolm_core.features.vector import FeatureVector
 from xautolm_core.outcomes import Outcome
+from xautolm_core.search.experiences import ExperienceWriter
 from xautolm_core.search.runner import run_search
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.model import ModelReference
+from xautolm_core.trial.contract import Progress
+from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TrialSpec
 
 
 def test_an_experience_holds_all_but_the_texts(make_spec, tmp_path, data_file):
@@ -26,6 +40,7 @@ def test_an_experience_holds_all_but_the_texts(make_spec, tmp_path, data_file):
     assert first.task_name == "moods"
     assert first.seed == submitted.seed
     assert first.schedule_fraction == 0.5
+    assert (first.cut_by, first.continues, first.cumulative_seconds) == (None, None, None)
     assert first.data_fraction == 1.0
     assert first.model_descriptor is not None
     assert first.model_descriptor["pretrained"] is False
@@ -33,3 +48,35 @@ def test_an_experience_holds_all_but_the_texts(make_spec, tmp_path, data_file):
     assert first.system_features.values["logical_cores"]
     assert first.energy == ()
     assert "happy" not in first.model_dump_json()
+
+
+def test_a_cut_continuation_tells_what_it_did(make_spec, tmp_path):
+    """The share of its schedule is that of the steps done; costs are its own and the chain's."""
+    task = make_task()
+    nothing = FeatureVector("none", "1", {}, {})
+    writer = ExperienceWriter(make_spec(), task, nothing, nothing, warm_started=False)
+    spec = TrialSpec(
+        search_id="s",
+        trial_number=3,
+        task_folder=tmp_path,
+        out_folder=tmp_path,
+        cache_folder=tmp_path,
+        configuration=Configuration(branch="b", model="m", method="full", parameters={}),
+        model=ModelReference(id="m"),
+        seed=0,
+    )
+    result = TrialResult(
+        search_id="s",
+        trial_number=3,
+        outcome=Outcome.OK,
+        cut_by="wall",
+        continues=1,
+        cumulative_seconds=12.5,
+        cumulative_joules=99.0,
+        progress=Progress(planned_steps=40, scheduled_steps=40, steps=10),
+    )
+    found = experience_of(decode(encode(writer.experience(spec, result, None))))
+    assert (found.schedule_fraction, found.cut_by, found.continues) == (0.25, "wall", 1)
+    assert (found.cumulative_seconds, found.cumulative_joules) == (12.5, 99.0)
+    rows = list(from_table(to_table([Row("k", decode(encode(found)))])))
+    assert experience_of(rows[0].payload) == found

@@ -50,6 +50,7 @@ def save_model(out: Path, of: TrialRecord) -> None:
     folder = model_folder(out, of)
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_text(str(of.number))
+    (folder / "saved.json").write_text("{}")
 
 
 def content(out: Path) -> str:
@@ -66,6 +67,7 @@ def test_the_link_follows_the_best_and_becomes_a_folder(tmp_path):
     assert not (tmp_path / "model").readlink().is_absolute()
     settle_best(tmp_path, second, None)
     assert not (tmp_path / "model").is_symlink()
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["model.safetensors"]
     assert content(tmp_path) == "1"
     original = model_folder(tmp_path, second) / "model.safetensors"
     assert (tmp_path / "model" / "model.safetensors").samefile(original)

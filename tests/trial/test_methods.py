@@ -20,6 +20,7 @@ from xautolm_core.trial.hyperparameters import HyperParameters
 from xautolm_core.trial.inputs import TokenInput
 from xautolm_core.trial.methods import apply_method
 from xautolm_core.trial.methods import merge
+from xautolm_core.trial.methods import plain_weights
 from xautolm_core.trial.models import load_config
 from xautolm_core.trial.models import load_model
 from xautolm_core.trial.tokenizer import open_tokenizer
@@ -97,8 +98,14 @@ def test_lora_trains_few_weights_and_merges_without_a_trace(architecture: str, c
     rows = np.arange(6)
     with torch.no_grad():
         before = inputs.logits(rows)
+        base, weights = plain_weights(model)
+        assert torch.equal(before, inputs.logits(rows))
         plain = merge(model).eval()
         after = _inputs(architecture, cache, plain).logits(rows)
+    assert base is plain
+    merged = plain.state_dict()
+    assert weights.keys() == merged.keys()
+    assert all(torch.equal(weights[name], merged[name]) for name in merged)
     assert type(plain) is type(_model(architecture, cache))
     assert torch.allclose(before, after, atol=1e-4)
 

@@ -114,6 +114,24 @@ def test_best_weights_come_back() -> None:
     assert all(torch.equal(a, b) for a, b in zip(kept, net.parameters(), strict=True))
 
 
+def test_the_best_weights_can_be_looked_at_in_the_midst_of_training() -> None:
+    net = _net()
+    best = BestWeights(net)
+    kept = [p.detach().clone() for p in net.parameters()]
+    best.keep(last=False)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(1.0)
+    best.trained_on()
+    latest = [p.detach().clone() for p in net.parameters()]
+    with pytest.raises(ValueError, match="full"), best.in_place():
+        assert all(torch.equal(a, b) for a, b in zip(kept, net.parameters(), strict=True))
+        raise ValueError("disk full")
+    assert all(torch.equal(a, b) for a, b in zip(latest, net.parameters(), strict=True))
+    best.restore()
+    assert all(torch.equal(a, b) for a, b in zip(kept, net.parameters(), strict=True))
+
+
 def test_the_last_best_weights_are_not_copied() -> None:
     net = _net()
     best = BestWeights(net)

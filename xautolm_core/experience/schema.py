@@ -82,6 +82,12 @@ class Experience(_Frozen):
         configuration: What was tried; active hyper-parameters only.
         model_descriptor: Descriptor of its model (numbers and short names); None without a model.
         outcome: How it ended.
+        cut_by: What ended an attempt that is ``ok`` before the end of its schedule: its times are
+            right-censored, the whole schedule would have taken longer.
+        continues: Number of the trial whose checkpoint it went on from; None if it began anew.
+        cumulative_seconds: Of a continuation: training plus evaluation of it and of all trials that
+            it continues. ``seconds`` are its own.
+        cumulative_joules: The same of its joules; None where one of them read none.
         scores: By name, on validation data.
         seconds: By phase; ``train`` plus ``evaluate`` plus ``reused_seconds`` is the time of the
             trial.
@@ -90,7 +96,8 @@ class Experience(_Frozen):
         reused_joules: Likewise in energy, as far as it was read; None if nothing was.
         latency_ms: Milliseconds a text at inference, if measured.
         data_fraction: Share of the training rows that it saw.
-        schedule_fraction: Share of the configuration's steps that its schedule was laid out for.
+        schedule_fraction: Share of the configuration's steps that its schedule was laid out for, or
+            that were done where it was cut; of a continuation with the steps before it.
         peak_gpu_bytes: Peak GPU memory.
         peak_host_bytes: Peak host memory.
         energy: Joules by component; empty if nothing could be read.
@@ -122,6 +129,10 @@ class Experience(_Frozen):
     configuration: Configuration
     model_descriptor: Mapping[str, int | float | bool | str | tuple[str, ...]] | None = None
     outcome: Outcome
+    cut_by: Literal["deadline", "wall"] | None = None
+    continues: int | None = Field(default=None, ge=0)
+    cumulative_seconds: float | None = None
+    cumulative_joules: float | None = None
     scores: Mapping[str, ExperienceScore] = Field(default_factory=dict)
     seconds: Mapping[str, float] = Field(default_factory=dict)
     reused_seconds: float = 0.0

@@ -14,7 +14,9 @@ from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import unfinished
+from xautolm_core.trial.endings import with_saved
 from xautolm_core.trial.files import belongs_to
+from xautolm_core.trial.saved_state import SavedState
 
 __all__ = ["SERVER_LOST", "belongs_to", "classify"]
 
@@ -33,6 +35,7 @@ def classify(
     ended_at: datetime,
     concurrent_trials: int,
     heartbeat: Mapping[str, Any],
+    saved: SavedState | None = None,
 ) -> TrialResult:
     """Return the result of a trial that has ended.
 
@@ -47,13 +50,14 @@ def classify(
         ended_at: When the end was seen (UTC).
         concurrent_trials: Trials running when this one was started, with it.
         heartbeat: What the trial last told, for one that wrote no result; any part may be missing.
+        saved: The trial's best evaluated state on disk; None if there is none.
     """
     peak_bytes = end.peak_bytes if end else None
     if written is not None and belongs_to(written, spec):
-        result = _reread(written, end)
+        result = with_saved(_reread(written, end), saved)
     else:
         outcome, failure = _explain(spec, end)
-        result = unfinished(spec, outcome, failure, heartbeat, ended_at=ended_at)
+        result = unfinished(spec, outcome, failure, heartbeat, ended_at=ended_at, saved=saved)
     phases = dict(result.seconds)
     if result.started_at is not None:
         phases["startup"] = max(0.0, (_utc(result.started_at) - launched_at).total_seconds())

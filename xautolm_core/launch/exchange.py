@@ -10,6 +10,7 @@ from typing import Any
 from xautolm_core.errors import LaunchError
 from xautolm_core.launch.run_mirror import TRIALS_FOLDER
 from xautolm_core.launch.run_mirror import RunMirror
+from xautolm_core.launch.run_mirror import is_attempt_folder
 from xautolm_core.launch.run_mirror import run_folder_of
 from xautolm_core.launch.sent_models import send_model
 from xautolm_core.objects.bundle import BundleReference
@@ -21,6 +22,7 @@ from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.open import open_objects
 from xautolm_core.objects.s3_settings import join_s3_uri
 from xautolm_core.space.model import ModelReference
+from xautolm_core.trial.contract import CHECKPOINT_FOLDER
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
@@ -31,6 +33,7 @@ from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.remote_contract import PackagedModel
 from xautolm_core.trial.remote_contract import RemoteResult
 from xautolm_core.trial.remote_contract import RemoteTrial
+from xautolm_core.trial.remote_contract import attempt_prefix
 from xautolm_core.trial.remote_contract import heartbeat_key
 from xautolm_core.trial.remote_contract import is_settled
 from xautolm_core.trial.remote_contract import result_key
@@ -82,7 +85,8 @@ class TrialExchange:
             The address that ``xautolm trial`` takes.
 
         Raises:
-            LaunchError: The trial's folder cannot be written, or its task or model is not there.
+            LaunchError: The trial's folder cannot be written, or its task, its model or its
+                checkpoint is not there.
             StoreError: An object cannot be written.
         """
         self._write_locally(spec, SPEC_FILE, spec)
@@ -92,6 +96,7 @@ class TrialExchange:
             task=self._send_task(spec.task_folder),
             task_name=spec.task_folder.name,
             model=self._send_model(spec.model),
+            checkpoint=self._send_checkpoint(spec),
         )
         self._storage.put(spec_key(spec), trial.model_dump_json(indent=2).encode())
         return self.address(spec)
@@ -134,7 +139,11 @@ class TrialExchange:
         if told.model_folder is not None and told.model_bundle is not None:
             fetch_bundle(self._storage, told.model_bundle, spec.out_folder / MODEL_FOLDER)
             model_folder = MODEL_FOLDER
-        result = told.plain().model_copy(update={"model_folder": model_folder})
+        # A checkpoint stays where it is: the machine that goes on from it fetches it.
+        checkpoint_folder = None if told.checkpoint_bundle is None else CHECKPOINT_FOLDER
+        result = told.plain().model_copy(
+            update={"model_folder": model_folder, "checkpoint_folder": checkpoint_folder}
+        )
         self._write_locally(spec, RESULT_FILE, result)
         self._sync(spec)
         return result
@@ -241,6 +250,27 @@ class TrialExchange:
         if model.path not in self._sent_models:
             self._sent_models[model.path] = send_model(self._storage, model.id, Path(model.path))
         return self._sent_models[model.path]
+
+    def _send_checkpoint(self, spec: TrialSpec) -> BundleReference | None:
+        """Return the checkpoint that an earlier trial's machine has sent, or send that of here."""
+        folder = spec.resume_from
+        if folder is None:
+            return None
+        attempt = folder.parent.name
+        if is_attempt_folder(attempt):
+            try:
+                told = self._storage.get(f"{TRIALS_FOLDER}/{attempt}/{RESULT_FILE}")
+                if bundle := RemoteResult.model_validate_json(told).checkpoint_bundle:
+                    return bundle
+            except (KeyError, ValueError):
+                pass  # it ran here, or its launcher gave it up
+        names = files_below(folder) if folder.is_dir() else []
+        if not names:
+            raise LaunchError(
+                f"The checkpoint of trial {spec.continues} is not there",
+                hint="Begin the trial anew",
+            )
+        return send_bundle(self._storage, f"{attempt_prefix(spec)}/resumed", folder, names)
 
     def _sync(self, spec: TrialSpec) -> None:
         run_folder = run_folder_of(spec)

@@ -39,6 +39,7 @@ from xautolm_core.trial.files import prepare_folder
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
 from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.trial.saved_state import claim_saved
 
 _log = logging.getLogger(__name__)
 
@@ -367,6 +368,7 @@ class LocalLauncher:
             ended_at=trial.ended_at or datetime.now(UTC),
             concurrent_trials=trial.concurrent,
             heartbeat=read_heartbeat(spec.out_folder) or {},
+            saved=claim_saved(spec),
         )
         try:
             write_json_atomic(spec.out_folder / RESULT_FILE, trial.result)

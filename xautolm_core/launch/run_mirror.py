@@ -160,6 +160,11 @@ class RunMirror:
         return self._known
 
 
+def is_attempt_folder(name: str) -> bool:
+    """Whether a name is that of an attempt's folder."""
+    return _ATTEMPT_FOLDER.fullmatch(name) is not None
+
+
 def run_folder_of(spec: TrialSpec) -> Path | None:
     """Return the run folder that a trial's folder lies in; None if it lies in none."""
     trials = spec.out_folder.parent
@@ -189,8 +194,8 @@ def _moved_spec(data: bytes, out_folder: Path) -> bytes:
         return data
     moved = {
         name: out_folder / path.relative_to(old)
-        for name in ("out_folder", "task_folder", "cache_folder")
-        if (path := getattr(spec, name)).is_relative_to(old)
+        for name in ("out_folder", "task_folder", "cache_folder", "resume_from")
+        if (path := getattr(spec, name)) is not None and path.is_relative_to(old)
     }
     return spec.model_copy(update=moved).model_dump_json(indent=2).encode()
 

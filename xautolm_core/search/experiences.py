@@ -54,6 +54,7 @@ class ExperienceWriter:
         """Return the experience of one attempt."""
         progress = result.progress
         planned = progress.planned_steps
+        steps = progress.scheduled_steps if result.cut_by is None else progress.steps
         failure = result.failure
         return Experience(
             id=experience_id(spec.search_id, spec.trial_number, spec.attempt),
@@ -69,6 +70,10 @@ class ExperienceWriter:
             configuration=spec.configuration,
             model_descriptor=None if descriptor is None else descriptor.model_dump(mode="python"),
             outcome=result.outcome,
+            cut_by=result.cut_by,
+            continues=result.continues,
+            cumulative_seconds=result.cumulative_seconds,
+            cumulative_joules=result.cumulative_joules,
             scores={
                 name: ExperienceScore.model_validate(score.model_dump())
                 for name, score in result.scores.items()
@@ -78,7 +83,7 @@ class ExperienceWriter:
             reused_joules=result.reused_joules,
             latency_ms=result.latency_ms,
             data_fraction=spec.budget.data_fraction,
-            schedule_fraction=min(1.0, progress.scheduled_steps / planned) if planned else 1.0,
+            schedule_fraction=min(1.0, steps / planned) if planned else 1.0,
             peak_gpu_bytes=result.peak_gpu_bytes,
             peak_host_bytes=result.peak_host_bytes,
             energy=tuple(map(energy_of, result.energy)),

@@ -14,6 +14,7 @@ from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import trial_folder
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.trial.contract import MODEL_FOLDER
+from xautolm_core.trial.contract import SAVED_FILE
 
 _DRAFT = ".model-draft"
 _OLD = ".model-old"
@@ -52,13 +53,15 @@ def settle_best(
         best: The chosen trial.
         alternative: The best trial of the other kind (``records.choose_alternative``).
     """
+    # What the trial noted of itself is no part of the model that is handed over.
+    ignored = shutil.ignore_patterns(SAVED_FILE)
     for name, record in ((BEST_MODEL_FOLDER, best), (ALTERNATIVE_FOLDER, alternative)):
         source = None if record is None else model_folder(out_folder, record)
         if source is None or not source.is_dir():
             continue
         draft = out_folder / _DRAFT
         _remove(draft)
-        shutil.copytree(source, draft, copy_function=_link)
+        shutil.copytree(source, draft, copy_function=_link, ignore=ignored)
         _swap(draft, out_folder / name)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 
@@ -36,6 +39,15 @@ class BestWeights:
         """The model has changed since."""
         self._current = False
 
+    def apart(self) -> list[torch.Tensor] | None:
+        """Return the copies of the best weights, in the parameters' order; None if not needed."""
+        return None if self._current else self._copies
+
+    def take(self, copies: list[torch.Tensor] | None) -> None:
+        """Take best weights from a checkpoint; None says that they are the model's own."""
+        self._copies = copies
+        self._current = copies is None
+
     def restore(self) -> None:
         """Put the best weights back into the model."""
         if self._current or self._copies is None:
@@ -44,3 +56,23 @@ class BestWeights:
             for copy, parameter in zip(self._copies, self._parameters, strict=True):
                 parameter.copy_(copy)
         self._current = True
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Let the model have its best weights within the block, and its latest again after it."""
+        if self._current or self._copies is None:
+            yield
+            return
+        self._exchange(self._copies)
+        try:
+            yield
+        finally:
+            self._exchange(self._copies)
+
+    def _exchange(self, copies: list[torch.Tensor]) -> None:
+        with torch.no_grad():
+            for copy, parameter in zip(copies, self._parameters, strict=True):
+                # One parameter after the other, so that little memory is needed.
+                latest = parameter.detach().clone()
+                parameter.copy_(copy)
+                copy.copy_(latest)

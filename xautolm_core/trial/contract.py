@@ -22,7 +22,12 @@ RESULT_FILE = "result.json"
 HEARTBEAT_FILE = "heartbeat.json"
 LOG_FILE = "trial.log"
 MODEL_FOLDER = "model"
+CHECKPOINT_FOLDER = "checkpoint"
+SAVED_FILE = "saved.json"
+"""Beside a trial's model: the result as of the save (see ``xautolm_core.trial.saved_state``)."""
 MODEL_CARD_FILE = "xautolm.json"
+
+CutBy = Literal["deadline", "wall"]
 
 
 class TrialBudget(BaseModel):
@@ -35,7 +40,7 @@ class TrialBudget(BaseModel):
             begins: its machine, its data and its imports are there by then.
         host_memory_bytes: The launcher lets the trial have no more than this; None for no limit.
         data_fraction: Share of the training rows to use (stratified, seeded), in (0, 1].
-        max_steps: At most this many optimiser steps.
+        max_steps: At most this many optimiser steps; with those before it in a continuation.
         max_validation_rows: Evaluate on a stratified sample of at most this many rows.
         on_overrun: ``shrink`` plans fewer steps so that the schedule ends in time; ``stop``
             ends the trial at once as a timeout.
@@ -67,6 +72,10 @@ class TrialSpec(BaseModel):
         threads: CPU threads of the trial.
         measure_latency: Also measure milliseconds a text at inference.
         save_model: Write the best epoch's model to ``out_folder/model``.
+        continues: Number of the trial that this one goes on from, in the same search; None to begin
+            anew. All that matters has to be the same but the epochs and the budget.
+        resume_from: Folder of that trial's checkpoint.
+        keep_checkpoint: Write a checkpoint to ``out_folder/checkpoint`` at the end.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -87,12 +96,17 @@ class TrialSpec(BaseModel):
     threads: int = Field(default=1, ge=1)
     measure_latency: bool = False
     save_model: bool = True
+    continues: int | None = Field(default=None, ge=0)
+    resume_from: Path | None = None
+    keep_checkpoint: bool = False
     heartbeat_seconds: float = Field(default=2.0, gt=0)
 
     @model_validator(mode="after")
     def _check_model(self) -> TrialSpec:
         if (self.model is None) != (self.configuration.model is None):
             raise ValueError("the trial's model is not that of its configuration")
+        if (self.continues is None) != (self.resume_from is None):
+            raise ValueError("a continuation needs both continues and resume_from")
         return self
 
 
@@ -196,7 +210,19 @@ class TrialResult(BaseModel):
         peak_gpu_bytes: Peak memory that the trial had reserved on its GPU; None without one.
         energy: Of training and evaluation, by component; of a trial that was killed up to its last
             heartbeat.
-        model_folder: Name of the model's folder below ``out_folder``, if a model was saved.
+        model_folder: Name of the model's folder below ``out_folder``, if a model was saved; also of
+            a trial that did not end ok, but had evaluated and saved a state before.
+        checkpoint_folder: Name of the checkpoint's folder below ``out_folder``, if one was kept.
+        continues: As in the spec. ``seconds`` and ``energy`` are this trial's own, ``progress`` is
+            that of all trials that it continues, with it.
+        cumulative_seconds: Training plus evaluation of a continuation and of all trials that it
+            continues; None for a trial that began anew.
+        cumulative_joules: The same of the joules; None also where one of them read none.
+        saved_scores: Scores of the state in ``model_folder`` where the trial did not end ok;
+            ``scores`` stays empty then.
+        cut_by: What ended a trial that is ``ok`` before the end of its schedule: its soft deadline
+            or its wall limit. Its seconds are right-censored: the whole schedule would have taken
+            longer. None for a schedule that reached its end, also for one that was shrunk to fit.
         launched_at: When the launcher was asked for it (UTC).
         first_step_at: When its first training step began.
         concurrent_trials: Trials that the launcher was running when this one was started, with it.
@@ -209,7 +235,9 @@ class TrialResult(BaseModel):
     trial_number: int
     attempt: int = 0
     outcome: Outcome
+    cut_by: CutBy | None = None
     scores: Mapping[str, Score] = Field(default_factory=dict)
+    saved_scores: Mapping[str, Score] = Field(default_factory=dict)
     seconds: Mapping[str, float] = Field(default_factory=dict)
     reused_seconds: float = 0.0
     reused_joules: float | None = None
@@ -220,6 +248,10 @@ class TrialResult(BaseModel):
     energy: tuple[EnergyReading, ...] = ()
     failure: Failure | None = None
     model_folder: str | None = None
+    checkpoint_folder: str | None = None
+    continues: int | None = None
+    cumulative_seconds: float | None = None
+    cumulative_joules: float | None = None
     device: str = "cpu"
     precision: str = "float32"
     threads: int = 1

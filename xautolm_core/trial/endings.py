@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.checkpoint_manifest import chain_facts
 from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
@@ -15,6 +16,7 @@ from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.heartbeat_facts import energy_of
 from xautolm_core.trial.heartbeat_facts import progress_of
 from xautolm_core.trial.heartbeat_facts import seconds_of
+from xautolm_core.trial.saved_state import SavedState
 from xautolm_core.trial.supervise import ProcessEnd
 
 _WALL_LIMIT = Failure(kind="WallLimit", message="ran into the wall-clock limit")
@@ -28,6 +30,7 @@ def result_of_end(
     end: ProcessEnd,
     written: TrialResult | None,
     heartbeat: Mapping[str, Any],
+    saved: SavedState | None = None,
 ) -> TrialResult:
     """Return the result of a trial whose process has ended.
 
@@ -39,11 +42,42 @@ def result_of_end(
         end: How the process ended.
         written: The trial's own result, if it wrote a valid one.
         heartbeat: What it last told; any part may be missing.
+        saved: The state of it that is on disk, if there is one.
     """
     if written is not None and belongs_to(written, spec):
-        return _reread(written, end)
+        return with_saved(_reread(written, end), saved)
     outcome, failure = _explain(end)
-    return unfinished(spec, outcome, failure, heartbeat)
+    return unfinished(spec, outcome, failure, heartbeat, saved=saved)
+
+
+def with_saved(result: TrialResult, saved: SavedState | None) -> TrialResult:
+    """Return a result with what is on disk of the trial's best evaluated state.
+
+    A trial that ran into its wall limit hands that state over: it is ``ok``, and cut. Any other
+    that is not ok keeps its outcome, and names the state.
+
+    Args:
+        result: How the trial ended.
+        saved: The state; None if there is none that is whole.
+    """
+    if result.outcome is Outcome.OK:
+        return result
+    if saved is None:
+        return result.model_copy(update={"model_folder": None, "saved_scores": {}})
+    if result.outcome is Outcome.TIMEOUT:
+        return result.model_copy(
+            update={
+                "outcome": Outcome.OK,
+                "cut_by": "wall",
+                "failure": None,
+                "scores": saved.result.scores,
+                "saved_scores": {},
+                "model_folder": saved.model_folder,
+            }
+        )
+    return result.model_copy(
+        update={"saved_scores": saved.result.scores, "model_folder": saved.model_folder}
+    )
 
 
 def unfinished(
@@ -53,6 +87,7 @@ def unfinished(
     heartbeat: Mapping[str, Any],
     *,
     ended_at: datetime | None = None,
+    saved: SavedState | None = None,
 ) -> TrialResult:
     """Return the result of a trial that wrote none.
 
@@ -62,19 +97,35 @@ def unfinished(
         failure: Why.
         heartbeat: What it last told; any part may be missing.
         ended_at: When (UTC); now if None.
+        saved: The state of it that is on disk, if there is one: its facts stand where the heartbeat
+            has none.
     """
-    return TrialResult(
+    # A state's result is of this attempt, and older than the heartbeat.
+    known = TrialResult(
         search_id=spec.search_id,
         trial_number=spec.trial_number,
         attempt=spec.attempt,
         outcome=outcome,
-        failure=failure,
-        seconds=seconds_of(heartbeat),
-        progress=progress_of(heartbeat),
-        energy=energy_of(heartbeat),
         threads=spec.threads,
-        ended_at=ended_at or datetime.now(UTC),
     )
+    if saved is not None:
+        known = saved.result.model_copy(update={"scores": {}})
+    progress = known.progress
+    told = progress_of(heartbeat)
+    if told.steps >= progress.steps:
+        progress = progress.model_copy(update=told.model_dump(exclude_unset=True))
+    result = known.model_copy(
+        update={
+            "outcome": outcome,
+            "failure": failure,
+            "seconds": {**known.seconds, **seconds_of(heartbeat)},
+            "progress": progress,
+            "energy": energy_of(heartbeat) or known.energy,
+            "ended_at": ended_at or datetime.now(UTC),
+        }
+    )
+    chain = chain_facts(spec, result.seconds, result.energy_joules)
+    return with_saved(result.model_copy(update=chain), saved)
 
 
 def terminated(spec: TrialSpec) -> TrialResult:

@@ -7,6 +7,7 @@ import re
 import traceback
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.contract import CutBy
 from xautolm_core.trial.contract import Failure
 
 MESSAGE_LIMIT = 240
@@ -57,9 +58,25 @@ class Diverged(TrialFailure):
 
 
 class DeadlineExceeded(TrialFailure):
-    """The trial does not end by its soft deadline, or is predicted not to."""
+    """The trial does not end by its soft deadline or its wall limit, or is predicted not to.
+
+    Args:
+        message: One line for people.
+        cut_by: Which of them it is.
+    """
 
     outcome = Outcome.TIMEOUT
+
+    def __init__(self, message: str, *, cut_by: CutBy = "deadline") -> None:
+        super().__init__(message)
+        self.cut_by: CutBy = cut_by
+
+
+class CheckpointFault(TrialFailure):
+    """A checkpoint is not there, or not of a training that can be continued.
+
+    It says nothing about the configuration.
+    """
 
 
 class Cancelled(TrialFailure):

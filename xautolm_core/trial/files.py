@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import tempfile
+from collections.abc import Iterable
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,15 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic import ValidationError
 
+from xautolm_core.trial.contract import CHECKPOINT_FOLDER
 from xautolm_core.trial.contract import HEARTBEAT_FILE
+from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
+
+_SAVED_FOLDER = re.compile(r"saved-(\d+)")
 
 
 def write_json_atomic(
@@ -61,7 +68,27 @@ def prepare_folder(spec: TrialSpec) -> None:
     spec.out_folder.mkdir(parents=True, exist_ok=True)
     for name in (RESULT_FILE, HEARTBEAT_FILE):
         (spec.out_folder / name).unlink(missing_ok=True)
+    delete_folders(saved_folders(spec.out_folder))
+    for name in (MODEL_FOLDER, CHECKPOINT_FOLDER):
+        if (folder := spec.out_folder / name).exists():
+            shutil.rmtree(folder)
     write_json_atomic(spec.out_folder / SPEC_FILE, spec)
+
+
+def saved_folders(out_folder: Path) -> list[Path]:
+    """Return the folders of saved states, that of the last evaluation first."""
+    found = [
+        (int(match[1]), folder)
+        for folder in (out_folder.iterdir() if out_folder.is_dir() else ())
+        if (match := _SAVED_FOLDER.fullmatch(folder.name)) and folder.is_dir()
+    ]
+    return [folder for _, folder in sorted(found, reverse=True)]
+
+
+def delete_folders(folders: Iterable[Path]) -> None:
+    """Delete folders; what cannot be deleted stays."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def belongs_to(result: TrialResult, spec: TrialSpec) -> bool:

@@ -14,6 +14,8 @@ from xautolm_core.tasks.prepared import open_prepared
 from xautolm_core.tasks.task import SplitName
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.architectures import longest_input
+from xautolm_core.trial.checkpoint import Checkpoints
+from xautolm_core.trial.checkpoint import identity_of
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.evaluation import measure_latency
 from xautolm_core.trial.failures import InvalidConfiguration
@@ -39,8 +41,9 @@ from xautolm_core.trial.precision import choose_precision
 from xautolm_core.trial.process import prepare_process
 from xautolm_core.trial.rows import Rows
 from xautolm_core.trial.rows import choose_rows
+from xautolm_core.trial.saved_state import claim_saved
+from xautolm_core.trial.saving import StateSaver
 from xautolm_core.trial.saving import make_card
-from xautolm_core.trial.saving import save_model
 from xautolm_core.trial.state import TrialState
 from xautolm_core.trial.tokenizer import TokenizerFolder
 from xautolm_core.trial.tokenizer import open_tokenizer
@@ -145,16 +148,9 @@ class FineTuneRun:
             if machine.device.type == "cuda":
                 state.peak_gpu_bytes = int(torch.cuda.max_memory_reserved(machine.device))
         self._interruption.check()
-        if spec.save_model:
-            with clock.phase("save"):
-                card = make_card(
-                    task,
-                    max_length=data.max_length,
-                    precision=machine.precision,
-                    configuration=spec.configuration,
-                    tokenizer=data.tokenizer,
-                )
-                state.model_folder = save_model(model, data.tokenizer, card, spec.out_folder)
+        with clock.phase("save"):
+            if claim_saved(spec) is None:
+                raise OSError("The saved model cannot be moved to its place")
 
     def _choose_machine(self, parameters: HyperParameters) -> Machine:
         device = choose_device(self._spec.device)
@@ -207,6 +203,14 @@ class FineTuneRun:
                 train_rows = features.train_rows
                 state.reused_seconds = features.reused.seconds
                 state.reused_joules = features.reused.joules
+        card = make_card(
+            data.task,
+            max_length=data.max_length,
+            precision=machine.precision,
+            configuration=spec.configuration,
+            tokenizer=data.tokenizer,
+        )
+        identity = identity_of(spec, parameters, data.task.fingerprint, train_rows)
         FineTuning(
             model=model,
             parameters=parameters,
@@ -222,6 +226,8 @@ class FineTuneRun:
             state=state,
             interruption=self._interruption,
             seed=spec.seed,
+            saver=StateSaver(model, data.tokenizer, card, state),
+            checkpoints=Checkpoints(state, identity),
         ).run()
 
     def _replace_backbone(

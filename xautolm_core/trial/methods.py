@@ -13,6 +13,9 @@ from xautolm_core.trial.architectures import lora_targets
 from xautolm_core.trial.failures import InvalidConfiguration
 from xautolm_core.trial.hyperparameters import HyperParameters
 
+# What peft calls the only adapter of a model.
+_ADAPTER = "default"
+
 
 def apply_method(model: Any, parameters: HyperParameters) -> Any:
     """Return the model with the parameters of the method trainable and all others frozen.
@@ -44,6 +47,29 @@ def merge(model: Any) -> Any:
     if hasattr(model, "merge_and_unload"):
         return model.merge_and_unload()
     return model
+
+
+def plain_weights(model: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the plain transformers model and its weights, with LoRA's updates added to a copy.
+
+    The model itself is left as it is, so that it can be trained on.
+    """
+    if not hasattr(model, "get_base_model"):
+        return model, model.state_dict()
+    base = model.get_base_model()
+    updates = {
+        f"{name}.weight": layer.get_delta_weight(_ADAPTER)
+        for name, layer in base.named_modules()
+        if hasattr(layer, "get_delta_weight")
+    }
+    weights = {}
+    for name, tensor in base.state_dict().items():
+        if ".lora_" in name or ".original_module." in name:
+            continue
+        plain = name.replace(f".modules_to_save.{_ADAPTER}.", ".").replace(".base_layer.", ".")
+        update = updates.get(plain)
+        weights[plain] = tensor if update is None else tensor + update
+    return base, weights
 
 
 def _freeze_all_but(model: Any, names: set[str]) -> None:

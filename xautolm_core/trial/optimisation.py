@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,29 @@ class Loss:
         return functional.cross_entropy(
             logits, labels, weight=self._weights, label_smoothing=self._smoothing
         )
+
+
+@dataclass
+class EarlyStopping:
+    """Watches macro-F1 on validation, if it is asked to.
+
+    Attributes:
+        parameters: ``use_early_stopping``, ``early_stopping_patience``, ``early_stopping_delta``.
+        score_to_beat: The last score that counted as a gain.
+        without_gain: Evaluations since.
+    """
+
+    parameters: HyperParameters
+    score_to_beat: float = -1.0
+    without_gain: int = 0
+
+    def stops(self, macro_f1: float) -> bool:
+        """Take note of an evaluation; return whether it was one too many without a gain."""
+        if not self.parameters.use_early_stopping:
+            return False
+        if macro_f1 > self.score_to_beat + self.parameters.early_stopping_delta:
+            self.score_to_beat = macro_f1
+            self.without_gain = 0
+            return False
+        self.without_gain += 1
+        return self.without_gain >= self.parameters.early_stopping_patience

@@ -10,6 +10,7 @@ from datetime import UTC
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from xautolm_core.trial.contract import CutBy
 from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.failures import DeadlineExceeded
 
@@ -42,6 +43,7 @@ class Plan:
         limit: ``planned_steps`` within ``max_steps``.
         scheduled_steps: What the schedule is laid out for now.
         final_evaluation_only: Whether the evaluations between epochs are left out.
+        first_step: Steps that a continuation finds done.
     """
 
     steps_per_epoch: int
@@ -50,6 +52,7 @@ class Plan:
     limit: int
     scheduled_steps: int
     final_evaluation_only: bool = False
+    first_step: int = 0
 
     @classmethod
     def of(
@@ -125,8 +128,12 @@ class Deadline:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a deadline at all."""
-        return self._limit is not None
+        """Whether there is a deadline or a wall limit at all."""
+        return self._limit is not None or self._wall_left() is not None
+
+    def spent_seconds(self) -> float:
+        """Return the seconds of training and evaluation so far."""
+        return self._spent()
 
     def left(self) -> float:
         """Return the seconds until the deadline; infinite without one."""
@@ -138,8 +145,9 @@ class Deadline:
             return False
         if not self._reviews:
             # Steps that take long are not waited for: one measured step is enough then.
-            slow = step > 1 and self._spent() > 0.1 * self._limit
-            due = step > PROBE_STEPS or slow
+            done = step - plan.first_step
+            slow = done > 1 and self._spent() > 0.1 * self._limit
+            due = done > PROBE_STEPS or slow
         else:
             share = step / plan.scheduled_steps
             due = any(share >= s > self._reviews[-1] for s in _REVIEW_SHARES)
@@ -172,22 +180,35 @@ class Deadline:
         plan.scheduled_steps = steps
         return True
 
-    def must_end(self, plan: Plan, pace: Pace, step: int) -> bool:
-        """Whether training has to end now, so that an evaluation still fits.
+    def must_end(
+        self, plan: Plan, pace: Pace, step: int, reserve_seconds: float = 0.0
+    ) -> CutBy | None:
+        """Return what training has to end for now, so that an evaluation still fits; else None.
+
+        Args:
+            plan: The steps.
+            pace: How fast they are.
+            step: How many are done.
+            reserve_seconds: What has to be left at the wall limit after the evaluation.
 
         Raises:
-            DeadlineExceeded: The deadline is reached, and the budget says to stop then; or there is
-                no time left for an evaluation before the launcher ends the trial.
+            DeadlineExceeded: The deadline is reached, and the budget says to stop then.
         """
-        if self._limit is None or step >= plan.scheduled_steps:
-            return False
-        evaluation = pace.evaluation_seconds or 0.0
-        next_step = pace.seconds_per_token() * plan.tokens_per_step
-        if self.left() >= next_step + evaluation:
-            return False
+        if step >= plan.scheduled_steps:
+            return None
+        needed = pace.seconds_per_token() * plan.tokens_per_step + (pace.evaluation_seconds or 0.0)
+        if self.meets_wall(needed + reserve_seconds):
+            return "wall"
+        if self.left() >= needed:
+            return None
         if self._stops:
             raise self._exceeded(self._spent() + self._predict(plan, pace, step, plan.limit))
-        return True
+        return "deadline"
+
+    def meets_wall(self, needed_seconds: float) -> bool:
+        """Whether the launcher would end the trial within the next seconds."""
+        wall_left = self._wall_left()
+        return wall_left is not None and needed_seconds > wall_left
 
     def check_wall(self, needed_seconds: float) -> None:
         """Raise if the launcher would end the trial within the next seconds.
@@ -195,9 +216,11 @@ class Deadline:
         Raises:
             DeadlineExceeded: It would.
         """
-        wall_left = self._wall_left()
-        if wall_left is not None and needed_seconds > wall_left:
-            raise self._exceeded(self._spent() + needed_seconds)
+        if self.meets_wall(needed_seconds):
+            raise DeadlineExceeded(
+                f"{needed_seconds:.3g} s are needed, and fewer are left before the wall limit",
+                cut_by="wall",
+            )
 
     def allows_features(self, next_seconds: float) -> bool:
         """Whether there is time for one more pass for features of a frozen backbone.

@@ -30,6 +30,7 @@ from xautolm_core.trial.remote_inputs import model_environment
 from xautolm_core.trial.remote_inputs import read_remote_trial
 from xautolm_core.trial.remote_outputs import RemoteOutputs
 from xautolm_core.trial.remote_outputs import stored_result
+from xautolm_core.trial.saved_state import claim_saved
 from xautolm_core.trial.supervise import STARTUP_SECONDS
 from xautolm_core.trial.supervise import MemoryWatch
 from xautolm_core.trial.supervise import supervise
@@ -172,7 +173,8 @@ class _RemoteRun:
                 hint="Look for a limit on processes or memory of its container",
             ) from error
         written = read_result(spec.out_folder)
-        return result_of_end(spec, end, written, read_heartbeat(spec.out_folder) or {})
+        heartbeat = read_heartbeat(spec.out_folder) or {}
+        return result_of_end(spec, end, written, heartbeat, claim_saved(spec))
 
 
 def _download(since: float) -> dict[str, float]:

@@ -5,6 +5,7 @@ models/model-<digest>/        a bundle: a model that no pod could find elsewhere
 trials/0003-0/spec.json       RemoteTrial, there before the trial is started
 trials/0003-0/heartbeat.json  replaced while the trial runs
 trials/0003-0/model-<digest>/ a bundle: the fine-tuned model
+trials/0003-0/checkpoint-<digest>/ a bundle: what a continuation goes on from
 trials/0003-0/result.json     RemoteResult, written last by the trial's machine
 trials/0003-0/verdict.json    TrialResult, written by the launcher for a trial that gave none
 run/...                       small files of the run folder
@@ -59,6 +60,7 @@ class RemoteTrial(BaseModel):
         task: The prepared task.
         task_name: Name of its folder.
         model: Where the model comes from, if its reference names a folder; else None.
+        checkpoint: What a continuation goes on from; None for any other trial.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,20 +70,25 @@ class RemoteTrial(BaseModel):
     task: BundleReference
     task_name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$")
     model: BundleReference | PackagedModel | None = None
+    checkpoint: BundleReference | None = None
 
 
 class RemoteResult(TrialResult):
-    """A result, and where its model is.
+    """A result, and where its model and its checkpoint are.
 
     Attributes:
         model_bundle: The model's files; None if no model was saved.
+        checkpoint_bundle: The checkpoint's files; None if none was kept.
     """
 
     model_bundle: BundleReference | None = None
+    checkpoint_bundle: BundleReference | None = None
 
     def plain(self) -> TrialResult:
         """Return the result alone."""
-        return TrialResult.model_validate(self.model_dump(exclude={"model_bundle"}))
+        return TrialResult.model_validate(
+            self.model_dump(exclude={"model_bundle", "checkpoint_bundle"})
+        )
 
 
 def attempt_name(number: int, attempt: int) -> str:

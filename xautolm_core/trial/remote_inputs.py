@@ -56,7 +56,7 @@ def read_remote_trial(storage: ObjectStorage, key: str) -> RemoteTrial:
 def fetch_inputs(
     storage: ObjectStorage, trial: RemoteTrial, work_folder: Path, model_cache: Path
 ) -> TrialSpec:
-    """Fetch task and model, and write the spec of this machine to its folder.
+    """Fetch task, model and checkpoint, and write the spec of this machine to its folder.
 
     Args:
         storage: The objects of the trial's search.
@@ -80,6 +80,7 @@ def fetch_inputs(
             "out_folder": work_folder / "trials" / name,
             "cache_folder": work_folder / "cache",
             "model": _find_model(storage, trial, model_cache),
+            "resume_from": _fetch_checkpoint(storage, trial, work_folder),
         }
     )
     _begin_attempt(spec)
@@ -96,6 +97,19 @@ def model_environment(model_cache: Path, environment: Mapping[str, str]) -> dict
     if any(environment.get(name) for name in _HUB_VARIABLES):
         return {}
     return {"HF_HUB_CACHE": str((model_cache / "hub").absolute())}
+
+
+def _fetch_checkpoint(storage: ObjectStorage, trial: RemoteTrial, work_folder: Path) -> Path | None:
+    if trial.spec.resume_from is None:
+        return None
+    if trial.checkpoint is None:
+        raise ConfigError(
+            f"The spec of trial {trial.spec.trial_number} names a checkpoint of another machine",
+            hint="Send the trial again",
+        )
+    folder = work_folder / "checkpoints" / trial.checkpoint.digest
+    fetch_bundle(storage, trial.checkpoint, folder)
+    return folder
 
 
 def _find_model(

@@ -102,26 +102,32 @@ class RemoteOutputs:
     def finish(
         self, result: TrialResult, out_folder: Path, more_seconds: Mapping[str, float]
     ) -> None:
-        """Write model and result, in this order; a result that counts is never replaced.
+        """Write model, checkpoint and result, in this order; a result that counts is not replaced.
 
         Args:
             result: What the trial came to.
-            out_folder: Where its model is.
+            out_folder: Where its model and its checkpoint are.
             more_seconds: Seconds by phase that the trial itself did not see.
 
         Raises:
             StoreError: They cannot be written; there is no result then.
         """
+        if not is_settled(result):
+            # It may run again, and has little time to tell what it came to: no model is sent.
+            result = result.model_copy(
+                update={"model_folder": None, "checkpoint_folder": None, "saved_scores": {}}
+            )
         told: dict[str, Any] = result.model_dump()
         told["seconds"] = {**result.seconds, **more_seconds}
-        told["model_bundle"] = self._send_model(result, out_folder)
+        told["model_bundle"] = self._send(out_folder, "model", result.model_folder)
+        told["checkpoint_bundle"] = self._send(out_folder, "checkpoint", result.checkpoint_folder)
         document = RemoteResult.model_validate(told).model_dump_json().encode()
         if not self.is_settled():
             self._storage.put(result_key(self._spec), document)
 
-    def _send_model(self, result: TrialResult, out_folder: Path) -> BundleReference | None:
-        if result.model_folder is None:
+    def _send(self, out_folder: Path, kind: str, name: str | None) -> BundleReference | None:
+        if name is None:
             return None
-        folder = out_folder / result.model_folder
-        place = f"{attempt_prefix(self._spec)}/model"
+        folder = out_folder / name
+        place = f"{attempt_prefix(self._spec)}/{kind}"
         return send_bundle(self._storage, place, folder, files_below(folder))

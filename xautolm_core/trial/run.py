@@ -25,6 +25,7 @@ from xautolm_core.trial.failures import outcome_of
 from xautolm_core.trial.heartbeat import Heartbeat
 from xautolm_core.trial.heartbeat import ResultWriter
 from xautolm_core.trial.interruption import Interruption
+from xautolm_core.trial.saved_state import claim_saved
 from xautolm_core.trial.state import TrialState
 
 _VERSIONED = ("torch", "transformers", "peft", "tokenizers", "numpy", "scikit-learn")
@@ -114,6 +115,7 @@ def _attempt(spec: TrialSpec, state: TrialState, interruption: Interruption) -> 
                 "Install them with: pip install 'xautolm[trial]'",
                 file=sys.stderr,
             )
+        claim_saved(spec)
         return state.result(outcome_of(error), failure)
     return state.result(Outcome.OK)
 

@@ -1,9 +1,10 @@
-"""Saves a trained model as a plain Hugging Face folder."""
+"""Saves a trial's best state: the model as a plain folder, its scores beside it."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,26 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import model_validator
 
+from xautolm_core.outcomes import Outcome
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.methods import has_model
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.contract import MODEL_CARD_FILE
 from xautolm_core.trial.contract import MODEL_FOLDER
+from xautolm_core.trial.contract import SAVED_FILE
 from xautolm_core.trial.encoding import TokenizerTraits
 from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.trial.saved_state import SavedState
+from xautolm_core.trial.saved_state import delete_older
+from xautolm_core.trial.saved_state import saved_folder
+from xautolm_core.trial.state import TrialState
 from xautolm_core.trial.tokenizer import TokenizerFolder
+
+SAVE_SHARE = 0.02
+"""What saves may cost of the training, but for the last one."""
+SLOW_BYTES_PER_SECOND = 200e6
+"""A slow disk's, for the first save: that is measured, and its time taken for the next."""
+_FIRST_SECONDS = 0.05
 
 
 class ModelCard(BaseModel):
@@ -82,27 +95,93 @@ class TextReader:
     tokenizer: TokenizerTraits
 
 
-def save_model(
-    model: Any,
-    tokenizer: TokenizerFolder,
-    card: ModelCard,
-    out_folder: Path,
-) -> str:
-    """Save a model; its folder appears whole or not at all. Return the folder's name.
+class StateSaver:
+    """Writes the best evaluated state to a trial's folder, where that costs little.
 
     Args:
-        model: A plain transformers model (LoRA merged), with the class names in its config.
+        model: The model, with the method applied.
         tokenizer: Its tokenizer.
         card: What to write beside it.
-        out_folder: The folder of the trial; a model of an earlier attempt in it is replaced.
+        state: Of the trial; knows which evaluation was the best.
     """
 
-    def fill(folder: Path) -> None:
-        model.save_pretrained(folder)
-        tokenizer.copy_to(folder)
-        make_readable(folder)
+    def __init__(
+        self, model: Any, tokenizer: TokenizerFolder, card: ModelCard, state: TrialState
+    ) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._card = card
+        self._state = state
+        self._saves_model = state.spec.save_model
+        self._saved_evaluation = 0
+        self._spent_at_save = 0.0
+        self._expected_seconds = _FIRST_SECONDS
+        if self._saves_model:
+            total = sum(p.numel() * p.element_size() for p in model.parameters())
+            self._expected_seconds += total / SLOW_BYTES_PER_SECOND
 
-    return save_folder(out_folder, card, fill)
+    @property
+    def expected_seconds(self) -> float:
+        """What a save takes: a guess by the size before the first one, then what the last took."""
+        return self._expected_seconds
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the best evaluated state is not on disk."""
+        return self._state.best_epoch > self._saved_evaluation
+
+    def is_cheap(self, spent_seconds: float) -> bool:
+        """Whether a save is a small part of the training since the last one.
+
+        Args:
+            spent_seconds: Of training and evaluation so far.
+        """
+        return self._expected_seconds <= SAVE_SHARE * (spent_seconds - self._spent_at_save)
+
+    def save(self, spent_seconds: float) -> None:
+        """Write the model's present weights as the state of the best evaluation, if not done yet.
+
+        Args:
+            spent_seconds: Of training and evaluation so far.
+
+        Raises:
+            OSError: The state cannot be written; the one saved before stays.
+        """
+        if not self.is_behind:
+            return
+        state = self._state
+        evaluation = state.best_epoch
+        out_folder = state.spec.out_folder
+        since = time.perf_counter()
+        with state.clock.phase("save"):
+            temporary = Path(tempfile.mkdtemp(dir=out_folder, prefix=".saved."))
+            try:
+                temporary.chmod(0o755)
+                self._write(temporary)
+                temporary.rename(saved_folder(out_folder, evaluation))
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+            delete_older(out_folder, evaluation)
+        state.saved_scores = dict(state.scores)
+        state.model_folder = MODEL_FOLDER if self._saves_model else None
+        self._saved_evaluation = evaluation
+        self._spent_at_save = spent_seconds
+        self._expected_seconds = time.perf_counter() - since
+
+    def _write(self, folder: Path) -> None:
+        if self._saves_model:
+            # Not above: models without weights of torch are saved by this module, too.
+            from xautolm_core.trial.methods import plain_weights
+
+            plain, weights = plain_weights(self._model)
+            plain.save_pretrained(folder, state_dict=weights)
+            self._tokenizer.copy_to(folder)
+            write_json_atomic(folder / MODEL_CARD_FILE, self._card, durable=False)
+        make_readable(folder)
+        files = {file.name: file.stat().st_size for file in folder.iterdir()}
+        saved = SavedState(result=self._state.result(Outcome.OK), files=files)
+        write_json_atomic(folder / SAVED_FILE, saved, durable=False)
 
 
 def make_readable(folder: Path) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 from xautolm_core.energy.meter import EnergyMeter
 from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.checkpoint_manifest import chain_facts
+from xautolm_core.trial.contract import CutBy
 from xautolm_core.trial.contract import EnergyReading
 from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import Progress
@@ -87,11 +89,14 @@ class TrialState:
     tokens: int = 0
     padded_tokens: int = 0
     scores: dict[str, Score] = field(default_factory=dict)
+    saved_scores: dict[str, Score] = field(default_factory=dict)
+    cut_by: CutBy | None = None
     reused_seconds: float = 0.0
     reused_joules: float | None = None
     latency_ms: float | None = None
     peak_gpu_bytes: int | None = None
     model_folder: str | None = None
+    checkpoint_folder: str | None = None
     device: str = "cpu"
     precision: str = "float32"
     versions: dict[str, str] = field(default_factory=dict)
@@ -137,24 +142,29 @@ class TrialState:
         }
 
     def result(self, outcome: Outcome, failure: Failure | None = None) -> TrialResult:
-        """Return the result as of now; scores and model count only for a trial that ended ok."""
+        """Return the result as of now; a trial that did not end ok has only saved scores."""
         ok = outcome is Outcome.OK
+        seconds, energy = self.clock.seconds(), self.energy()
+        joules = sum(one.joules for one in energy) if energy else None
         return TrialResult(
             search_id=self.spec.search_id,
             trial_number=self.spec.trial_number,
             attempt=self.spec.attempt,
             outcome=outcome,
+            cut_by=self.cut_by if ok else None,
             scores=dict(self.scores) if ok else {},
-            seconds=self.clock.seconds(),
+            saved_scores={} if ok else dict(self.saved_scores),
+            seconds=seconds,
             reused_seconds=self.reused_seconds,
             reused_joules=self.reused_joules,
             latency_ms=self.latency_ms,
             progress=self.progress(),
             peak_host_bytes=_status_bytes("VmHWM"),
             peak_gpu_bytes=self.peak_gpu_bytes,
-            energy=self.energy(),
+            energy=energy,
             failure=failure,
-            model_folder=self.model_folder if ok else None,
+            model_folder=self.model_folder,
+            checkpoint_folder=self.checkpoint_folder,
             device=self.device,
             precision=self.precision,
             threads=self.spec.threads,
@@ -162,6 +172,7 @@ class TrialState:
             started_at=self.started_at,
             first_step_at=self.first_step_at,
             ended_at=datetime.now(UTC),
+            **chain_facts(self.spec, seconds, joules),
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -17,25 +19,38 @@ from xautolm_core.trial.batches import epoch_batches
 from xautolm_core.trial.batches import evaluation_batches
 from xautolm_core.trial.batches import padded_tokens
 from xautolm_core.trial.best_weights import BestWeights
+from xautolm_core.trial.checkpoint import Checkpoints
+from xautolm_core.trial.checkpoint import TrainedParts
+from xautolm_core.trial.checkpoint_manifest import TrainingPosition
 from xautolm_core.trial.contract import Score
 from xautolm_core.trial.evaluation import evaluation_tokens
 from xautolm_core.trial.evaluation import predict_logits
+from xautolm_core.trial.failures import Cancelled
+from xautolm_core.trial.failures import CheckpointFault
+from xautolm_core.trial.failures import DeadlineExceeded
 from xautolm_core.trial.failures import Diverged
 from xautolm_core.trial.hyperparameters import HyperParameters
 from xautolm_core.trial.inputs import ClassifierInput
 from xautolm_core.trial.interruption import Interruption
+from xautolm_core.trial.optimisation import EarlyStopping
 from xautolm_core.trial.optimisation import LearningRate
 from xautolm_core.trial.optimisation import Loss
 from xautolm_core.trial.optimisation import build_optimizer
+from xautolm_core.trial.plan import PROBE_STEPS
 from xautolm_core.trial.plan import Deadline
 from xautolm_core.trial.plan import Pace
 from xautolm_core.trial.plan import Plan
 from xautolm_core.trial.precision import Precision
+from xautolm_core.trial.saving import StateSaver
 from xautolm_core.trial.scoring import score_logits
 from xautolm_core.trial.state import TrialState
 
 # A finite check waits for the GPU; so many steps go by without one.
 _GPU_STEPS_BETWEEN_CHECKS = 16
+# A trial that ends by itself at its wall limit does so this much before it.
+_HANDOVER_SECONDS = 0.5
+# After SIGTERM the process is ended within 1.5 s (see ``heartbeat``): a save may take this long.
+_LAST_SAVE_SECONDS = 0.8
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,11 @@ class FineTuning:
         state: Is kept up to date.
         interruption: Is looked at between two steps.
         seed: Of the order of the rows.
+        saver: Writes the best state to disk.
+        checkpoints: Where a continuation starts, and where the training's end is kept.
+
+    Raises:
+        CheckpointFault: The checkpoint to go on from does not fit.
     """
 
     def __init__(
@@ -91,6 +111,8 @@ class FineTuning:
         state: TrialState,
         interruption: Interruption,
         seed: int,
+        saver: StateSaver,
+        checkpoints: Checkpoints,
     ) -> None:
         self._model = model
         self._parameters = parameters
@@ -102,6 +124,8 @@ class FineTuning:
         self._state = state
         self._interruption = interruption
         self._seed = seed
+        self._saver = saver
+        self._checkpoints = checkpoints
         self._loss = Loss(parameters, train.labels, len(names), device)
         self._optimizer = build_optimizer(model, parameters)
         self._scaler = torch.GradScaler(device.type, enabled=precision == "float16")
@@ -114,23 +138,75 @@ class FineTuning:
         self._unchecked: list[torch.Tensor] = []
         self._non_finite = 0
         self._evaluations = 0
-        self._without_gain = 0
-        self._score_to_beat = -1.0
+        self._early_stopping = EarlyStopping(parameters)
+        self._parts = TrainedParts(model, self._optimizer, self._scaler, self._best, device)
+        self._resume()
 
     def run(self) -> None:
-        """Train. The model ends with the weights of its best evaluation.
+        """Train. The model ends with the weights of its best evaluation, which are on disk.
+
+        A trial that meets its deadline or its wall limit ends with what it has evaluated by then.
 
         Raises:
             Diverged: Two losses, or an output, are not finite.
-            DeadlineExceeded: The deadline does not allow for what was asked.
+            DeadlineExceeded: The deadline or the wall limit does not allow for any evaluation.
             Cancelled: SIGTERM has arrived.
+            OSError: The best state cannot be written.
         """
+        try:
+            self._train_to_the_end()
+        except DeadlineExceeded as exceeded:
+            if self._state.best_score is None:
+                raise
+            self._state.cut_by = exceeded.cut_by
+            self._state.scheduled_steps = self._state.steps
+        except Cancelled:
+            self._save_before_the_end()
+            raise
+        with self._best.in_place():
+            self._saver.save(self._deadline.spent_seconds())
+        self._checkpoints.write(self._parts, self._position())
+        self._best.restore()
+
+    def _resume(self) -> None:
+        """Go on where the checkpoint ends, if there is one."""
+        position = self._checkpoints.restore(self._parts)
+        if position is None:
+            return
+        state, plan = self._state, self._plan
+        if position.steps_per_epoch != plan.steps_per_epoch or position.step >= plan.limit:
+            raise CheckpointFault("The checkpoint leaves no step to take in this schedule")
+        plan.first_step = position.step
+        self._evaluations = position.evaluations
+        self._early_stopping.score_to_beat = position.score_to_beat
+        self._early_stopping.without_gain = position.evaluations_without_gain
+        state.steps, state.epochs = position.step, position.step / plan.steps_per_epoch
+        state.tokens, state.padded_tokens = position.tokens, position.padded_tokens
+        state.best_epoch, state.best_score = position.best_epoch, position.best_score
+        state.scores = dict(position.scores)
+
+    def _position(self) -> TrainingPosition:
+        state = self._state
+        return TrainingPosition(
+            step=state.steps,
+            steps_per_epoch=self._plan.steps_per_epoch,
+            tokens=state.tokens,
+            padded_tokens=state.padded_tokens,
+            evaluations=self._evaluations,
+            best_epoch=state.best_epoch,
+            best_score=state.best_score,
+            scores=state.scores,
+            score_to_beat=self._early_stopping.score_to_beat,
+            evaluations_without_gain=self._early_stopping.without_gain,
+        )
+
+    def _train_to_the_end(self) -> None:
         state, plan = self._state, self._plan
         state.rows = len(self._train.rows)
         state.planned_steps = plan.planned_steps
         state.scheduled_steps = plan.scheduled_steps
         state.first_step_at = state.first_step_at or datetime.now(UTC)
-        for step, batches in enumerate(self._steps(), start=1):
+        for step, batches in enumerate(self._steps(), start=plan.first_step + 1):
             self._interruption.check()
             since = time.perf_counter()
             self._rate.set(step - 1)
@@ -143,7 +219,7 @@ class FineTuning:
                 break
             if step >= plan.scheduled_steps:
                 break
-        self._best.restore()
+            self._save_where_cheap()
 
     def _make_plan(self, max_steps: int | None) -> Plan:
         groups = self._groups(self._first_epoch)
@@ -171,9 +247,12 @@ class FineTuning:
         return [batches[i : i + size] for i in range(0, len(batches), size)]
 
     def _steps(self) -> Iterator[list[np.ndarray]]:
-        """Yield the batches of each step, epoch after epoch."""
-        for epoch in range(self._parameters.epochs):
-            yield from self._groups(self._first_epoch if epoch == 0 else self._epoch(epoch))
+        """Yield the batches of each step that is left, epoch after epoch."""
+        first, skipped = divmod(self._plan.first_step, self._plan.steps_per_epoch)
+        for epoch in range(first, self._parameters.epochs):
+            groups = self._groups(self._first_epoch if epoch == 0 else self._epoch(epoch))
+            yield from groups[skipped:]
+            skipped = 0
 
     def _take_step(self, batches: list[np.ndarray]) -> None:
         self._model.train()
@@ -220,17 +299,48 @@ class FineTuning:
 
     def _mind_deadline(self, step: int) -> None:
         """Fit what is left of the plan to the time that is left."""
-        plan, deadline = self._plan, self._deadline
+        plan, deadline, pace = self._plan, self._deadline, self._pace
         if not deadline.exists:
             return
-        if deadline.review_due(plan, step):
-            if self._pace.evaluation_seconds is None:
-                self._pace.evaluation_seconds = self._probe_evaluation()
-            if deadline.review(plan, self._pace, step):
-                self._rate.lay_out(plan.scheduled_steps)
-        if deadline.must_end(plan, self._pace, step):
+        review_due = deadline.review_due(plan, step)
+        if pace.evaluation_seconds is None and (review_due or pace.steps == PROBE_STEPS):
+            pace.evaluation_seconds = self._probe_evaluation()
+        if review_due and deadline.review(plan, pace, step):
+            self._rate.lay_out(plan.scheduled_steps)
+        cut_by = deadline.must_end(plan, pace, step, self._reserve_seconds())
+        if cut_by is not None:
             plan.scheduled_steps = step
+            self._state.cut_by = cut_by
         self._state.scheduled_steps = plan.scheduled_steps
+
+    def _reserve_seconds(self) -> float:
+        """Return what has to be left at the wall limit to hand over a state."""
+        saving = self._saver.expected_seconds + self._checkpoints.expected_seconds
+        return _HANDOVER_SECONDS + 2 * saving
+
+    def _save_where_cheap(self) -> None:
+        """Write the best state to disk if that costs little now, or is urgent."""
+        saver, deadline = self._saver, self._deadline
+        if not saver.is_behind:
+            return
+        spent = deadline.spent_seconds()
+        # Before the wall limit, so that a trial that hangs there has left something.
+        urgent = deadline.meets_wall(self._reserve_seconds() + (self._pace.evaluation_seconds or 0))
+        if not (saver.is_cheap(spent) or urgent):
+            return
+        try:
+            with self._best.in_place():
+                saver.save(spent)
+        except OSError as error:
+            # The disk may have room again by the end; there it counts.
+            print(f"xautolm: a state was not saved: {error.strerror}", file=sys.stderr)
+
+    def _save_before_the_end(self) -> None:
+        """Write the best state of a trial that SIGTERM ends, if there is time for it."""
+        if self._saver.expected_seconds > _LAST_SAVE_SECONDS:
+            return
+        with contextlib.suppress(OSError), self._best.in_place():
+            self._saver.save(self._deadline.spent_seconds())
 
     def _probe_evaluation(self) -> float:
         """Predict the seconds of an evaluation from its middle batch."""
@@ -249,7 +359,7 @@ class FineTuning:
 
     def _evaluate(self, step: int) -> bool:
         """Evaluate; return whether to stop early."""
-        self._deadline.check_wall(self._pace.evaluation_seconds or 0.0)
+        self._deadline.check_wall((self._pace.evaluation_seconds or 0.0) + _HANDOVER_SECONDS)
         state = self._state
         since = time.perf_counter()
         with state.clock.phase("evaluate"):
@@ -259,7 +369,7 @@ class FineTuning:
                 self._validation.rows,
                 len(self._names),
                 max_tokens=evaluation_tokens(self._device),
-                between=self._interruption.check,
+                between=self._mind_wall,
             )
             found = score_logits(logits, self._validation.labels, self._names)
         self._pace.evaluation_seconds = time.perf_counter() - since
@@ -272,14 +382,15 @@ class FineTuning:
                 "accuracy": Score(value=found.accuracy),
             }
             self._best.keep(last=step >= self._plan.scheduled_steps)
-        return self._stops_early(found.macro_f1)
+        return self._early_stopping.stops(found.macro_f1)
 
-    def _stops_early(self, macro_f1: float) -> bool:
-        if not self._parameters.use_early_stopping:
-            return False
-        if macro_f1 > self._score_to_beat + self._parameters.early_stopping_delta:
-            self._score_to_beat = macro_f1
-            self._without_gain = 0
-            return False
-        self._without_gain += 1
-        return self._without_gain >= self._parameters.early_stopping_patience
+    def _mind_wall(self) -> None:
+        """Give up an evaluation that takes longer than expected, for the state evaluated before.
+
+        Raises:
+            Cancelled: SIGTERM has arrived.
+            DeadlineExceeded: The wall limit is near, and there is a state to hand over.
+        """
+        self._interruption.check()
+        if self._state.best_score is not None:
+            self._deadline.check_wall(self._reserve_seconds())
