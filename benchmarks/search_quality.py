@@ -42,7 +42,6 @@ HERE = Path(__file__).resolve().parent
 SETS = ("sst2", "ag_news", "liar", "meld", "docstrings-a")
 DOCSTRINGS = ("docstrings-a", "docstrings-b")
 PARTS = ("reference", "cold", "warm", "again")
-SPLITS = ("train", "validation", "test")
 XAUTOLM = (sys.executable, "-m", "xautolm_core.cli")
 # A search that found no model is a result; any other failure stops the benchmark.
 FOUND, FOUND_NOTHING = 0, 5
@@ -107,8 +106,7 @@ class Bench:
         names = np.asarray(task.labels)
         unfinished = folder.with_name(f"{folder.name}.tmp")
         unfinished.mkdir(exist_ok=True)
-        for split in SPLITS:
-            part = task.splits[split]
+        for split, part in task.splits.items():
             table = pa.table({"text": part.texts, "label": names[part.labels]})
             pq.write_table(table, unfinished / f"{split}.parquet")
         unfinished.rename(folder)

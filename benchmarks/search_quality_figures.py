@@ -87,14 +87,14 @@ def scored_trials(
             continue
         score = row.get("score.macro_f1")
         eligible = row["outcome"] == "ok" or bool(row["chosen"])
-        usable = eligible and score is not None and math.isfinite(score)
+        usable = score is not None and eligible and math.isfinite(score)
         found.append(
             ScoredTrial(
                 number=int(row["trial"]),
                 method=str(row["method"]),
                 launched_seconds=(launched - begun_at).total_seconds(),
                 ended_seconds=(ended - begun_at).total_seconds(),
-                macro_f1=float(score) if usable else None,
+                macro_f1=score if usable else None,
             )
         )
     return tuple(sorted(found, key=lambda one: (one.launched_seconds, one.number)))

@@ -91,7 +91,7 @@ def _candidates(row: Row) -> dict[str, Row]:
     return found
 
 
-def _references(rows: Sequence[Row]) -> list[Row]:
+def _references(rows: Sequence[Row]) -> Sequence[Row]:
     print("\n### What is obvious: validation / test, seconds")
     _table("set", "seed", "TF-IDF", "frozen", "joined", "plain epoch", "all s", "MB")
     figures = []
@@ -133,7 +133,8 @@ def _quality(rows: Sequence[Row], budget: str, budget_seconds: float) -> Row | N
         "set", "seed", "search", "its model", "obvious", "its choice", "difference",
         "search s", "obvious s", "search MB", "obvious MB",
     )  # fmt: skip
-    figures, answers = [], {}
+    figures: list[Row] = []
+    answers: dict[str, list[PairedAnswers]] = {}
     for row in rows:
         found = row["cold"][budget]
         together, _ = _cost(row, with_epoch=True)
@@ -205,7 +206,7 @@ def _searches(rows: Sequence[Row], first: str) -> Iterator[tuple[Row, str, str, 
                 yield row, kind, first, row[kind]
 
 
-def _budgets(rows: Sequence[Row], budgets: Mapping[str, float]) -> list[Row]:
+def _budgets(rows: Sequence[Row], budgets: Mapping[str, float]) -> Sequence[Row]:
     print("\n### Was the budget kept? (of the whole process, start-up included)")
     _table("set", "seed", "search", "budget", "wall s", "of the budget", "verdict", "ended by")
     figures = []
