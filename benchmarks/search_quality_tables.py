@@ -207,10 +207,13 @@ def _searches(rows: Sequence[Row], first: str) -> Iterator[tuple[Row, str, str, 
 
 
 def _budgets(rows: Sequence[Row], budgets: Mapping[str, float]) -> Sequence[Row]:
+    searches = list(_searches(rows, next(iter(budgets))))
+    if not searches:
+        return []
     print("\n### Was the budget kept? (of the whole process, start-up included)")
     _table("set", "seed", "search", "budget", "wall s", "of the budget", "verdict", "ended by")
     figures = []
-    for row, kind, budget, found in _searches(rows, next(iter(budgets))):
+    for row, kind, budget, found in searches:
         wall = found["wall_seconds"]
         ratio, verdict = wall / budgets[budget], budget_verdict(wall, budgets[budget])
         stopped = found["summary"].get("stopped_by")
