@@ -104,8 +104,8 @@ def record(
         ended_at=began + timedelta(seconds=sum(seconds.values())),
     )
     values = {} if f1 is None else {"f1": f1, "time": result.time_seconds or 0.0}
-    configuration = Configuration.model_construct(
-        branch=f"minilm-{method}",
+    configuration = Configuration(
+        branch=method if is_cheap(method) else f"minilm-{method}",
         model=model if has_model(method) else None,
         revision=None,
         method=method,
