@@ -234,6 +234,7 @@ def test_a_saved_state_is_handed_over_or_named(
         # The heartbeat's facts, and the state's where it has none.
         assert result.seconds == {"load_model": 1.0, "train": 12.5, "startup": 0.0}
         assert (result.progress.steps, result.progress.best_epoch) == (40, 2)
+        assert result.progress.scheduled_steps == (40 if cut else 0)
         assert result.energy_joules == 40.0 and result.versions == {"torch": "2"}
 
 

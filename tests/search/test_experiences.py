@@ -73,7 +73,7 @@ def test_a_cut_continuation_tells_what_it_did(make_spec, tmp_path):
         continues=1,
         cumulative_seconds=12.5,
         cumulative_joules=99.0,
-        progress=Progress(planned_steps=40, scheduled_steps=40, steps=10),
+        progress=Progress(planned_steps=40, scheduled_steps=10, steps=10),
     )
     found = experience_of(decode(encode(writer.experience(spec, result, None))))
     assert (found.schedule_fraction, found.cut_by, found.continues) == (0.25, "wall", 1)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,9 +26,11 @@ from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.failures import DeadlineExceeded
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
 from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.trial.plan import Deadline
 from xautolm_core.trial.run import run_trial
 
 MakeSpec = Callable[..., TrialSpec]
@@ -269,6 +272,25 @@ def test_deadline_can_stop_a_trial(make_spec: MakeSpec) -> None:
     assert result.outcome is Outcome.TIMEOUT
     assert result.failure is not None and "would take" in result.failure.message
     assert result.seconds["train"] < 1.5
+
+
+def test_a_trial_that_is_stopped_hands_over_what_it_has_evaluated(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    must_end = Deadline.must_end
+
+    def stop_after_the_second_epoch(self: Deadline, *arguments: Any) -> Any:
+        if arguments[2] == 15:
+            raise DeadlineExceeded("too slow")
+        return must_end(self, *arguments)
+
+    monkeypatch.setattr(Deadline, "must_end", stop_after_the_second_epoch)
+    budget = TrialBudget(soft_deadline_seconds=10_000, on_overrun="stop")
+    result = _run(make_spec(parameters={"epochs": 5}, budget=budget))
+    _assert_ok(result)
+    assert result.cut_by == "deadline" and result.scores["macro_f1"].value > 0
+    assert (result.progress.scheduled_steps, result.progress.planned_steps) == (15, 30)
+    assert result.model_folder == "model"
 
 
 def test_head_features_are_shared_between_trials(

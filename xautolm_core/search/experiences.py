@@ -54,7 +54,6 @@ class ExperienceWriter:
         """Return the experience of one attempt."""
         progress = result.progress
         planned = progress.planned_steps
-        steps = progress.scheduled_steps if result.cut_by is None else progress.steps
         failure = result.failure
         return Experience(
             id=experience_id(spec.search_id, spec.trial_number, spec.attempt),
@@ -83,7 +82,7 @@ class ExperienceWriter:
             reused_joules=result.reused_joules,
             latency_ms=result.latency_ms,
             data_fraction=spec.budget.data_fraction,
-            schedule_fraction=min(1.0, steps / planned) if planned else 1.0,
+            schedule_fraction=min(1.0, progress.scheduled_steps / planned) if planned else 1.0,
             peak_gpu_bytes=result.peak_gpu_bytes,
             peak_host_bytes=result.peak_host_bytes,
             energy=tuple(map(energy_of, result.energy)),

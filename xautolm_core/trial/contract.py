@@ -171,7 +171,8 @@ class Progress(BaseModel):
     Attributes:
         rows: Training rows used after the data fraction.
         planned_steps: Optimiser steps of the configuration on these rows.
-        scheduled_steps: Steps that the schedule was laid out for, after a shrink.
+        scheduled_steps: Steps that the schedule was laid out for, after a shrink; those done where
+            it was cut.
         steps: Steps done.
         epochs: Epochs completed (fractional where the last was cut).
         best_epoch: The evaluation whose weights were kept, from 1 on; 0 before the first.

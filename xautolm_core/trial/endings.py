@@ -65,8 +65,10 @@ def with_saved(result: TrialResult, saved: SavedState | None) -> TrialResult:
     if saved is None:
         return result.model_copy(update={"model_folder": None, "saved_scores": {}})
     if result.outcome is Outcome.TIMEOUT:
+        progress = result.progress
         return result.model_copy(
             update={
+                "progress": progress.model_copy(update={"scheduled_steps": progress.steps}),
                 "outcome": Outcome.OK,
                 "cut_by": "wall",
                 "failure": None,
