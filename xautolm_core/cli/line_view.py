@@ -68,7 +68,7 @@ class LineView:
         self._line(f"trial {record.number} {ended_words(record)}")
         best_words = "no model yet"
         if best is not None:
-            score = best.result.scores.get("macro_f1")
+            score = best.result.model_scores.get("macro_f1")
             best_words = f"best {score_words(score.value if score else None)} (#{best.number})"
         numbers = " ".join(f"#{r.number}" for r in self._progress.front) or "empty"
         parts = [

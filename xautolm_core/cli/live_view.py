@@ -136,7 +136,7 @@ class LiveView:
                 f"   {outcome_counts(progress.outcomes)}", style="yellow" if failed else "green"
             )
         if progress.best is not None:
-            score = progress.best.result.scores.get("macro_f1")
+            score = progress.best.result.model_scores.get("macro_f1")
             words = score_words(score.value if score else None)
             line.append(f"   best {words} (#{progress.best.number})", style="bold green")
         return line

@@ -93,7 +93,7 @@ def _print_energy(result: SearchResult) -> None:
 
 
 def _print_best(result: SearchResult, best: TrialRecord) -> None:
-    score = best.result.scores.get("macro_f1")
+    score = best.result.model_scores.get("macro_f1")
     line = (
         f"Chosen:  trial {best.number}: {made_words(best.configuration, full_id=False)}, macro F1 "
     )

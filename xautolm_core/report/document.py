@@ -116,7 +116,7 @@ def front_by_time(result: SearchResult) -> list[TrialRecord]:
 
 def validation_scores(record: TrialRecord) -> dict[str, float]:
     """Return a trial's scores on the validation split by name."""
-    return {name: score.value for name, score in record.result.scores.items()}
+    return {name: score.value for name, score in record.result.model_scores.items()}
 
 
 def front_entry(result: SearchResult, record: TrialRecord) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _model_index(result: SearchResult) -> dict[str, Any]:
         return {"name": name, "results": [entry]}
     entry["dataset"]["split"] = "validation"
     best = chosen_trial(result)
-    scores = best.result.scores if best else {}
+    scores = best.result.model_scores if best else {}
     entry["metrics"] = [
         {"type": kind, "name": words, "value": round(scores[score].value, 6)}
         for kind, words, score in (

@@ -42,7 +42,7 @@ def fit_epochs(
     if parameter is None:
         return configuration
     asked = configuration.parameters[EPOCHS]
-    fewer = [number for number in _choices(parameter) if number <= _number(asked)]
+    fewer = [number for number in epoch_choices(parameter) if number <= _number(asked)]
     found = configuration
     for epochs in sorted(fewer, reverse=True):
         found = configuration.model_copy(
@@ -53,7 +53,8 @@ def fit_epochs(
     return found
 
 
-def _choices(parameter: Parameter) -> list[int]:
+def epoch_choices(parameter: Parameter) -> list[int]:
+    """Return the numbers of epochs that a space admits."""
     match parameter:
         case Integer(low=low, high=high):
             return list(range(low, high + 1))

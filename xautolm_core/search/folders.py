@@ -38,6 +38,7 @@ class Proposal(BaseModel):
         number: Number of the trial.
         configuration: What to try.
         why: Where it comes from, in words.
+        continues: Number of the trial that it continues; None if it begins anew.
         study_attributes: Attributes of the study that the sampler had set by then.
     """
 
@@ -46,6 +47,7 @@ class Proposal(BaseModel):
     number: int = Field(ge=0)
     configuration: Configuration
     why: str
+    continues: int | None = Field(default=None, ge=0)
     study_attributes: Mapping[str, Any] = Field(default_factory=dict)
 
 

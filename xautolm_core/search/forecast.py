@@ -116,6 +116,8 @@ class Forecaster:
         rows = result.progress.rows
         if measured is None or rows <= 0 or configuration.model is None:
             return None
+        if result.continues is not None:  # its seconds are its own, its progress the chain's
+            return None
         if is_cheap(configuration.method):
             if configuration.method != LINEAR_PROBE:
                 return None

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.search.continuation import continuing
+from xautolm_core.search.continuation import worth_a_checkpoint
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import PROPOSAL_FILE
 from xautolm_core.search.folders import Proposal
 from xautolm_core.search.folders import trial_folder
+from xautolm_core.search.models import delete_checkpoints
 from xautolm_core.search.models import delete_useless
 from xautolm_core.search.models import point_to_best
 from xautolm_core.search.outbox import ExperienceOutbox
 from xautolm_core.search.pace import Pace
 from xautolm_core.search.planned import PlannedTrial
 from xautolm_core.search.planned import next_cheap
+from xautolm_core.search.records import as_continuation
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.records import objective_values
 from xautolm_core.search.records import with_front
@@ -175,14 +179,18 @@ class TrialLoop:
         running = [running.spec.configuration for running in self._running.values()]
         return [*(record.configuration for record in self.records), *running]
 
+    def _continued(self) -> set[int]:
+        """Return the numbers of the trials that are being continued now."""
+        continued = (running.spec.continues for running in self._running.values())
+        return {number for number in continued if number is not None}
+
     def _start_next(self) -> None:
         """Start a trial: one that waits, else one that is due, else one that is drawn."""
         if self._waiting:
             self._start_waiting()
             return
-        planned = next_cheap(self._setup.space, self._configurations()) or self._pace.repetition(
-            self.records, [running.spec.configuration for running in self._running.values()]
-        )
+        planned = next_cheap(self._setup.space, self._configurations())
+        planned = planned or self._pace.continuation(self.records, self._continued())
         if planned is not None:
             self._start_planned(planned)
         else:
@@ -204,14 +212,14 @@ class TrialLoop:
                 return
         self._launch(
             trial,
-            PlannedTrial(proposal.configuration, proposal.why),
+            PlannedTrial(proposal.configuration, proposal.why, continues=proposal.continues),
             attempt=resumed.next_attempt,
             infra_attempts=resumed.infra_attempts,
         )
 
     def _start_planned(self, planned: PlannedTrial) -> None:
         setup = self._setup
-        trial = ask_for(setup.study, setup.space, planned.configuration, planned.why)
+        trial = ask_for(setup.study, setup.space, planned)
         self._launch(trial, planned, attempt=0, infra_attempts=0)
 
     def _start_drawn(self) -> None:
@@ -244,6 +252,7 @@ class TrialLoop:
             number=trial.number,
             configuration=configuration,
             why=planned.why,
+            continues=planned.continues,
             study_attributes=_sampler_attributes(setup.study),
         )
         write_json_atomic(folder / PROPOSAL_FILE, proposal)
@@ -262,7 +271,10 @@ class TrialLoop:
             budget=self._pace.trial_budget(planned, self.records),
             threads=setup.threads,
             measure_latency=Objective.LATENCY in setup.spec.objectives,
+            keep_checkpoint=self._pace.may_continue(configuration),
         )
+        if planned.continues is not None:
+            spec = continuing(spec, setup.out_folder, self.records, planned.continues)
         self._watch_over(trial, spec, setup.launcher.submit(spec), planned.why, infra_attempts)
 
     def _watch_over(
@@ -312,7 +324,9 @@ class TrialLoop:
             if result.outcome is not Outcome.CANCELLED and not setup.interrupts.count:
                 self._launch(
                     running.trial,
-                    PlannedTrial(running.spec.configuration, running.why),
+                    PlannedTrial(
+                        running.spec.configuration, running.why, continues=running.spec.continues
+                    ),
                     attempt=running.spec.attempt + 1,
                     infra_attempts=infra_attempts,
                 )
@@ -343,7 +357,7 @@ class TrialLoop:
         record = TrialRecord(
             number=running.spec.trial_number,
             configuration=running.spec.configuration,
-            result=result,
+            result=as_continuation(result, running.spec.continues),
             why=running.why,
             values=objective_values(result, setup.spec.objectives),
         )
@@ -354,6 +368,8 @@ class TrialLoop:
         if best is not None and (before is None or best.number != before.number):
             point_to_best(setup.out_folder, best)
         delete_useless(setup.out_folder, self.records, best, setup.spec.keep_models)
+        kept = worth_a_checkpoint(self.records) | self._continued()
+        delete_checkpoints(setup.out_folder, self.records, kept)
         self._pace.learn(result, wall_seconds=time.monotonic() - running.launched_seconds)
         self._save_state()
         shown = next(r for r in self.records if r.number == record.number)

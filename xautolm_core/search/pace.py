@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.search.continuation import Room
+from xautolm_core.search.continuation import plan_continuation
 from xautolm_core.search.epochs import fit_epochs
 from xautolm_core.search.forecast import Forecaster
 from xautolm_core.search.plan import MAX_VALIDATION_ROWS
 from xautolm_core.search.plan import data_fraction
 from xautolm_core.search.plan import final_reserve_seconds
-from xautolm_core.search.promotion import plan_repetition
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.records import choose_best
 from xautolm_core.space.methods import has_model
@@ -132,32 +133,49 @@ class Pace:
             left_seconds=left,
         )
 
-    def repetition(
-        self, records: Sequence[TrialRecord], running: Iterable[Configuration]
-    ) -> PlannedTrial | None:
-        """Return a trial to repeat with more time, if this is the moment (``plan_repetition``)."""
+    def may_continue(self, configuration: Configuration) -> bool:
+        """Whether a trial may be continued later, so that it has to leave a checkpoint."""
         policy = self._setup.policy
-        if policy.effective_budget_seconds is None:
+        is_bound = policy.effective_budget_seconds is not None
+        return (
+            is_bound and policy.trial_timeout_seconds is None and not is_cheap(configuration.method)
+        )
+
+    def continuation(
+        self, records: Sequence[TrialRecord], running: Iterable[int]
+    ) -> PlannedTrial | None:
+        """Return a trial to continue, if this is the moment (``plan_continuation``).
+
+        Args:
+            records: All trials so far.
+            running: Numbers of the trials that are being continued now.
+        """
+        policy = self._setup.policy
+        if policy.effective_budget_seconds is None or policy.trial_timeout_seconds is not None:
             return None
         known = _times(records)
         left = self.left_seconds(records) - self.overhead_seconds
         usual = sum(known) / len(known) if known else left
-        return plan_repetition(
-            policy,
-            records=[r for r in records if not is_cheap(r.configuration.method)],
+        return plan_continuation(
+            self._setup.space,
+            records,
             running=running,
-            training_rows=len(self._setup.task.train),
+            room=Room(left, usual + self.overhead_seconds),
+            forecast=lambda one: self._forecaster.forecast(one, records),
             validation_rows=self._validation_rows,
-            left_seconds=left,
-            usual_trial_seconds=usual + self.overhead_seconds,
+            training_rows=len(self._setup.task.train),
         )
 
     def _seconds_per_row(self, result: TrialResult) -> float | None:
-        """Return what the answer to one validation row took; a trial evaluates once an epoch."""
+        """Return what the answer to one validation row took; a trial evaluates once an epoch.
+
+        Of a continuation all evaluations are taken for one: it does not tell how many were its own.
+        """
         seconds = result.seconds.get("evaluate")
         if result.outcome is not Outcome.OK or seconds is None:
             return None
-        evaluations = max(1, math.ceil(result.progress.epochs))
+        is_continuation = result.continues is not None
+        evaluations = 1 if is_continuation else max(1, math.ceil(result.progress.epochs))
         return seconds / evaluations / max(self._validation_rows, 1)
 
     @property

@@ -22,11 +22,13 @@ class PlannedTrial:
         why: Where it comes from, in words.
         soft_deadline_seconds: What its training and evaluation may take; None for what the budget
             policy gives.
+        continues: Number of the trial whose checkpoint it goes on from; None to begin anew.
     """
 
     configuration: Configuration
     why: str
     soft_deadline_seconds: float | None = None
+    continues: int | None = None
 
 
 def next_cheap(space: SearchSpace, tried: Iterable[Configuration]) -> PlannedTrial | None:

@@ -25,7 +25,7 @@ def objective_values(result: TrialResult, objectives: Sequence[Objective]) -> Ma
     score = result.scores.get("macro_f1")
     found = {
         Objective.F1: None if score is None else score.value,
-        Objective.TIME: result.time_seconds,
+        Objective.TIME: comparable_seconds(result),
         Objective.LATENCY: result.latency_ms,
         Objective.ENERGY: comparable_joules(result),
     }
@@ -38,14 +38,33 @@ def objective_values(result: TrialResult, objectives: Sequence[Objective]) -> Ma
     return values
 
 
-def comparable_joules(result: TrialResult) -> float | None:
-    """Return a trial's joules as if it had found nothing in the cache; None if it has no reading.
+def as_continuation(result: TrialResult, continues: int | None) -> TrialResult:
+    """Return a result that says which trial it continues, also where its trial could not tell."""
+    return result.model_copy(update={"continues": continues})
 
-    What was read from the cache counts in a trial's time, so that equal configurations compare, but
-    it cannot be metered: it is taken to have drawn the power of the rest.
+
+def comparable_seconds(result: TrialResult) -> float | None:
+    """Return what a configuration takes: of a continuation, with what it continues."""
+    if result.continues is None or result.cumulative_seconds is None:
+        return result.time_seconds
+    return result.cumulative_seconds
+
+
+def comparable_joules(result: TrialResult) -> float | None:
+    """Return what a configuration draws, in joules; None if it has no reading.
+
+    That of a continuation with what it continues, and as if nothing had been found in the cache, so
+    that equal configurations compare. Where what is in the cache was not metered, it is taken to
+    have drawn the power of the rest.
     """
+    if result.continues is not None:
+        return result.cumulative_joules
     joules, seconds = result.energy_joules, result.time_seconds
-    if joules is None or not seconds or result.reused_seconds >= seconds:
+    if joules is None:
+        return None
+    if result.reused_joules is not None:
+        return joules + result.reused_joules
+    if not seconds or result.reused_seconds >= seconds:
         return joules
     return joules * seconds / (seconds - result.reused_seconds)
 
@@ -69,13 +88,29 @@ def with_front(
 
 
 def choose_best(records: Iterable[TrialRecord]) -> TrialRecord | None:
-    """Return the record with the best score; of equals the faster, then the earlier one."""
-    scored = [record for record in records if record.values and record.result.model_folder]
+    """Return the record with the best model; of equals the faster, then the earlier one.
+
+    A trial that failed counts with the state that it had saved before.
+    """
     return min(
-        scored,
-        key=lambda r: (-r.values[Objective.F1.value], r.result.time_seconds or math.inf, r.number),
+        (record for record in records if _has_scored_model(record)),
+        key=lambda r: (
+            -(model_score(r) or 0.0),
+            comparable_seconds(r.result) or math.inf,
+            r.number,
+        ),
         default=None,
     )
+
+
+def _has_scored_model(record: TrialRecord) -> bool:
+    return record.result.model_folder is not None and model_score(record) is not None
+
+
+def model_score(record: TrialRecord) -> float | None:
+    """Return macro-F1 on validation of a trial's model; None without one."""
+    score = record.result.model_scores.get("macro_f1")
+    return None if score is None or not math.isfinite(score.value) else score.value
 
 
 def choose_of_kind(records: Iterable[TrialRecord], *, cheap: bool) -> TrialRecord | None:

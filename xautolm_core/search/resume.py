@@ -14,6 +14,7 @@ from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import Attempt
 from xautolm_core.search.folders import Proposal
 from xautolm_core.search.folders import read_attempts
+from xautolm_core.search.records import as_continuation
 from xautolm_core.search.records import objective_values
 from xautolm_core.trial.contract import TrialSpec
 
@@ -99,7 +100,7 @@ def resumed_records(
         TrialRecord(
             number=one.proposal.number,
             configuration=one.proposal.configuration,
-            result=one.final.result,
+            result=as_continuation(one.final.result, one.proposal.continues),
             why=one.proposal.why,
             values=resumed_values(one, objectives),
         )

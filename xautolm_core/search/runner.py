@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from xautolm_core.search.conclusion import conclude
 from xautolm_core.search.final_test import evaluate_best
 from xautolm_core.search.loop import TrialLoop
+from xautolm_core.search.models import delete_checkpoints
 from xautolm_core.search.models import point_to_best
 from xautolm_core.search.models import settle_best
 from xautolm_core.search.preparation import append_again
@@ -75,6 +76,8 @@ def _search(session: Session, *, with_test: bool) -> SearchResult:
         stopped_by = loop.run()
     if with_test and loop.best is not None:
         evaluate_best(setup, loop.records, loop.best, loop.reserve_seconds)
+    if stopped_by != "interrupted":
+        delete_checkpoints(setup.out_folder, loop.records, keep=())
     settle_best(setup.out_folder, loop.best, choose_alternative(loop.records, loop.best))
     if stopped_by != "interrupted":
         shutil.rmtree(setup.cache_folder, ignore_errors=True)

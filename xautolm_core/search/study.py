@@ -16,6 +16,7 @@ from typing import Any
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import STUDY_FILE
 from xautolm_core.search.contract import Objective
+from xautolm_core.search.samplers.base import CONTINUES_ATTRIBUTE
 from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.samplers.encoding import distributions
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import optuna
 
     from xautolm_core.search.folders import Proposal
+    from xautolm_core.search.planned import PlannedTrial
     from xautolm_core.search.samplers.base import SpaceSampler
     from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.configuration import Value
@@ -103,7 +105,7 @@ def _add_trial(
     import optuna
 
     handles = handles_of(space, proposal.configuration)
-    attributes = attributes_of(proposal.configuration, proposal.why)
+    attributes = attributes_of(proposal.configuration, proposal.why, proposal.continues)
     if result is None:
         study.enqueue_trial(handles, user_attrs=attributes)
         return
@@ -124,17 +126,26 @@ def handles_of(space: SearchSpace, configuration: Configuration) -> dict[str, Va
     return {} if is_cheap(configuration.method) else encode(space, configuration)
 
 
-def attributes_of(configuration: Configuration, why: str) -> dict[str, Any]:
-    """Return what a trial's user attributes say of its configuration."""
-    return {WHY_ATTRIBUTE: why, METHOD_ATTRIBUTE: configuration.method}
+def attributes_of(
+    configuration: Configuration, why: str, continues: int | None = None
+) -> dict[str, Any]:
+    """Return what a trial's user attributes say of its configuration.
+
+    Args:
+        configuration: What is tried.
+        why: Where it comes from, in words.
+        continues: Number of the trial that it continues, if it does.
+    """
+    attributes: dict[str, Any] = {WHY_ATTRIBUTE: why, METHOD_ATTRIBUTE: configuration.method}
+    return attributes if continues is None else {**attributes, CONTINUES_ATTRIBUTE: continues}
 
 
-def ask_for(
-    study: optuna.Study, space: SearchSpace, configuration: Configuration, why: str
-) -> optuna.Trial:
+def ask_for(study: optuna.Study, space: SearchSpace, planned: PlannedTrial) -> optuna.Trial:
     """Return a new trial of a given configuration; the sampler is not asked."""
+    configuration = planned.configuration
     study.enqueue_trial(
-        handles_of(space, configuration), user_attrs=attributes_of(configuration, why)
+        handles_of(space, configuration),
+        user_attrs=attributes_of(configuration, planned.why, planned.continues),
     )
     trial = study.ask()
     settle_parameters(trial, space, configuration)

@@ -269,6 +269,11 @@ class TrialResult(BaseModel):
         return sum(one.joules for one in self.energy) if self.energy else None
 
     @property
+    def model_scores(self) -> Mapping[str, Score]:
+        """Scores of the model in ``model_folder``, however the trial has ended."""
+        return self.scores or self.saved_scores
+
+    @property
     def time_seconds(self) -> float | None:
         """Training plus evaluation seconds, the search's time objective; None if neither ran.
 

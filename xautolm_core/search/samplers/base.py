@@ -39,6 +39,7 @@ MAX_TRIES = 200
 ENOUGH_HISTORY = 8
 ENOUGH_FROM_MEMORY = 2
 OUTCOME_ATTRIBUTE = "outcome"
+CONTINUES_ATTRIBUTE = "continues"
 
 Infeasibility = Callable[[Configuration], str | None]
 

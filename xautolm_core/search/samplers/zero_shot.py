@@ -21,6 +21,7 @@ from optuna.trial import TrialState
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import WarmStartReport
 from xautolm_core.search.pareto import select_fittest
+from xautolm_core.search.samplers.base import CONTINUES_ATTRIBUTE
 from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import FirstConfiguration
 from xautolm_core.search.samplers.base import Infeasibility
@@ -152,7 +153,12 @@ class EvolutionSampler(SpaceSampler):
         model = self.initial.copy()
         consumed: set[int] = set()
         learnt_from: list[int] = []
-        finished = {t.number: t for t in study.get_trials(deepcopy=False) if _is_evidence(t)}
+        trials = study.get_trials(deepcopy=False)
+        # Of trials that continue each other the last one tells what their configuration comes to.
+        superseded = {
+            t.user_attrs.get(CONTINUES_ATTRIBUTE) for t in trials if t.state is TrialState.COMPLETE
+        }
+        finished = {t.number: t for t in trials if _is_evidence(t) and t.number not in superseded}
         for i in range(1, generation + 1):
             members = self._members(study, i, generation, set(finished) - consumed)
             consumed.update(members)

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from tests.search.instant import InstantLauncher
+from tests.search.instant import Silent
+from tests.search.instant import analytic_result
+from xautolm_core.outcomes import Outcome
+from xautolm_core.search.clock import Clock
+from xautolm_core.search.continuation import Room
+from xautolm_core.search.continuation import plan_continuation
+from xautolm_core.search.continuation import worth_a_checkpoint
+from xautolm_core.search.contract import TrialRecord
+from xautolm_core.search.folders import trial_folder
+from xautolm_core.search.forecast import Forecast
+from xautolm_core.search.runner import run_search
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.parameters import Integer
+from xautolm_core.trial.contract import Progress
+from xautolm_core.trial.contract import Score
+from xautolm_core.trial.contract import TrialResult
+
+EPOCH_SECONDS = 100.0
+
+
+def record(
+    number: int = 3,
+    *,
+    epochs: float = 1.0,
+    score: float = 0.8,
+    method: str = "full",
+    checkpoint: str | None = "checkpoint",
+    continues: int | None = None,
+) -> TrialRecord:
+    configuration = Configuration(branch=method, model="m", method=method, parameters={"epochs": 1})
+    result = TrialResult(
+        search_id="s",
+        trial_number=number,
+        outcome="ok",
+        scores={"macro_f1": Score(value=score)},
+        seconds={"train": 90 * epochs, "evaluate": 10 * epochs},
+        progress=Progress(rows=1000, planned_steps=100, steps=int(100 * epochs), epochs=epochs),
+        model_folder="model",
+        checkpoint_folder=checkpoint,
+        continues=continues,
+    )
+    values = {"f1": score, "time": 100.0 * epochs}
+    return TrialRecord(number, configuration, result, "", values)
+
+
+class FourEpochs:
+    """A space whose branches all have up to four epochs."""
+
+    def branch(self, name):
+        epochs = Integer(name="epochs", low=1, high=4, handle=f"{name}.epochs")
+        return SimpleNamespace(parameter=lambda _: epochs)
+
+
+def plan(*records, left=120.0, usual=150.0, running=()):
+    return plan_continuation(
+        FourEpochs(),
+        list(records),
+        running=running,
+        room=Room(left, usual),
+        forecast=lambda _: Forecast(90.0, 1.0, 10.0, 0.1),
+        validation_rows=400,
+        training_rows=1000,
+    )
+
+
+def test_the_best_goes_on_when_no_other_would_fit_in_before():
+    found = plan(record())
+    assert found is not None
+    assert (found.continues, found.configuration.parameters["epochs"]) == (3, 2)
+    assert found.soft_deadline_seconds == pytest.approx(110)
+    assert plan(record(), left=300.0) is None
+
+
+def test_it_doubles_its_training_as_far_as_time_and_space_allow():
+    assert plan(record(epochs=2.0), left=200.0).configuration.parameters["epochs"] == 4
+    assert plan(record(epochs=3.0), left=200.0).configuration.parameters["epochs"] == 4
+    assert plan(record(epochs=4.0)) is None
+    # One that was cut in its first epoch has the rest of it, and what fits of the next.
+    assert plan(record(epochs=0.5), left=40.0).configuration.parameters["epochs"] == 1
+    assert plan(record(epochs=0.5), left=120.0).configuration.parameters["epochs"] == 2
+    assert plan(record(), left=20.0) is None
+
+
+def test_of_those_that_are_as_good_the_one_with_less_training_goes_on():
+    longer, shorter = record(1, epochs=3.0), record(5, epochs=1.0, score=0.785)
+    assert plan(longer, shorter).continues == 5
+    # A standard error of .8 on 400 rows is .02.
+    assert plan(longer, replace(shorter, values={"f1": 0.775, "time": 1.0})).continues == 1
+
+
+def test_nothing_is_continued_twice_or_without_a_checkpoint():
+    first, second = record(1), record(2, score=0.81, continues=1, epochs=2.0)
+    assert plan(first, second).continues == 2
+    assert plan(first, second, running=[2]) is None
+    failed = replace(
+        record(2, continues=1),
+        values={},
+        result=record(2, continues=1).result.model_copy(
+            update={"outcome": Outcome.INFRA, "model_folder": None}
+        ),
+    )
+    assert plan(first, failed) is None
+    assert plan(record(checkpoint=None)) is None
+
+
+def test_two_checkpoints_are_kept():
+    records = [record(n, score=s) for n, s in enumerate((0.7, 0.9, 0.8, 0.6))]
+    assert worth_a_checkpoint(records) == {1, 2}
+    assert worth_a_checkpoint([*records, record(4, score=0.5, continues=1)]) == {2, 0}
+
+
+def test_a_search_ends_by_continuing_the_best_with_its_rows_and_seed(
+    make_spec, tmp_path, monkeypatch
+):
+    """Trials take 12 s by the search's clock, and tell an epoch of 5 s."""
+
+    def result(spec):
+        found = analytic_result(spec)
+        if found.outcome is not Outcome.OK:
+            return found
+        (spec.out_folder / "checkpoint").mkdir()
+        longer = 0.2 if spec.continues is not None else 0.0
+        score = found.scores["macro_f1"].value + longer
+        epochs = float(spec.configuration.parameters["epochs"])
+        return found.model_copy(
+            update={
+                "scores": {"macro_f1": Score(value=score), "accuracy": Score(value=score)},
+                "seconds": {"train": 5.0 * epochs, "evaluate": 0.1},
+                "progress": Progress(rows=84, planned_steps=9, steps=9, epochs=epochs),
+                "checkpoint_folder": "checkpoint",
+                "continues": spec.continues,
+                "cumulative_seconds": None if spec.continues is None else 11.0,
+            }
+        )
+
+    launcher, observer = InstantLauncher(result), Silent()
+    # Trials of the double are over at once: only what they tell moves the clock.
+    monkeypatch.setattr(Clock, "elapsed_seconds", property(lambda _: 12.0 * len(observer.ended)))
+    done = run_search(
+        make_spec(budget_seconds=90.0, max_trials=None, seed=3),
+        tmp_path / "run",
+        launcher=launcher,
+        observer=observer,
+        with_test=False,
+    )
+    continued = [t for t in done.trials if t.result.continues is not None]
+    assert continued
+    for trial in continued:
+        parent = next(t for t in done.trials if t.number == trial.result.continues)
+        spec, before = launcher.submitted[trial.number], launcher.submitted[parent.number]
+        assert f"trial {parent.number} continued" in trial.why
+        assert spec.seed == before.seed
+        assert spec.budget.data_fraction == before.budget.data_fraction
+        assert spec.resume_from == trial_folder(done.out_folder, parent.number, 0) / "checkpoint"
+        assert spec.configuration.parameters["epochs"] > before.configuration.parameters["epochs"]
+        assert trial.values["time"] == 11.0
+    assert not list((tmp_path / "run").rglob("checkpoint"))

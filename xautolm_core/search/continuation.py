@@ -1,0 +1,199 @@
+"""Continue, never repeat: a promising trial that was short goes on from its checkpoint.
+
+A trial has the epochs that fitted when it was started. Where time is left in the end, one of the
+best is given more of them, as successive halving promotes what did well on less (Jamieson and
+Talwalkar, arXiv 1502.07943), without paying a second time for what it has learnt.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from xautolm_core.errors import LaunchError
+from xautolm_core.search.contract import Objective
+from xautolm_core.search.epochs import EPOCHS
+from xautolm_core.search.epochs import epoch_choices
+from xautolm_core.search.folders import trial_folder
+from xautolm_core.search.planned import PlannedTrial
+from xautolm_core.search.records import choose_best
+from xautolm_core.search.records import model_score
+from xautolm_core.space.methods import is_cheap
+from xautolm_core.trial.contract import CHECKPOINT_FOLDER
+from xautolm_core.trial.contract import SPEC_FILE
+from xautolm_core.trial.contract import TrialSpec
+
+if TYPE_CHECKING:
+    from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.forecast import Forecast
+    from xautolm_core.space.configuration import Configuration
+    from xautolm_core.space.space import SearchSpace
+
+KEPT_CHECKPOINTS = 2
+"""Candidates whose checkpoints stay on disk."""
+
+# Less than this part of an epoch changes nothing.
+_LEAST_EPOCHS = 0.25
+_MARGIN = 1.1
+
+
+@dataclass(frozen=True)
+class Room:
+    """What there is for one more trial.
+
+    Attributes:
+        left_seconds: Of the budget, for training and evaluation.
+        usual_seconds: What another new trial would take, its start-up included.
+    """
+
+    left_seconds: float
+    usual_seconds: float
+
+
+def plan_continuation(
+    space: SearchSpace,
+    records: Sequence[TrialRecord],
+    *,
+    running: Iterable[int],
+    room: Room,
+    forecast: Callable[[Configuration], Forecast],
+    validation_rows: int,
+    training_rows: int,
+) -> PlannedTrial | None:
+    """Return the continuation of a trial, if this is the moment for it.
+
+    It is the best trial of a language model, or one whose score is no more than a standard error
+    below and that had fewer epochs: it has the most to gain. It is to double its training, within
+    the epochs that the space admits. The moment has come when no new trial would fit in before
+    that; until then others have their turn.
+
+    Args:
+        space: Says how many epochs there may be.
+        records: All trials so far.
+        running: Numbers of the trials that are being continued now.
+        room: What is left.
+        forecast: Predicts a configuration's time.
+        validation_rows: Rows that trials are scored on.
+        training_rows: Rows of the task's training split.
+    """
+    chosen = _most_promising(space, records, set(running), validation_rows)
+    if chosen is None:
+        return None
+    configuration, progress = chosen.configuration, chosen.result.progress
+    expected = forecast(configuration)
+    rows = progress.rows / training_rows if progress.rows and training_rows else 1.0
+    epoch_seconds = rows * expected.epoch_seconds + expected.evaluation_seconds
+    most = max(_epochs_of(space, configuration)) - progress.epochs
+    wanted_epochs = min(most, max(progress.epochs, 1.0))
+    wanted_seconds = _MARGIN * wanted_epochs * epoch_seconds
+    if room.left_seconds >= wanted_seconds + room.usual_seconds:
+        return None
+    epochs = min(wanted_epochs, room.left_seconds / epoch_seconds)
+    if epochs < _LEAST_EPOCHS:
+        return None
+    end = math.ceil(progress.epochs + epochs - 1e-9)
+    longer = min(number for number in _epochs_of(space, configuration) if number >= end)
+    return PlannedTrial(
+        configuration.model_copy(
+            update={"parameters": {**configuration.parameters, EPOCHS: longer}}
+        ),
+        why=f"trial {chosen.number} continued: of the best so far, after {progress.epochs:.3g} "
+        "epochs",
+        soft_deadline_seconds=min(wanted_seconds, room.left_seconds),
+        continues=chosen.number,
+    )
+
+
+def worth_a_checkpoint(records: Sequence[TrialRecord]) -> set[int]:
+    """Return the trials whose checkpoints are kept: those that may be continued."""
+    candidates = sorted(
+        _with_checkpoint(records),
+        key=lambda r: (-r.values[Objective.F1.value], r.number),
+    )
+    return {record.number for record in candidates[:KEPT_CHECKPOINTS]}
+
+
+def continuing(
+    spec: TrialSpec, out_folder: Path, records: Iterable[TrialRecord], number: int
+) -> TrialSpec:
+    """Return a spec that goes on from the checkpoint of a trial, with that trial's rows and seed.
+
+    Args:
+        spec: The new trial as it would begin anew.
+        out_folder: The run folder.
+        records: All trials so far.
+        number: Of the trial to continue.
+
+    Raises:
+        LaunchError: The spec of that trial is not there any more.
+    """
+    parent = next(record.result for record in records if record.number == number)
+    folder = trial_folder(out_folder, number, parent.attempt)
+    try:
+        known = TrialSpec.model_validate_json((folder / SPEC_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise LaunchError(
+            f"Trial {number} cannot be continued: its {SPEC_FILE} cannot be read",
+            hint=f"Look at {folder}; resume the search when it is back",
+        ) from error
+    budget = spec.budget.model_copy(update={"data_fraction": known.budget.data_fraction})
+    return spec.model_copy(
+        update={
+            "seed": known.seed,
+            "budget": budget,
+            "continues": number,
+            "resume_from": folder / (parent.checkpoint_folder or CHECKPOINT_FOLDER),
+        }
+    )
+
+
+def standard_error(score: float, rows: int) -> float:
+    """Return the standard error of a score that is a share of so many rows (binomial)."""
+    share = min(max(score, 0.0), 1.0)
+    return math.sqrt(share * (1 - share) / max(rows, 1))
+
+
+def _most_promising(
+    space: SearchSpace, records: Sequence[TrialRecord], running: set[int], rows: int
+) -> TrialRecord | None:
+    models = [r for r in records if not is_cheap(r.configuration.method)]
+    best = choose_best(models)
+    score = None if best is None else model_score(best)
+    if score is None:
+        return None
+    lowest = score - standard_error(score, rows)
+    candidates = [
+        record
+        for record in _with_checkpoint(models)
+        if record.number not in running
+        and record.values[Objective.F1.value] >= lowest
+        and max(_epochs_of(space, record.configuration), default=0) > record.result.progress.epochs
+    ]
+    return min(
+        candidates,
+        key=lambda r: (r.result.progress.epochs, -r.values[Objective.F1.value], r.number),
+        default=None,
+    )
+
+
+def _with_checkpoint(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    # A continuation that failed is not tried again either.
+    done = {record.result.continues for record in records}
+    return [
+        record
+        for record in records
+        if record.values and record.result.checkpoint_folder and record.number not in done
+    ]
+
+
+def _epochs_of(space: SearchSpace, configuration: Configuration) -> list[int]:
+    branch = space.branch(configuration.branch)
+    parameter = None if branch is None else branch.parameter(EPOCHS)
+    return [] if parameter is None else epoch_choices(parameter)
