@@ -139,7 +139,10 @@ def search(
     trials: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Stop after so many trials.", rich_help_panel=_LIMITS
+            min=1,
+            metavar="N",
+            help="Stop after so many trials of language models; cheap candidates come besides.",
+            rich_help_panel=_LIMITS,
         ),
     ] = None,
     trial_timeout: Annotated[
