@@ -117,33 +117,36 @@ def test_two_checkpoints_are_kept():
     assert worth_a_checkpoint([*records, record(4, score=0.5, continues=1)]) == {2, 0}
 
 
+def twelve_seconds_a_trial(observer: Silent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials of the double are over at once: only their number moves the clock."""
+    monkeypatch.setattr(Clock, "elapsed_seconds", property(lambda _: 12.0 * len(observer.ended)))
+
+
+def continuable(spec):
+    """Return what a trial comes to that tells epochs of 5 s and leaves a checkpoint."""
+    found = analytic_result(spec)
+    if found.outcome is not Outcome.OK:
+        return found
+    (spec.out_folder / "checkpoint").mkdir()
+    score = found.scores["macro_f1"].value + (0.2 if spec.continues is not None else 0.0)
+    epochs = float(spec.configuration.parameters["epochs"])
+    return found.model_copy(
+        update={
+            "scores": {"macro_f1": Score(value=score), "accuracy": Score(value=score)},
+            "seconds": {"train": 5.0 * epochs, "evaluate": 0.1},
+            "progress": Progress(rows=84, planned_steps=9, steps=9, epochs=epochs),
+            "checkpoint_folder": "checkpoint",
+            "continues": spec.continues,
+            "cumulative_seconds": None if spec.continues is None else 11.0,
+        }
+    )
+
+
 def test_a_search_ends_by_continuing_the_best_with_its_rows_and_seed(
     make_spec, tmp_path, monkeypatch
 ):
-    """Trials take 12 s by the search's clock, and tell an epoch of 5 s."""
-
-    def result(spec):
-        found = analytic_result(spec)
-        if found.outcome is not Outcome.OK:
-            return found
-        (spec.out_folder / "checkpoint").mkdir()
-        longer = 0.2 if spec.continues is not None else 0.0
-        score = found.scores["macro_f1"].value + longer
-        epochs = float(spec.configuration.parameters["epochs"])
-        return found.model_copy(
-            update={
-                "scores": {"macro_f1": Score(value=score), "accuracy": Score(value=score)},
-                "seconds": {"train": 5.0 * epochs, "evaluate": 0.1},
-                "progress": Progress(rows=84, planned_steps=9, steps=9, epochs=epochs),
-                "checkpoint_folder": "checkpoint",
-                "continues": spec.continues,
-                "cumulative_seconds": None if spec.continues is None else 11.0,
-            }
-        )
-
-    launcher, observer = InstantLauncher(result), Silent()
-    # Trials of the double are over at once: only what they tell moves the clock.
-    monkeypatch.setattr(Clock, "elapsed_seconds", property(lambda _: 12.0 * len(observer.ended)))
+    launcher, observer = InstantLauncher(continuable), Silent()
+    twelve_seconds_a_trial(observer, monkeypatch)
     done = run_search(
         make_spec(budget_seconds=90.0, max_trials=None, seed=3),
         tmp_path / "run",
@@ -163,3 +166,37 @@ def test_a_search_ends_by_continuing_the_best_with_its_rows_and_seed(
         assert spec.configuration.parameters["epochs"] > before.configuration.parameters["epochs"]
         assert trial.values["time"] == 11.0
     assert not list((tmp_path / "run").rglob("checkpoint"))
+
+
+class KilledAtAContinuation(InstantLauncher):
+    """Stands for a search that is killed when a continued trial is in flight."""
+
+    def submit(self, spec):
+        handle = super().submit(spec)
+        if spec.continues is not None:
+            raise KilledError
+        return handle
+
+
+class KilledError(BaseException):
+    """Stands for SIGKILL: nothing may catch it."""
+
+
+def test_a_continued_trial_in_flight_is_continued_again_after_a_resume(
+    make_spec, tmp_path, monkeypatch
+):
+    spec, out = make_spec(budget_seconds=90.0, max_trials=None, seed=3), tmp_path / "run"
+    killed, observer = KilledAtAContinuation(continuable), Silent()
+    twelve_seconds_a_trial(observer, monkeypatch)
+    with pytest.raises(KilledError):
+        run_search(spec, out, launcher=killed, observer=observer, with_test=False)
+    lost = killed.submitted[-1]
+    launcher = InstantLauncher(continuable)
+    done = run_search(spec, out, launcher=launcher, observer=observer, resume=True, with_test=False)
+    again = launcher.submitted[0]
+    assert (again.trial_number, again.attempt) == (lost.trial_number, lost.attempt + 1)
+    assert (again.continues, again.resume_from) == (lost.continues, lost.resume_from)
+    assert (again.seed, again.configuration) == (lost.seed, lost.configuration)
+    trial = next(t for t in done.trials if t.number == lost.trial_number)
+    assert trial.result.continues == lost.continues
+    assert trial.result.outcome is Outcome.OK
