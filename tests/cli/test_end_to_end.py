@@ -106,7 +106,7 @@ def test_the_result_folder_is_complete(folder: Path, first: dict[str, object]) -
     run = folder / "run"
     for name in ("report.html", "pareto.json", "trials.parquet", "search.json", "study.journal"):
         assert (run / name).stat().st_size > 0
-    for name in ("model.safetensors", "xautolm.json", "README.md"):
+    for name in ("linear.safetensors", "vocabulary.json", "xautolm.json", "README.md"):
         assert (run / "model" / name).stat().st_size > 0
     card = (run / "model" / "README.md").read_text()
     assert yaml.safe_load(card.split("---\n")[1])["library_name"] == "xautolm"

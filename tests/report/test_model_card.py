@@ -80,8 +80,8 @@ def test_a_cheap_model_names_the_ways_that_it_can_be_used(tmp_path: Path) -> Non
         matter, card = _front_matter(result), model_card(result)
         assert matter["library_name"] == "xautolm" and matter.get("base_model") == base
         assert "load_classifier" in card and "transformers import" not in card
-        assert "None" not in card and "optimiser steps" not in card
-        assert ("there is no language model" in card) == (base is None)
+        assert "`None`" not in card and "optimiser steps" not in card
+        assert ("linear probe on" in card) == (base is not None)
         assert "<code>None</code>" not in report_page(result)
 
 

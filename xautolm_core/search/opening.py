@@ -73,6 +73,7 @@ def open_search(
     """
     from xautolm_core.search.memory import open_memory
     from xautolm_core.space.load import load_space
+    from xautolm_core.space.starts import weigh_classes
     from xautolm_core.tasks.load import load_task
 
     check_sampler(spec.sampler, spec.sampler_options)
@@ -82,6 +83,7 @@ def open_search(
     observer.phase("space", spec.space)
     with clock.phase("space"):
         space = load_space(spec.space, model_folders=spec.model_folders, offline=spec.offline)
+        space = weigh_classes(space, class_rows(task))
         policy = BudgetPolicy(
             spec.budget_seconds,
             spec.max_trials,
@@ -107,6 +109,14 @@ def open_search(
     store = open_memory(spec)
     device = "cpu" if machine.gpu_bytes is None else "cuda"
     return Opening(task, space, feasibility, policy, store, machine.threads, memory, device)
+
+
+def class_rows(task: Task) -> list[int]:
+    """Return the training rows of each class of a task."""
+    import numpy as np
+
+    counts = np.bincount(np.asarray(task.train.labels), minlength=len(task.labels))
+    return [int(count) for count in counts]
 
 
 def share_of_this_machine(workers: int) -> TrialMachine:
