@@ -114,7 +114,7 @@ def test_the_result_folder_is_complete(folder: Path, first: dict[str, object]) -
         assert (run / "alternative" / name).stat().st_size > 0
     page = (run / "report.html").read_text()
     assert "not pretrained" in page
-    assert "untrained/test-bert" in page
+    assert "test-bert full" in page
 
 
 def test_predict_answers_texts_and_files(folder: Path, first: dict[str, object]) -> None:
