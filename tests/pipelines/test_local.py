@@ -28,7 +28,13 @@ def test_a_search_registers_a_model_and_the_next_starts_from_it_and_a_retraining
 ):
     out, _ = place.run("xautolm-search")
     kept = list(open_store(place.store).scan())
-    assert sorted(e.trial_number for e in kept) == [0, 1]
+    # Three cheap candidates, and then the two trials that were asked for.
+    assert [e.configuration.method for e in sorted(kept, key=lambda e: e.trial_number)][:3] == [
+        "tfidf",
+        "linear_probe",
+        "linear_probe_tfidf",
+    ]
+    assert sorted(e.trial_number for e in kept) == [0, 1, 2, 3, 4]
     assert all(e.task_name == "sst2" for e in kept)
     champion, answer = predicts(place, tmp_path)
     assert "positive" in answer or "negative" in answer
