@@ -12,6 +12,7 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.search.clock import Clock
 from xautolm_core.search.continuation import Room
 from xautolm_core.search.continuation import plan_continuation
+from xautolm_core.search.continuation import without_checkpoints
 from xautolm_core.search.continuation import worth_a_checkpoint
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import trial_folder
@@ -112,9 +113,32 @@ def test_nothing_is_continued_twice_or_without_a_checkpoint():
 
 
 def test_two_checkpoints_are_kept():
+    space = FourEpochs()
     records = [record(n, score=s) for n, s in enumerate((0.7, 0.9, 0.8, 0.6))]
-    assert worth_a_checkpoint(records) == {1, 2}
-    assert worth_a_checkpoint([*records, record(4, score=0.5, continues=1)]) == {2, 0}
+    assert worth_a_checkpoint(space, records) == {1, 2}
+    assert worth_a_checkpoint(space, [*records, record(4, score=0.5, continues=1)]) == {2, 0}
+    # One that has all the epochs that the space admits has nothing to continue.
+    whole = record(5, score=0.95, epochs=4.0)
+    assert worth_a_checkpoint(space, [*records, whole]) == {1, 2}
+
+
+def test_only_what_has_kept_its_checkpoint_is_continued():
+    longer = [record(1, epochs=3.0, score=0.9), record(2, epochs=3.0, score=0.895)]
+    shorter = record(3, epochs=1.0, score=0.89)
+    # Within a standard error and with the least training, but its checkpoint has made room.
+    assert plan(*longer, shorter, left=60.0).continues == 1
+    gone = without_checkpoints([*longer, shorter], [1, 2])
+    assert plan(*gone, left=60.0).continues == 3
+
+
+def test_a_continuation_that_was_ended_from_outside_is_due_again():
+    first = record(1)
+    cancelled = replace(
+        record(2, continues=1),
+        values={},
+        result=record(2, continues=1).result.model_copy(update={"outcome": Outcome.CANCELLED}),
+    )
+    assert worth_a_checkpoint(FourEpochs(), [first, cancelled]) == {1}
 
 
 def twelve_seconds_a_trial(observer: Silent, monkeypatch: pytest.MonkeyPatch) -> None:

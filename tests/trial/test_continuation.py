@@ -17,6 +17,8 @@ from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import unfinished
+from xautolm_core.trial.evaluate import EvaluationRequest
+from xautolm_core.trial.evaluate import evaluate_model
 from xautolm_core.trial.plan import Deadline
 from xautolm_core.trial.plan import Pace
 from xautolm_core.trial.plan import Plan
@@ -148,9 +150,15 @@ def test_costs_are_its_own_and_cumulative(watch: Watch, make: MakeSpec) -> None:
     assert lost.continues == 1 and lost.cumulative_seconds == pytest.approx(before + 5.0, abs=0.05)
 
 
-def test_the_best_state_of_the_chain_is_handed_over(watch: Watch, make: MakeSpec) -> None:
-    """Also where the continuation ruins the model, and the best weights are not the last ones."""
-    first = watch.run(make(0, 2, parameters={"lr_scheduler": "constant"}), cut_after=13)
+@pytest.mark.parametrize("cut_after", [12, 13])
+def test_the_best_state_of_the_chain_is_handed_over(
+    cut_after: int, watch: Watch, make: MakeSpec
+) -> None:
+    """Also where the continuation ruins the model, and the best weights are not the last ones.
+
+    Where the first trial was cut at its best evaluation, and a step after that.
+    """
+    first = watch.run(make(0, 2, parameters={"lr_scheduler": "constant"}), cut_after=cut_after)
     best = first.scores["macro_f1"].value
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -160,7 +168,17 @@ def test_the_best_state_of_the_chain_is_handed_over(watch: Watch, make: MakeSpec
         spec = make(1, 2, parameters={"lr_scheduler": "constant"})
         second = watch.run(spec)
     assert second.scores["macro_f1"].value >= best
-    assert second.model_folder == "model" and (spec.out_folder / "model").is_dir()
+    assert second.model_folder == "model"
+    saved = evaluate_model(
+        EvaluationRequest(
+            model_folder=spec.out_folder / "model",
+            task_folder=spec.task_folder,
+            split="validation",
+            out_file=spec.out_folder / "evaluation.json",
+            device="cpu",
+        )
+    )
+    assert saved.macro_f1 == pytest.approx(second.scores["macro_f1"].value)
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from xautolm_core.errors import LaunchError
+from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.epochs import EPOCHS
 from xautolm_core.search.epochs import epoch_choices
@@ -42,6 +45,7 @@ KEPT_CHECKPOINTS = 2
 # Less than this part of an epoch changes nothing.
 _LEAST_EPOCHS = 0.25
 _MARGIN = 1.1
+_ENDED_OUTSIDE = (Outcome.CANCELLED, Outcome.PREEMPTED)
 
 
 @dataclass(frozen=True)
@@ -111,13 +115,16 @@ def plan_continuation(
     )
 
 
-def worth_a_checkpoint(records: Sequence[TrialRecord]) -> set[int]:
-    """Return the trials whose checkpoints are kept: those that may be continued."""
-    candidates = sorted(
-        _with_checkpoint(records),
-        key=lambda r: (-r.values[Objective.F1.value], r.number),
-    )
-    return {record.number for record in candidates[:KEPT_CHECKPOINTS]}
+def worth_a_checkpoint(space: SearchSpace, records: Sequence[TrialRecord]) -> set[int]:
+    """Return the trials that may be continued: the best with a checkpoint and epochs left.
+
+    Only their checkpoints stay on disk, and only they are continued.
+
+    Args:
+        space: Says how many epochs there may be.
+        records: All trials so far.
+    """
+    return {record.number for record in _continuable(space, records)}
 
 
 def continuing(
@@ -154,6 +161,23 @@ def continuing(
     )
 
 
+def without_checkpoints(
+    records: Iterable[TrialRecord], numbers: Collection[int]
+) -> list[TrialRecord]:
+    """Return records in which some trials have no checkpoint any more.
+
+    Args:
+        records: All trials so far.
+        numbers: Trials whose checkpoints were deleted when the search had ended.
+    """
+    return [
+        replace(record, result=record.result.model_copy(update={"checkpoint_folder": None}))
+        if record.number in numbers
+        else record
+        for record in records
+    ]
+
+
 def standard_error(score: float, rows: int) -> float:
     """Return the standard error of a score that is a share of so many rows (binomial)."""
     share = min(max(score, 0.0), 1.0)
@@ -163,18 +187,15 @@ def standard_error(score: float, rows: int) -> float:
 def _most_promising(
     space: SearchSpace, records: Sequence[TrialRecord], running: set[int], rows: int
 ) -> TrialRecord | None:
-    models = [r for r in records if not is_cheap(r.configuration.method)]
-    best = choose_best(models)
+    best = choose_best(r for r in records if not is_cheap(r.configuration.method))
     score = None if best is None else model_score(best)
     if score is None:
         return None
     lowest = score - standard_error(score, rows)
     candidates = [
         record
-        for record in _with_checkpoint(models)
-        if record.number not in running
-        and record.values[Objective.F1.value] >= lowest
-        and max(_epochs_of(space, record.configuration), default=0) > record.result.progress.epochs
+        for record in _continuable(space, records)
+        if record.number not in running and record.values[Objective.F1.value] >= lowest
     ]
     return min(
         candidates,
@@ -183,14 +204,20 @@ def _most_promising(
     )
 
 
-def _with_checkpoint(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    # A continuation that failed is not tried again either.
-    done = {record.result.continues for record in records}
-    return [
+def _continuable(space: SearchSpace, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    # A continuation that failed is not tried again either; one that was ended from outside is.
+    done = {
+        record.result.continues for record in records if record.result.outcome not in _ENDED_OUTSIDE
+    }
+    found = [
         record
         for record in records
-        if record.values and record.result.checkpoint_folder and record.number not in done
+        if record.values
+        and record.result.checkpoint_folder
+        and record.number not in done
+        and max(_epochs_of(space, record.configuration), default=0) > record.result.progress.epochs
     ]
+    return sorted(found, key=lambda r: (-r.values[Objective.F1.value], r.number))[:KEPT_CHECKPOINTS]
 
 
 def _epochs_of(space: SearchSpace, configuration: Configuration) -> list[int]:

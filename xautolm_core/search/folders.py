@@ -62,6 +62,7 @@ class RunState(BaseModel):
         system_features: Likewise of the machine.
         test: Fields of the ``TestReport``, once the test split was touched.
         test_trials: Trials whose models that were: the chosen one, and what it is compared with.
+        without_checkpoints: Trials whose checkpoints were deleted when the search had ended.
         phase_seconds: Seconds by phase so far.
         notes: What the user was told.
         expected_shares: Share of each limit of spending that a trial is expected to use, as earlier
@@ -78,6 +79,7 @@ class RunState(BaseModel):
     system_features: dict[str, Any] = Field(default_factory=dict)
     test: dict[str, Any] | None = None
     test_trials: list[int] = Field(default_factory=list)
+    without_checkpoints: list[int] = Field(default_factory=list)
     phase_seconds: dict[str, float] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
     expected_shares: dict[str, float] = Field(default_factory=dict)

@@ -121,6 +121,8 @@ class Forecaster:
         if is_cheap(configuration.method):
             if configuration.method != LINEAR_PROBE:
                 return None
+            # Its pass over the validation rows counts as evaluation.
+            measured += result.seconds.get("evaluate", 0.0)
             estimated = self._forward_seconds(configuration, rows + self._validation_rows)
             return (measured + result.reused_seconds) / estimated if estimated > 0 else None
         progress = result.progress

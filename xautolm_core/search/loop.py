@@ -9,6 +9,7 @@ from typing import Any
 
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.continuation import continuing
+from xautolm_core.search.continuation import without_checkpoints
 from xautolm_core.search.continuation import worth_a_checkpoint
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import TrialRecord
@@ -78,7 +79,10 @@ class TrialLoop:
             setup.spec.spending, resumed, expected=setup.state.expected_shares
         )
         self.records: list[TrialRecord] = with_front(
-            resumed_records(resumed, setup.spec.objectives), setup.spec.objectives
+            without_checkpoints(
+                resumed_records(resumed, setup.spec.objectives), setup.state.without_checkpoints
+            ),
+            setup.spec.objectives,
         )
 
     @property
@@ -180,8 +184,9 @@ class TrialLoop:
         return [*(record.configuration for record in self.records), *running]
 
     def _continued(self) -> set[int]:
-        """Return the numbers of the trials that are being continued now."""
-        continued = (running.spec.continues for running in self._running.values())
+        """Return the numbers of the trials that are being continued now, or will be again."""
+        continued = [running.spec.continues for running in self._running.values()]
+        continued += [waiting.proposal.continues for waiting in self._waiting.values()]
         return {number for number in continued if number is not None}
 
     def _start_next(self) -> None:
@@ -368,7 +373,7 @@ class TrialLoop:
         if best is not None and (before is None or best.number != before.number):
             point_to_best(setup.out_folder, best)
         delete_useless(setup.out_folder, self.records, best, setup.spec.keep_models)
-        kept = worth_a_checkpoint(self.records) | self._continued()
+        kept = worth_a_checkpoint(setup.space, self.records) | self._continued()
         delete_checkpoints(setup.out_folder, self.records, kept)
         self._pace.learn(result, wall_seconds=time.monotonic() - running.launched_seconds)
         self._save_state()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xautolm_core.outcomes import Outcome
@@ -37,6 +39,21 @@ _LEAST_IMPORT_SECONDS = 2.5
 _LATEST = 3
 
 
+@dataclass(frozen=True)
+class TestCost:
+    """What the test of one model takes.
+
+    Attributes:
+        seconds_per_row: Of answering.
+        startup_seconds: Of its process, before it answers.
+    """
+
+    __test__ = False
+
+    seconds_per_row: float
+    startup_seconds: float
+
+
 class Pace:
     """Gives each trial its part of the budget.
 
@@ -47,6 +64,8 @@ class Pace:
     def __init__(self, setup: SearchSetup) -> None:
         self._setup = setup
         self._overheads: list[float] = []
+        self._made_at = time.monotonic()
+        self._import_seconds: float | None = None
         self._forecaster = Forecaster(setup.feasibility, validation_rows=self._validation_rows)
 
     @property
@@ -58,6 +77,10 @@ class Pace:
 
     def learn(self, result: TrialResult, *, wall_seconds: float) -> None:
         """Take note of a trial that has ended, so long after it was launched."""
+        if self._import_seconds is None:
+            # What trials import was there when the first one began; a slow machine shows here.
+            began = time.monotonic() - self._made_at - wall_seconds
+            self._import_seconds = began + result.seconds.get("startup", 0.0)
         if result.outcome is Outcome.OK and result.time_seconds is not None:
             own_seconds = result.time_seconds - result.reused_seconds
             self._overheads.append(max(0.0, wall_seconds - own_seconds))
@@ -70,16 +93,20 @@ class Pace:
         )
 
     def reserve_seconds(self, records: Sequence[TrialRecord]) -> float:
-        """Return what the end of the search will take: the test of the models that it compares."""
+        """Return what the end of the search will take: the test of the models that it compares.
+
+        Before there is a language model among them, one is expected: the first start.
+        """
         best = choose_best(records)
         compared = [r for r in (best, choose_alternative(records, best)) if r is not None]
-        paces = [self._seconds_per_row(record.result) for record in compared]
-        known = [pace for pace in paces if pace is not None]
-        startups = [_startup_seconds(record) for record in compared]
+        costs = [self._test_cost(r.configuration, r.result, records) for r in compared]
+        starts = self._setup.space.starts
+        if starts and all(is_cheap(record.configuration.method) for record in compared):
+            costs.append(self._test_cost(starts[0], None, records))
         return final_reserve_seconds(
             test_rows=len(self._setup.task.test),
-            seconds_per_row=sum(known) if known else None,
-            startup_seconds=sum(startups) if startups else None,
+            seconds_per_row=sum(cost.seconds_per_row for cost in costs) if costs else None,
+            startup_seconds=sum(cost.startup_seconds for cost in costs) if costs else None,
             budget_seconds=self._setup.policy.effective_budget_seconds,
         )
 
@@ -166,28 +193,48 @@ class Pace:
             training_rows=len(self._setup.task.train),
         )
 
-    def _seconds_per_row(self, result: TrialResult) -> float | None:
-        """Return what the answer to one validation row took; a trial evaluates once an epoch.
+    def _test_cost(
+        self,
+        configuration: Configuration,
+        result: TrialResult | None,
+        records: Sequence[TrialRecord],
+    ) -> TestCost:
+        """Return what the test of a model takes.
 
-        Of a continuation all evaluations are taken for one: it does not tell how many were its own.
+        Measured evaluations count, but not less than a forward pass of the language model: features
+        that were in the cache cost an evaluation nothing.
+
+        Args:
+            configuration: Of the model.
+            result: Of its trial; None for one that is still to come.
+            records: All trials so far, for the pace of the machine.
         """
-        seconds = result.seconds.get("evaluate")
-        if result.outcome is not Outcome.OK or seconds is None:
-            return None
-        is_continuation = result.continues is not None
-        evaluations = 1 if is_continuation else max(1, math.ceil(result.progress.epochs))
-        return seconds / evaluations / max(self._validation_rows, 1)
+        paces = [] if result is None else [_measured_pace(result, self._validation_rows)]
+        imports = _LEAST_IMPORT_SECONDS
+        if has_model(configuration.method):
+            imports = _IMPORT_SECONDS
+            forecast = self._forecaster.forecast(configuration, records)
+            paces.append(forecast.evaluation_seconds / max(self._validation_rows, 1))
+        slower = max(1.0, (self._import_seconds or 0.0) / _IMPORT_SECONDS)
+        loading = 0.0
+        if result is not None:
+            loading = sum(result.seconds.get(phase, 0.0) for phase in ("load_data", "load_model"))
+        return TestCost(max(paces, default=0.0), slower * imports + loading)
 
     @property
     def _validation_rows(self) -> int:
         return min(MAX_VALIDATION_ROWS, len(self._setup.task.validation))
 
 
-def _startup_seconds(record: TrialRecord) -> float:
-    """Return what a process takes that evaluates a trial's model, before it answers."""
-    loading = ("load_data", "load_model")
-    imports = _IMPORT_SECONDS if has_model(record.configuration.method) else _LEAST_IMPORT_SECONDS
-    return imports + sum(record.result.seconds.get(phase, 0.0) for phase in loading)
+def _measured_pace(result: TrialResult, validation_rows: int) -> float:
+    """Return the seconds of an evaluation by row; a trial makes one an epoch.
+
+    Of a continuation, and of a trial that may have left evaluations out, all are taken for one.
+    """
+    progress = result.progress
+    tells_all = result.continues is None and progress.scheduled_steps == progress.planned_steps
+    evaluations = max(1, math.ceil(progress.epochs)) if tells_all else 1
+    return result.seconds.get("evaluate", 0.0) / evaluations / max(validation_rows, 1)
 
 
 def _times(records: Iterable[TrialRecord]) -> list[float]:

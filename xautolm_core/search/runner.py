@@ -77,6 +77,8 @@ def _search(session: Session, *, with_test: bool) -> SearchResult:
     if with_test and loop.best is not None:
         evaluate_best(setup, loop.records, loop.best, loop.reserve_seconds)
     if stopped_by != "interrupted":
+        setup.state.without_checkpoints = [record.number for record in loop.records]
+        setup.save_state()
         delete_checkpoints(setup.out_folder, loop.records, keep=())
     settle_best(setup.out_folder, loop.best, choose_alternative(loop.records, loop.best))
     if stopped_by != "interrupted":

@@ -43,10 +43,10 @@ class BestWeights:
         """Return the copies of the best weights, in the parameters' order; None if not needed."""
         return None if self._current else self._copies
 
-    def take(self, copies: list[torch.Tensor] | None) -> None:
-        """Take best weights from a checkpoint; None says that they are the model's own."""
+    def take(self, copies: list[torch.Tensor]) -> None:
+        """Take best weights, which are not the model's own, from a checkpoint."""
         self._copies = copies
-        self._current = copies is None
+        self._current = False
 
     def restore(self) -> None:
         """Put the best weights back into the model."""

@@ -234,7 +234,11 @@ def restore(parts: TrainedParts, checkpoint: Checkpoint) -> None:
         for name, parameter in trainable.items():
             parameter.copy_(weights[name])
     if checkpoint.manifest.position.best_epoch:
-        parts.best.take([best[name] for name in trainable] if best else None)
+        if best:
+            parts.best.take([best[name] for name in trainable])
+        else:
+            # The model's own weights are the best so far; training goes on, so they are copied.
+            parts.best.keep(last=False)
     state: dict[str, Any] = parts.optimizer.state_dict()
     state["state"] = _optimizer_state(checkpoint._named(_OPTIMIZER))
     try:

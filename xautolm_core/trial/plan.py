@@ -155,8 +155,17 @@ class Deadline:
             self._reviews.append(step / plan.scheduled_steps)
         return due
 
-    def review(self, plan: Plan, pace: Pace, step: int) -> bool:
+    def review(self, plan: Plan, pace: Pace, step: int, reserve_seconds: float = 0.0) -> bool:
         """Fit the plan to the pace; return whether the schedule has changed.
+
+        It is to end before the wall limit, too: what came before the training may have taken longer
+        than the soft deadline allows for.
+
+        Args:
+            plan: The steps.
+            pace: How fast they are.
+            step: How many are done.
+            reserve_seconds: What has to be left at the wall limit after the last evaluation.
 
         Raises:
             DeadlineExceeded: The plan does not fit, and the budget says to stop then.
@@ -164,6 +173,9 @@ class Deadline:
         assert self._limit is not None
         predicted = self._predict(plan, pace, step, plan.scheduled_steps)
         available = self._limit * _SAFETY - self._spent()
+        wall_left = self._wall_left()
+        if wall_left is not None:
+            available = min(available, wall_left - reserve_seconds)
         if self._stops and predicted > self._limit - self._spent():
             raise self._exceeded(predicted + self._spent())
         evaluation = pace.evaluation_seconds or 0.0

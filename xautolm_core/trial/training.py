@@ -305,7 +305,7 @@ class FineTuning:
         review_due = deadline.review_due(plan, step)
         if pace.evaluation_seconds is None and (review_due or pace.steps == PROBE_STEPS):
             pace.evaluation_seconds = self._probe_evaluation()
-        if review_due and deadline.review(plan, pace, step):
+        if review_due and deadline.review(plan, pace, step, self._reserve_seconds()):
             self._rate.lay_out(plan.scheduled_steps)
         cut_by = deadline.must_end(plan, pace, step, self._reserve_seconds())
         if cut_by is not None:

@@ -125,16 +125,17 @@ class SpaceSampler(BaseSampler):
             SpaceExhaustedError: Nothing new and feasible was found.
         """
         tried = self._tried(study, trial.number)
-        begun = {_without_epochs(key) for key in tried}
-        for first in self._first_configurations():
+        first_ones = list(self._first_configurations())
+        asked = {handles_key(encode(self.space, first.configuration)) for first in first_ones}
+        # What was tried with fewer epochs than were asked for was tried all the same.
+        shortened = {_without_epochs(key) for key in tried - asked}
+        for first in first_ones:
+            whole = handles_key(encode(self.space, first.configuration))
+            if whole in tried or _without_epochs(whole) in shortened:
+                continue
             configuration = self.adapt(first.configuration)
             handles = encode(self.space, configuration)
-            key = handles_key(handles)
-            is_new = key not in tried
-            if configuration != first.configuration:
-                # What had even more of its epochs before was tried all the same.
-                is_new = _without_epochs(key) not in begun
-            if is_new and self._infeasible(configuration) is None:
+            if handles_key(handles) not in tried and self._infeasible(configuration) is None:
                 self._why[trial.number] = first.why
                 return handles
         if self._common.allow_duplicates:
