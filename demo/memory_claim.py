@@ -22,6 +22,9 @@ from xautolm_core.space.methods import is_cheap
 CLEARLY_LESS = 0.5
 """So much of the other's time, at most: two runs of one search differ by a trial or two anyway."""
 
+CREDIT = "Memory saved"
+"""How a verdict begins that gives memory the credit."""
+
 _EQUAL = 1e-9
 # What the samplers say of a configuration that they recall.
 _RECALLED = (" similar task", " on this task")
@@ -128,10 +131,9 @@ def comparison_lines(
     best = best_of(cold)
     if best is not None and best.cheap and all(models):
         among = verdict(*models, validation_rows=validation_rows)
-        lines.append(
-            f"Among language models alone: {among[0].lower()}{among[1:]} The model handed over is "
-            "another."
-        )
+        lines.append(f"Among language models alone: {among[0].lower()}{among[1:]}")
+        if among.startswith(CREDIT):
+            lines.append("The model handed over is none of them.")
     return lines
 
 
@@ -174,7 +176,7 @@ def verdict(cold: Sequence[DemoTrial], warm: Sequence[DemoTrial], *, validation_
             f"from memory ({reached.why})."
         )
     return (
-        f"Memory saved {1 - share:.0%} of the time: {times}, by trial #{reached.number}, "
+        f"{CREDIT} {1 - share:.0%} of the time: {times}, by trial #{reached.number}, "
         f"{reached.name}: {reached.why}. One run of each shows it once; it measures nothing."
     )
 

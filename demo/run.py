@@ -103,13 +103,7 @@ class Search:
 
 def main() -> int:
     """Build both tasks, search on them, and show what came out."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where everything goes")
-    parser.add_argument("--seconds", type=float, default=300.0, help="for everything")
-    parser.add_argument("--rows", type=int, default=2000, help="of each task")
-    # Short texts, so that two slow cores get some models trained within a minute.
-    parser.add_argument("--characters", type=int, default=160, help="of a text, at most")
-    arguments = parser.parse_args()
+    arguments = parsed_arguments()
     ends = time.monotonic() + arguments.seconds - END_SECONDS
     folder = arguments.folder.absolute()
     # A demonstration begins at the beginning: without a run or an experience of an earlier one.
@@ -137,7 +131,8 @@ def main() -> int:
         return code
 
     halves = (cores[: len(cores) // 2], cores[len(cores) // 2 :]) if cores[1:] else (cores, cores)
-    seconds = ends - time.monotonic() - TIMES_TEST * first.summary()["phase_seconds"]["test"]
+    tested = first.summary()["phase_seconds"].get("test", 0.0)
+    seconds = max(ends - time.monotonic() - TIMES_TEST * tested, LEAST_SECONDS / 2)
     name, workers = tasks[1].name, min(len(halves[0]), 2)
     warm = Search(tasks[1], runs / f"{name}-warm", store, seconds, workers)
     cold = Search(tasks[1], runs / f"{name}-cold", folder / "empty-store", seconds, workers)
@@ -168,6 +163,20 @@ def main() -> int:
     took = time.monotonic() - ends + arguments.seconds - END_SECONDS
     print(f"\nThe whole demonstration took {took:.0f} s of {arguments.seconds:.0f} s.")
     return code
+
+
+def parsed_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where everything goes")
+    parser.add_argument("--seconds", type=float, default=300.0, help="for everything")
+    parser.add_argument("--rows", type=int, default=2000, help="of each task")
+    # Short texts, so that two slow cores get some models trained within a minute.
+    parser.add_argument("--characters", type=int, default=160, help="of a text, at most")
+    arguments = parser.parse_args()
+    if arguments.seconds < 2 * LEAST_SECONDS:
+        parser.error(f"--seconds must be at least {2 * LEAST_SECONDS:.0f}")
+    return arguments
 
 
 def start(

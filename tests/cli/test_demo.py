@@ -216,8 +216,9 @@ def test_language_models_alone_are_compared_where_a_cheap_candidate_was_best(
     warm = [_TFIDF, _row(1, "lora", 25, 0.65, why=_RECALLED)]
     trials = [memory_claim.demo_trials(rows, begun_at=_BEGUN_AT) for rows in (cold, warm)]
     lines = memory_claim.comparison_lines(*trials, validation_rows=300)
-    assert lines[-1].startswith("Among language models alone: memory saved 75%")
-    assert lines[-2].startswith("Nothing is claimed: ")
+    assert lines[-1] == "The model handed over is none of them."
+    assert lines[-2].startswith("Among language models alone: memory saved 75%")
+    assert lines[-3].startswith("Nothing is claimed: ")
     assert all(memory_claim.comparison_lines([], trials[1], validation_rows=300))
 
 
