@@ -66,7 +66,7 @@ prometheus: ## Install Prometheus and its Alertmanager for their tests, where th
 	    echo "note: without prometheus and prometheus-alertmanager their tests are skipped"; }
 
 .PHONY: demo
-demo: install ## Two real searches, the second warm-started from the first (about five minutes)
+demo: install ## Three real searches: one that learns, then one with and one without memory (five minutes)
 	$(BIN)/python demo/run.py
 
 # What a shell runs in the background ignores SIGINT, which some tests send: these commands may, too.

@@ -17,6 +17,8 @@ import sys
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from itertools import accumulate
+from itertools import pairwise
 from pathlib import Path
 
 # Library to the words that would give it away (beside its own name).
@@ -37,6 +39,7 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     "docstrings-b": ("scipy", "sympy", "transformers", "pydantic", "sqlalchemy"),
 }
 MASK = "<library>"
+SPLIT_SHARES: Mapping[str, float] = {"train": 0.7, "validation": 0.15, "test": 0.15}
 MIN_CHARACTERS = 60
 MAX_CHARACTERS = 400
 # So many times the wanted texts are collected before some are chosen: parsing all of a large
@@ -91,11 +94,11 @@ def _documented(tree: ast.Module) -> Iterator[_Documented]:
                 pending.extend(reversed(children))
 
 
-def prose_of(docstring: str) -> str | None:
+def prose_of(docstring: str, *, max_characters: int = MAX_CHARACTERS) -> str | None:
     """Return the beginning of a docstring as running text, or None if there is too little of it.
 
     What comes before the first section, list of parameters or example is prose; it ends at a
-    sentence within ``MAX_CHARACTERS``.
+    sentence within ``max_characters``.
     """
     paragraphs = []
     for paragraph in re.split(r"\n\s*\n", docstring):
@@ -111,13 +114,13 @@ def prose_of(docstring: str) -> str | None:
             break
         paragraphs.append(" ".join(lines))
     text = re.sub(r"\s+", " ", " ".join(paragraphs)).strip()
-    if len(text) > MAX_CHARACTERS:
+    if len(text) > max_characters:
         kept = ""
         for sentence in _SENTENCE_END.split(text):
-            if len(kept) + len(sentence) + 1 > MAX_CHARACTERS:
+            if len(kept) + len(sentence) + 1 > max_characters:
                 break
             kept = f"{kept} {sentence}".strip()
-        text = kept or text[:MAX_CHARACTERS].rsplit(" ", 1)[0]
+        text = kept or text[:max_characters].rsplit(" ", 1)[0]
     letters = sum(character.isascii() and character.isalpha() for character in text)
     if len(text) < MIN_CHARACTERS or letters < 0.6 * len(text):
         return None
@@ -149,7 +152,9 @@ _NAMED_INSIDE = re.compile(
 )
 
 
-def build_rows(libraries: Sequence[str], *, rows: int) -> list[dict[str, str]]:
+def build_rows(
+    libraries: Sequence[str], *, rows: int, max_characters: int = MAX_CHARACTERS
+) -> list[dict[str, str]]:
     """Return a balanced, shuffled list of rows with the keys ``text`` and ``label``.
 
     Docstrings that occur in several libraries, or twice in one, are kept once or not at all. The
@@ -158,11 +163,12 @@ def build_rows(libraries: Sequence[str], *, rows: int) -> list[dict[str, str]]:
     Args:
         libraries: The classes.
         rows: About so many rows in all; libraries that have fewer give all they have.
+        max_characters: Of a text, before names are masked.
     """
     share = -(-rows // len(libraries))
     owners: dict[str, set[str]] = {}
     for library in libraries:
-        for text in _texts_of(library, at_most=_SPARE * share):
+        for text in _texts_of(library, at_most=_SPARE * share, max_characters=max_characters):
             owners.setdefault(text, set()).add(library)
     unique = [(text, min(owned)) for text, owned in owners.items() if len(owned) == 1]
     unique.sort(key=lambda row: _digest(row[0]))
@@ -175,10 +181,10 @@ def build_rows(libraries: Sequence[str], *, rows: int) -> list[dict[str, str]]:
     return chosen
 
 
-def _texts_of(library: str, *, at_most: int) -> set[str]:
+def _texts_of(library: str, *, at_most: int, max_characters: int) -> set[str]:
     texts: set[str] = set()
     for docstring in docstrings_of(library):
-        prose = prose_of(docstring)
+        prose = prose_of(docstring, max_characters=max_characters)
         if prose is not None:
             texts.add(mask_names(prose))
         if len(texts) >= at_most:
@@ -198,9 +204,29 @@ def write_task(name: str, folder: Path, *, rows: int) -> Path:
         folder: Where the file goes; it is made if need be.
         rows: About so many rows.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.jsonl"
-    lines = [json.dumps(row, ensure_ascii=False) for row in build_rows(TASKS[name], rows=rows)]
+    return _write_rows(build_rows(TASKS[name], rows=rows), folder / f"{name}.jsonl")
+
+
+def write_split_task(name: str, folder: Path, *, rows: int, max_characters: int) -> Path:
+    """Write one of the two tasks as a folder with a file of each split, and return that folder.
+
+    Args:
+        name: ``docstrings-a`` or ``docstrings-b``.
+        folder: Where the task's folder goes; it is made if need be.
+        rows: About so many rows, of all splits together.
+        max_characters: Of a text, before names are masked.
+    """
+    # The rows are in the order of a digest, so that neighbours have nothing in common.
+    built = build_rows(TASKS[name], rows=rows, max_characters=max_characters)
+    ends = [round(share * len(built)) for share in accumulate(SPLIT_SHARES.values())]
+    for split, (begin, end) in zip(SPLIT_SHARES, pairwise([0, *ends]), strict=True):
+        _write_rows(built[begin:end], folder / name / f"{split}.jsonl")
+    return folder / name
+
+
+def _write_rows(rows: Sequence[Mapping[str, str]], path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
     temporary = path.with_suffix(".tmp")
     temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     temporary.replace(path)
