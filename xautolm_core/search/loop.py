@@ -185,6 +185,8 @@ class TrialLoop:
         )
         if planned is not None:
             self._start_planned(planned)
+        elif not self._setup.space.branches:
+            self._exhausted = True  # cheap candidates were all there is
         else:
             self._start_drawn()
 

@@ -81,7 +81,12 @@ def open_search(
         task = load_task(spec.task)
     observer.phase("space", spec.space)
     with clock.phase("space"):
-        space = load_space(spec.space, model_folders=spec.model_folders, offline=spec.offline)
+        space = load_space(
+            spec.space,
+            model_folders=spec.model_folders,
+            offline=spec.offline,
+            methods=spec.methods,
+        )
         policy = BudgetPolicy(
             spec.budget_seconds,
             spec.max_trials,
