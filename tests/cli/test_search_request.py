@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from xautolm_core.cli.search_request import new_search
 from xautolm_core.cli.search_request import parse_objectives
 from xautolm_core.cli.search_request import resumed_search
 from xautolm_core.errors import ConfigError
+from xautolm_core.errors import MissingExtraError
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import Objective
 
@@ -43,6 +45,7 @@ def test_what_is_given_arrives(options: SearchOptions, tmp_path: Path) -> None:
         label="label",
         name="my-reviews",
         space="small",
+        methods="tfidf, lora,tfidf",
         sampler="knn",
         sampler_options=("k=25",),
         objectives="f1,time,latency",
@@ -61,6 +64,7 @@ def test_what_is_given_arrives(options: SearchOptions, tmp_path: Path) -> None:
     spec = new_search(given).spec
     assert (spec.task.text, spec.task.label, spec.task.name) == ("text", "label", "my-reviews")
     assert (spec.task.seed, spec.seed, spec.task.drop_invalid) == (7, 7, True)
+    assert spec.methods == ("tfidf", "lora")
     assert (spec.space, spec.sampler, dict(spec.sampler_options)) == ("small", "knn", {"k": 25})
     assert spec.objectives == (Objective.F1, Objective.TIME, Objective.LATENCY)
     assert (spec.budget_seconds, spec.max_trials, spec.workers) == (600, 5, 2)
@@ -86,6 +90,7 @@ def test_cold_leaves_the_warm_start_out(options: SearchOptions) -> None:
         ({"data": None}, "no data given"),
         ({"data": "nowhere.csv"}, "nowhere.csv does not exist"),
         ({"sampler": "magic"}, "no sampler 'magic'"),
+        ({"methods": "tfidf,lorra"}, "--methods: there is no method 'lorra'. Did you mean 'lora'"),
         ({"sampler_options": ("k",)}, "KEY=VALUE"),
         ({"budget": "soon"}, "--budget"),
         ({"budget": "5EUR"}, "all prices are 0"),
@@ -127,13 +132,14 @@ def _run(options: SearchOptions, folder: Path) -> Path:
 def test_a_resumed_search_is_the_same_but_for_its_limits(
     options: SearchOptions, tmp_path: Path
 ) -> None:
-    run = _run(replace(options, seed=3, trials=4), tmp_path / "run")
+    run = _run(replace(options, seed=3, trials=4, methods="full"), tmp_path / "run")
     before = new_search(options).spec
     request = resumed_search(SearchOptions(trials=9, budget="1h", workers=2), Path("run"))
     assert request.resume
     assert request.out_folder == run
     assert (request.spec.max_trials, request.spec.budget_seconds) == (9, 3600)
     assert (request.spec.workers, request.spec.seed) == (2, 3)
+    assert request.spec.methods == ("full",)
     assert request.spec.task.data == before.task.data
 
 
@@ -186,6 +192,7 @@ def test_what_reports_assume_is_good_for_a_budget_of_carbon(
     [
         ({"data": "reviews.csv"}, "other data cannot be given"),
         ({"space": "small"}, "--space cannot be given"),
+        ({"methods": "full"}, "--methods cannot be given"),
         ({"seed": 4}, "--seed cannot be given"),
         ({"out": Path("x")}, "--out cannot be given"),
     ],
@@ -204,3 +211,12 @@ def test_only_a_run_can_be_resumed(tmp_path: Path) -> None:
     (tmp_path / SEARCH_FILE).write_text('{"search_id": 1')
     with pytest.raises(ConfigError, match="cannot be read"):
         resumed_search(SearchOptions(), tmp_path)
+
+
+def test_a_search_without_language_models_needs_no_package_of_theirs(
+    options: SearchOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert new_search(replace(options, methods="tfidf")).spec.methods == ("tfidf",)
+    with pytest.raises(MissingExtraError, match="trial"):
+        new_search(replace(options, methods="tfidf,linear_probe"))

@@ -28,7 +28,7 @@ def _write(
     *,
     tenant: str = "team-a",
     elapsed: float = 0.0,
-    trials: int = 0,
+    used: dict[str, float] | None = None,
     summary: dict[str, Any] | None = None,
     **limits: Any,
 ) -> Path:
@@ -38,10 +38,8 @@ def _write(
     )
     objects = FolderObjects(workspace / name)
     objects.put("run/search.json", spec.model_dump_json().encode())
-    objects.put("run/state.json", RunState(elapsed_seconds=elapsed).model_dump_json().encode())
-    for number in range(trials):
-        objects.put(f"run/trials/{number:04d}-0/result.json", b"{}")
-        objects.put(f"run/trials/{number:04d}-1/result.json", b"{}")
+    state = RunState(elapsed_seconds=elapsed, budget_used=used or {})
+    objects.put("run/state.json", state.model_dump_json().encode())
     if summary is not None:
         objects.put(SUMMARY_KEY, json.dumps(summary).encode())
     return workspace / name
@@ -53,7 +51,7 @@ def test_the_names_are_those_that_searches_write() -> None:
 
 def test_active_searches_and_the_furthest_budget(tmp_path: Path) -> None:
     _write(tmp_path, "a", elapsed=30.0, budget_seconds=100.0)
-    _write(tmp_path, "b", elapsed=10.0, budget_seconds=100.0, max_trials=4, trials=3)
+    _write(tmp_path, "b", elapsed=10.0, budget_seconds=100.0, used={"trials": 0.75})
     _write(tmp_path, "c", tenant="team-b")
     _write(tmp_path, "d", tenant="team-c", summary={"warm_start": START})
     found = SearchCount(FolderObjects(tmp_path)).totals()
@@ -69,7 +67,7 @@ def test_active_searches_and_the_furthest_budget(tmp_path: Path) -> None:
 
 def test_the_limit_that_is_closest_to_its_end_counts_whatever_it_is_of(tmp_path: Path) -> None:
     used = {"energy": 0.2, "carbon": 0.6}
-    _write(tmp_path, "a", elapsed=30.0, budget_seconds=100.0, max_trials=4, trials=1)
+    _write(tmp_path, "a", elapsed=30.0, budget_seconds=100.0, used={"trials": 0.25})
     folder = _write(tmp_path, "b", elapsed=30.0, budget_seconds=100.0)
     state = RunState(elapsed_seconds=30.0, budget_used=used)
     FolderObjects(folder).put("run/state.json", state.model_dump_json().encode())

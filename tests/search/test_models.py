@@ -108,6 +108,9 @@ def test_the_best_of_the_other_kind_stays_and_gets_a_folder_of_its_own(tmp_path)
     settle_best(tmp_path, best, other)
     assert content(tmp_path) == "3"
     assert (tmp_path / "alternative" / "model.safetensors").read_text() == "1"
+    # Later another one is the alternative, and its model is not there: the old one is not its.
+    settle_best(tmp_path, best, records[0])
+    assert content(tmp_path) == "3" and not (tmp_path / "alternative").exists()
 
 
 @pytest.mark.parametrize(("keep", "left"), [("front", {0, 2}), ("best", {2}), ("all", {0, 1, 2})])

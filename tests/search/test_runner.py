@@ -269,6 +269,22 @@ def test_a_space_that_is_used_up_ends_the_search(make_spec, tmp_path, space_file
     assert len(result.trials) == 4
 
 
+@pytest.mark.parametrize("sampler", ["xautolm", "random"])
+def test_a_search_of_cheap_methods_alone_ends_after_them(make_spec, tmp_path, sampler):
+    changes = {"space": "starter", "methods": ("tfidf",), "sampler": sampler, "max_trials": None}
+    spec = make_spec(**changes)
+    result = search(spec, tmp_path / "run")
+    assert (result.stopped_by, result.best) == ("exhausted", 0)
+    assert [t.configuration.method for t in result.trials] == ["tfidf"]
+    assert not any("warm start" in note for note in result.notes)
+    assert (tmp_path / "run" / "model").is_dir()
+    assert SearchSpec.model_validate_json((tmp_path / "run" / "search.json").read_bytes()) == (
+        result.spec
+    )
+    again = search(result.spec, tmp_path / "run", resume=True)
+    assert (again.stopped_by, len(again.trials)) == ("exhausted", 1)
+
+
 def test_a_failing_store_does_not_end_a_search(make_spec, tmp_path, monkeypatch):
     spec = make_spec(max_trials=4)
     from xautolm_core.experience.store import ObjectExperienceStore

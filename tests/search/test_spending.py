@@ -169,7 +169,7 @@ def test_a_search_ends_at_its_limit(make_spec, tmp_path):
     assert len(result.trials) == 3
     state = read_state(tmp_path / "run")
     assert state is not None
-    assert state.budget_used == {"cost": pytest.approx(1)}
+    assert state.budget_used == {"cost": pytest.approx(1), "trials": 3 / 20}
     # A search that is resumed does not begin to count anew.
     again = run_search(
         spec,

@@ -108,8 +108,17 @@ def test_restricting_keeps_what_the_methods_need() -> None:
     assert [c.method for c in tfidf.cheap] == ["tfidf"]
     only = restrict(space, ["linear_probe"])
     assert not only.branches and len(only.models) == 1
+    assert load_space("starter", offline=True, methods=["linear_probe"]) == only
     with pytest.raises(SpaceError, match=r"no method 'lorra'.*'lora'"):
         restrict(space, ["lorra"])
     with pytest.raises(SpaceError, match="has no method tfidf") as error:
         restrict(SPACES["paper-classification"], ["tfidf"])
     assert "full" in error.value.hint
+
+
+def test_no_model_is_needed_where_no_method_wants_one() -> None:
+    space = load_space("small", offline=True, methods=["tfidf"])
+    assert (space.branches, space.models, space.starts, space.warnings) == ((), {}, (), ())
+    assert [c.method for c in space.cheap] == ["tfidf"]
+    with pytest.raises(SpaceError, match="no method 'lorra'"):
+        load_space("small", offline=True, methods=["tfidf", "lorra"])

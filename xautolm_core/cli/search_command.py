@@ -71,6 +71,14 @@ def search(
             rich_help_panel=_SEARCH,
         ),
     ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Which of the space's methods, such as tfidf,full,lora (default: all).",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
     sampler: Annotated[
         str | None,
         typer.Option(
@@ -269,6 +277,7 @@ def search(
         name=name,
         drop_invalid=drop_invalid,
         space=space,
+        methods=methods,
         sampler=sampler,
         sampler_options=tuple(sampler_option or ()),
         objectives=objectives,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 INTERVAL_SECONDS = 10.0
 _HERE = "127.0.0.1"
-_ATTEMPT = re.compile(r"(\d{4,})-\d+")
 
 
 class LiveSearch:
@@ -48,19 +46,12 @@ class LiveSearch:
             elapsed = self._used_seconds + time.monotonic() - self._begin
             shares.append(elapsed / spec.budget_seconds)
         if spec.max_trials is not None:
-            shares.append(len(self._ended()) / spec.max_trials)
+            shares.append(0.0)  # what the state says of it comes to more
         state = read_state(self._out_folder)
         if state is not None:
             shares += state.budget_used.values()
         used = {spec.tenant: max(shares)} if shares else {}
         return SearchTotals(active={spec.tenant: 1}, budget_used=used, warm_start={})
-
-    def _ended(self) -> set[str]:
-        from xautolm_core.search.contract import TRIALS_FOLDER
-        from xautolm_core.trial.contract import RESULT_FILE
-
-        found = self._out_folder.glob(f"{TRIALS_FOLDER}/*/{RESULT_FILE}")
-        return {match[1] for path in found if (match := _ATTEMPT.fullmatch(path.parent.name))}
 
 
 class _StoreOnceThere:

@@ -36,6 +36,9 @@ from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import ReadStore
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.contract import SpendingLimits
+from xautolm_core.space.hyperparameters import suggestion
+from xautolm_core.space.methods import METHODS
+from xautolm_core.space.methods import has_model
 from xautolm_core.tasks.source import read_task_spec
 
 SAMPLERS = ("xautolm", "zero_shot", "knn", "random")
@@ -72,6 +75,7 @@ class SearchOptions:
     name: str | None = None
     drop_invalid: bool = False
     space: str | None = None
+    methods: str | None = None
     sampler: str | None = None
     sampler_options: tuple[str, ...] = ()
     objectives: str | None = None
@@ -123,7 +127,8 @@ def new_search(options: SearchOptions) -> SearchRequest:
         raise ConfigError(
             "no data given", hint="Write for example: xautolm search reviews.csv --budget 10m"
         )
-    _require_trial_packages()
+    methods = parse_methods(options.methods or "")
+    _require_trial_packages(methods)
     limits = _limits(options, SpendingLimits())
     sampler = _sampler(options)
     objectives = parse_objectives(options.objectives or "f1,time")
@@ -147,6 +152,7 @@ def new_search(options: SearchOptions) -> SearchRequest:
             "search_id": f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
             "task": task,
             "space": _space(options.space or "starter"),
+            "methods": methods,
             "sampler": sampler,
             "sampler_options": parse_pairs(options.sampler_options, "--sampler-option"),
             "objectives": objectives,
@@ -182,8 +188,8 @@ def resumed_search(options: SearchOptions, run: Path) -> SearchRequest:
             f"--resume goes on with the search as it was: {what} cannot be given",
             hint="Leave it out, or start a new search",
         )
-    _require_trial_packages()
     spec = _read_spec(folder)
+    _require_trial_packages(spec.methods)
     changed = {**spec.model_dump(), **_limits(options, spec.spending)}
     check_can_write(folder, "--resume")
     _check_store(spec.store)
@@ -208,6 +214,21 @@ def parse_objectives(text: str) -> tuple[Objective, ...]:
     if not names or names[0] != Objective.F1.value:
         raise ConfigError("--objectives: f1 must be the first", hint="Write for example f1,time")
     return tuple(Objective(name) for name in names)
+
+
+def parse_methods(text: str) -> tuple[str, ...]:
+    """Return the methods of a list such as ``tfidf,full``; none if it is empty.
+
+    Raises:
+        ConfigError: One of them is unknown.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in METHODS:
+            raise ConfigError(
+                f"--methods: there is no method '{name}'", hint=suggestion(name, list(METHODS))
+            )
+    return names
 
 
 def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:
@@ -340,6 +361,8 @@ def _first_line(error: ValidationError | OSError) -> str:
     return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
-def _require_trial_packages() -> None:
+def _require_trial_packages(methods: tuple[str, ...]) -> None:
+    if methods and not any(map(has_model, methods)):
+        return
     if any(importlib.util.find_spec(module) is None for module in _NEEDED_MODULES):
         raise MissingExtraError("trial", "Fine-tuning")

@@ -7,7 +7,6 @@ A search's objects lie below ``<search id>/`` (see ``docs/launching.md``): its s
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ DISPOSITIONS = ("applied", "mapped", "dropped")
 
 _SPEC, _STATE, _SUMMARY = "run/search.json", "run/state.json", "summary.json"
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_RESULT = re.compile(r"run/trials/(\d{4,})-\d+/result\.json")
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,6 @@ class _Search:
     """The objects of one search."""
 
     found: dict[str, ObjectInfo] = field(default_factory=dict)
-    trials: set[str] = field(default_factory=set)
     last_written_at: datetime = _NEVER
 
 
@@ -95,7 +92,7 @@ class SearchCount:
                 self._note_warm_start(name, tenant, self._read(name, search, _SUMMARY, kept))
             elif time - search.last_written_at <= SILENT_AFTER:
                 active[tenant] += 1
-                share = _share(spec, self._read(name, search, _STATE, kept), len(search.trials))
+                share = _share(spec, self._read(name, search, _STATE, kept))
                 if share is not None:
                     used[tenant] = max(used.get(tenant, 0.0), share)
         self._documents = kept
@@ -113,8 +110,6 @@ class SearchCount:
             search.last_written_at = max(search.last_written_at, info.modified_at)
             if rest in (_SPEC, _STATE, _SUMMARY):
                 search.found[rest] = info
-            elif match := _RESULT.fullmatch(rest):
-                search.trials.add(match[1])
         return searches
 
     def _read(
@@ -159,19 +154,16 @@ def _tenant(spec: Mapping[str, Any]) -> str | None:
         return None
 
 
-def _share(spec: Mapping[str, Any], state: Mapping[str, Any], trials: int) -> float | None:
+def _share(spec: Mapping[str, Any], state: Mapping[str, Any]) -> float | None:
     """Return the largest share of a limit that a search has used; None without a limit.
 
-    Time and trials are known from outside; the rest (GPU hours, energy, cost, carbon) the search
-    itself writes to its state.
+    Time is known from outside; the rest (trials, GPU hours, energy, cost, carbon) the search itself
+    writes to its state: which of its trials count is its own affair.
     """
     seconds, elapsed = spec.get("budget_seconds"), state.get("elapsed_seconds", 0.0)
-    most = spec.get("max_trials")
-    shares: list[float] = []
+    shares: list[float] = [0.0] if isinstance(spec.get("max_trials"), int) else []
     if isinstance(seconds, int | float) and seconds > 0 and isinstance(elapsed, int | float):
         shares.append(elapsed / seconds)
-    if isinstance(most, int) and most > 0:
-        shares.append(trials / most)
     spent = state.get("budget_used")
     if isinstance(spent, dict):
         shares += [share for share in spent.values() if isinstance(share, int | float)]

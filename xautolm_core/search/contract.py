@@ -155,6 +155,7 @@ class SearchSpec(BaseModel):
         search_id: Unique id of the search.
         task: The task as the user described it.
         space: Preset name or path of the space's file.
+        methods: The space is restricted to them; empty for all that it has.
         sampler: ``random``, ``zero_shot``, ``xautolm`` or ``knn``.
         sampler_options: Options of the sampler (see its documentation).
         objectives: At least one, the first of them ``f1``.
@@ -180,6 +181,7 @@ class SearchSpec(BaseModel):
     search_id: str
     task: TaskSpec
     space: str = "starter"
+    methods: tuple[str, ...] = ()
     sampler: str = "xautolm"
     sampler_options: Mapping[str, Any] = Field(default_factory=dict)
     objectives: tuple[Objective, ...] = (Objective.F1, Objective.TIME)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
@@ -134,13 +135,11 @@ class Feasibility:
         """Make sure that something in the space can run here.
 
         Raises:
-            SpaceError: Neither a start nor any of many draws can.
+            SpaceError: Neither a start nor any of many draws can; in a space of cheap candidates
+                alone, none of these.
         """
         reasons: Counter[str] = Counter()
-        chooser = UniformChooser(np.random.default_rng(seed))
-        for i in range(len(self.space.starts) + _DRAWS):
-            starts = self.space.starts
-            configuration = starts[i] if i < len(starts) else draw(self.space, chooser)
+        for configuration in self._candidates(seed):
             reason = self(configuration)
             if reason is None:
                 return
@@ -150,3 +149,12 @@ class Feasibility:
             f"No configuration of space {self.space.name} can run on this machine: {common}",
             hint="Use a space of smaller models, or allow more: --trial-memory, --trial-timeout",
         )
+
+    def _candidates(self, seed: int) -> Iterator[Configuration]:
+        yield from self.space.starts
+        if not self.space.branches:
+            yield from self.space.cheap
+            return
+        chooser = UniformChooser(np.random.default_rng(seed))
+        for _ in range(_DRAWS):
+            yield draw(self.space, chooser)

@@ -67,7 +67,8 @@ class RunState(BaseModel):
         notes: What the user was told.
         expected_shares: Share of each limit of spending that a trial is expected to use, as earlier
             searches tell.
-        budget_used: Share of each limit of spending that was used so far, with what runs.
+        budget_used: Share of each limit of spending that was used so far, with what runs; and of
+            the ``trials`` of language models, of those that have ended.
     """
 
     model_config = ConfigDict(extra="ignore")

@@ -198,6 +198,8 @@ class TrialLoop:
         planned = planned or self._pace.continuation(self.records, self._continued())
         if planned is not None:
             self._start_planned(planned)
+        elif not self._setup.space.branches:
+            self._exhausted = True  # cheap candidates were all there is
         else:
             self._start_drawn()
 
@@ -309,7 +311,11 @@ class TrialLoop:
             self._save_state()
 
     def _save_state(self) -> None:
-        self._setup.state.budget_used = self._spending.shares(uses_of(self._running))
+        used = self._spending.shares(uses_of(self._running))
+        most = self._setup.policy.max_trials
+        if most is not None:
+            used["trials"] = sum(not is_cheap(r.configuration.method) for r in self.records) / most
+        self._setup.state.budget_used = used
         self._setup.save_state()
 
     def _collect(self) -> None:

@@ -50,6 +50,9 @@ def settle_best(
 ) -> None:
     """Make ``model`` and ``alternative`` folders of their own, by hard links where possible.
 
+    Where the other kind has no model now, an ``alternative`` that was settled before is removed: it
+    would pass for the model of another trial.
+
     Args:
         out_folder: The run folder.
         best: The chosen trial.
@@ -60,6 +63,8 @@ def settle_best(
     for name, record in ((BEST_MODEL_FOLDER, best), (ALTERNATIVE_FOLDER, alternative)):
         source = None if record is None else model_folder(out_folder, record)
         if source is None or not source.is_dir():
+            if name == ALTERNATIVE_FOLDER:
+                _remove(out_folder / name)
             continue
         draft = out_folder / _DRAFT
         _remove(draft)

@@ -82,7 +82,12 @@ def open_search(
         task = load_task(spec.task)
     observer.phase("space", spec.space)
     with clock.phase("space"):
-        space = load_space(spec.space, model_folders=spec.model_folders, offline=spec.offline)
+        space = load_space(
+            spec.space,
+            model_folders=spec.model_folders,
+            offline=spec.offline,
+            methods=spec.methods,
+        )
         space = weigh_classes(space, class_rows(task))
         policy = BudgetPolicy(
             spec.budget_seconds,

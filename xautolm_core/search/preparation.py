@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from xautolm_core.search.history import History
     from xautolm_core.search.measured import Measured
     from xautolm_core.search.samplers.base import SpaceSampler
+    from xautolm_core.space.space import SearchSpace
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def _history(
 ) -> History | None:
     from xautolm_core.search.history.relevance import Relevance
 
-    if spec.snapshot is None or not learns_from_history(spec.sampler):
+    if spec.snapshot is None or not _learns(spec, opening.space):
         return None
     relevance = Relevance(
         opening.task.type.value,
@@ -206,6 +207,11 @@ def _history(
         (system.extractor, system.version),
     )
     return read_memory(spec, opening.store, relevance)
+
+
+def _learns(spec: SearchSpec, space: SearchSpace) -> bool:
+    """Whether earlier experiences say what to draw: not where cheap candidates are all there is."""
+    return bool(space.branches) and learns_from_history(spec.sampler)
 
 
 def _tell_warm_start(setup: SearchSetup, sampler: SpaceSampler) -> None:
@@ -218,7 +224,7 @@ def _tell_warm_start(setup: SearchSetup, sampler: SpaceSampler) -> None:
             "'xautolm store verify' names them",
             warning=True,
         )
-    if learns_from_history(setup.spec.sampler) and report.applied + report.mapped == 0:
+    if _learns(setup.spec, setup.space) and report.applied + report.mapped == 0:
         seen = sum(report.dropped.values())
         reasons = ", ".join(f"{count} {reason}" for reason, count in report.dropped.items())
         found = (

@@ -59,6 +59,17 @@ def cheap_candidates(
     return (tfidf, *probes)
 
 
+def check_methods(names: Sequence[str]) -> None:
+    """Check names of methods.
+
+    Raises:
+        SpaceError: One is not known.
+    """
+    for name in names:
+        if name not in METHODS:
+            raise SpaceError(f"There is no method {name!r}", hint=suggestion(name, list(METHODS)))
+
+
 def restrict(space: SearchSpace, methods: Sequence[str]) -> SearchSpace:
     """Return a space with those of its candidates whose method is among some.
 
@@ -69,9 +80,7 @@ def restrict(space: SearchSpace, methods: Sequence[str]) -> SearchSpace:
     Raises:
         SpaceError: A method is not known, or nothing of the space is left.
     """
-    for name in methods:
-        if name not in METHODS:
-            raise SpaceError(f"There is no method {name!r}", hint=suggestion(name, list(METHODS)))
+    check_methods(methods)
     branches = tuple(b for b in space.branches if b.method in methods)
     cheap = tuple(c for c in space.cheap if c.method in methods)
     if not branches and not cheap:

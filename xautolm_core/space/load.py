@@ -11,9 +11,12 @@ from pathlib import Path
 
 from xautolm_core.errors import SpaceError
 from xautolm_core.space.cheap import cheap_candidates
+from xautolm_core.space.cheap import check_methods
+from xautolm_core.space.cheap import restrict
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.definition import SpaceDefinition
 from xautolm_core.space.definition import read_definition
+from xautolm_core.space.methods import has_model
 from xautolm_core.space.schema import ModelEntry
 from xautolm_core.space.sources import ModelSources
 from xautolm_core.space.sources import ModelUnavailableError
@@ -26,29 +29,39 @@ _PARALLEL_LOOKUPS = 8
 
 
 def load_space(
-    name_or_path: str, *, model_folders: Sequence[Path] = (), offline: bool = False
+    name_or_path: str,
+    *,
+    model_folders: Sequence[Path] = (),
+    offline: bool = False,
+    methods: Sequence[str] = (),
 ) -> SearchSpace:
     """Return a search space with the models that can be had.
 
     A model is looked for in local folders (``model_folders``, then those of the environment
     variable ``XAUTOLM_MODELS``), in the installed package that its entry names, below an S3 prefix
     (its entry's, or ``XAUTOLM_MODELS_S3``), and on the hub. One that cannot be had leaves the space
-    with a warning, and so does a branch that is left without models.
+    with a warning, and so does a branch that is left without models. None is looked for where no
+    method wants one.
 
     Args:
         name_or_path: Name of a preset, or path of a YAML file.
         model_folders: Folders with models.
         offline: Never ask the hub.
+        methods: What the space is restricted to; empty for all that it has.
 
     Raises:
-        SpaceError: There is no such space, its file is wrong (the message names line and fix), or
-            none of its models can be had.
+        SpaceError: There is no such space, its file is wrong (the message names line and fix), a
+            method is not known or not in it, or none of its models can be had.
     """
+    check_methods(methods)
     definition = read_definition(name_or_path)
+    if methods and definition.cheap and not any(map(has_model, methods)):
+        definition = replace(definition, models={}, branches=(), starts=())
     sources = ModelSources.from_environment(
         folders=model_folders, base=definition.folder, offline=offline
     )
-    return resolve(definition, sources)
+    space = resolve(definition, sources)
+    return restrict(space, methods) if methods else space
 
 
 def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
@@ -60,7 +73,7 @@ def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
     models, reasons = _find_all(definition.models.values(), sources)
     branches = tuple(b for b in (_available(b, models) for b in definition.branches) if b)
     warnings = _warnings(reasons)
-    if not branches:
+    if definition.branches and not branches:
         raise SpaceError(
             f"No model of search space {definition.name!r} can be had: {'; '.join(warnings)}",
             hint="Name a folder that holds them (--models FOLDER or XAUTOLM_MODELS), install the "

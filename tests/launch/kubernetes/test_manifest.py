@@ -109,6 +109,33 @@ def test_what_a_trial_job_is(make_spec: MakeSpec) -> None:
     assert wanted["template"]["metadata"]["labels"]["sidecar.istio.io/inject"] == "false"
 
 
+def test_a_trial_without_a_language_model_asks_for_no_gpu(make_spec: MakeSpec) -> None:
+    tfidf = Configuration(branch="tfidf", method="tfidf", parameters={})
+    spec = make_spec("any").model_copy(update={"configuration": tfidf, "model": None})
+    most = settings_of(**VARIANTS["most"])
+    job = build_job(spec, "s3://bucket/spec.json", most, OWNER)
+    kubernetes_validate.validate(job, "1.36", strict=True)
+    with_gpu = build_job(make_spec("any"), "s3://bucket/spec.json", most, OWNER)
+    pod, other = (one["spec"]["template"]["spec"] for one in (job, with_gpu))
+    expected = {
+        kind: {name: much for name, much in amounts.items() if name != "nvidia.com/gpu"}
+        for kind, amounts in other["containers"][0]["resources"].items()
+    }
+    assert expected != other["containers"][0]["resources"]
+    assert pod["containers"][0] == {**other["containers"][0], "resources": expected}
+    assert {"nodeSelector", "tolerations"} == set(other) - set(pod)
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "trials"
+    placed = {"node_selector": {"pool": "cpu"}, "queue": {"name": "cpus"}}
+    elsewhere = settings_of(**VARIANTS["most"], cpu_placement=placed)
+    job = build_job(spec, "s3://bucket/spec.json", elsewhere, OWNER)
+    assert job["spec"]["template"]["spec"]["nodeSelector"] == {"pool": "cpu"}
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "cpus"
+    # Where no trial has a GPU, all of them run in the same place.
+    cpus = settings_of(node_selector={"pool": "any"})
+    job = build_job(spec, "s3://bucket/spec.json", cpus, OWNER)
+    assert job["spec"]["template"]["spec"]["nodeSelector"] == {"pool": "any"}
+
+
 @pytest.mark.parametrize(
     ("overlay", "field"),
     [

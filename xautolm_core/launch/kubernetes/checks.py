@@ -61,10 +61,14 @@ def check_cluster(api: KubernetesApi, namespace: str, settings: KubernetesSettin
         claim = settings.model_cache_claim
         what = f"PersistentVolumeClaim {claim!r} (model_cache_claim)"
         _check_exists(api, f"{core}/persistentvolumeclaims/{claim}", what, namespace)
-    if settings.queue is not None:
-        name = settings.queue.name
-        path = f"/apis/kueue.x-k8s.io/v1beta1/namespaces/{namespace}/localqueues/{name}"
-        _check_exists(api, path, f"Kueue LocalQueue {name!r} (queue.name)", namespace)
+    for place, queue in {
+        "queue": settings.queue,
+        "cpu_placement.queue": settings.cpu_placement.queue,
+    }.items():
+        if queue is not None:
+            path = f"/apis/kueue.x-k8s.io/v1beta1/namespaces/{namespace}/localqueues/{queue.name}"
+            what = f"Kueue LocalQueue {queue.name!r} ({place}.name)"
+            _check_exists(api, path, what, namespace)
 
 
 def _check_permission(api: KubernetesApi, namespace: str, permission: _Permission) -> None:

@@ -25,6 +25,7 @@ from xautolm_core.launch.kubernetes.pod import CONTAINER
 from xautolm_core.launch.kubernetes.pod import WORK_FOLDER
 from xautolm_core.launch.kubernetes.pod import pod_spec
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
+from xautolm_core.space.methods import has_model
 from xautolm_core.trial.contract import TrialSpec
 
 # What ``xautolm trial`` ends with where there is no result to look for.
@@ -40,6 +41,8 @@ def build_job(
 ) -> dict[str, Any]:
     """Return the manifest of a trial's Job, the platform's overlay laid over its pod.
 
+    A trial without a language model asks for no GPU and waits for none.
+
     Args:
         spec: The trial.
         address: Where its pod finds it.
@@ -49,6 +52,8 @@ def build_job(
     Raises:
         ConfigError: The overlay takes away what the launcher needs.
     """
+    if not has_model(spec.configuration.method):
+        settings = settings.without_gpus()
     return job_of(
         job_name(spec),
         ["xautolm", "trial", address, "--work", WORK_FOLDER],

@@ -72,12 +72,29 @@ class QueueSettings(BaseModel):
     priority_class: ObjectName | None = None
 
 
+class CpuPlacement(BaseModel):
+    """Where a trial that needs no GPU runs, if the other trials have some.
+
+    Attributes:
+        node_selector: Labels of its nodes, in place of those of the GPUs' nodes.
+        tolerations: Likewise.
+        queue: None for the queue of the other trials.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    node_selector: Mapping[str, str] = Field(default_factory=dict)
+    tolerations: tuple[Toleration, ...] = ()
+    queue: QueueSettings | None = None
+
+
 class KubernetesSettings(BaseModel):
     """How trials run on a cluster.
 
     Attributes:
         namespace: Where Jobs are created; the controller's own if None.
         image: Image of trial pods.
+        cpu_placement: Where trials run that need no GPU, if ``resources`` give the others one.
         require_image_digest: Refuse an image that is not pinned by its digest.
         service_account: Of trial pods; its token is never mounted.
         s3_secret: Secret with the S3 keys, mounted read-only as a folder, never as variables.
@@ -110,6 +127,7 @@ class KubernetesSettings(BaseModel):
     node_selector: Mapping[str, str] = Field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     queue: QueueSettings | None = None
+    cpu_placement: CpuPlacement = CpuPlacement()
     priority_class: ObjectName | None = None
     s3_secret: ObjectName | None = None
     environment: Mapping[str, str] = Field(default_factory=dict)
@@ -133,6 +151,19 @@ class KubernetesSettings(BaseModel):
     def _check_image(self) -> KubernetesSettings:
         check_digest(self.image, required=self.require_image_digest)
         return self
+
+    def without_gpus(self) -> KubernetesSettings:
+        """Return the settings of a trial that needs no GPU; these, if no trial has any."""
+        if not self.resources.gpu_count:
+            return self
+        return self.model_copy(
+            update={
+                "resources": self.resources.model_copy(update={"gpu_count": 0}),
+                "node_selector": self.cpu_placement.node_selector,
+                "tolerations": self.cpu_placement.tolerations,
+                "queue": self.cpu_placement.queue or self.queue,
+            }
+        )
 
 
 def check_digest(image: str, *, required: bool) -> None:

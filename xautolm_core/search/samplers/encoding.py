@@ -35,6 +35,8 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     from optuna.distributions import CategoricalDistribution
     from optuna.distributions import IntDistribution
 
+    if not space.branches:
+        return {}  # cheap candidates alone, which are not drawn
     branches = CategoricalDistribution([branch.name for branch in space.branches])
     result: dict[str, BaseDistribution] = {BRANCH_HANDLE: branches}
     for handle, parameter in domains(space).items():

@@ -102,7 +102,7 @@ def make_sampler(
         task_features = _paper_features(task_features)
         system_features = _paper_features(system_features)
     context = SearchContext(space, objectives, task_type, task_features, system_features, task_name)
-    if not isinstance(parsed, EvolutionOptions):
+    if not isinstance(parsed, EvolutionOptions) or not space.branches:
         return UniformSampler(space, seed=seed, options=parsed, infeasible=infeasible)
     past = History.empty() if history is None else history
     started = None
