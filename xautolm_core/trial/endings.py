@@ -14,6 +14,7 @@ from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.heartbeat_facts import energy_of
+from xautolm_core.trial.heartbeat_facts import evaluations_of
 from xautolm_core.trial.heartbeat_facts import progress_of
 from xautolm_core.trial.heartbeat_facts import seconds_of
 from xautolm_core.trial.saved_state import SavedState
@@ -122,6 +123,8 @@ def unfinished(
             "failure": failure,
             "seconds": {**known.seconds, **seconds_of(heartbeat)},
             "progress": progress,
+            # Those of the state are a beginning of the heartbeat's.
+            "evaluations": max(known.evaluations, evaluations_of(heartbeat), key=len),
             "energy": energy_of(heartbeat) or known.energy,
             "ended_at": ended_at or datetime.now(UTC),
         }
