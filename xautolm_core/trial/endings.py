@@ -83,6 +83,22 @@ def with_saved(result: TrialResult, saved: SavedState | None) -> TrialResult:
     )
 
 
+def with_pruned(result: TrialResult, pruned: str) -> TrialResult:
+    """Return a result that says so if the search has stopped its trial early.
+
+    To the trial that was an end by SIGTERM like any other. One that ended otherwise meanwhile keeps
+    its outcome.
+
+    Args:
+        result: How the trial ended.
+        pruned: Why it was stopped, in words; empty if it was not.
+    """
+    if not pruned or result.outcome is not Outcome.CANCELLED:
+        return result
+    failure = Failure(kind="StoppedEarly", message=pruned)
+    return result.model_copy(update={"outcome": Outcome.PRUNED, "failure": failure})
+
+
 def unfinished(
     spec: TrialSpec,
     outcome: Outcome,
