@@ -57,6 +57,7 @@ def test_what_is_given_arrives(options: SearchOptions, tmp_path: Path) -> None:
         trial_timeout="90s",
         trial_memory="2GiB",
         workers=2,
+        no_early_stopping=True,
         tenant="team",
         keep_models="all",
         drop_invalid=True,
@@ -68,6 +69,7 @@ def test_what_is_given_arrives(options: SearchOptions, tmp_path: Path) -> None:
     assert (spec.space, spec.sampler, dict(spec.sampler_options)) == ("small", "knn", {"k": 25})
     assert spec.objectives == (Objective.F1, Objective.TIME, Objective.LATENCY)
     assert (spec.budget_seconds, spec.max_trials, spec.workers) == (600, 5, 2)
+    assert not spec.early_stopping
     assert (spec.trial_timeout_seconds, spec.trial_memory_bytes) == (90, 2 * 2**30)
     assert (spec.model_folders, spec.offline) == ((tmp_path,), True)
     assert (spec.tenant, spec.keep_models) == ("team", "all")

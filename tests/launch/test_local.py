@@ -279,6 +279,21 @@ def test_cancel_after_the_trial_succeeded(launcher: LocalLauncher, make_spec: Ma
     assert launcher.cancel(handle).outcome is Outcome.OK
 
 
+def test_stopped_early_is_pruned_but_for_what_is_over(
+    launcher: LocalLauncher, make_spec: MakeSpec
+) -> None:
+    done, running = launcher.submit(make_spec("succeed")), launcher.submit(make_spec("sleep"))
+    launcher.wait([done], 10)
+    launcher.begin_cancel([done, running], pruned="fourth of 4 after epoch 1")
+    launcher.wait([running], 10)
+    found = [launcher.poll(handle) for handle in (done, running)]
+    assert [one and one.outcome for one in found] == [Outcome.OK, Outcome.PRUNED]
+    assert found[1] is not None and found[1].failure is not None
+    assert found[1].failure.message == "fourth of 4 after epoch 1"
+    assert read_result(running.out_folder) == found[1]
+    assert launcher.cancel(running) == found[1]
+
+
 def test_what_a_trial_leaves_behind_is_killed(launcher: LocalLauncher, make_spec: MakeSpec) -> None:
     other = make_spec("spawn_family")
     launcher.submit(other)

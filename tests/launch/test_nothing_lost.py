@@ -26,7 +26,9 @@ from xautolm_core.trial.contract import Score
 from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
+from xautolm_core.trial.heartbeat_facts import evaluations_of
 from xautolm_core.trial.saved_state import saved_folders
 
 pytest.importorskip("torch")
@@ -171,6 +173,19 @@ def test_a_cancelled_trial_names_what_it_had_saved(
     result = launcher.cancel(handle)
     assert result.outcome is Outcome.CANCELLED and not result.scores
     assert_model_has(dict(result.saved_scores), spec, tmp_path)
+
+
+def test_a_trial_stopped_early_tells_its_evaluations_at_once(
+    launcher: LocalLauncher, make_spec: MakeSpec
+) -> None:
+    spec = make_spec().model_copy(update={"heartbeat_seconds": 3600.0})
+    handle = launcher.submit(spec)
+    assert wait_for(lambda: bool(evaluations_of(read_heartbeat(spec.out_folder) or {})), 30)
+    launcher.begin_cancel([handle], pruned="fourth of 4 after epoch 1")
+    result = finish(launcher, handle)
+    assert result.outcome is Outcome.PRUNED and not result.scores
+    assert result.failure is not None and result.failure.kind == "StoppedEarly"
+    assert result.evaluations[0].epoch == 1
 
 
 def test_nothing_evaluated_is_a_timeout(launcher: LocalLauncher, make_spec: MakeSpec) -> None:

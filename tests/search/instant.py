@@ -11,11 +11,14 @@ from pathlib import Path
 
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
+from xautolm_core.trial.contract import Evaluation
 from xautolm_core.trial.contract import Progress
 from xautolm_core.trial.contract import Score
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.endings import with_pruned
 from xautolm_core.trial.files import write_json_atomic
 
 
@@ -89,7 +92,9 @@ class InstantLauncher:
         assert handles
         assert timeout_seconds <= 1
 
-    def begin_cancel(self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0) -> None:
+    def begin_cancel(
+        self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0, pruned: str = ""
+    ) -> None:
         """Do nothing."""
 
     def cancel(self, handle: TrialHandle, *, grace_seconds: float = 5.0) -> TrialResult:
@@ -109,6 +114,61 @@ class InstantLauncher:
 
     def close(self) -> None:
         self._running.clear()
+
+
+class EpochsLauncher(InstantLauncher):
+    """Trains every trial by one epoch a poll. The higher its number, the worse and slower it is."""
+
+    EPOCHS = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopped: dict[str, str] = {}
+        self._evaluations: dict[str, list[Evaluation]] = {}
+
+    def poll(self, handle: TrialHandle) -> TrialResult | None:
+        spec = self._running[handle.native_id]
+        told = self._evaluations.setdefault(handle.native_id, [])
+        stopped, number = self._stopped.get(handle.native_id, ""), spec.trial_number
+        if stopped or len(told) == self.EPOCHS:
+            progress = Progress(rows=10, planned_steps=4, scheduled_steps=4, steps=len(told))
+            score = {"macro_f1": Score(value=told[-1].macro_f1)}
+            result = TrialResult(
+                search_id=spec.search_id,
+                trial_number=number,
+                attempt=spec.attempt,
+                outcome=Outcome.CANCELLED if stopped else Outcome.OK,
+                scores={} if stopped else score,
+                saved_scores=score if stopped else {},
+                seconds={"train": told[-1].seconds},
+                progress=progress,
+                evaluations=tuple(told),
+                model_folder="model",
+                ended_at=datetime.now(UTC),
+            )
+            self.result = lambda _: with_pruned(result, stopped)
+            return super().poll(handle)
+        epoch = len(told) + 1
+        told.append(
+            Evaluation(
+                epoch=epoch,
+                macro_f1=0.9 - 0.05 * number + 0.01 * epoch,
+                seconds=(number + 1) * epoch,
+            )
+        )
+        heartbeat = {
+            "phase": "train",
+            "step": epoch,
+            "scheduled_steps": self.EPOCHS,
+            "evaluations": [one.model_dump() for one in told],
+        }
+        write_json_atomic(spec.out_folder / HEARTBEAT_FILE, heartbeat)
+        return None
+
+    def begin_cancel(
+        self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0, pruned: str = ""
+    ) -> None:
+        self._stopped |= {handle.native_id: pruned for handle in handles}
 
 
 class Silent:

@@ -140,6 +140,13 @@ def test_costs_are_its_own_and_cumulative(watch: Watch, make: MakeSpec) -> None:
     for number in (1, 2):
         spent = [r.time_seconds or 0.0 for r in results[: number + 1]]
         assert results[number].cumulative_seconds == pytest.approx(sum(spent), abs=0.05)
+    # Each trial tells its own evaluations, at what the chain had cost by then.
+    told = [one for result in results for one in result.evaluations]
+    assert [one.epoch for one in told] == [1, 2, 3]
+    for one, result in zip(told, results, strict=True):
+        own = result.time_seconds or 0.0
+        end = result.cumulative_seconds or own
+        assert end - own < one.seconds <= end
     joules = [r.energy_joules for r in results]
     if None not in joules:
         total = sum(j for j in joules if j is not None)

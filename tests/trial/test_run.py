@@ -30,6 +30,7 @@ from xautolm_core.trial.failures import DeadlineExceeded
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
 from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.trial.heartbeat_facts import evaluations_of
 from xautolm_core.trial.plan import Deadline
 from xautolm_core.trial.run import run_trial
 
@@ -103,6 +104,10 @@ def test_a_result_tells_everything(make_spec: MakeSpec) -> None:
     heartbeat = read_heartbeat(spec.out_folder)
     assert heartbeat is not None and heartbeat["step"] == 12
     assert heartbeat["best_macro_f1"] == result.scores["macro_f1"].value
+    assert evaluations_of(heartbeat) == result.evaluations
+    assert max(one.macro_f1 for one in result.evaluations) == heartbeat["best_macro_f1"]
+    assert result.evaluations[-1].epoch == progress.epochs
+    assert 0 < result.evaluations[-1].seconds <= result.time_seconds
 
 
 def test_the_same_seed_gives_the_same_weights(make_spec: MakeSpec, tmp_path: Path) -> None:

@@ -174,6 +174,14 @@ def search(
             rich_help_panel=_LIMITS,
         ),
     ] = None,
+    no_early_stopping: Annotated[
+        bool,
+        typer.Option(
+            "--no-early-stopping",
+            help="Let trials train on that do worse than half of the others after as many epochs.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = False,
     store: Annotated[
         str | None,
         typer.Option(
@@ -294,6 +302,7 @@ def search(
         trial_timeout=trial_timeout,
         trial_memory=trial_memory,
         workers=workers,
+        no_early_stopping=no_early_stopping,
         store=store,
         read_stores=tuple(read_store or ()),
         tenant=tenant,

@@ -57,6 +57,7 @@ _CHANGEABLE = frozenset(
         "trial_timeout",
         "trial_memory",
         "workers",
+        "no_early_stopping",
         "keep_models",
         "offline",
     }
@@ -92,6 +93,7 @@ class SearchOptions:
     trial_timeout: str | None = None
     trial_memory: str | None = None
     workers: int | None = None
+    no_early_stopping: bool = False
     store: str | None = None
     read_stores: tuple[str, ...] = ()
     tenant: str | None = None
@@ -255,6 +257,8 @@ def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:
         limits["trial_memory_bytes"] = parse_size(options.trial_memory, "--trial-memory")
     if options.workers is not None:
         limits["workers"] = options.workers
+    if options.no_early_stopping:
+        limits["early_stopping"] = False
     if options.keep_models is not None:
         if options.keep_models not in _KEEP:
             raise ConfigError(

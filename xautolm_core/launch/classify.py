@@ -14,6 +14,7 @@ from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import unfinished
+from xautolm_core.trial.endings import with_pruned
 from xautolm_core.trial.endings import with_saved
 from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.saved_state import SavedState
@@ -36,6 +37,7 @@ def classify(
     concurrent_trials: int,
     heartbeat: Mapping[str, Any],
     saved: SavedState | None = None,
+    pruned: str = "",
 ) -> TrialResult:
     """Return the result of a trial that has ended.
 
@@ -51,6 +53,7 @@ def classify(
         concurrent_trials: Trials running when this one was started, with it.
         heartbeat: What the trial last told, for one that wrote no result; any part may be missing.
         saved: The trial's best evaluated state on disk; None if there is none.
+        pruned: Why the search stopped it early, in words; empty if it did not.
     """
     peak_bytes = end.peak_bytes if end else None
     if written is not None and belongs_to(written, spec):
@@ -58,6 +61,7 @@ def classify(
     else:
         outcome, failure = _explain(spec, end)
         result = unfinished(spec, outcome, failure, heartbeat, ended_at=ended_at, saved=saved)
+    result = with_pruned(result, pruned)
     phases = dict(result.seconds)
     if result.started_at is not None:
         phases["startup"] = max(0.0, (_utc(result.started_at) - launched_at).total_seconds())

@@ -56,8 +56,17 @@ class Launcher(Protocol):
         """End a trial: SIGTERM first, SIGKILL after the grace; return its result."""
         ...
 
-    def begin_cancel(self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0) -> None:
-        """Have many trials end at the same time, without waiting for any; ``cancel`` follows."""
+    def begin_cancel(
+        self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0, pruned: str = ""
+    ) -> None:
+        """Have many trials end at the same time, without waiting: ``poll`` or ``cancel`` follows.
+
+        Args:
+            handles: The trials.
+            grace_seconds: Between SIGTERM and SIGKILL.
+            pruned: Why the search stops them early, in words: they are then ``pruned``, and not
+                ``cancelled``, but for one that ends otherwise meanwhile.
+        """
         ...
 
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:

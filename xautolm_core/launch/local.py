@@ -59,6 +59,7 @@ class _Trial:
     end: Ended | None = None
     ended_at: datetime | None = None
     cancelled: bool = False
+    pruned: str = ""
     result: TrialResult | None = None
 
 
@@ -195,13 +196,15 @@ class LocalLauncher:
             )
         return result
 
-    def begin_cancel(self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0) -> None:
+    def begin_cancel(
+        self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0, pruned: str = ""
+    ) -> None:
         """Have many trials end at the same time, without waiting for any."""
         self._listen(0.0)
         for key in map(_key_of, handles):
             trial = self._trials.get(key)
             if trial is not None and not trial.ended and not trial.cancelled:
-                trial.cancelled = True
+                trial.cancelled, trial.pruned = True, pruned
                 self._server.send(End(key=key, grace_seconds=grace_seconds))
 
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:
@@ -369,6 +372,7 @@ class LocalLauncher:
             concurrent_trials=trial.concurrent,
             heartbeat=read_heartbeat(spec.out_folder) or {},
             saved=claim_saved(spec),
+            pruned=trial.pruned,
         )
         try:
             write_json_atomic(spec.out_folder / RESULT_FILE, trial.result)

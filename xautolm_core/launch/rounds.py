@@ -79,8 +79,10 @@ class RoundLauncher:
             sent.spec, _lost(sent.spec, "Cancelled", "taken back", Outcome.CANCELLED)
         )
 
-    def begin_cancel(self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0) -> None:
-        """Do nothing: taking a trial back needs no time."""
+    def begin_cancel(
+        self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0, pruned: str = ""
+    ) -> None:
+        """Do nothing: taking a trial back needs no time, and nobody watches it as it runs."""
 
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:
         """Return a handle of a trial that an earlier process wrote down."""

@@ -170,6 +170,8 @@ class SearchSpec(BaseModel):
         tenant: Whose experiences are written, and read in the own store.
         all_tenants: Whether the experiences of other tenants in the own store are read too.
         read_stores: Stores that are read besides, with all tenants in them.
+        early_stopping: Whether trials in the worse half at a rung are stopped (see
+            ``xautolm_core.search.rungs``), where a budget of time or spending binds.
         keep_models: ``front`` keeps the models of the Pareto front, ``best`` one, ``all`` all.
         snapshot: Id of the store snapshot that the search started from.
         created_at: UTC.
@@ -196,6 +198,7 @@ class SearchSpec(BaseModel):
     tenant: str = "default"
     all_tenants: bool = False
     read_stores: tuple[ReadStore, ...] = ()
+    early_stopping: bool = True
     keep_models: Literal["front", "best", "all"] = "front"
     model_folders: tuple[Path, ...] = ()
     offline: bool = False

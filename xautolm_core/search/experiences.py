@@ -14,8 +14,11 @@ from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.schema import experience_id
+from xautolm_core.outcomes import Outcome
+from xautolm_core.trial.contract import Score
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Sequence
 
     from xautolm_core.features.vector import FeatureVector
@@ -75,7 +78,7 @@ class ExperienceWriter:
             cumulative_joules=result.cumulative_joules,
             scores={
                 name: ExperienceScore.model_validate(score.model_dump())
-                for name, score in result.scores.items()
+                for name, score in scores_of(result).items()
             },
             seconds=dict(result.seconds),
             reused_seconds=result.reused_seconds,
@@ -97,6 +100,17 @@ class ExperienceWriter:
             started_at=result.started_at,
             ended_at=result.ended_at or datetime.now(UTC),
         )
+
+
+def scores_of(result: TrialResult) -> Mapping[str, Score]:
+    """Return the scores that are kept of a result.
+
+    A trial that was stopped early is a censored observation: its best score so far is a lower bound
+    of what it would have come to, as its seconds are.
+    """
+    if result.outcome is not Outcome.PRUNED or not result.evaluations:
+        return result.scores
+    return {"macro_f1": Score(value=max(one.macro_f1 for one in result.evaluations))}
 
 
 def energy_of(reading: EnergyReading) -> ExperienceEnergy:

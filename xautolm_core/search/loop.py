@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
@@ -30,6 +31,7 @@ from xautolm_core.search.records import with_front
 from xautolm_core.search.resume import ResumedTrial
 from xautolm_core.search.resume import is_final
 from xautolm_core.search.resume import resumed_records
+from xautolm_core.search.rungs import EarlyStops
 from xautolm_core.search.running import RunningTrial
 from xautolm_core.search.running import heartbeats_of
 from xautolm_core.search.running import uses_of
@@ -74,6 +76,7 @@ class TrialLoop:
         self._exhausted = False
         self._saved_at = 0.0
         self._pace = Pace(setup)
+        self._early_stops = EarlyStops.of(setup)
         setup.sampler.adapt = lambda one: self._pace.fit(one, self.records)
         self._spending = Spending(
             setup.spec.spending, resumed, expected=setup.state.expected_shares
@@ -305,10 +308,22 @@ class TrialLoop:
         setup.launcher.wait(handles, _WAIT_SECONDS)
         budget = setup.policy.effective_budget_seconds
         left = None if budget is None else max(0.0, budget - setup.clock.elapsed_seconds)
-        setup.observer.tick(left, heartbeats_of(self._running))
+        heartbeats = heartbeats_of(self._running)
+        setup.observer.tick(left, heartbeats)
+        self._stop_early(heartbeats)
         if time.monotonic() - self._saved_at > _SAVE_STATE_SECONDS:
             self._saved_at = time.monotonic()
             self._save_state()
+
+    def _stop_early(self, heartbeats: Mapping[int, Mapping[str, Any]]) -> None:
+        """End trials that are in the worse half at a rung, if others can have their time."""
+        if self._early_stops is None:
+            return
+        stops = self._early_stops.find(self._running, heartbeats, self.records)
+        if not stops or self._exhausted or self._stop_reason() is not None:
+            return
+        for number, why in stops.items():
+            self._setup.launcher.begin_cancel([self._running[number].handle], pruned=why)
 
     def _save_state(self) -> None:
         used = self._spending.shares(uses_of(self._running))

@@ -192,6 +192,26 @@ class Progress(BaseModel):
     padded_tokens: int = 0
 
 
+class Evaluation(BaseModel):
+    """What one evaluation on validation found while a trial was training.
+
+    Attributes:
+        epoch: Passes over the training rows by then, those of a continuation's earlier trials
+            included; fractional where the schedule ends within one.
+        macro_f1: In [0, 1].
+        seconds: Training plus evaluation up to then, as ``TrialResult.time_seconds`` counts them;
+            of a continuation with the trials that it continues.
+        joules: The same of the energy; None where nothing was read.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    epoch: float = Field(ge=0)
+    macro_f1: float = Field(ge=0, le=1)
+    seconds: float = Field(ge=0)
+    joules: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+
 class TrialResult(BaseModel):
     """What an attempt of a trial came to.
 
@@ -221,6 +241,7 @@ class TrialResult(BaseModel):
         cumulative_joules: The same of the joules; None also where one of them read none.
         saved_scores: Scores of the state in ``model_folder`` where the trial did not end ok;
             ``scores`` stays empty then.
+        evaluations: The trial's own, in their order.
         cut_by: What ended a trial that is ``ok`` before the end of its schedule: its soft deadline
             or its wall limit. Its seconds are right-censored: the whole schedule would have taken
             longer. None for a schedule that reached its end, also for one that was shrunk to fit.
@@ -244,6 +265,7 @@ class TrialResult(BaseModel):
     reused_joules: float | None = None
     latency_ms: float | None = None
     progress: Progress = Progress()
+    evaluations: tuple[Evaluation, ...] = ()
     peak_host_bytes: int | None = None
     peak_gpu_bytes: int | None = None
     energy: tuple[EnergyReading, ...] = ()

@@ -14,6 +14,7 @@ from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.heartbeat_facts import energy_of
+from xautolm_core.trial.heartbeat_facts import evaluations_of
 from xautolm_core.trial.heartbeat_facts import progress_of
 from xautolm_core.trial.heartbeat_facts import seconds_of
 from xautolm_core.trial.saved_state import SavedState
@@ -82,6 +83,22 @@ def with_saved(result: TrialResult, saved: SavedState | None) -> TrialResult:
     )
 
 
+def with_pruned(result: TrialResult, pruned: str) -> TrialResult:
+    """Return a result that says so if the search has stopped its trial early.
+
+    To the trial that was an end by SIGTERM like any other. One that ended otherwise meanwhile keeps
+    its outcome.
+
+    Args:
+        result: How the trial ended.
+        pruned: Why it was stopped, in words; empty if it was not.
+    """
+    if not pruned or result.outcome is not Outcome.CANCELLED:
+        return result
+    failure = Failure(kind="StoppedEarly", message=pruned)
+    return result.model_copy(update={"outcome": Outcome.PRUNED, "failure": failure})
+
+
 def unfinished(
     spec: TrialSpec,
     outcome: Outcome,
@@ -122,6 +139,8 @@ def unfinished(
             "failure": failure,
             "seconds": {**known.seconds, **seconds_of(heartbeat)},
             "progress": progress,
+            # Those of the state are a beginning of the heartbeat's.
+            "evaluations": max(known.evaluations, evaluations_of(heartbeat), key=len),
             "energy": energy_of(heartbeat) or known.energy,
             "ended_at": ended_at or datetime.now(UTC),
         }

@@ -42,7 +42,10 @@ class ResultWriter:
 
 
 class Heartbeat:
-    """Writes ``heartbeat.json`` every ``spec.heartbeat_seconds`` while it is entered."""
+    """Writes ``heartbeat.json`` while it is entered.
+
+    Every ``spec.heartbeat_seconds``, and right after an evaluation.
+    """
 
     def __init__(self, state: TrialState, interruption: Interruption, writer: ResultWriter) -> None:
         self._state = state
@@ -68,12 +71,13 @@ class Heartbeat:
         self._beat()
 
     def _run(self) -> None:
-        next_beat = 0.0
+        next_beat, told_evaluations = 0.0, 0
         while True:
-            now = time.monotonic()
-            if now >= next_beat:
+            now, evaluations = time.monotonic(), len(self._state.evaluations)
+            if now >= next_beat or evaluations > told_evaluations:
                 self._beat()
                 next_beat = now + self._state.spec.heartbeat_seconds
+                told_evaluations = evaluations
             if self._stop.wait(min(_LOOK_SECONDS, self._state.spec.heartbeat_seconds)):
                 return
             asked_at = self._interruption.asked_at

@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from datetime import UTC
 from datetime import datetime
 from typing import Any
+from typing import TypeVar
 
+from pydantic import BaseModel
 from pydantic import ValidationError
 
 from xautolm_core.trial.contract import EnergyReading
+from xautolm_core.trial.contract import Evaluation
 from xautolm_core.trial.contract import Progress
+
+_Part = TypeVar("_Part", bound=BaseModel)
 
 
 def seconds_of(heartbeat: Mapping[str, Any]) -> dict[str, float]:
@@ -48,15 +53,24 @@ def progress_of(heartbeat: Mapping[str, Any]) -> Progress:
 
 def energy_of(heartbeat: Mapping[str, Any]) -> tuple[EnergyReading, ...]:
     """Return the energy used so far; empty if it does not say. What is no reading is left out."""
-    told = heartbeat.get("energy")
-    readings: list[EnergyReading] = []
-    for one in told if isinstance(told, (list, tuple)) else ():
-        with contextlib.suppress(ValidationError):
-            readings.append(EnergyReading.model_validate(one))
-    return tuple(readings)
+    return _parts_of(heartbeat, "energy", EnergyReading)
+
+
+def evaluations_of(heartbeat: Mapping[str, Any]) -> tuple[Evaluation, ...]:
+    """Return the evaluations so far; empty if it does not say. What is none is left out."""
+    return _parts_of(heartbeat, "evaluations", Evaluation)
 
 
 def joules_of(heartbeat: Mapping[str, Any]) -> float | None:
     """Return the joules used so far; None if nothing was read."""
     readings = energy_of(heartbeat)
     return sum(one.joules for one in readings) if readings else None
+
+
+def _parts_of(heartbeat: Mapping[str, Any], name: str, kind: type[_Part]) -> tuple[_Part, ...]:
+    told = heartbeat.get(name)
+    parts: list[_Part] = []
+    for one in told if isinstance(told, (list, tuple)) else ():
+        with contextlib.suppress(ValidationError):
+            parts.append(kind.model_validate(one))
+    return tuple(parts)

@@ -18,6 +18,7 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.trial.checkpoint_manifest import chain_facts
 from xautolm_core.trial.contract import CutBy
 from xautolm_core.trial.contract import EnergyReading
+from xautolm_core.trial.contract import Evaluation
 from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import Progress
 from xautolm_core.trial.contract import Score
@@ -88,6 +89,7 @@ class TrialState:
     best_score: float | None = None
     tokens: int = 0
     padded_tokens: int = 0
+    evaluations: list[Evaluation] = field(default_factory=list)
     scores: dict[str, Score] = field(default_factory=dict)
     saved_scores: dict[str, Score] = field(default_factory=dict)
     cut_by: CutBy | None = None
@@ -113,6 +115,20 @@ class TrialState:
         readings = () if self.meter is None else self.meter.readings()
         return sum(reading.joules for reading in readings) if readings else None
 
+    def note_evaluation(self, macro_f1: float) -> None:
+        """Keep what an evaluation has found, with the costs up to now."""
+        seconds, joules = self.clock.seconds(), self.joules()
+        own = seconds.get("train", 0.0) + seconds.get("evaluate", 0.0)
+        chain = chain_facts(self.spec, seconds, joules)
+        self.evaluations.append(
+            Evaluation(
+                epoch=round(self.epochs, 4),
+                macro_f1=macro_f1,
+                seconds=chain.get("cumulative_seconds", own + self.reused_seconds),
+                joules=chain.get("cumulative_joules") if chain else joules,
+            )
+        )
+
     def progress(self) -> Progress:
         """Return how much of the training was done."""
         return Progress(
@@ -136,6 +152,7 @@ class TrialState:
             "scheduled_steps": self.scheduled_steps,
             "epoch": round(self.epochs, 4),
             "best_macro_f1": self.best_score,
+            "evaluations": [one.model_dump(mode="json") for one in list(self.evaluations)],
             "seconds": self.clock.seconds(),
             "rss_bytes": _status_bytes("VmRSS"),
             "energy": [reading.model_dump(mode="json") for reading in self.energy()],
@@ -159,6 +176,7 @@ class TrialState:
             reused_joules=self.reused_joules,
             latency_ms=self.latency_ms,
             progress=self.progress(),
+            evaluations=tuple(self.evaluations),
             peak_host_bytes=_status_bytes("VmHWM"),
             peak_gpu_bytes=self.peak_gpu_bytes,
             energy=energy,

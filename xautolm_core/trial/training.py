@@ -374,6 +374,7 @@ class FineTuning:
             found = score_logits(logits, self._validation.labels, self._names)
         self._pace.evaluation_seconds = time.perf_counter() - since
         self._evaluations += 1
+        state.note_evaluation(found.macro_f1)
         if state.best_score is None or found.macro_f1 > state.best_score:
             state.best_score = found.macro_f1
             state.best_epoch = self._evaluations

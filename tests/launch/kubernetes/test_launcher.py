@@ -238,6 +238,22 @@ def test_cancel_and_close_leave_nothing(
     assert result.outcome is Outcome.CANCELLED
 
 
+def test_a_trial_stopped_early_is_pruned_here_and_where_a_successor_looks(
+    make_kubernetes: Make, make_spec: MakeSpec, fake: FakeApi, exchange: FolderExchange
+) -> None:
+    launcher, spec = make_kubernetes(), make_spec("any")
+    handle = launcher.submit(spec)
+    exchange.beat(spec, evaluations=[{"epoch": 1, "macro_f1": 0.5, "seconds": 3.0}])
+    launcher.begin_cancel([handle], pruned="fourth of 4 after epoch 1")
+    exchange.tell(spec, "cancelled")
+    launcher.wait([handle], 10)
+    result = launcher.poll(handle)
+    assert result is not None and result.failure is not None
+    assert result.outcome is Outcome.PRUNED
+    assert result.failure.message == "fourth of 4 after epoch 1"
+    assert exchange.result(spec) == read_result(spec.out_folder) == result
+
+
 _CONTROLLER = """
 import sys, time
 from pathlib import Path

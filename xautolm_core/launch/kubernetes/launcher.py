@@ -170,7 +170,9 @@ class KubernetesLauncher:
             self.wait([handle], grace_seconds)
         return trial.result or self._settle(trial)
 
-    def begin_cancel(self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0) -> None:
+    def begin_cancel(
+        self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0, pruned: str = ""
+    ) -> None:
         """Have many trials end at the same time, without waiting for any.
 
         The grace is that of the pods' own manifest.
@@ -181,7 +183,7 @@ class KubernetesLauncher:
         for handle in handles:
             trial = self._trial_of(handle)
             if trial.result is None and not trial.cancelled:
-                trial.cancelled = True
+                trial.cancelled, trial.pruned = True, pruned
                 self._jobs.delete(trial.job_name, paced=False)
                 trial.job_deleted = True
 

@@ -16,6 +16,7 @@ from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import unfinished
+from xautolm_core.trial.endings import with_pruned
 from xautolm_core.trial.heartbeat_facts import as_utc
 from xautolm_core.trial.heartbeat_facts import started_at_of
 
@@ -31,6 +32,7 @@ class TrackedTrial:
     launched_at: datetime
     concurrent: int
     cancelled: bool = False
+    pruned: str = ""
     job_deleted: bool = False
     result: TrialResult | None = None
     waiting: Waiting | None = None
@@ -72,7 +74,7 @@ def complete(trial: TrackedTrial, told: TrialResult | None, verdict: Verdict) ->
     if result.started_at is not None:
         started_at = as_utc(result.started_at)
         phases["startup"] = max(0.0, (started_at - trial.launched_at).total_seconds())
-    return result.model_copy(
+    found = result.model_copy(
         update={
             "outcome": verdict.outcome,
             "failure": verdict.failure,
@@ -82,3 +84,4 @@ def complete(trial: TrackedTrial, told: TrialResult | None, verdict: Verdict) ->
             "ended_at": result.ended_at or now,
         }
     )
+    return with_pruned(found, trial.pruned)

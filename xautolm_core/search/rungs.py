@@ -1,0 +1,200 @@
+"""Early stopping for several objectives: rungs over epochs, and the fronts at each of them.
+
+As in successive halving (Jamieson and Talwalkar, arXiv 1502.07943; asynchronously: Li et al., arXiv
+1810.05934) a trial is compared, after 1, 2, 4, 8 ... epochs, with all that came so far, but by
+non-dominated sorting, for a search has more objectives than the score. Optuna's pruners are for
+one objective.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Self
+
+import numpy as np
+
+from xautolm_core.search.contract import Objective
+from xautolm_core.search.pareto import non_dominated_fronts
+from xautolm_core.space.methods import is_cheap
+from xautolm_core.trial.heartbeat_facts import evaluations_of
+from xautolm_core.trial.heartbeat_facts import progress_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.running import RunningTrial
+    from xautolm_core.search.setup import SearchSetup
+    from xautolm_core.trial.contract import Evaluation
+
+ETA = 2
+"""Each rung has so many times the epochs of the one before; half of the trials go on from it."""
+
+LEAST_OTHERS = 3
+"""So many others have to have reached a rung before anybody is stopped there."""
+
+# Evaluations come at the ends of epochs, which are told with four digits.
+_SAME_EPOCH = 1e-3
+# In any other phase a trial has not begun to train, or is about to end.
+_STOPPABLE_PHASES = ("train", "evaluate")
+
+
+@dataclass(frozen=True)
+class RungPoint:
+    """What a trial had come to at a rung.
+
+    Attributes:
+        number: The trial.
+        method: How it trains.
+        at: The evaluation there.
+    """
+
+    number: int
+    method: str
+    at: Evaluation
+
+
+def rung_of(evaluation: Evaluation) -> int | None:
+    """Return the rung, in epochs, that an evaluation is at; None between two."""
+    rung = 1
+    while rung < evaluation.epoch - _SAME_EPOCH:
+        rung *= ETA
+    return rung if abs(rung - evaluation.epoch) <= _SAME_EPOCH else None
+
+
+def points_at(
+    rung: int, trials: Iterable[tuple[int, str, Sequence[Evaluation]]]
+) -> list[RungPoint]:
+    """Return the points of those trials that were evaluated at a rung.
+
+    Args:
+        rung: In epochs.
+        trials: Number, method and evaluations of each.
+    """
+    found = []
+    for number, method, evaluations in trials:
+        there = [one for one in evaluations if rung_of(one) == rung]
+        if there:
+            found.append(RungPoint(number, method, there[0]))
+    return found
+
+
+def why_to_stop(
+    point: RungPoint, others: Collection[RungPoint], objectives: Sequence[Objective]
+) -> str | None:
+    """Return why to stop a trial at a rung, in words; None to let it train on.
+
+    It is stopped if at least half of all points there are better: on an earlier front, or on the
+    same one with a higher score. It is not if fewer than three others came there, if it is on the
+    first front, if no score there is higher, or if no other trial of its method came there.
+
+    Args:
+        point: Of the trial.
+        others: Of all others that have reached the same rung, in any order.
+        objectives: Of the search.
+    """
+    if len(others) < LEAST_OTHERS or all(one.method != point.method for one in others):
+        return None
+    points = [point, *others]
+    fronts = non_dominated_fronts(_costs(points, objectives))
+    front = {row: place for place, rows in enumerate(fronts) for row in rows}
+    score = point.at.macro_f1
+    if front[0] == 0 or score >= max(one.at.macro_f1 for one in others):
+        return None
+    better = sum(
+        (front[row], -one.at.macro_f1) < (front[0], -score)
+        for row, one in enumerate(others, start=1)
+    )
+    if ETA * better < len(points):
+        return None
+    rung = rung_of(point.at) or 0
+    return (
+        f"{better} of {len(points)} trials were better after {rung} epoch{'s' if rung > 1 else ''}:"
+        f" macro F1 {score:.4f} on front {front[0] + 1} of {len(fronts)}"
+    )
+
+
+class EarlyStops:
+    """Finds running trials to stop; each is looked at once at each rung that it reaches.
+
+    Args:
+        objectives: Of the search.
+    """
+
+    def __init__(self, objectives: Sequence[Objective]) -> None:
+        self._objectives = objectives
+        self._seen: set[tuple[int, int, int]] = set()
+
+    @classmethod
+    def of(cls, setup: SearchSetup) -> Self | None:
+        """Return those of a search; None if no budget of time or spending binds it, or it is off.
+
+        Args:
+            setup: What its trials share.
+        """
+        spec = setup.spec
+        timed = setup.policy.effective_budget_seconds is not None
+        if not spec.early_stopping or not (timed or spec.spending.is_limited):
+            return None
+        return cls(spec.objectives)
+
+    def find(
+        self,
+        running: Mapping[int, RunningTrial],
+        heartbeats: Mapping[int, Mapping[str, Any]],
+        records: Iterable[TrialRecord],
+    ) -> dict[int, str]:
+        """Return number to reason of the trials to stop now.
+
+        Args:
+            running: By number.
+            heartbeats: Their last ones.
+            records: All trials that have ended; those that were stopped or failed count where they
+                had come to.
+        """
+        evaluations = {number: evaluations_of(heartbeats[number]) for number in running}
+        trials = [
+            *((r.number, r.configuration.method, r.result.evaluations) for r in records),
+            *((n, t.spec.configuration.method, evaluations[n]) for n, t in running.items()),
+        ]
+        trials = [trial for trial in trials if not is_cheap(trial[1])]
+        found: dict[int, str] = {}
+        for number, trial in running.items():
+            rungs = [rung for one in evaluations[number] if (rung := rung_of(one)) is not None]
+            if not rungs or not _trains_on(heartbeats[number]):
+                continue
+            key = (number, trial.spec.attempt, rungs[-1])
+            if key in self._seen:
+                continue
+            self._seen.add(key)
+            points = {one.number: one for one in points_at(rungs[-1], trials)}
+            others = [one for one in points.values() if one.number != number]
+            why = why_to_stop(points[number], others, self._objectives)
+            if why is not None:
+                found[number] = why
+        return found
+
+
+def _trains_on(heartbeat: Mapping[str, Any]) -> bool:
+    progress = progress_of(heartbeat)
+    return heartbeat.get("phase") in _STOPPABLE_PHASES and progress.steps < progress.scheduled_steps
+
+
+def _costs(points: Sequence[RungPoint], objectives: Sequence[Objective]) -> NDArray[np.float64]:
+    """Return the objectives that are known of all points, minimised.
+
+    Latency is measured in the end only: the time stands for it, as both are those of the model.
+    """
+    columns = [[-one.at.macro_f1 for one in points]]
+    joules = [one.at.joules for one in points]
+    if Objective.ENERGY in objectives and None not in joules:
+        columns.append([one for one in joules if one is not None])
+    if {Objective.TIME, Objective.LATENCY} & set(objectives):
+        columns.append([one.at.seconds for one in points])
+    return np.asarray(columns, dtype=float).T
