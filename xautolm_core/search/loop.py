@@ -35,14 +35,16 @@ from xautolm_core.search.rungs import EarlyStops
 from xautolm_core.search.running import RunningTrial
 from xautolm_core.search.running import heartbeats_of
 from xautolm_core.search.running import uses_of
-from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import SpaceExhaustedError
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.spending import Spending
+from xautolm_core.search.spending import unmetered_warnings
 from xautolm_core.search.study import ask_for
 from xautolm_core.search.study import attributes_of
+from xautolm_core.search.study import sampler_attributes
 from xautolm_core.search.study import settle_parameters
 from xautolm_core.search.study import tell
+from xautolm_core.search.study import tell_exhausted
 from xautolm_core.space.methods import is_cheap
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
@@ -238,8 +240,7 @@ class TrialLoop:
         try:
             configuration = ask_configuration(trial, setup.space)
         except SpaceExhaustedError:
-            trial.set_user_attr(OUTCOME_ATTRIBUTE, Outcome.CANCELLED.value)
-            setup.study.tell(trial, state=_fail_state())
+            tell_exhausted(setup.study, trial)
             self._exhausted = True
             return
         planned = PlannedTrial(configuration, setup.sampler.why(trial.number))
@@ -263,7 +264,7 @@ class TrialLoop:
             configuration=configuration,
             why=planned.why,
             continues=planned.continues,
-            study_attributes=_sampler_attributes(setup.study),
+            study_attributes=sampler_attributes(setup.study),
         )
         write_json_atomic(folder / PROPOSAL_FILE, proposal)
         model = setup.space.model_of(configuration)
@@ -364,19 +365,9 @@ class TrialLoop:
 
     def _count_spending(self, result: TrialResult) -> None:
         self._spending.add(result)
-        if not self._spending.unmetered_attempts:
-            return
-        spec = self._setup.spec
-        if spec.spending.needs_energy:
-            self._setup.note(
-                "The limit on energy cannot be held: trials ran without any energy reading",
-                warning=True,
-            )
-        if Objective.ENERGY in spec.objectives:
-            self._setup.note(
-                "Energy is an objective: trials without any energy reading have no place in it",
-                warning=True,
-            )
+        if self._spending.unmetered_attempts:
+            for warning in unmetered_warnings(self._setup.spec):
+                self._setup.note(warning, warning=True)
 
     def _record(self, running: RunningTrial, result: TrialResult) -> None:
         setup = self._setup
@@ -409,13 +400,3 @@ class TrialLoop:
             result = self._setup.launcher.cancel(running.handle, grace_seconds=grace)
             del self._running[number]
             self._take(running, result)
-
-
-def _sampler_attributes(study: optuna.Study) -> dict[str, Any]:
-    return {k: v for k, v in study.user_attrs.items() if not k.startswith("_")}
-
-
-def _fail_state() -> optuna.trial.TrialState:
-    import optuna
-
-    return optuna.trial.TrialState.FAIL

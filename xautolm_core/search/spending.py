@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from xautolm_core.energy.carbon import JOULES_PER_KWH
 
 if TYPE_CHECKING:
+    from xautolm_core.search.contract import SearchSpec
     from xautolm_core.search.contract import SpendingLimits
     from xautolm_core.search.resume import ResumedTrial
     from xautolm_core.trial.contract import TrialResult
@@ -129,6 +130,20 @@ class Spending:
                 return name
         endless = limits.needs_energy and not (limits.limits_time or is_bounded)
         return "unmetered" if endless and self._unmetered_in_a_row >= _MOST_UNMETERED else None
+
+
+def unmetered_warnings(spec: SearchSpec) -> list[str]:
+    """Return what a user should know of trials that ran without any reading of their energy."""
+    from xautolm_core.search.contract import Objective
+
+    found = []
+    if spec.spending.needs_energy:
+        found.append("The limit on energy cannot be held: trials ran without any energy reading")
+    if Objective.ENERGY in spec.objectives:
+        found.append(
+            "Energy is an objective: trials without any energy reading have no place in it"
+        )
+    return found
 
 
 def attempt_seconds(result: TrialResult) -> float:

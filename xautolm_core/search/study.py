@@ -186,3 +186,16 @@ def tell(
     for key, value in result_attributes(result).items():
         trial.set_user_attr(key, value)
     study.tell(trial, values, state=told_state(result, values))
+
+
+def tell_exhausted(study: optuna.Study, trial: optuna.Trial) -> None:
+    """Tell the study that nothing was left to try for a trial that was asked for."""
+    import optuna
+
+    trial.set_user_attr(OUTCOME_ATTRIBUTE, Outcome.CANCELLED.value)
+    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
+
+def sampler_attributes(study: optuna.Study) -> dict[str, Any]:
+    """Return what a sampler keeps in its study, by name."""
+    return {k: v for k, v in study.user_attrs.items() if not k.startswith("_")}
