@@ -41,10 +41,13 @@ def objective_values(result: TrialResult, objectives: Sequence[Objective]) -> Ma
 def comparable_joules(result: TrialResult) -> float | None:
     """Return a trial's joules as if it had found nothing in the cache; None if it has no reading.
 
-    What was read from the cache counts in a trial's time, so that equal configurations compare, but
-    it cannot be metered: it is taken to have drawn the power of the rest.
+    What was read from the cache counts in a trial's time, so that equal configurations compare, and
+    so does the energy that it had cost; where that was not read, it is taken to have drawn the
+    power of the rest.
     """
     joules, seconds = result.energy_joules, result.time_seconds
+    if joules is not None and result.reused_joules is not None:
+        return joules + result.reused_joules
     if joules is None or not seconds or result.reused_seconds >= seconds:
         return joules
     return joules * seconds / (seconds - result.reused_seconds)
