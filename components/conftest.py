@@ -23,11 +23,10 @@ from components.warm_start.component import warm_start
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-SPACE = """\
+WITH_CHEAP = """\
 schema: 1
 name: tiny
 description: One untrained architecture, for tests.
-cheap: false
 models:
   tiny:
     - id: untrained/tiny-bert
@@ -50,6 +49,7 @@ branches:
       epochs: {low: 6, high: 9}
       learning_rate: [3e-3, 1e-2]
 """
+SPACE = WITH_CHEAP.replace("models:\n", "cheap: false\nmodels:\n", 1)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from tests.cli.running import run_process
+from xautolm_core.steps.register import register_model
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("torch")
@@ -115,6 +116,15 @@ def test_the_result_folder_is_complete(folder: Path, first: dict[str, object]) -
     page = (run / "report.html").read_text()
     assert "not pretrained" in page
     assert "test-bert full" in page
+
+
+def test_a_search_whose_winner_is_cheap_is_registered(
+    folder: Path, first: dict[str, object]
+) -> None:
+    known = register_model(run_folder=str(folder / "run"), registry=str(folder / "registry"))
+    assert (known["method"], known["base_model"]) == ("tfidf", None)
+    assert known["score"] == pytest.approx(1.0)
+    assert known["rows_known"]
 
 
 def test_predict_answers_texts_and_files(folder: Path, first: dict[str, object]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.experience.samples import cheap_sample
 from tests.monitoring.sums import made_up
 from tests.monitoring.sums import sums
 from tests.servers.fixtures import S3Server
@@ -153,6 +154,24 @@ def test_what_was_in_the_way_of_a_reading_is_no_source_of_its_own(store: FolderS
     assert told() == [expected, expected]
     store.forget(tenant="team-a")
     assert told() == [expected, expected]
+
+
+def test_what_a_trial_took_from_the_cache_is_counted_where_it_was_spent(
+    store: FolderStore,
+) -> None:
+    for number, (joules, reused) in enumerate(((10.0, None), (2.0, 10.0))):
+        energy = ExperienceEnergy(component="cpu", joules=joules, source="rapl", quality="B")
+        changes = {"reused_joules": reused, "reused_seconds": reused or 0.0}
+        store.append(
+            cheap_sample(
+                number, outcome=Outcome.OK, energy=(energy,), seconds={"train": joules}, **changes
+            )
+        )
+    tally = StoreCount(FolderStore(store.root)).totals().tally
+    assert sum(tally.microjoules.values()) == 12_000_000
+    assert sum(tally.trials.values()) == 2
+    trained = [found for (_, phase), found in tally.durations.items() if phase == "train"]
+    assert [found.micros for found in trained] == [12_000_000]
 
 
 def test_totals_do_not_change_by_what_is_done_to_the_store(store: FolderStore) -> None:

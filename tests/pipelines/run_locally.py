@@ -8,9 +8,11 @@ their images; else they are processes.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 
 def main(name: str, parameters_file: str, folder: str) -> None:
@@ -20,8 +22,11 @@ def main(name: str, parameters_file: str, folder: str) -> None:
 
     from pipelines.compiling import pipeline_function
 
-    root = Path(folder)
-    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True)
+    arguments = os.environ.get("XAUTOLM_TEST_DOCKER_ARGUMENTS")
+    runner: Any = local.SubprocessRunner(use_venv=False)
+    if arguments is not None:
+        runner = local.DockerRunner(**json.loads(arguments))
+    local.init(runner, pipeline_root=str(Path(folder)), raise_on_error=True)
     pipeline_function(name)(**json.loads(Path(parameters_file).read_text()))
 
 

@@ -264,4 +264,6 @@ def test_energy_counts_what_came_from_the_cache_as_time_does():
     one = attempt(10, joules=500)
     assert comparable_joules(one) == 500
     assert comparable_joules(one.model_copy(update={"reused_seconds": 30.0})) == 2000
+    known = {"reused_seconds": 30.0, "reused_joules": 40.0}
+    assert comparable_joules(one.model_copy(update=known)) == 540
     assert comparable_joules(attempt(10)) is None

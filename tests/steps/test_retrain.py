@@ -8,16 +8,29 @@ from pathlib import Path
 
 import pytest
 
+from tests.registry.models import make_record
 from tests.retrain.moods import search_moods
 from tests.retrain.moods import write_moods
+from tests.trial.tiny import tiny_model
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
 from xautolm_core.errors import LaunchError
+from xautolm_core.outcomes import Outcome
+from xautolm_core.registry.record import SplitScores
 from xautolm_core.registry.registry import ModelRegistry
+from xautolm_core.retrain.row_digests import digest_rows
+from xautolm_core.space.configuration import Configuration
+from xautolm_core.steps.register import fetch_model
 from xautolm_core.steps.register import register_model
 from xautolm_core.steps.retrain import check_incumbent
 from xautolm_core.steps.retrain import compare_models
 from xautolm_core.steps.retrain import split_fresh
+from xautolm_core.tasks.load import load_task
+from xautolm_core.tasks.prepared import write_prepared
+from xautolm_core.tasks.source import read_task_spec
+from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.predict import load_classifier
+from xautolm_core.trial.run import run_trial
 
 NAME = "moods"
 
@@ -204,3 +217,73 @@ def test_bad_input_is_one_line(registered, tmp_path):
             call()
         assert "\n" not in str(caught.value)
         assert caught.value.hint
+
+
+def _register(method: str, data: str, folder: Path, registry: str) -> str:
+    """Train a model on data and register it, as a search does in the end; return its version."""
+    task = load_task(read_task_spec(data, name=NAME))
+    model = None if method == "tfidf" else tiny_model()
+    parameters = {"epochs": 6, "batch_size": 8, "max_length": 32, "learning_rate": 5e-3}
+    configuration = Configuration(
+        branch=method,
+        model=None if model is None else model.id,
+        method=method,
+        parameters=parameters if model else {},
+    )
+    spec = TrialSpec(
+        search_id=folder.name,
+        trial_number=0,
+        task_folder=write_prepared(task, folder),
+        out_folder=folder / "trial",
+        cache_folder=folder / "cache",
+        configuration=configuration,
+        model=model,
+        seed=0,
+        device="cpu",
+    )
+    result = run_trial(spec)
+    assert result.outcome is Outcome.OK, result.failure
+    record = make_record(
+        task_fingerprint=task.fingerprint,
+        labels=task.labels,
+        search_id=folder.name,
+        configuration=configuration.model_dump(mode="json"),
+        validation=SplitScores(
+            macro_f1=result.scores["macro_f1"].value,
+            accuracy=result.scores["accuracy"].value,
+            rows=len(task.validation),
+        ),
+        test=None,
+    )
+    seen = digest_rows(task.splits.values()).to_bytes()
+    opened = ModelRegistry.open(registry)
+    return opened.register(NAME, folder / "trial" / "model", record, seen_rows=seen).version
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("champion", "challenger"), [("tfidf", "full"), ("full", "tfidf")])
+def test_a_cheap_model_and_a_language_model_succeed_each_other(tmp_path, champion, challenger):
+    pytest.importorskip("torch")
+    registry = str(tmp_path / "registry")
+
+    def compare(version: str, fresh: str) -> dict:
+        return compare_models(
+            registry=registry, task_name=NAME, version=version, fresh_folder=fresh
+        )
+
+    data = write_moods(tmp_path / "one.csv", 300)
+    first = _register(champion, str(data), tmp_path / "first", registry)
+    assert compare(first, split(data, tmp_path / "first")["fresh_folder"])["outcome"] == "first"
+    # What was good is now called bad.
+    drifted = write_moods(tmp_path / "two.csv", 400, seed=1, swapped=True)
+    worn = check_incumbent(data=str(drifted), task_name=NAME, registry=registry)
+    assert (worn["standing"], worn["champion"]) == ("worn", first)
+    parts = split(drifted, tmp_path / "second", registry=registry)
+    second = _register(challenger, parts["task_file"], tmp_path / "second", registry)
+    decision = compare(second, parts["fresh_folder"])
+    assert (decision["outcome"], decision["is_champion"]) == ("better", True)
+    assert decision["test"]["gain"] > 0.5
+    known = fetch_model(registry=registry, task_name=NAME, folder=str(tmp_path / "champion"))
+    assert (known["method"], known["base_model"] is None) == (challenger, challenger == "tfidf")
+    answers = load_classifier(tmp_path / "champion").predict(["happy bright warm", "grim dull sad"])
+    assert [answer.label for answer in answers] == ["bad", "good"]

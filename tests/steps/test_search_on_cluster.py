@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from components.conftest import WITH_CHEAP
 from components.conftest import parameters_for
 from components.conftest import write_data
 from tests.servers.fixtures import S3Server
@@ -40,7 +41,7 @@ from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.contract import TrialSpec
 
 NEEDED = ("KUBECONFIG", "XAUTOLM_TEST_IMAGE_TRIAL", "XAUTOLM_TEST_S3_ENDPOINT")
-TRIALS = 8
+TRIALS = 9
 
 pytestmark = [
     pytest.mark.cluster,
@@ -53,7 +54,7 @@ pytestmark = [
 
 
 class RealCluster(ClusterSearch):
-    """A search of eight trials on CPU pods, three in flight."""
+    """A search of ``tfidf`` and eight language models on CPU pods, three in flight."""
 
     def __init__(
         self, api: KubernetesApi, namespace: str, secret: str, bucket: str, folder: Path
@@ -78,9 +79,10 @@ class RealCluster(ClusterSearch):
             store=f"s3://{bucket}/experiences",
             workspace=f"s3://{bucket}/searches",
             registry=f"s3://{bucket}/models",
+            space=WITH_CHEAP,
             launcher="kubernetes",
             trials_in_flight=3,
-            limits={"trials": float(TRIALS)},
+            limits={"trials": TRIALS - 1.0},
             cluster=yaml.safe_dump(self.settings),
         )
         super().__init__(parameters, folder)
@@ -139,6 +141,8 @@ def test_a_controller_killed_in_the_middle_loses_no_trial_and_runs_none_twice(
     assert [t.number for t in result.trials] == list(range(TRIALS))
     assert cluster.results() == [f"{number:04d}-0" for number in range(TRIALS)]
     assert result.best is not None
+    assert result.trials[0].configuration.method == "tfidf"
+    assert result.trials[0].result.outcome is Outcome.OK
     kept = list(open_store(cluster.parameters["store"]).scan())
     assert sorted((e.trial_number, e.attempt) for e in kept) == [(n, 0) for n in range(TRIALS)]
     assert cluster.jobs() == []

@@ -7,10 +7,12 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from components.conftest import WITH_CHEAP
 from components.conftest import parameters_for
 from components.conftest import write_data
 from tests.launch.kubernetes.fake_api import JOBS
@@ -22,26 +24,37 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.search.result_file import read_result
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-TRIALS = 6
+TRIALS = 7
 CLUSTER = """\
 namespace: trials
-resources: {cpu_request: "1", memory_limit: 4Gi}
+resources: {cpu_request: "1", memory_limit: 4Gi, gpu_count: 1}
 environment: {OMP_NUM_THREADS: "1", HF_HUB_OFFLINE: "1"}
 """
 
 
+GPU = "nvidia.com/gpu"
+
+
+def _requests(job: dict[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = job["spec"]["template"]["spec"]["containers"][0]["resources"][
+        "requests"
+    ]
+    return found
+
+
 class Cluster(ClusterSearch):
-    """A search of six trials, three at a time."""
+    """A search of ``tfidf`` and six trials with a language model, three at a time."""
 
     def __init__(self, api: FakeApi, kubelet: Kubelet, folder: Path) -> None:
         self.api, self.kubelet = api, kubelet
         parameters = parameters_for(
             write_data(folder / "moods.csv"),
             folder,
+            space=WITH_CHEAP,
             launcher="kubernetes",
             trial_image="trial:test",
             trials_in_flight=3,
-            limits={"trials": float(TRIALS)},
+            limits={"trials": TRIALS - 1.0},
             cluster=CLUSTER,
         )
         super().__init__(parameters, folder)
@@ -98,7 +111,15 @@ def test_a_search_whose_controller_is_killed_loses_no_trial_and_runs_none_twice(
     assert len(set(cluster.kubelet.started)) == len(cluster.kubelet.started) == TRIALS + 1
     assert cluster.api.objects[JOBS] == {}
     assert result.best is not None
-    assert (cluster.folder / "second" / "model" / "model.safetensors").is_file()
+    models = (cluster.folder / "second" / name for name in ("model", "alternative"))
+    assert {path.name for one in models for path in one.glob("*.safetensors")} == {
+        "linear.safetensors",
+        "model.safetensors",
+    }
+    assert result.trials[0].configuration.method == "tfidf"
+    gpus = {job["metadata"]["name"]: GPU in _requests(job) for job in cluster.api.created}
+    tfidf = next(name for name in cluster.kubelet.started if name.endswith("-0000-0"))
+    assert [name for name, has_gpu in gpus.items() if not has_gpu] == [tfidf]
     kept = list(open_store(cluster.parameters["store"]).scan())
     assert sorted((e.trial_number, e.attempt) for e in kept) == [(n, 0) for n in range(TRIALS)]
 

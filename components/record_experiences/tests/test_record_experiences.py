@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from components.conftest import WITH_CHEAP
 from components.conftest import artifact
 from components.conftest import parameters_for
 from components.conftest import read_json
@@ -20,7 +21,7 @@ from xautolm_core.experience.open import open_store
 @pytest.mark.slow
 def test_two_rounds_come_to_a_model(own_cache, tmp_path):
     data = write_data(tmp_path / "moods.csv")
-    parameters = parameters_for(data, tmp_path, launcher="rounds")
+    parameters = parameters_for(data, tmp_path, launcher="rounds", space=WITH_CHEAP)
     checked = fingerprint.python_func(**parameters)
     features, result = artifact(tmp_path / "features"), artifact(tmp_path / "result")
     extract_meta_features.python_func(checked.measurement, checked.fingerprint, features)
@@ -31,8 +32,13 @@ def test_two_rounds_come_to_a_model(own_cache, tmp_path):
         outcomes = [run_trial.python_func(trial) for trial in trials]
         rounds.append(outcomes)
         record_experiences.python_func(checked.request, features, "", outcomes, result)
-    assert rounds == [["ok", "ok"], ["ok"], ["none"]]
-    assert len(list(open_store(parameters["store"]).scan())) == 3
+    assert rounds == [["ok", "ok"], ["ok", "ok"], ["none"]]
+    kept = sorted(open_store(parameters["store"]).scan(), key=lambda one: one.trial_number)
+    assert [one.configuration.method for one in kept] == ["tfidf", "full", "full", "full"]
     summary = json.loads((Path(result.path) / "summary.json").read_text())
     assert summary["stopped_by"] == "trials"
-    assert (Path(result.path) / "model" / "model.safetensors").is_file()
+    models = (Path(result.path) / name for name in ("model", "alternative"))
+    assert {path.name for one in models for path in one.glob("*.safetensors")} == {
+        "linear.safetensors",
+        "model.safetensors",
+    }

@@ -7,6 +7,7 @@ import pytest
 
 from tests.experience.samples import cheap_sample
 from tests.experience.samples import sample
+from tests.report.green.samples import cheap_trial
 from tests.report.green.samples import reading
 from tests.report.green.samples import searches
 from tests.report.green.samples import trial
@@ -67,6 +68,14 @@ def test_a_gpu_is_held_from_start_to_end() -> None:
 def test_a_method_without_a_model_has_a_word_for_it() -> None:
     attempt = attempts_of([cheap_sample()])[0]
     assert (attempt.model, attempt.parameters, attempt.method) == ("none", None, "tfidf")
+
+
+def test_energy_of_reused_features_is_that_of_the_trial_that_computed_them() -> None:
+    first, second = cheap_trial(0, f1=0.8, joules=10.0), cheap_trial(1, f1=0.9, joules=2.0)
+    reused = second.model_copy(update={"reused_joules": 10.0, "reused_seconds": 5.0})
+    attempts = attempts_of([first, reused])
+    assert [sum(one.joules for one in attempt.energy) for attempt in attempts] == [10.0, 2.0]
+    assert [attempt.model for attempt in attempts] == ["none", "none"]
 
 
 def test_imported_experiences_were_not_metered_here() -> None:
