@@ -174,7 +174,7 @@ def test_a_file_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchOptions:
-    monkeypatch.setattr("xautolm_core.cli.search_request._require_trial_packages", lambda: None)
+    monkeypatch.setattr("xautolm_core.cli.search_request._require_trial_packages", lambda _: None)
     (tmp_path / "reviews.csv").write_text("text,label\ngood,1\nbad,0\n")
     return SearchOptions(data="reviews.csv", store="store", out=Path("out"))
 

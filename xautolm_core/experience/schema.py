@@ -157,6 +157,11 @@ class Experience(_Frozen):
 
     @property
     def time_seconds(self) -> float | None:
-        """Training plus evaluation seconds, reused ones included; None if neither ran."""
+        """What the configuration takes: training plus evaluation; None if neither ran.
+
+        Seconds that were reused count, and of a continuation those of all that it continues.
+        """
+        if self.cumulative_seconds is not None:
+            return self.cumulative_seconds
         parts = [self.seconds[p] for p in ("train", "evaluate") if p in self.seconds]
         return sum(parts) + self.reused_seconds if parts else None

@@ -266,7 +266,6 @@ class TrialLoop:
             continues=planned.continues,
             study_attributes=sampler_attributes(setup.study),
         )
-        write_json_atomic(folder / PROPOSAL_FILE, proposal)
         model = setup.space.model_of(configuration)
         spec = TrialSpec(
             search_id=setup.spec.search_id,
@@ -286,6 +285,7 @@ class TrialLoop:
         )
         if planned.continues is not None:
             spec = continuing(spec, setup.out_folder, self.records, planned.continues)
+        write_json_atomic(folder / PROPOSAL_FILE, proposal)
         self._watch_over(trial, spec, setup.launcher.submit(spec), planned.why, infra_attempts)
 
     def _watch_over(

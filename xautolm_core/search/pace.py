@@ -76,7 +76,13 @@ class Pace:
         return max(self._overheads[-_LATEST:], default=unknown)
 
     def learn(self, result: TrialResult, *, wall_seconds: float) -> None:
-        """Take note of a trial that has ended, so long after it was launched."""
+        """Take note of a trial that has ended, so long after it was launched.
+
+        Of one that an earlier process launched its own times tell how long it was.
+        """
+        if result.launched_at is not None and result.ended_at is not None:
+            told = (result.ended_at - result.launched_at).total_seconds()
+            wall_seconds = max(wall_seconds, told)
         if self._import_seconds is None:
             # What trials import was there when the first one began; a slow machine shows here.
             began = time.monotonic() - self._made_at - wall_seconds
@@ -151,6 +157,8 @@ class Pace:
     def fit(self, configuration: Configuration, records: Sequence[TrialRecord]) -> Configuration:
         """Return a proposal with no more epochs than fit into what is left (``fit_epochs``)."""
         left = self.left_seconds(records) - self.overhead_seconds
+        timeout = self._setup.policy.trial_timeout_seconds
+        left = left if timeout is None else min(left, timeout)
         if math.isinf(left):
             return configuration
         return fit_epochs(

@@ -52,10 +52,6 @@ from xautolm_core.trial.tokens import open_tokens
 from xautolm_core.trial.training import FineTuning
 from xautolm_core.trial.training import LabelledRows
 
-# Features of a frozen backbone are worth no more than this share of a deadline; rows whose features
-# are not there by then are not trained on.
-_FEATURE_SHARE = 0.8
-
 
 @dataclass(frozen=True)
 class TrialData:

@@ -72,14 +72,17 @@ def test_cheap_methods_are_read_and_dropped_with_their_reason(store, cache):
         ),
     )
     # In a segment and in the tail.
-    fill(store, [cheap_sample(0), probe, reused], [cheap_sample(1)])
-    written = (cheap_sample(0), cheap_sample(1), probe, reused)
+    continued = sample("a", 8, continues=7, cumulative_seconds=55.5)
+    fill(store, [cheap_sample(0), probe, reused], [cheap_sample(1), continued])
+    written = (cheap_sample(0), cheap_sample(1), probe, reused, continued)
     assert {e.id: e for e in store.scan()} == {e.id: e for e in written}
     assert store.verify().faults == ()
     history = read(store, cache)
     assert dict(history.left_out) == {DropReason.CHEAP_METHOD: 3}
-    # Times of equal configurations compare: what was reused counts with what it had cost.
-    assert history.time_seconds.tolist() == [reused.time_seconds] == [41.75]
+    # Times of equal configurations compare: what was reused counts with what it had cost, and what
+    # was continued with all that it took.
+    assert history.time_seconds.tolist() == [reused.time_seconds, continued.time_seconds]
+    assert (reused.time_seconds, continued.time_seconds) == (41.75, 55.5)
     assert_same(history, History.of(store.scan()).relevant(WANTED))
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 """Raised whenever these columns change, so that no older cache is used."""
 
 UNREADABLE = b"unreadable"
@@ -37,6 +37,7 @@ UNREADABLE = b"unreadable"
 TIME = "time_seconds"
 LATENCY = "latency_ms"
 REUSED = "reused_seconds"
+CUMULATIVE = "cumulative_seconds"
 WORDS = (
     "tenant",
     "search_id",
@@ -54,6 +55,7 @@ WORDS = (
 
 DESCRIPTOR = "model_descriptor"
 _TRAIN, _EVALUATE = SECONDS + "train", SECONDS + "evaluate"
+_NUMBERS = (LATENCY, REUSED, CUMULATIVE)
 _DEFAULTS = {"tenant": "default"}
 _SMALL_TYPES = ("int8", "int16", "int32")
 
@@ -121,7 +123,7 @@ def _put_back(columns: dict[str, pa.Array], rows: int) -> None:
     rest = columns.get("rest", pa.nulls(rows, pa.string()).dictionary_encode())
     found = [_left_over(text) for text in rest.dictionary.to_pylist()]
     for name in dict.fromkeys(name for values in found for name in values):
-        is_number = name in (_TRAIN, _EVALUATE, LATENCY, REUSED) or name.startswith(SCORE)
+        is_number = name in (_TRAIN, _EVALUATE, *_NUMBERS) or name.startswith(SCORE)
         kind = pa.float64() if is_number else pa.string()
         by_code = pa.array([values.get(name) for values in found], kind)
         missing = by_code.take(rest.indices)
@@ -162,7 +164,7 @@ def _left_over(text: str | None) -> dict[str, Any]:
     for name in ("train", "evaluate"):
         if name in seconds:
             found[SECONDS + name] = _finite(seconds[name])
-    for name in (LATENCY, REUSED):
+    for name in _NUMBERS:
         if content.get(name) is not None:
             found[name] = _finite(content[name])
     return {name: value for name, value in found.items() if value is not None}
@@ -186,18 +188,19 @@ def _finite(value: object) -> float | None:
 def _time(columns: Mapping[str, pa.Array], rows: int) -> pa.Array:
     """Return training plus evaluation seconds; what is missing of the two adds nothing.
 
-    What was reused of earlier trials counts with what it had cost.
+    What was reused of earlier trials counts with what it had cost, and of a continuation all trials
+    that it continues do.
     """
     import pyarrow as pa
 
-    train, evaluate, reused = (
+    train, evaluate, reused, cumulative = (
         _number(columns.get(name), rows).to_numpy(zero_copy_only=False)
-        for name in (_TRAIN, _EVALUATE, REUSED)
+        for name in (_TRAIN, _EVALUATE, REUSED, CUMULATIVE)
     )
     with np.errstate(over="ignore"):
         both = np.where(np.isnan(evaluate), train, train + evaluate)
         own = np.where(np.isnan(train), evaluate, both)
-        return pa.array(own + np.nan_to_num(reused))
+        return pa.array(np.where(np.isnan(cumulative), own + np.nan_to_num(reused), cumulative))
 
 
 def _number(column: pa.Array | None, rows: int) -> pa.Array:
