@@ -282,7 +282,8 @@ def test_cancel_after_the_trial_succeeded(launcher: LocalLauncher, make_spec: Ma
 def test_stopped_early_is_pruned_but_for_what_is_over(
     launcher: LocalLauncher, make_spec: MakeSpec
 ) -> None:
-    done, running = launcher.submit(make_spec("succeed")), launcher.submit(make_spec("sleep"))
+    done = launcher.submit(make_spec("succeed"))
+    running = launcher.submit(make_spec("sleep", seconds=60))
     launcher.wait([done], 10)
     launcher.begin_cancel([done, running], pruned="fourth of 4 after epoch 1")
     launcher.wait([running], 10)
