@@ -10,9 +10,7 @@ import dataclasses
 import hashlib
 import json
 import random
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +30,7 @@ from xautolm_core.trial.contract import CHECKPOINT_FOLDER
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import CheckpointFault
+from xautolm_core.trial.files import whole_folder
 from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.hyperparameters import HyperParameters
 from xautolm_core.trial.saving import SLOW_BYTES_PER_SECOND
@@ -167,10 +166,7 @@ class Checkpoints:
         spec = self._spec
         chained = spec.continues is not None
         seconds = so_far.cumulative_seconds if chained else so_far.time_seconds
-        target = spec.out_folder / CHECKPOINT_FOLDER
-        temporary = Path(tempfile.mkdtemp(dir=spec.out_folder, prefix=f".{CHECKPOINT_FOLDER}."))
-        try:
-            temporary.chmod(0o755)
+        with whole_folder(spec.out_folder / CHECKPOINT_FOLDER) as temporary:
             file = temporary / TENSORS_FILE
             save_file(_tensors(parts), file)
             file.chmod(0o644)
@@ -188,12 +184,6 @@ class Checkpoints:
                 bytes=file.stat().st_size,
             )
             write_json_atomic(temporary / MANIFEST_FILE, manifest, durable=False)
-            if target.exists():
-                shutil.rmtree(target)
-            temporary.rename(target)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
         return CHECKPOINT_FOLDER
 
 

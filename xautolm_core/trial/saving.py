@@ -22,6 +22,7 @@ from xautolm_core.trial.contract import MODEL_CARD_FILE
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import SAVED_FILE
 from xautolm_core.trial.encoding import TokenizerTraits
+from xautolm_core.trial.files import whole_folder
 from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.saved_state import SavedState
 from xautolm_core.trial.saved_state import delete_older
@@ -199,18 +200,9 @@ def save_folder(out_folder: Path, card: ModelCard, fill: Callable[[Path], None])
         card: What to write beside the model.
         fill: Writes the model into the folder that it is given.
     """
-    temporary = Path(tempfile.mkdtemp(dir=out_folder, prefix=f".{MODEL_FOLDER}."))
-    try:
-        temporary.chmod(0o755)
+    with whole_folder(out_folder / MODEL_FOLDER) as temporary:
         fill(temporary)
         write_json_atomic(temporary / MODEL_CARD_FILE, card)
-        target = out_folder / MODEL_FOLDER
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return MODEL_FOLDER
 
 
