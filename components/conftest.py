@@ -107,6 +107,7 @@ def parameters_for(data: Path, folder: Path, **changes: Any) -> dict[str, Any]:
         "workspace": (folder / "work").as_uri(),
         "registry": (folder / "models").as_uri(),
         "sampler": "xautolm",
+        "methods": "",
         "objectives": "f1,time",
         "limits": {"trials": 3.0},
         "prices": {},

@@ -27,6 +27,7 @@ def xautolm_retrain(
     registry: str,
     space: str = "starter",
     sampler: str = "xautolm",
+    methods: str = "",
     objectives: str = "f1,time",
     limits: Dict[str, float] = {"trials": 8.0},
     prices: dict = {},
@@ -65,6 +66,7 @@ def xautolm_retrain(
         registry: Address of the model registry.
         space: Preset or YAML of what is searched.
         sampler: Name of the sampler.
+        methods: Which of the space's methods, such as tfidf,full,lora; empty for all.
         objectives: What is optimised, such as f1,time.
         limits: Some of trials, hours, gpu_hours, kwh, cost, carbon_grams; others are not limited.
         prices: Some of gpu_hour, trial_hour, kwh, currency, grams_per_kwh, pue.

@@ -18,6 +18,7 @@ def fingerprint(
     workspace: str,
     registry: str,
     sampler: str,
+    methods: str,
     objectives: str,
     limits: Dict[str, float],
     prices: dict,
@@ -49,6 +50,7 @@ def fingerprint(
         workspace: Address below which searches keep their objects.
         registry: Address of the model registry; empty for none.
         sampler: Name of the sampler.
+        methods: Which of the space's methods, such as tfidf,full,lora; empty for all.
         objectives: What is optimised, such as f1,time.
         limits: Some of trials, hours, gpu_hours, kwh, cost, carbon_grams.
         prices: Some of gpu_hour, trial_hour, kwh, currency, grams_per_kwh, pue.

@@ -92,7 +92,7 @@ def test_cold_leaves_the_warm_start_out(options: SearchOptions) -> None:
         ({"data": None}, "no data given"),
         ({"data": "nowhere.csv"}, "nowhere.csv does not exist"),
         ({"sampler": "magic"}, "no sampler 'magic'"),
-        ({"methods": "tfidf,lorra"}, "--methods: there is no method 'lorra'. Did you mean 'lora'"),
+        ({"methods": "tfidf,lorra"}, "--methods: There is no method 'lorra'. Did you mean 'lora'"),
         ({"sampler_options": ("k",)}, "KEY=VALUE"),
         ({"budget": "soon"}, "--budget"),
         ({"budget": "5EUR"}, "all prices are 0"),

@@ -39,10 +39,14 @@ def parameters(data, tmp_path):
 def test_a_request_survives_the_way_to_the_next_step(parameters):
     # Numbers come as KFP passes them: integers within a mapping are floats.
     request = make_request(
-        **parameters, limits={"trials": 8.0, "hours": 0.5, "cost": 3.0}, prices={"trial_hour": 0.5}
+        **parameters,
+        methods="tfidf, full",
+        limits={"trials": 8.0, "hours": 0.5, "cost": 3.0},
+        prices={"trial_hour": 0.5},
     )
     assert read_request(request.model_dump_json()) == request
     assert request.spec.search_id == "run-1"
+    assert request.spec.methods == ("tfidf", "full")
     assert request.spec.max_trials == 8
     assert request.spec.budget_seconds == 1800
     assert request.spec.spending.cost == 3

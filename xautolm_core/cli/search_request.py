@@ -31,13 +31,13 @@ from xautolm_core.cli.read_stores import read_stores
 from xautolm_core.cli.report_basis import basis_of
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
+from xautolm_core.errors import SpaceError
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import ReadStore
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.contract import SpendingLimits
-from xautolm_core.space.hyperparameters import suggestion
-from xautolm_core.space.methods import METHODS
+from xautolm_core.space.cheap import parse_methods
 from xautolm_core.space.methods import has_model
 from xautolm_core.tasks.source import read_task_spec
 
@@ -129,7 +129,7 @@ def new_search(options: SearchOptions) -> SearchRequest:
         raise ConfigError(
             "no data given", hint="Write for example: xautolm search reviews.csv --budget 10m"
         )
-    methods = parse_methods(options.methods or "")
+    methods = _methods(options.methods or "")
     _require_trial_packages(methods)
     limits = _limits(options, SpendingLimits())
     sampler = _sampler(options)
@@ -218,19 +218,12 @@ def parse_objectives(text: str) -> tuple[Objective, ...]:
     return tuple(Objective(name) for name in names)
 
 
-def parse_methods(text: str) -> tuple[str, ...]:
-    """Return the methods of a list such as ``tfidf,full``; none if it is empty.
-
-    Raises:
-        ConfigError: One of them is unknown.
-    """
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    for name in names:
-        if name not in METHODS:
-            raise ConfigError(
-                f"--methods: there is no method '{name}'", hint=suggestion(name, list(METHODS))
-            )
-    return names
+def _methods(text: str) -> tuple[str, ...]:
+    try:
+        return parse_methods(text)
+    except SpaceError as error:
+        error.problem = f"--methods: {error.problem}"
+        raise
 
 
 def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:

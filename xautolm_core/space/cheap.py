@@ -59,6 +59,17 @@ def cheap_candidates(
     return (tfidf, *probes)
 
 
+def parse_methods(text: str) -> tuple[str, ...]:
+    """Return the methods of a list such as ``tfidf,full``, each once; none if it is empty.
+
+    Raises:
+        SpaceError: One is not known.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    check_methods(names)
+    return names
+
+
 def check_methods(names: Sequence[str]) -> None:
     """Check names of methods.
 

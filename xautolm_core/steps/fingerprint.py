@@ -80,7 +80,12 @@ def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
     check_storage(request.spec.store, "store")
     with tempfile.TemporaryDirectory(prefix="xautolm-space-") as folder:
         spec = request.search_spec(Path(folder))
-        space = load_space(spec.space, model_folders=spec.model_folders, offline=spec.offline)
+        space = load_space(
+            spec.space,
+            model_folders=spec.model_folders,
+            offline=spec.offline,
+            methods=spec.methods,
+        )
     task = load_task(spec.task)
     check_launcher(request)
     for warning in (*task.warnings, *space.warnings):

@@ -21,11 +21,13 @@ from pydantic import Field
 from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.errors import SpaceError
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
 from xautolm_core.objects.s3_settings import join_s3_uri
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.samplers.factory import check_sampler
+from xautolm_core.space.cheap import parse_methods
 from xautolm_core.tasks.source import read_task_spec
 from xautolm_core.tasks.spec import TaskSpec
 
@@ -143,6 +145,7 @@ def make_request(
     store: str,
     workspace: str,
     sampler: str = "xautolm",
+    methods: str = "",
     objectives: str = "f1,time",
     limits: Mapping[str, Any] | None = None,
     prices: Mapping[str, Any] | None = None,
@@ -163,6 +166,7 @@ def make_request(
         store: Address of the experience store.
         workspace: Address below which searches keep their objects.
         sampler: Name of the sampler.
+        methods: As ``xautolm search --methods``; empty for all that the space has.
         objectives: As ``xautolm search --objectives``.
         limits: Some of ``trials``, ``hours``, ``gpu_hours``, ``kwh``, ``cost`` and
             ``carbon_grams``.
@@ -200,6 +204,7 @@ def make_request(
         "task": task_spec(task, seed=seed),
         "space": "given as text" if space_text is not None else space,
         "sampler": sampler,
+        "methods": _methods(methods),
         "objectives": [name.strip() for name in objectives.split(",") if name.strip()],
         "max_trials": allowed.get("trials"),
         "budget_seconds": _times(allowed.get("hours"), _SECONDS_PER_HOUR),
@@ -293,6 +298,14 @@ def _spending(
         return SpendingLimits.model_validate(fields)
     except ValidationError as error:
         raise ConfigError(f"limits and prices: {_first(error)}") from None
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    try:
+        return parse_methods(text)
+    except SpaceError as error:
+        error.problem = f"methods: {error.problem}"
+        raise
 
 
 def _check_keys(parameter: str, given: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -33,6 +33,8 @@ def test_the_request_has_all_that_the_search_needs(run):
         ({"workspace": "ftp://host/x"}, "workspace: Objects cannot be at a ftp:// address", 2),
         ({"space": "schema: 1\nname: x\n"}, "space-", 2),
         ({"sampler": "annealing"}, "annealing", 2),
+        ({"methods": "full,lorra"}, "methods: There is no method 'lorra'", 2),
+        ({"methods": "lora"}, "has no method lora", 2),
         ({"launcher": "kubernetes"}, "trial_image is empty", 2),
     ],
 )
