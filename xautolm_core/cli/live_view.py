@@ -166,7 +166,7 @@ class LiveView:
             table.add_row(
                 f"#{record.number}",
                 score_words(score.value if score else None),
-                seconds_words(record.result.time_seconds),
+                seconds_words(record.result.comparable_seconds),
                 Text(configuration_words(record.configuration)),
             )
         return table

@@ -94,7 +94,7 @@ class Progress:
         self.done += 1
         outcome = record.result.outcome
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
-        self.front = sorted(front, key=lambda r: (r.result.time_seconds or 0.0, r.number))
+        self.front = sorted(front, key=lambda r: (r.result.comparable_seconds or 0.0, r.number))
         self.best = best
 
     def ticked(self, seconds_left: float | None, running: Mapping[int, Mapping[str, Any]]) -> None:

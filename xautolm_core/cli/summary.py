@@ -72,7 +72,7 @@ def _print_front(result: SearchResult) -> None:
             (
                 f"#{record.number}{' *' if record.number == result.best else ''}",
                 score_words(score.value if score else None),
-                seconds_words(record.result.time_seconds),
+                seconds_words(record.result.comparable_seconds),
                 configuration_words(record.configuration) + untrained,
             )
         )

@@ -110,7 +110,7 @@ def is_untrained(result: SearchResult, configuration: Configuration) -> bool:
 def front_by_time(result: SearchResult) -> list[TrialRecord]:
     """Return the Pareto front, quickest trial first."""
     return sorted(
-        result.front, key=lambda record: (record.result.time_seconds or 0.0, record.number)
+        result.front, key=lambda record: (record.result.comparable_seconds or 0.0, record.number)
     )
 
 
@@ -126,9 +126,9 @@ def front_entry(result: SearchResult, record: TrialRecord) -> dict[str, Any]:
         "configuration": record.configuration.model_dump(mode="json"),
         "values": dict(record.values),
         "validation": validation_scores(record),
-        "seconds": record.result.time_seconds,
+        "seconds": record.result.comparable_seconds,
         "latency_ms": record.result.latency_ms,
-        "energy_joules": record.result.energy_joules,
+        "energy_joules": record.result.comparable_joules,
         "pretrained": not is_untrained(result, record.configuration),
         "why": record.why,
     }
@@ -139,7 +139,7 @@ def _best(result: SearchResult, best: TrialRecord) -> dict[str, Any]:
         "trial": best.number,
         "configuration": best.configuration.model_dump(mode="json"),
         "validation": validation_scores(best),
-        "seconds": best.result.time_seconds,
+        "seconds": best.result.comparable_seconds,
         "pretrained": not is_untrained(result, best.configuration),
         "why": best.why,
     }

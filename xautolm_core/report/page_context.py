@@ -33,7 +33,6 @@ from xautolm_core.report.wording import outcome_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.search.contract import Objective
-from xautolm_core.search.records import comparable_joules
 from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
@@ -117,14 +116,15 @@ def _versions(result: SearchResult, best: TrialRecord | None) -> dict[str, str]:
 
 def _plots(result: SearchResult) -> list[dict[str, Any]]:
     """Return a plot per cost objective, each in a wide and a narrow form."""
+    label = "Training and evaluation (seconds, log scale)"
     costs: list[tuple[str, str, Callable[[TrialRecord], float | None]]] = [
-        ("time", "Training and evaluation (seconds, log scale)", lambda r: r.result.time_seconds)
+        ("time", label, lambda r: r.result.comparable_seconds)
     ]
     if Objective.LATENCY in result.spec.objectives:
         costs.append(("latency", "Inference (ms a text, log scale)", lambda r: r.result.latency_ms))
     if Objective.ENERGY in result.spec.objectives:
         label = "Energy of training and evaluation (joules, log scale)"
-        costs.append(("energy", label, lambda r: comparable_joules(r.result)))
+        costs.append(("energy", label, lambda r: r.result.comparable_joules))
     return [_plot(result, name, label, cost) for name, label, cost in costs]
 
 

@@ -93,8 +93,9 @@ def _compared(
         f"{points_words(compared.low)} to {points_words(compared.high)} (paired bootstrap over the "
         "test rows)",
         *_rare_sentences(compared.rare_classes),
-        f"Training and evaluation took {seconds_words(language_model.result.time_seconds)} and "
-        f"{seconds_words(cheap.result.time_seconds)}, the whole search "
+        "Training and evaluation took "
+        f"{seconds_words(language_model.result.comparable_seconds)} and "
+        f"{seconds_words(cheap.result.comparable_seconds)}, the whole search "
         f"{seconds_words(result.seconds)}",
         f"Trial {chosen.number} was chosen on validation ({_validation(chosen)} against "
         f"{_validation(other)})",
@@ -124,7 +125,7 @@ def _without_one(
         "unknown",
         f"No {missing} came to a score",
         f"{why}. The best {other} is {_named(found)}, with a macro F1 of "
-        f"{_validation(found)} on validation in {seconds_words(found.result.time_seconds)}.",
+        f"{_validation(found)} on validation in {seconds_words(found.result.comparable_seconds)}.",
     )
 
 
@@ -141,8 +142,9 @@ def _without_comparison(
         "No comparison on the test split",
         f"{why}. On validation the best language model ({_named(language_model)}) reaches a macro "
         f"F1 of {_validation(language_model)} in "
-        f"{seconds_words(language_model.result.time_seconds)}, the best cheap candidate "
-        f"({_named(cheap)}) {_validation(cheap)} in {seconds_words(cheap.result.time_seconds)}.",
+        f"{seconds_words(language_model.result.comparable_seconds)}, the best cheap candidate "
+        f"({_named(cheap)}) {_validation(cheap)} in "
+        f"{seconds_words(cheap.result.comparable_seconds)}.",
     )
 
 

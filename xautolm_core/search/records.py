@@ -25,9 +25,9 @@ def objective_values(result: TrialResult, objectives: Sequence[Objective]) -> Ma
     score = result.scores.get("macro_f1")
     found = {
         Objective.F1: None if score is None else score.value,
-        Objective.TIME: comparable_seconds(result),
+        Objective.TIME: result.comparable_seconds,
         Objective.LATENCY: result.latency_ms,
-        Objective.ENERGY: comparable_joules(result),
+        Objective.ENERGY: result.comparable_joules,
     }
     values: dict[str, float] = {}
     for objective in objectives:
@@ -41,32 +41,6 @@ def objective_values(result: TrialResult, objectives: Sequence[Objective]) -> Ma
 def as_continuation(result: TrialResult, continues: int | None) -> TrialResult:
     """Return a result that says which trial it continues, also where its trial could not tell."""
     return result.model_copy(update={"continues": continues})
-
-
-def comparable_seconds(result: TrialResult) -> float | None:
-    """Return what a configuration takes: of a continuation, with what it continues."""
-    if result.continues is None or result.cumulative_seconds is None:
-        return result.time_seconds
-    return result.cumulative_seconds
-
-
-def comparable_joules(result: TrialResult) -> float | None:
-    """Return what a configuration draws, in joules; None if it has no reading.
-
-    That of a continuation with what it continues, and as if nothing had been found in the cache, so
-    that equal configurations compare. Where what is in the cache was not metered, it is taken to
-    have drawn the power of the rest.
-    """
-    if result.continues is not None:
-        return result.cumulative_joules
-    joules, seconds = result.energy_joules, result.time_seconds
-    if joules is None:
-        return None
-    if result.reused_joules is not None:
-        return joules + result.reused_joules
-    if not seconds or result.reused_seconds >= seconds:
-        return joules
-    return joules * seconds / (seconds - result.reused_seconds)
 
 
 def costs(record: TrialRecord, objectives: Sequence[Objective]) -> list[float]:
@@ -96,7 +70,7 @@ def choose_best(records: Iterable[TrialRecord]) -> TrialRecord | None:
         (record for record in records if _has_scored_model(record)),
         key=lambda r: (
             -(model_score(r) or 0.0),
-            comparable_seconds(r.result) or math.inf,
+            r.result.comparable_seconds or math.inf,
             r.number,
         ),
         default=None,

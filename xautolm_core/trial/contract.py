@@ -303,3 +303,29 @@ class TrialResult(BaseModel):
         """
         parts = [self.seconds[p] for p in ("train", "evaluate") if p in self.seconds]
         return sum(parts) + self.reused_seconds if parts else None
+
+    @property
+    def comparable_seconds(self) -> float | None:
+        """What the configuration takes: ``time_seconds``, of a continuation that of its chain."""
+        if self.continues is None or self.cumulative_seconds is None:
+            return self.time_seconds
+        return self.cumulative_seconds
+
+    @property
+    def comparable_joules(self) -> float | None:
+        """What the configuration draws; None if it has no reading.
+
+        That of a continuation with its whole chain, and as if nothing had been found in the cache,
+        so that equal configurations compare. Where what is in the cache was not metered, it is
+        taken to have drawn the power of the rest.
+        """
+        if self.continues is not None:
+            return self.cumulative_joules
+        joules, seconds = self.energy_joules, self.time_seconds
+        if joules is None:
+            return None
+        if self.reused_joules is not None:
+            return joules + self.reused_joules
+        if not seconds or self.reused_seconds >= seconds:
+            return joules
+        return joules * seconds / (seconds - self.reused_seconds)
