@@ -117,6 +117,18 @@ def test_a_checkpoint_crosses_from_one_machine_to_another(
     assert found.continues == 0 and found.resume_from is not None
     assert found.resume_from.is_relative_to(there)
     assert (found.resume_from / "checkpoint.json").read_text() == "{}"
+    # A new controller knows of it, until it is discarded.
+    new, later = tmp_path / "new", tmp_path / "later"
+    exchange.mirror(run.folder).sync()
+    TrialExchange(storage, str(storage.root)).restore(new)
+    restored = read_result(new / "trials" / first.out_folder.name)
+    assert restored is not None and restored.checkpoint_folder == "checkpoint"
+    for _ in range(2):
+        exchange.discard_checkpoint(first.out_folder)
+        assert not list(storage.list("trials/0000-0/checkpoint"))
+    TrialExchange(storage, str(storage.root)).restore(later)
+    restored = read_result(later / "trials" / first.out_folder.name)
+    assert restored is not None and restored.checkpoint_folder is None
 
 
 def test_a_checkpoint_of_this_machine_is_sent(
@@ -441,13 +453,16 @@ class TestRestoring:
         spec = run.spec()
         prepare_folder(spec)
         write_model(spec.out_folder)
-        result = result_of(spec, model_folder="model")
+        result = result_of(spec, model_folder="model", checkpoint_folder="checkpoint")
         write_json_atomic(spec.out_folder / "result.json", result)
+        (spec.out_folder / "checkpoint").mkdir()
+        (spec.out_folder / "checkpoint" / "checkpoint.json").write_text("{}")
         exchange.tell(spec, result)
         exchange.mirror(run.folder).sync()
         assert TrialExchange(storage, str(storage.root)).restore(tmp_path / "new")
         there = tmp_path / "new/trials/0000-0"
-        assert read_result(there) == result
+        # A checkpoint goes with its machine.
+        assert read_result(there) == result.model_copy(update={"checkpoint_folder": None})
         assert (there / "model/below/model.safetensors").read_bytes() == bytes(range(256))
 
     def test_nothing_is_made_of_nothing(self, exchange: TrialExchange, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_what_is_restored_is_what_was_there(
         mirror.sync()
         assert RunMirror(storage, run).sync() == 0
         everything = {**before, **after}
-        restored = RunMirror(storage, new).restore()
+        restored = RunMirror(storage, new).restore(lambda _: False)
         assert restored == ("search.json" in everything)
         expected = {k: v for k, v in everything.items() if k in _MIRRORED} if restored else {}
         assert contents_of(new) == expected
@@ -87,7 +87,7 @@ def test_a_run_that_is_there_is_left_alone(tmp_path: Path) -> None:
     make_run(tmp_path / "run", {"search.json": b"old", "state.json": b"old"})
     RunMirror(storage, tmp_path / "run").sync()
     make_run(tmp_path / "other", {"search.json": b"new"})
-    assert not RunMirror(storage, tmp_path / "other").restore()
+    assert not RunMirror(storage, tmp_path / "other").restore(lambda _: False)
     assert contents_of(tmp_path / "other") == {"search.json": b"new"}
 
 
@@ -98,7 +98,7 @@ def test_foreign_objects_are_not_restored(tmp_path: Path) -> None:
         storage.put(f"run/{key}", b"x")
     storage.put("run/models.json", json.dumps(["../evil", 3, "0001-0"]).encode())
     mirror = RunMirror(storage, tmp_path / "new")
-    assert mirror.restore()
+    assert mirror.restore(lambda _: False)
     assert contents_of(tmp_path / "new") == {"search.json": b"{}"}
     assert mirror.attempts_with_models() == ["0001-0"]
 

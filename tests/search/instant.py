@@ -19,6 +19,7 @@ from xautolm_core.trial.contract import Score
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import with_pruned
+from xautolm_core.trial.files import delete_checkpoint
 from xautolm_core.trial.files import write_json_atomic
 
 
@@ -74,9 +75,7 @@ class InstantLauncher:
     def submit(self, spec: TrialSpec) -> TrialHandle:
         write_json_atomic(spec.out_folder / SPEC_FILE, spec)
         self.submitted.append(spec)
-        handle = TrialHandle(
-            spec.search_id, spec.trial_number, spec.attempt, spec.out_folder, str(spec.out_folder)
-        )
+        handle = TrialHandle.of(spec, str(spec.out_folder))
         self._running[handle.native_id] = spec
         self.most_at_once = max(self.most_at_once, len(self._running))
         return handle
@@ -111,6 +110,9 @@ class InstantLauncher:
 
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:
         return None
+
+    def discard_checkpoint(self, out_folder: Path) -> None:
+        delete_checkpoint(out_folder)
 
     def close(self) -> None:
         self._running.clear()

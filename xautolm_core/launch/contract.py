@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Protocol
+from typing import Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,21 @@ class TrialHandle:
     attempt: int
     out_folder: Path
     native_id: str
+
+    @classmethod
+    def of(cls, spec: TrialSpec, native_id: str) -> Self:
+        """Return the handle of a spec's trial."""
+        return cls(spec.search_id, spec.trial_number, spec.attempt, spec.out_folder, native_id)
+
+    @property
+    def key(self) -> str:
+        """The attempt's name among those of all searches."""
+        return attempt_key(self.search_id, self.trial_number, self.attempt)
+
+
+def attempt_key(search_id: str, trial_number: int, attempt: int) -> str:
+    """Return the name of an attempt among those of all searches."""
+    return f"{search_id}/{trial_number}/{attempt}"
 
 
 class Launcher(Protocol):
@@ -71,6 +87,17 @@ class Launcher(Protocol):
 
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:
         """Return a handle of a trial that an earlier process submitted, or None if it is lost."""
+        ...
+
+    def discard_checkpoint(self, out_folder: Path) -> None:
+        """Delete what a trial that has ended kept for its continuation, wherever it lies.
+
+        Args:
+            out_folder: The trial's folder.
+
+        Raises:
+            StoreError: The storage cannot be reached.
+        """
         ...
 
     def close(self) -> None:

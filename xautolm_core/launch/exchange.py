@@ -14,7 +14,9 @@ from xautolm_core.launch.run_mirror import is_attempt_folder
 from xautolm_core.launch.run_mirror import run_folder_of
 from xautolm_core.launch.sent_models import send_model
 from xautolm_core.objects.bundle import BundleReference
+from xautolm_core.objects.bundle import delete_bundle
 from xautolm_core.objects.bundle import files_below
+from xautolm_core.objects.bundle import is_whole
 from xautolm_core.objects.bundle import send_bundle
 from xautolm_core.objects.bundle_fetch import DamagedBundleError
 from xautolm_core.objects.bundle_fetch import fetch_bundle
@@ -151,11 +153,12 @@ class TrialExchange:
     def tell(self, spec: TrialSpec, result: TrialResult) -> None:
         """Write what a trial of this very machine came to, as another machine would: model first.
 
-        Its model outlives this machine's disk then.
+        Its model outlives this machine's disk then; its checkpoint does not.
 
         Raises:
             StoreError: An object cannot be written, or the model not be read.
         """
+        result = result.model_copy(update={"checkpoint_folder": None})
         RemoteOutputs(self._storage, spec).finish(result, spec.out_folder, {})
 
     def keep(self, spec: TrialSpec, result: TrialResult) -> TrialResult:
@@ -188,6 +191,18 @@ class TrialExchange:
         self._sync(spec)
         return result
 
+    def discard_checkpoint(self, out_folder: Path) -> None:
+        """Delete what a trial's machine has sent for its continuation.
+
+        Args:
+            out_folder: The trial's folder in the run folder.
+
+        Raises:
+            StoreError: The storage cannot be read, or an object not be deleted.
+        """
+        if bundle := self._sent_checkpoint(out_folder.name):
+            delete_bundle(self._storage, bundle)
+
     def mirror(self, out_folder: Path) -> RunMirror:
         """Return what keeps the small files of a run folder as objects."""
         return self._mirrors.setdefault(out_folder, RunMirror(self._storage, out_folder))
@@ -197,7 +212,7 @@ class TrialExchange:
 
         Small files are as they were last written down; the models are those that the folder held,
         and were told. A result whose model is not among them names none any more, so that nobody
-        chooses a model that is not there.
+        chooses a model that is not there; and so it is with checkpoints.
 
         Returns:
             Whether there is a search now that was not there before.
@@ -211,7 +226,7 @@ class TrialExchange:
         # Models first: once the run is there, nobody asks for them again.
         for name in mirror.attempts_with_models():
             self._restore_model(name, out_folder)
-        return mirror.restore()
+        return mirror.restore(self._has_checkpoint)
 
     def _restore_model(self, attempt: str, out_folder: Path) -> None:
         try:
@@ -256,14 +271,8 @@ class TrialExchange:
         folder = spec.resume_from
         if folder is None:
             return None
-        attempt = folder.parent.name
-        if is_attempt_folder(attempt):
-            try:
-                told = self._storage.get(f"{TRIALS_FOLDER}/{attempt}/{RESULT_FILE}")
-                if bundle := RemoteResult.model_validate_json(told).checkpoint_bundle:
-                    return bundle
-            except (KeyError, ValueError):
-                pass  # it ran here, or its launcher gave it up
+        if bundle := self._sent_checkpoint(folder.parent.name):
+            return bundle
         names = files_below(folder) if folder.is_dir() else []
         if not names:
             raise LaunchError(
@@ -271,6 +280,20 @@ class TrialExchange:
                 hint="Begin the trial anew",
             )
         return send_bundle(self._storage, f"{attempt_prefix(spec)}/resumed", folder, names)
+
+    def _sent_checkpoint(self, attempt: str) -> BundleReference | None:
+        """Return the checkpoint that an attempt's machine has sent; None if it ran here."""
+        if not is_attempt_folder(attempt):
+            return None
+        try:
+            told = self._storage.get(f"{TRIALS_FOLDER}/{attempt}/{RESULT_FILE}")
+            return RemoteResult.model_validate_json(told).checkpoint_bundle
+        except (KeyError, ValueError):  # it ran here, or its launcher gave it up
+            return None
+
+    def _has_checkpoint(self, attempt: str) -> bool:
+        bundle = self._sent_checkpoint(attempt)
+        return bundle is not None and is_whole(self._storage, bundle)
 
     def _sync(self, spec: TrialSpec) -> None:
         run_folder = run_folder_of(spec)

@@ -21,6 +21,7 @@ from typing import Self
 from xautolm_core.errors import LaunchError
 from xautolm_core.launch.classify import classify
 from xautolm_core.launch.contract import TrialHandle
+from xautolm_core.launch.contract import attempt_key
 from xautolm_core.launch.protocol import End
 from xautolm_core.launch.protocol import Ended
 from xautolm_core.launch.protocol import MemoryGuard
@@ -35,6 +36,7 @@ from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
+from xautolm_core.trial.files import delete_checkpoint
 from xautolm_core.trial.files import prepare_folder
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
@@ -148,7 +150,7 @@ class LocalLauncher:
             LaunchError: No trial can be started, or this attempt is running already.
         """
         launched_at = datetime.now(UTC)
-        key = _key(spec.search_id, spec.trial_number, spec.attempt)
+        key = attempt_key(spec.search_id, spec.trial_number, spec.attempt)
         if self._closed:
             raise LaunchError("a trial was submitted to a launcher that is closed")
         if key in self._trials and not self._trials[key].ended:
@@ -164,7 +166,7 @@ class LocalLauncher:
         except LaunchError:
             del self._trials[key]
             raise
-        return _handle_of(spec, str(trial.pid or ""))
+        return TrialHandle.of(spec, str(trial.pid or ""))
 
     def poll(self, handle: TrialHandle) -> TrialResult | None:
         """Return the result, or None while the trial runs. Never blocks."""
@@ -173,7 +175,7 @@ class LocalLauncher:
 
     def wait(self, handles: Sequence[TrialHandle], timeout_seconds: float) -> None:
         """Return as soon as one of the trials has ended, or after the timeout."""
-        trials = [self._trials.get(_key_of(handle)) for handle in handles]
+        trials = [self._trials.get(handle.key) for handle in handles]
         if not trials:
             return
         self._listen_until(lambda: any(t is None or t.ended for t in trials), timeout_seconds)
@@ -185,7 +187,7 @@ class LocalLauncher:
             LaunchError: The trial does not end, or this launcher does not know it.
         """
         self.begin_cancel([handle], grace_seconds=grace_seconds)
-        trial = self._trials.get(_key_of(handle))
+        trial = self._trials.get(handle.key)
         if trial is not None:
             self._listen_until(lambda: trial.ended, grace_seconds + _END_SECONDS)
         result = self._result_of(handle)
@@ -201,7 +203,7 @@ class LocalLauncher:
     ) -> None:
         """Have many trials end at the same time, without waiting for any."""
         self._listen(0.0)
-        for key in map(_key_of, handles):
+        for key in (handle.key for handle in handles):
             trial = self._trials.get(key)
             if trial is not None and not trial.ended and not trial.cancelled:
                 trial.cancelled, trial.pruned = True, pruned
@@ -212,9 +214,9 @@ class LocalLauncher:
 
         Trials end with their launcher, so that one without a result is lost.
         """
-        key = _key(spec.search_id, spec.trial_number, spec.attempt)
+        key = attempt_key(spec.search_id, spec.trial_number, spec.attempt)
         if key in self._trials:
-            return _handle_of(spec, str(self._trials[key].pid or ""))
+            return TrialHandle.of(spec, str(self._trials[key].pid or ""))
         result = read_result(spec.out_folder)
         if result is None or not belongs_to(result, spec):
             return None
@@ -222,7 +224,11 @@ class LocalLauncher:
         self._trials[key] = _Trial(
             spec, launched_at, result.concurrent_trials, ended=True, result=result
         )
-        return _handle_of(spec, "")
+        return TrialHandle.of(spec, "")
+
+    def discard_checkpoint(self, out_folder: Path) -> None:
+        """Delete what a trial has kept for its continuation."""
+        delete_checkpoint(out_folder)
 
     def close(self) -> None:
         """Kill what still runs, within two seconds, and free all resources. Safe to call twice."""
@@ -347,7 +353,7 @@ class LocalLauncher:
                 trial.ended, trial.ended_at = True, datetime.now(UTC)
 
     def _result_of(self, handle: TrialHandle) -> TrialResult | None:
-        trial = self._trials.get(_key_of(handle))
+        trial = self._trials.get(handle.key)
         if trial is not None:
             return self._settle(trial)
         raise LaunchError(
@@ -379,18 +385,6 @@ class LocalLauncher:
         except OSError as problem:
             _log.warning("the result of trial %d was not written: %s", spec.trial_number, problem)
         return trial.result
-
-
-def _key(search_id: str, trial_number: int, attempt: int) -> str:
-    return f"{search_id}/{trial_number}/{attempt}"
-
-
-def _key_of(handle: TrialHandle) -> str:
-    return _key(handle.search_id, handle.trial_number, handle.attempt)
-
-
-def _handle_of(spec: TrialSpec, native_id: str) -> TrialHandle:
-    return TrialHandle(spec.search_id, spec.trial_number, spec.attempt, spec.out_folder, native_id)
 
 
 def _begin_attempt(spec: TrialSpec) -> None:

@@ -20,6 +20,8 @@ from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.files import belongs_to
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.trial.contract import TrialSpec
 
@@ -88,6 +90,10 @@ class RoundLauncher:
         """Return a handle of a trial that an earlier process wrote down."""
         return self._watch(_Sent(spec, self._round_is_over), self._exchange.address(spec))
 
+    def discard_checkpoint(self, out_folder: Path) -> None:
+        """Delete what a trial has sent for its continuation."""
+        self._exchange.discard_checkpoint(out_folder)
+
     def close(self) -> None:
         """Leave the trials to those who run them."""
         self._sent.clear()
@@ -98,10 +104,7 @@ class RoundLauncher:
 
     def _watch(self, sent: _Sent, address: str) -> TrialHandle:
         self._sent[address] = sent
-        spec = sent.spec
-        return TrialHandle(
-            spec.search_id, spec.trial_number, spec.attempt, spec.out_folder, address
-        )
+        return TrialHandle.of(sent.spec, address)
 
 
 def _lost(

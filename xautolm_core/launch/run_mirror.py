@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -69,11 +70,14 @@ class RunMirror:
             written += sum(self._copy(f"{TRIALS_FOLDER}/{attempt}/{n}") for n in TRIAL_FILES)
         return written
 
-    def restore(self) -> bool:
+    def restore(self, has_checkpoint: Callable[[str], bool]) -> bool:
         """Write the files that the objects hold into a folder that holds no search yet.
 
         Folders within the old run folder become those within this one, and a result names its
-        model only if that is there already.
+        model and its checkpoint only if they are there.
+
+        Args:
+            has_checkpoint: Whether the checkpoint of an attempt is there, by its folder's name.
 
         Returns:
             Whether there is a search now that was not there before.
@@ -97,7 +101,7 @@ class RunMirror:
             if name.endswith(f"/{SPEC_FILE}"):
                 data = _moved_spec(data, self._out_folder)
             elif name.endswith(f"/{RESULT_FILE}"):
-                data = _without_lost_model(data, (self._out_folder / name).parent)
+                data = _without_the_lost(data, (self._out_folder / name).parent, has_checkpoint)
             _write(self._out_folder / name, data)
         return True
 
@@ -200,15 +204,18 @@ def _moved_spec(data: bytes, out_folder: Path) -> bytes:
     return spec.model_copy(update=moved).model_dump_json(indent=2).encode()
 
 
-def _without_lost_model(data: bytes, folder: Path) -> bytes:
-    """Return a trial's result, without the model if the trial's folder does not hold it."""
+def _without_the_lost(data: bytes, folder: Path, has_checkpoint: Callable[[str], bool]) -> bytes:
+    """Return a trial's result, without the model and the checkpoint that are not there any more."""
     try:
         result = TrialResult.model_validate_json(data)
     except ValidationError:
         return data  # a search that reads it sees the same
-    if result.model_folder is None or (folder / MODEL_FOLDER).is_dir():
-        return data
-    return result.model_copy(update={"model_folder": None}).model_dump_json(indent=2).encode()
+    lost: dict[str, None] = {}
+    if result.model_folder is not None and not (folder / MODEL_FOLDER).is_dir():
+        lost["model_folder"] = None
+    if result.checkpoint_folder is not None and not has_checkpoint(folder.name):
+        lost["checkpoint_folder"] = None
+    return result.model_copy(update=lost).model_dump_json(indent=2).encode() if lost else data
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -175,6 +175,29 @@ def send_bundle(
     return reference
 
 
+def is_whole(storage: ObjectStorage, reference: BundleReference) -> bool:
+    """Whether a bundle is there: its manifest is written last, and deleted first.
+
+    Raises:
+        StoreError: The storage cannot be read.
+    """
+    try:
+        storage.get(f"{reference.prefix}/{MANIFEST_NAME}")
+    except KeyError:
+        return False
+    return True
+
+
+def delete_bundle(storage: ObjectStorage, reference: BundleReference) -> None:
+    """Delete a bundle, its manifest first; one that is not there is no error.
+
+    Raises:
+        StoreError: An object cannot be deleted.
+    """
+    storage.delete(f"{reference.prefix}/{MANIFEST_NAME}")
+    storage.delete_many([info.key for info in storage.list(f"{reference.prefix}/")])
+
+
 def part_key(reference: BundleReference, file: BundleFile, number: int) -> str:
     """Return the key of one part of a file, counted from 0."""
     return f"{reference.prefix}/parts/{file.sha256}-{number:05d}"

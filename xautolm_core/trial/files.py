@@ -93,6 +93,11 @@ def delete_folders(folders: Iterable[Path]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def delete_checkpoint(out_folder: Path) -> None:
+    """Delete what a trial has kept for its continuation, as far as it lies in its folder."""
+    delete_folders([out_folder / CHECKPOINT_FOLDER])
+
+
 def belongs_to(result: TrialResult, spec: TrialSpec) -> bool:
     """Whether a result is of this very attempt."""
     return (result.search_id, result.trial_number, result.attempt) == (

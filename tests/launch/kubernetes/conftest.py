@@ -57,6 +57,9 @@ class FolderExchange:
         write_json_atomic(self._place(spec) / "kept.json", result)
         return result
 
+    def discard_checkpoint(self, out_folder: Path) -> None:
+        (self.folder / out_folder.name / "checkpoint").unlink(missing_ok=True)
+
     def beat(self, spec: TrialSpec, **heartbeat: Any) -> None:
         write_json_atomic(self._place(spec) / HEARTBEAT_FILE, heartbeat)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from typing import Protocol
 
@@ -36,10 +37,6 @@ class Exchange(Protocol):
         """
         ...
 
-
-class Notes(Protocol):
-    """Takes what the user should know. A ``SearchObserver`` is one."""
-
-    def note(self, text: str, *, warning: bool = False) -> None:
-        """Tell something that the user should know."""
+    def discard_checkpoint(self, out_folder: Path) -> None:
+        """Delete what a trial has sent for its continuation; ``out_folder`` is the trial's."""
         ...

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +18,6 @@ from xautolm_core.launch.kubernetes import observed
 from xautolm_core.launch.kubernetes.client import ApiError
 from xautolm_core.launch.kubernetes.client import KubernetesApi
 from xautolm_core.launch.kubernetes.exchange_port import Exchange
-from xautolm_core.launch.kubernetes.exchange_port import Notes
 from xautolm_core.launch.kubernetes.explain import borne_seconds
 from xautolm_core.launch.kubernetes.explain import explain
 from xautolm_core.launch.kubernetes.explain import failure_of
@@ -28,6 +28,8 @@ from xautolm_core.launch.kubernetes.manifest import build_job
 from xautolm_core.launch.kubernetes.manifest import trial_limit_seconds
 from xautolm_core.launch.kubernetes.names import job_name
 from xautolm_core.launch.kubernetes.names import search_selector
+from xautolm_core.launch.kubernetes.notes import Notes
+from xautolm_core.launch.kubernetes.notes import SpacedNotes
 from xautolm_core.launch.kubernetes.outcome import Facts
 from xautolm_core.launch.kubernetes.outcome import has_evidence
 from xautolm_core.launch.kubernetes.outcome import judge
@@ -46,6 +48,7 @@ from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
+from xautolm_core.trial.files import delete_checkpoint
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +56,6 @@ _log = logging.getLogger(__name__)
 _EVIDENCE_SECONDS = 3.0
 _REREAD_SECONDS = 1.0
 _REFUSALS_SECONDS = 30.0
-_NOTE_AGAIN_SECONDS = 300.0
 _TICK_SECONDS = 0.5
 
 
@@ -84,11 +86,10 @@ class KubernetesLauncher:
         self._api = api
         self._settings = settings.model_copy(update={"namespace": namespace})
         self._exchange = exchange
-        self._notes = notes
+        self._notes = SpacedNotes(notes)
         self._jobs = Jobs(api, namespace)
         self._board = Board()
         self._trials: dict[Key, TrackedTrial] = {}
-        self._told: dict[str, float] = {}
         self._refusals: dict[str, str] = {}
         self._refusals_at = 0.0
         self._faults = FaultsInRow(settings.max_faults_in_row)
@@ -207,6 +208,11 @@ class KubernetesLauncher:
             trial.result = result
         self._trials[trial.key] = trial
         return trial.handle
+
+    def discard_checkpoint(self, out_folder: Path) -> None:
+        """Delete what a trial has kept for its continuation, there and here."""
+        self._exchange.discard_checkpoint(out_folder)
+        delete_checkpoint(out_folder)
 
     def close(self, *, leave_running: bool = False) -> None:
         """End what still runs and free all resources. Safe to call twice.
@@ -336,7 +342,7 @@ class KubernetesLauncher:
         trial.waiting = waiting
         if waiting is None or trial.cancelled:
             return None
-        self._note(f"Trial {trial.spec.trial_number} waits: {waiting.text}", waiting.text, now)
+        self._notes.warn(f"Trial {trial.spec.trial_number} waits: {waiting.text}", waiting.text)
         limit_seconds = borne_seconds(waiting, self._settings)
         waited_seconds = now - trial.waiting_since
         return failure_of(waiting, limit_seconds) if waited_seconds >= limit_seconds else None
@@ -358,19 +364,12 @@ class KubernetesLauncher:
             return None
         problems = [watch.problem for watch in self._watches if watch.problem is not None]
         if problems:
-            self._note(f"The cluster cannot be watched: {problems[0]}", "api", time.monotonic())
+            self._notes.warn(f"The cluster cannot be watched: {problems[0]}", "api")
         if silent_seconds < self._settings.api_loss_timeout_seconds:
             return None
         return Failure(
             kind="ApiLost", message=f"the API server was silent for {silent_seconds:.0f} s"
         )
-
-    def _note(self, text: str, subject: str, now: float) -> None:
-        """Tell something once, and again after a while if it is still so."""
-        if self._notes is None or now - self._told.get(subject, -1e9) < _NOTE_AGAIN_SECONDS:
-            return
-        self._told[subject] = now
-        self._notes.note(text, warning=True)
 
     # --- the end ---
 

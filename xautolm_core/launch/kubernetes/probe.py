@@ -14,7 +14,6 @@ from xautolm_core.launch.kubernetes import observed
 from xautolm_core.launch.kubernetes.client import CONFLICT
 from xautolm_core.launch.kubernetes.client import ApiError
 from xautolm_core.launch.kubernetes.client import KubernetesApi
-from xautolm_core.launch.kubernetes.exchange_port import Notes
 from xautolm_core.launch.kubernetes.explain import borne_seconds
 from xautolm_core.launch.kubernetes.explain import explain
 from xautolm_core.launch.kubernetes.jobs import Jobs
@@ -22,6 +21,7 @@ from xautolm_core.launch.kubernetes.manifest import job_of
 from xautolm_core.launch.kubernetes.names import SEARCH_ANNOTATION
 from xautolm_core.launch.kubernetes.names import STUDY_LABEL
 from xautolm_core.launch.kubernetes.names import study_name
+from xautolm_core.launch.kubernetes.notes import Notes
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
 from xautolm_core.objects.open import open_objects
 from xautolm_core.objects.s3_settings import join_s3_uri

@@ -51,7 +51,7 @@ class TrackedTrial:
     @property
     def handle(self) -> TrialHandle:
         """The handle that is given out."""
-        return TrialHandle(*self.key, self.spec.out_folder, self.job_name)
+        return TrialHandle.of(self.spec, self.job_name)
 
     def began_at(self, result: TrialResult | None) -> datetime | None:
         """Return when the trial itself began (UTC), as its result or heartbeat tells."""
