@@ -81,6 +81,13 @@ def test_of_a_new_task_those_of_its_kind_count(store: FolderStore) -> None:
     assert cheapest_shares(CARBON, _past(store, tenant="nobody")) == {}
 
 
+def test_only_trials_of_the_wanted_methods_count(store: FolderStore) -> None:
+    kind = next(iter(store.scan())).task_type
+    wanted = {"tenant": None, "device": "cpu", "task_name": "moods", "task_type": kind}
+    assert past_of(store.view(), **wanted, methods=("tfidf",)).uses == ()
+    assert len(past_of(store.view(), **wanted, methods=("full", "lora")).uses) == 4
+
+
 def test_an_empty_store_tells_nothing(tmp_path: Path) -> None:
     view = FolderStore(tmp_path / "store").view()
     assert past_of(view, tenant=None, device="cpu", task_name="a", task_type="b").uses == ()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,10 +10,10 @@ from tests.search.instant import InstantLauncher
 from tests.search.instant import Silent
 from tests.search.instant import analytic_result
 from xautolm_core.outcomes import Outcome
+from xautolm_core.search.checkpoints import without_checkpoints
 from xautolm_core.search.clock import Clock
 from xautolm_core.search.continuation import Room
 from xautolm_core.search.continuation import plan_continuation
-from xautolm_core.search.continuation import without_checkpoints
 from xautolm_core.search.continuation import worth_a_checkpoint
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import trial_folder
@@ -78,6 +79,8 @@ def test_the_best_goes_on_when_no_other_would_fit_in_before():
     assert (found.continues, found.configuration.parameters["epochs"]) == (3, 2)
     assert found.soft_deadline_seconds == pytest.approx(110)
     assert plan(record(), left=300.0) is None
+    # Where no other comes any more there is nothing to wait for.
+    assert plan(record(), left=1e6, usual=math.inf).continues == 3
 
 
 def test_it_doubles_its_training_as_far_as_time_and_space_allow():
@@ -190,6 +193,32 @@ def test_a_search_ends_by_continuing_the_best_with_its_rows_and_seed(
         assert spec.configuration.parameters["epochs"] > before.configuration.parameters["epochs"]
         assert trial.values["time"] == 11.0
     assert not list((tmp_path / "run").rglob("checkpoint"))
+    # Who ends early says why.
+    early = [note for note in done.notes if "before its budget" in note]
+    assert len(early) == (done.seconds < 0.95 * 90)
+
+
+def test_a_space_that_is_used_up_leaves_its_time_to_continuations(
+    make_spec, tmp_path, monkeypatch, space_file
+):
+    small = tmp_path / "small.yaml"
+    text = space_file.read_text()
+    text = text[: text.index("  tiny-head:")]
+    text = text.replace("[8, 16, 32, 64]", "[8]").replace("[32, 64]", "[32]")
+    small.write_text(text.replace("[1e-4, 1e-3, 1e-2]", "[1e-3]"))
+    observer = Silent()
+    twelve_seconds_a_trial(observer, monkeypatch)
+    spec = make_spec(space=str(small), budget_seconds=900.0, max_trials=None, sampler="random")
+    done = run_search(
+        spec,
+        tmp_path / "run",
+        launcher=InstantLauncher(continuable),
+        observer=observer,
+        with_test=False,
+    )
+    assert done.stopped_by == "exhausted"
+    last = [t.result.continues is not None for t in done.trials]
+    assert any(last) and last == sorted(last)
 
 
 class KilledAtAContinuation(InstantLauncher):

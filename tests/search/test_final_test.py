@@ -11,6 +11,7 @@ from tests.search.test_comparison import CHEAP
 from tests.search.test_comparison import LANGUAGE_MODEL
 from xautolm_core.search.contract import TestReport
 from xautolm_core.search.final import Evaluation
+from xautolm_core.search.final_test import no_time
 from xautolm_core.search.final_test import run_test
 
 TRUTH = [0, 1, 1, 0]
@@ -51,6 +52,14 @@ def test_what_goes_wrong_with_the_other_leaves_the_test_of_the_chosen_one():
     report, problem = run(CHEAP, LANGUAGE_MODEL, {CHEAP.number: TRUTH})
     assert report.comparison is None
     assert problem == "Trial 3 could not be compared: no memory"
+
+
+def test_a_comparison_is_left_out_where_the_budget_has_no_time_for_it():
+    assert no_time(20.0, None, elapsed_seconds=1e6) == ""
+    assert no_time(20.0, 100.0, elapsed_seconds=80.0) == ""
+    assert no_time(20.0, 100.0, elapsed_seconds=90.0) == (
+        "its test would take 20 s, and 10 s of the budget are left"
+    )
 
 
 def test_what_goes_wrong_with_the_chosen_one_leaves_nothing():

@@ -88,6 +88,18 @@ def test_when_no_further_trial_is_started():
     assert ask(policy(30), elapsed=21) is None
 
 
+def test_no_trial_is_started_that_could_hardly_be_evaluated():
+    chosen = policy(900)
+    for evaluation_seconds, expected in ((0.0, None), (8.0, None), (9.0, "budget")):
+        found = chosen.may_start(
+            started_trials=1,
+            left_seconds=20.0,
+            overhead_seconds=4.0,
+            evaluation_seconds=evaluation_seconds,
+        )
+        assert found == expected
+
+
 def test_expected_trials():
     assert policy(trials=40).expected_trials([1.0]) == 40
     # 0.85 * 900 / (26 + 4); one that would take hours has three fifths of the budget.
@@ -98,15 +110,17 @@ def test_expected_trials():
 
 
 def test_the_reserve_for_the_test():
-    def reserve(rows, pace, budget, startup=None):
-        return final_reserve_seconds(
-            test_rows=rows, seconds_per_row=pace, startup_seconds=startup, budget_seconds=budget
-        )
+    def reserve(*test_seconds, budget=100.0):
+        return final_reserve_seconds(test_seconds, budget_seconds=budget)
 
-    assert reserve(2000, 0.01, 900) == 32
-    assert reserve(2000, 0.01, 900, startup=3.0) == 27
-    assert reserve(10**6, None, 900) == 270
-    assert reserve(10, None, None) == 0
+    assert reserve(8.0, 3.0) == 11
+    assert reserve() == 10
+    assert reserve(budget=20.0) == 6
+    assert reserve(8.0, budget=None) == 0
+    # Two tests may take a moderate part; the dearer one is kept for beyond it, up to most of it.
+    assert reserve(20.0, 20.0) == 30
+    assert reserve(40.0, 20.0) == 40
+    assert reserve(400.0, 2.0) == 60
 
 
 def test_large_data_are_cut_and_small_ones_are_not():

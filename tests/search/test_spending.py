@@ -46,7 +46,7 @@ def test_gpu_hours_are_those_of_all_attempts_and_of_what_runs(ended, running):
     limits = SpendingLimits(gpu_hours=10, gpus_per_trial=2)
     spending = Spending(limits)
     for seconds in ended:
-        spending.add(attempt(seconds))
+        spending.add(attempt(seconds), "full")
     # What runs, and what would be started next, is expected to take as long as the longest so far.
     longest = max(ended, default=0.0)
     used = 2 * (sum(ended) + sum(max(one, longest) for one in running) + longest) / 3600
@@ -57,13 +57,13 @@ def test_gpu_hours_are_those_of_all_attempts_and_of_what_runs(ended, running):
 
 def test_energy_is_what_was_read_and_what_was_not_read_is_counted():
     spending = Spending(SpendingLimits(energy_kwh=1))
-    spending.add(attempt(10, joules=1.2e6))
-    spending.add(attempt(10))
+    spending.add(attempt(10, joules=1.2e6), "full")
+    spending.add(attempt(10), "full")
     assert spending.reached() is None
     assert spending.unmetered_attempts == 1
-    spending.add(attempt(10, joules=1.1e6))
+    spending.add(attempt(10, joules=1.1e6), "full")
     assert spending.reached() is None
-    spending.add(attempt(10, joules=0.2e6))
+    spending.add(attempt(10, joules=0.2e6), "full")
     # 2.5 MJ of 3.6: one more of 1.2 would be too much.
     assert spending.reached() == "energy"
     assert spending.shares() == {"energy": pytest.approx(2.5 / 3.6)}
@@ -74,7 +74,7 @@ def test_what_runs_counts_with_what_its_heartbeat_tells():
     assert spending.reached([Use(10), Use(10, 3.5e6)]) is None
     assert spending.reached([Use(10, 0.2e6), Use(10, 3.5e6)]) == "energy"
     assert spending.shares([Use(10, 0.9e6), Use(10)]) == {"energy": 0.25}
-    spending.add(attempt(10, joules=1.2e6))
+    spending.add(attempt(10, joules=1.2e6), "full")
     # Another one that has just begun is expected to use as much.
     assert spending.reached([Use(0.1, 100.0)]) is None
     assert spending.reached([Use(0.1, 100.0), Use(0.1)]) == "energy"
@@ -86,17 +86,17 @@ def test_before_an_attempt_has_ended_what_others_used_is_expected():
     assert spending.reached() is None
     assert spending.reached([Use(1)]) is None
     assert spending.reached([Use(1), Use(1)]) == "energy"
-    spending.add(attempt(10, joules=0.36e6))
+    spending.add(attempt(10, joules=0.36e6), "full")
     assert spending.reached([Use(1), Use(1)]) is None
 
 
 def test_carbon_is_of_what_the_data_centre_draws():
     limits = SpendingLimits(carbon_grams=1_000, grams_per_kwh=400, pue=1.25, energy_kwh=3)
     spending = Spending(limits)
-    spending.add(attempt(10, joules=3.6e6))
+    spending.add(attempt(10, joules=3.6e6), "full")
     assert spending.shares() == pytest.approx({"carbon": 0.5, "energy": 1 / 3})
     assert spending.reached() is None
-    spending.add(attempt(10, joules=3.6e6))
+    spending.add(attempt(10, joules=3.6e6), "full")
     assert spending.reached() == "carbon"
 
 
@@ -105,17 +105,28 @@ def test_cost_is_of_gpus_and_of_all_else():
         cost=10, gpus_per_trial=2, price_per_gpu_hour=2, price_per_trial_hour=1, currency="EUR"
     )
     spending = Spending(limits)
-    spending.add(attempt(3600))
+    spending.add(attempt(3600), "full")
     assert spending.shares([Use(1800)]) == {"cost": 0.75}
     assert spending.reached() is None
     assert spending.reached([Use(1)]) == "cost"
 
 
+def test_cheap_candidates_use_limits_up_but_tell_nothing_of_language_models():
+    spending = Spending(SpendingLimits(gpu_hours=2, gpus_per_trial=1), expected={"gpu_hours": 0.4})
+    spending.add(attempt(3600), "tfidf")
+    assert spending.shares() == {"gpu_hours": 0.0}
+    spending.add(attempt(3600), "linear_probe")
+    assert spending.shares([Use(1800, holds_gpu=False)]) == {"gpu_hours": 0.5}
+    assert spending.reached() is None
+    # The first language model is expected to take 0.4, as earlier ones did.
+    assert spending.reached([Use(0.0)]) == "gpu_hours"
+
+
 def test_cost_is_of_energy_too():
     spending = Spending(SpendingLimits(cost=1, price_per_kwh=0.4, pue=1.25))
-    spending.add(attempt(10, joules=3.6e6))
+    spending.add(attempt(10, joules=3.6e6), "full")
     assert spending.reached() is None
-    spending.add(attempt(10, joules=3.6e6))
+    spending.add(attempt(10, joules=3.6e6), "full")
     assert spending.reached() == "cost"
 
 
@@ -131,10 +142,10 @@ def test_a_search_that_only_energy_bounds_ends_if_nothing_can_be_read(limits):
     spending = Spending(SpendingLimits(**limits))
     for _ in range(20):
         assert spending.reached(is_bounded=False) is None
-        spending.add(attempt(10))
+        spending.add(attempt(10), "full")
     assert spending.reached(is_bounded=False) == "unmetered"
     assert spending.reached(is_bounded=True) is None
-    spending.add(attempt(10, joules=1.0))
+    spending.add(attempt(10, joules=1.0), "full")
     assert spending.reached(is_bounded=False) is None
 
 
@@ -259,11 +270,9 @@ def test_energy_can_be_an_objective(make_spec, tmp_path, sampler):
 
 
 def test_energy_counts_what_came_from_the_cache_as_time_does():
-    from xautolm_core.search.records import comparable_joules
-
     one = attempt(10, joules=500)
-    assert comparable_joules(one) == 500
-    assert comparable_joules(one.model_copy(update={"reused_seconds": 30.0})) == 2000
+    assert one.comparable_joules == 500
+    assert one.model_copy(update={"reused_seconds": 30.0}).comparable_joules == 2000
     known = {"reused_seconds": 30.0, "reused_joules": 40.0}
-    assert comparable_joules(one.model_copy(update=known)) == 540
-    assert comparable_joules(attempt(10)) is None
+    assert one.model_copy(update=known).comparable_joules == 540
+    assert attempt(10).comparable_joules is None

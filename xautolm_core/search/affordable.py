@@ -16,8 +16,12 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.search.samplers.factory import learns_from_history
 from xautolm_core.search.spending import Use
 from xautolm_core.search.spending import limit_shares
+from xautolm_core.space.methods import CHEAP_METHODS
+from xautolm_core.space.methods import FINE_TUNING_METHODS
+from xautolm_core.space.methods import METHODS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from collections.abc import Mapping
 
     import pyarrow as pa
@@ -27,7 +31,8 @@ if TYPE_CHECKING:
     from xautolm_core.search.contract import SpendingLimits
     from xautolm_core.search.opening import Opening
 
-_WORDS = ("id", "tenant", "outcome", "device", "task_name", "task_type", "energy")
+_METHOD = "configuration.method"
+_WORDS = ("id", "tenant", "outcome", "device", "task_name", "task_type", "energy", _METHOD)
 # Before its process ran, a trial held nothing.
 _NOT_HELD = SECONDS + "startup"
 _TRIES = 3
@@ -51,8 +56,9 @@ class Past:
 def require_affordable(spec: SearchSpec, opening: Opening) -> dict[str, float]:
     """Refuse limits that the cheapest known trial would go beyond; return its share of each.
 
-    Trials of the own store count, those of the same task if there are any. A search that does not
-    look at history is not held to it.
+    Trials of the own store count, those of the same task if there are any: those of language models
+    where the space has some, for the cheap candidates fit into almost any limit. A search that does
+    not look at history is not held to it.
 
     Args:
         spec: What is asked.
@@ -94,7 +100,13 @@ def cheapest_shares(limits: SpendingLimits, past: Past) -> dict[str, float]:
 
 
 def past_of(
-    view: StoreView, *, tenant: str | None, device: str, task_name: str, task_type: str
+    view: StoreView,
+    *,
+    tenant: str | None,
+    device: str,
+    task_name: str,
+    task_type: str,
+    methods: Collection[str] = METHODS,
 ) -> Past:
     """Return the trials of a store that ended well: of a task, or of its kind if there are none.
 
@@ -104,6 +116,7 @@ def past_of(
         device: That they ran on: ``cpu`` or ``cuda``.
         task_name: The task.
         task_type: Its kind.
+        methods: Only trials of these.
 
     Raises:
         SegmentGoneError: The view is too old: open another one.
@@ -120,7 +133,7 @@ def past_of(
         tables.append(_matching(view.tail.select(names), wanted))
     if not tables:
         return Past(False, ())
-    of_kind = join_tables(tables)
+    of_kind = _among(join_tables(tables), _METHOD, methods)
     own = _uses(_matching(of_kind, {"task_name": task_name}), view.hidden)
     return Past(True, own) if own else Past(False, _uses(of_kind, view.hidden))
 
@@ -137,6 +150,7 @@ def _past(spec: SearchSpec, opening: Opening) -> Past:
                 device=opening.device,
                 task_name=opening.task.name,
                 task_type=opening.task.type.value,
+                methods=FINE_TUNING_METHODS if opening.space.branches else CHEAP_METHODS,
             )
         except SegmentGoneError:
             continue
@@ -152,6 +166,14 @@ def _matching(table: pa.Table, wanted: Mapping[str, str]) -> pa.Table:
             column = pc.fill_null(column, "default")
         table = table.filter(pc.fill_null(pc.equal(column, word), False))
     return table
+
+
+def _among(table: pa.Table, name: str, values: Collection[str]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = pc.is_in(table[name].cast("string"), value_set=pa.array(values, pa.string()))
+    return table.filter(found)
 
 
 def _uses(table: pa.Table, hidden: frozenset[bytes]) -> tuple[Use, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.setup import SearchSetup
 
+EARLY_SHARE = 0.05
+"""Of the budget: a search that ends so much before it says why."""
+
 _TEST = TypeAdapter(TestReport)
 
 
@@ -23,6 +27,8 @@ def conclude(
     records: Sequence[TrialRecord],
     best: TrialRecord | None,
     stopped_by: str,
+    *,
+    reserve_seconds: float | None = None,
 ) -> SearchResult:
     """Save the state of a search for the last time, and return what it came to.
 
@@ -31,6 +37,7 @@ def conclude(
         records: Its trials.
         best: The chosen one; None if no trial gave a model.
         stopped_by: Why it ended.
+        reserve_seconds: What was kept of its budget for the test; None if there was none.
     """
     setup.save_state()
     state = setup.state
@@ -51,9 +58,25 @@ def conclude(
         seconds=setup.clock.elapsed_seconds,
         phase_seconds=dict(setup.clock.phase_seconds),
         stopped_by=stopped_by,
-        notes=list(state.notes),
+        notes=[*state.notes, *_why_early(setup, stopped_by, reserve_seconds)],
         models={name: model.descriptor for name, model in setup.space.models.items()},
     )
+
+
+def _why_early(setup: SearchSetup, stopped_by: str, reserve_seconds: float | None) -> Iterator[str]:
+    """Say why a search that used its budget up has left more of it than a small part."""
+    budget_seconds = setup.policy.effective_budget_seconds
+    if stopped_by != "budget" or budget_seconds is None:
+        return
+    left_seconds = budget_seconds - setup.clock.elapsed_seconds
+    if left_seconds <= EARLY_SHARE * budget_seconds:
+        return
+    why = "what was left was too little for another trial"
+    if reserve_seconds is not None:
+        test_seconds = setup.clock.phase_seconds.get("test", 0.0)
+        why += f" and the test, for which {reserve_seconds:.0f} s were kept; it took"
+        why += f" {test_seconds:.0f} s"
+    yield f"The search ended {left_seconds:.0f} s before its budget: {why}"
 
 
 def _describe_task(setup: SearchSetup) -> dict[str, Any]:

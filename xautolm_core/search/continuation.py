@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +52,8 @@ class Room:
 
     Attributes:
         left_seconds: Of the budget, for training and evaluation.
-        usual_seconds: What another new trial would take, its start-up included.
+        usual_seconds: What another new trial would take, its start-up included; infinite if none
+            comes any more.
     """
 
     left_seconds: float
@@ -159,23 +158,6 @@ def continuing(
             "resume_from": folder / (parent.checkpoint_folder or CHECKPOINT_FOLDER),
         }
     )
-
-
-def without_checkpoints(
-    records: Iterable[TrialRecord], numbers: Collection[int]
-) -> list[TrialRecord]:
-    """Return records in which some trials have no checkpoint any more.
-
-    Args:
-        records: All trials so far.
-        numbers: Trials whose checkpoints were deleted when the search had ended.
-    """
-    return [
-        replace(record, result=record.result.model_copy(update={"checkpoint_folder": None}))
-        if record.number in numbers
-        else record
-        for record in records
-    ]
 
 
 def standard_error(score: float, rows: int) -> float:

@@ -25,23 +25,30 @@ if TYPE_CHECKING:
 
 _LEAST_LIMIT_SECONDS = 300.0
 _TIMES_EXPECTED = 5.0
+# Of the budget: a comparison may end so much after it.
+_LATE_SHARE = 0.02
 
 
 def evaluate_best(
-    setup: SearchSetup, records: Sequence[TrialRecord], best: TrialRecord, expected_seconds: float
+    setup: SearchSetup,
+    records: Sequence[TrialRecord],
+    best: TrialRecord,
+    seconds_of: Callable[[TrialRecord], float],
 ) -> None:
     """Evaluate the chosen model on the test split and keep the report in the state.
 
     The best model of the other kind answers the same rows, for the question whether a language
     model was worth it; it cannot be chosen any more. Models that have met the test split before are
     not tested again. An interrupt during the evaluation ends it; the budget does not: a search
-    without its test is worth less than one that is a little late.
+    without its test is worth less than one that is a little late. The comparison is left out where
+    the budget has no time for it.
 
     Args:
         setup: The search.
         records: Its trials.
         best: The chosen one.
-        expected_seconds: What it should take; the evaluation is given up after several times that.
+        seconds_of: Returns what the test of a trial's model should take; it is given up after
+            several times that.
     """
     state = setup.state
     other = choose_alternative(records, best)
@@ -57,7 +64,7 @@ def evaluate_best(
             best,
             other,
             task=setup.task,
-            evaluate=lambda record: _evaluate(setup, record, expected_seconds),
+            evaluate=lambda record: _evaluate(setup, record, best, seconds_of(record)),
             seed=setup.spec.seed,
         )
     if problem:
@@ -110,9 +117,36 @@ def run_test(
     return replace(chosen.report, comparison=compared), ""
 
 
+def no_time(
+    expected_seconds: float, budget_seconds: float | None, *, elapsed_seconds: float
+) -> str:
+    """Return why a comparison is left out, in words; empty if there is time for it.
+
+    Args:
+        expected_seconds: What the test of the other model should take.
+        budget_seconds: Of the search; None for as long as it takes.
+        elapsed_seconds: Of the search so far.
+    """
+    if budget_seconds is None:
+        return ""
+    left_seconds = budget_seconds - elapsed_seconds
+    if expected_seconds <= left_seconds + _LATE_SHARE * budget_seconds:
+        return ""
+    return (
+        f"its test would take {expected_seconds:.0f} s, and {max(left_seconds, 0.0):.0f} s of the"
+        " budget are left"
+    )
+
+
 def _evaluate(
-    setup: SearchSetup, record: TrialRecord, expected_seconds: float
+    setup: SearchSetup, record: TrialRecord, best: TrialRecord, expected_seconds: float
 ) -> tuple[Evaluation | None, str]:
+    if record is not best:
+        budget_seconds = setup.policy.effective_budget_seconds
+        elapsed_seconds = setup.clock.elapsed_seconds
+        problem = no_time(expected_seconds, budget_seconds, elapsed_seconds=elapsed_seconds)
+        if problem:
+            return None, problem
     interrupts_before = setup.interrupts.count
     return evaluate_on_test(
         model_folder=model_folder(setup.out_folder, record),

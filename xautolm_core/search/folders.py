@@ -62,7 +62,7 @@ class RunState(BaseModel):
         system_features: Likewise of the machine.
         test: Fields of the ``TestReport``, once the test split was touched.
         test_trials: Trials whose models that were: the chosen one, and what it is compared with.
-        without_checkpoints: Trials whose checkpoints were deleted when the search had ended.
+        without_checkpoints: Trials whose checkpoints were deleted.
         phase_seconds: Seconds by phase so far.
         notes: What the user was told.
         expected_shares: Share of each limit of spending that a trial is expected to use, as earlier

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.outcomes import Outcome
-from xautolm_core.search.continuation import continuing
-from xautolm_core.search.continuation import without_checkpoints
+from xautolm_core.search.checkpoints import discard_checkpoints
+from xautolm_core.search.checkpoints import without_checkpoints
 from xautolm_core.search.continuation import worth_a_checkpoint
-from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import PROPOSAL_FILE
 from xautolm_core.search.folders import Proposal
-from xautolm_core.search.folders import trial_folder
-from xautolm_core.search.models import delete_checkpoints
 from xautolm_core.search.models import delete_useless
 from xautolm_core.search.models import point_to_best
 from xautolm_core.search.outbox import ExperienceOutbox
@@ -34,6 +31,7 @@ from xautolm_core.search.resume import resumed_records
 from xautolm_core.search.rungs import EarlyStops
 from xautolm_core.search.running import RunningTrial
 from xautolm_core.search.running import heartbeats_of
+from xautolm_core.search.running import tried
 from xautolm_core.search.running import uses_of
 from xautolm_core.search.samplers.base import SpaceExhaustedError
 from xautolm_core.search.samplers.encoding import ask_configuration
@@ -45,6 +43,7 @@ from xautolm_core.search.study import sampler_attributes
 from xautolm_core.search.study import settle_parameters
 from xautolm_core.search.study import tell
 from xautolm_core.search.study import tell_exhausted
+from xautolm_core.search.trial_spec import trial_spec
 from xautolm_core.space.methods import is_cheap
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
@@ -55,11 +54,9 @@ if TYPE_CHECKING:
 
     from xautolm_core.launch.contract import TrialHandle
     from xautolm_core.search.setup import SearchSetup
-    from xautolm_core.space.configuration import Configuration
 
 _WAIT_SECONDS = 0.5
 _SAVE_STATE_SECONDS = 5.0
-_SEED_STEP = 1_000_003
 
 
 class TrialLoop:
@@ -100,6 +97,10 @@ class TrialLoop:
         """What the end of the search will take."""
         return self._pace.reserve_seconds(self.records)
 
+    def test_seconds(self, record: TrialRecord) -> float:
+        """Return what the test of a trial's model will take."""
+        return self._pace.test_seconds(record.configuration, record.result, self.records)
+
     def run(self) -> str:
         """Run trials until the budget is used; return why it stopped.
 
@@ -129,7 +130,7 @@ class TrialLoop:
         reason = None
         while len(self._running) < count:
             if not self._waiting:
-                reason = "exhausted" if self._exhausted else self._stop_reason()
+                reason = self._stop_reason()
                 if reason is not None:
                     break
             self._start_next()
@@ -145,7 +146,7 @@ class TrialLoop:
         while self._waiting:
             self._start_next()
         self._collect()
-        reason = "exhausted" if self._exhausted else self._stop_reason()
+        reason = self._stop_reason()
         self._outbox.flush()
         self._save_state()
         return reason or "rounds"
@@ -167,26 +168,28 @@ class TrialLoop:
     def _fill(self) -> str | None:
         """Start trials while there is room; return why no further one is started, if none is."""
         while len(self._running) < self._setup.spec.workers:
-            reason = "exhausted" if self._exhausted else self._stop_reason()
+            reason = self._stop_reason()
             if reason is not None:
                 return reason
             self._start_next()
         return None
 
     def _stop_reason(self) -> str | None:
+        """Return why no further trial is started; None if one is."""
+        if self._exhausted and not self._waiting and self._planned() is None:
+            return "exhausted"
         policy = self._setup.policy
         is_bounded = not (policy.effective_budget_seconds is None and policy.max_trials is None)
+        cheap = next_cheap(self._setup.space, tried(self._running, self.records))
         spent = self._spending.reached(uses_of(self._running), is_bounded=is_bounded)
         return spent or policy.may_start(
-            started_trials=sum(not is_cheap(c.method) for c in self._configurations()),
+            started_trials=sum(
+                not is_cheap(one.method) for one in tried(self._running, self.records)
+            ),
             left_seconds=self._pace.left_seconds(self.records),
             overhead_seconds=self._pace.overhead_seconds,
+            evaluation_seconds=0.0 if cheap else self._pace.evaluation_seconds(self.records),
         )
-
-    def _configurations(self) -> list[Configuration]:
-        """Return what was tried so far, with what runs."""
-        running = [running.spec.configuration for running in self._running.values()]
-        return [*(record.configuration for record in self.records), *running]
 
     def _continued(self) -> set[int]:
         """Return the numbers of the trials that are being continued now, or will be again."""
@@ -199,14 +202,20 @@ class TrialLoop:
         if self._waiting:
             self._start_waiting()
             return
-        planned = next_cheap(self._setup.space, self._configurations())
-        planned = planned or self._pace.continuation(self.records, self._continued())
+        planned = self._planned()
         if planned is not None:
             self._start_planned(planned)
         elif not self._setup.space.branches:
             self._exhausted = True  # cheap candidates were all there is
         else:
             self._start_drawn()
+
+    def _planned(self) -> PlannedTrial | None:
+        """Return what the search itself has to try now; None if a sampler is to draw."""
+        cheap = next_cheap(self._setup.space, tried(self._running, self.records))
+        return cheap or self._pace.continuation(
+            self.records, self._continued(), may_draw=not self._exhausted
+        )
 
     def _start_waiting(self) -> None:
         """Start a trial of an earlier process once more, or take it over if it still runs."""
@@ -257,35 +266,15 @@ class TrialLoop:
         infra_attempts: int,
     ) -> None:
         setup = self._setup
-        configuration = planned.configuration
-        folder = trial_folder(setup.out_folder, trial.number, attempt)
         proposal = Proposal(
             number=trial.number,
-            configuration=configuration,
+            configuration=planned.configuration,
             why=planned.why,
             continues=planned.continues,
             study_attributes=sampler_attributes(setup.study),
         )
-        model = setup.space.model_of(configuration)
-        spec = TrialSpec(
-            search_id=setup.spec.search_id,
-            trial_number=trial.number,
-            attempt=attempt,
-            task_type=setup.task.type,
-            task_folder=setup.task_folder,
-            out_folder=folder,
-            cache_folder=setup.cache_folder,
-            configuration=configuration,
-            model=None if model is None else model.reference,
-            seed=(setup.spec.seed * _SEED_STEP + trial.number) % 2**31,
-            budget=self._pace.trial_budget(planned, self.records),
-            threads=setup.threads,
-            measure_latency=Objective.LATENCY in setup.spec.objectives,
-            keep_checkpoint=self._pace.may_continue(configuration),
-        )
-        if planned.continues is not None:
-            spec = continuing(spec, setup.out_folder, self.records, planned.continues)
-        write_json_atomic(folder / PROPOSAL_FILE, proposal)
+        spec = trial_spec(setup, self._pace, self.records, planned, (trial.number, attempt))
+        write_json_atomic(spec.out_folder / PROPOSAL_FILE, proposal)
         self._watch_over(trial, spec, setup.launcher.submit(spec), planned.why, infra_attempts)
 
     def _watch_over(
@@ -345,7 +334,7 @@ class TrialLoop:
         """Keep a result: in the store first, then in the study, then as the best model."""
         setup = self._setup
         self._outbox.post(running.spec, result)
-        self._count_spending(result)
+        self._count_spending(running, result)
         infra_attempts = running.infra_attempts + (result.outcome is Outcome.INFRA)
         if not is_final(result.outcome, infra_attempts):
             if result.outcome is not Outcome.CANCELLED and not setup.interrupts.count:
@@ -363,8 +352,8 @@ class TrialLoop:
             tell(setup.study, running.trial, result, list(values.values()) or None)
         self._record(running, result)
 
-    def _count_spending(self, result: TrialResult) -> None:
-        self._spending.add(result)
+    def _count_spending(self, running: RunningTrial, result: TrialResult) -> None:
+        self._spending.add(result, running.spec.configuration.method)
         if self._spending.unmetered_attempts:
             for warning in unmetered_warnings(self._setup.spec):
                 self._setup.note(warning, warning=True)
@@ -386,7 +375,7 @@ class TrialLoop:
             point_to_best(setup.out_folder, best)
         delete_useless(setup.out_folder, self.records, best, setup.spec.keep_models)
         kept = worth_a_checkpoint(setup.space, self.records) | self._continued()
-        delete_checkpoints(setup.out_folder, self.records, kept)
+        self.records = discard_checkpoints(setup, self.records, kept)
         self._pace.learn(result, wall_seconds=time.monotonic() - running.launched_seconds)
         self._save_state()
         shown = next(r for r in self.records if r.number == record.number)

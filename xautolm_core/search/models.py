@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection
-from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -94,22 +92,6 @@ def delete_useless(
             shutil.rmtree(folder, ignore_errors=True)
             deleted.append(record.number)
     return deleted
-
-
-def delete_checkpoints(
-    out_folder: Path, records: Iterable[TrialRecord], keep: Collection[int]
-) -> None:
-    """Delete the checkpoints of trials that will not be continued.
-
-    Args:
-        out_folder: The run folder.
-        records: All trials so far.
-        keep: Numbers of those whose checkpoints stay.
-    """
-    for record in records:
-        if record.result.checkpoint_folder and record.number not in keep:
-            folder = trial_folder(out_folder, record.number, record.result.attempt)
-            shutil.rmtree(folder / record.result.checkpoint_folder, ignore_errors=True)
 
 
 def _swap(draft: Path, target: Path) -> None:

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterable
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xautolm_core.outcomes import Outcome
@@ -15,6 +14,8 @@ from xautolm_core.search.continuation import plan_continuation
 from xautolm_core.search.epochs import fit_epochs
 from xautolm_core.search.forecast import Forecaster
 from xautolm_core.search.plan import MAX_VALIDATION_ROWS
+from xautolm_core.search.plan import SHARE_OF_COMPARISON
+from xautolm_core.search.plan import SHARE_OF_WHOLE_EPOCHS
 from xautolm_core.search.plan import data_fraction
 from xautolm_core.search.plan import final_reserve_seconds
 from xautolm_core.search.records import choose_alternative
@@ -36,22 +37,9 @@ _LARGEST_OVERHEAD_SHARE = 0.1
 # A process that answers with a language model imports torch and transformers.
 _IMPORT_SECONDS = 7.0
 _LEAST_IMPORT_SECONDS = 2.5
+# Rows of the test split may be longer than those of validation.
+_TEST_MARGIN = 1.2
 _LATEST = 3
-
-
-@dataclass(frozen=True)
-class TestCost:
-    """What the test of one model takes.
-
-    Attributes:
-        seconds_per_row: Of answering.
-        startup_seconds: Of its process, before it answers.
-    """
-
-    __test__ = False
-
-    seconds_per_row: float
-    startup_seconds: float
 
 
 class Pace:
@@ -101,26 +89,32 @@ class Pace:
     def reserve_seconds(self, records: Sequence[TrialRecord]) -> float:
         """Return what the end of the search will take: the test of the models that it compares.
 
-        Before there is a language model among them, one is expected: the first start.
+        Before there is a language model among them, one is expected: the first start. What its test
+        takes is a guess until one has answered the validation rows.
         """
+        budget_seconds = self._setup.policy.effective_budget_seconds
         best = choose_best(records)
         compared = [r for r in (best, choose_alternative(records, best)) if r is not None]
-        costs = [self._test_cost(r.configuration, r.result, records) for r in compared]
+        tests = [self.test_seconds(r.configuration, r.result, records) for r in compared]
         starts = self._setup.space.starts
         if starts and all(is_cheap(record.configuration.method) for record in compared):
-            costs.append(self._test_cost(starts[0], None, records))
-        return final_reserve_seconds(
-            test_rows=len(self._setup.task.test),
-            seconds_per_row=sum(cost.seconds_per_row for cost in costs) if costs else None,
-            startup_seconds=sum(cost.startup_seconds for cost in costs) if costs else None,
-            budget_seconds=self._setup.policy.effective_budget_seconds,
-        )
+            expected = self.test_seconds(starts[0], None, records)
+            guess = SHARE_OF_COMPARISON * (budget_seconds or math.inf)
+            tests.append(expected if _knows_a_model(records) else min(expected, guess))
+        return final_reserve_seconds(tests, budget_seconds=budget_seconds)
+
+    def evaluation_seconds(self, records: Sequence[TrialRecord]) -> float:
+        """Return what an evaluation of the first start takes; 0 before a model was measured."""
+        starts = self._setup.space.starts
+        if not starts or not _knows_a_model(records):
+            return 0.0
+        return self._forecaster.forecast(starts[0], records).evaluation_seconds
 
     def trial_budget(self, planned: PlannedTrial, records: Sequence[TrialRecord]) -> TrialBudget:
         """Return what a trial may use.
 
         A cheap candidate gets a small part of the budget; a language model what its whole schedule
-        will take, cautiously, as far as that is left.
+        will take, cautiously, as far as that is left, and not less than its epochs were chosen for.
 
         Args:
             planned: What is tried, maybe with what it may take.
@@ -128,6 +122,7 @@ class Pace:
         """
         configuration = planned.configuration
         cheap = is_cheap(configuration.method)
+        left_seconds = self.left_seconds(records)
         wanted, epoch_seconds = planned.soft_deadline_seconds, 0.0
         if cheap:
             wanted = wanted or self._setup.policy.cheap_seconds
@@ -135,9 +130,11 @@ class Pace:
             forecast = self._forecaster.forecast(configuration, records)
             epoch_seconds = forecast.epoch_seconds
             if wanted is None and self._setup.policy.effective_budget_seconds is not None:
-                wanted = forecast.cautious_seconds
+                # A forecast that proves too low cuts no epoch off while there is room.
+                room_seconds = SHARE_OF_WHOLE_EPOCHS * left_seconds
+                wanted = max(forecast.cautious_seconds, room_seconds)
         allowance = self._setup.policy.allowance(
-            left_seconds=self.left_seconds(records),
+            left_seconds=left_seconds,
             overhead_seconds=self.overhead_seconds,
             wanted_seconds=wanted,
         )
@@ -177,13 +174,14 @@ class Pace:
         )
 
     def continuation(
-        self, records: Sequence[TrialRecord], running: Iterable[int]
+        self, records: Sequence[TrialRecord], running: Iterable[int], *, may_draw: bool = True
     ) -> PlannedTrial | None:
         """Return a trial to continue, if this is the moment (``plan_continuation``).
 
         Args:
             records: All trials so far.
             running: Numbers of the trials that are being continued now.
+            may_draw: Whether a new trial may still come, so that a continuation can wait for it.
         """
         policy = self._setup.policy
         if policy.effective_budget_seconds is None or policy.trial_timeout_seconds is not None:
@@ -195,19 +193,19 @@ class Pace:
             self._setup.space,
             records,
             running=running,
-            room=Room(left, usual + self.overhead_seconds),
+            room=Room(left, usual + self.overhead_seconds if may_draw else math.inf),
             forecast=lambda one: self._forecaster.forecast(one, records),
             validation_rows=self._validation_rows,
             training_rows=len(self._setup.task.train),
         )
 
-    def _test_cost(
+    def test_seconds(
         self,
         configuration: Configuration,
         result: TrialResult | None,
         records: Sequence[TrialRecord],
-    ) -> TestCost:
-        """Return what the test of a model takes.
+    ) -> float:
+        """Return what the test of a model takes, the start of its process included.
 
         Measured evaluations count, but not less than a forward pass of the language model: features
         that were in the cache cost an evaluation nothing.
@@ -227,7 +225,8 @@ class Pace:
         loading = 0.0
         if result is not None:
             loading = sum(result.seconds.get(phase, 0.0) for phase in ("load_data", "load_model"))
-        return TestCost(max(paces, default=0.0), slower * imports + loading)
+        answering = _TEST_MARGIN * len(self._setup.task.test) * max(paces, default=0.0)
+        return slower * imports + loading + answering
 
     @property
     def _validation_rows(self) -> int:
@@ -243,6 +242,11 @@ def _measured_pace(result: TrialResult, validation_rows: int) -> float:
     tells_all = result.continues is None and progress.scheduled_steps == progress.planned_steps
     evaluations = max(1, math.ceil(progress.epochs)) if tells_all else 1
     return result.seconds.get("evaluate", 0.0) / evaluations / max(validation_rows, 1)
+
+
+def _knows_a_model(records: Iterable[TrialRecord]) -> bool:
+    """Whether a trial with a language model has been scored."""
+    return any(r.values and has_model(r.configuration.method) for r in records)
 
 
 def _times(records: Iterable[TrialRecord]) -> list[float]:

@@ -23,8 +23,14 @@ SHARE_OF_WHOLE_EPOCHS = 0.6
 """Of what is left: more epochs than fit into it are left out, so that others have their turn. Where
 one epoch alone takes more, all that is left goes to it: half an epoch of two models is less."""
 
+SHARE_OF_COMPARISON = 0.3
+"""Of the budget: the tests of two models are kept for up to this part of it."""
+
+SHARE_OF_TEST = 0.6
+"""Of the budget: the test of one model is kept for up to this part of it."""
+
 _LEAST_ROWS = 2_000
-_TEST_STARTUP_SECONDS = 8.0
+_UNKNOWN_TEST_SECONDS = 10.0
 _LEAST_TRIAL_SECONDS = 10.0
 _FIRST_OVERHEAD_SECONDS = 4.0
 
@@ -105,7 +111,12 @@ class BudgetPolicy:
         return TrialAllowance(soft, max(wall, soft))
 
     def may_start(
-        self, *, started_trials: int, left_seconds: float, overhead_seconds: float
+        self,
+        *,
+        started_trials: int,
+        left_seconds: float,
+        overhead_seconds: float,
+        evaluation_seconds: float = 0.0,
     ) -> str | None:
         """Return None if another trial is worth starting, else ``trials`` or ``budget``.
 
@@ -113,13 +124,15 @@ class BudgetPolicy:
             started_trials: Trials of language models started so far.
             left_seconds: For trials, the reserve for the end taken off.
             overhead_seconds: What a trial takes beside training and evaluation.
+            evaluation_seconds: Of one evaluation: as much again is the least to train for.
         """
         if self.max_trials is not None and started_trials >= self.max_trials:
             return "trials"
         budget = self.effective_budget_seconds
         if budget is None:
             return None
-        least = overhead_seconds + min(_LEAST_TRIAL_SECONDS, 0.05 * budget)
+        least = max(min(_LEAST_TRIAL_SECONDS, 0.05 * budget), 2.0 * evaluation_seconds)
+        least += overhead_seconds
         return "budget" if left_seconds < least else None
 
     def expected_trials(
@@ -141,26 +154,24 @@ class BudgetPolicy:
         return min(counts, default=None)
 
 
-def final_reserve_seconds(
-    *,
-    test_rows: int,
-    seconds_per_row: float | None,
-    startup_seconds: float | None,
-    budget_seconds: float | None,
-) -> float:
-    """Return what to keep for the final evaluation on the test split.
+def final_reserve_seconds(test_seconds: Sequence[float], *, budget_seconds: float | None) -> float:
+    """Return what to keep for the end: the test of the chosen model, and of one to compare it with.
+
+    Whichever model is chosen has to be tested, so the dearer test is kept for, up to most of the
+    budget; the other one as far as both take a moderate part of it.
 
     Args:
-        test_rows: Rows of the test split.
-        seconds_per_row: Of the models that will be evaluated, added up; None before any is known.
-        startup_seconds: Of the processes that evaluate; None if unknown.
+        test_seconds: What the test of each model that may be compared takes; empty if none is
+            known.
         budget_seconds: Budget of the search.
     """
     if budget_seconds is None:
         return 0.0
-    measured = 1.2 * test_rows * (0.004 if seconds_per_row is None else seconds_per_row)
-    startup = _TEST_STARTUP_SECONDS if startup_seconds is None else startup_seconds
-    return min(startup + measured, 0.3 * budget_seconds)
+    moderate = SHARE_OF_COMPARISON * budget_seconds
+    if not test_seconds:
+        return min(_UNKNOWN_TEST_SECONDS, moderate)
+    dearest = min(max(test_seconds), SHARE_OF_TEST * budget_seconds)
+    return max(min(sum(test_seconds), moderate), dearest)
 
 
 def data_fraction(*, rows: int, epoch_seconds: float, soft_deadline_seconds: float | None) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xautolm_core.search.checkpoints import discard_checkpoints
 from xautolm_core.search.conclusion import conclude
 from xautolm_core.search.loop import TrialLoop
 from xautolm_core.search.models import settle_best
@@ -117,5 +118,7 @@ def record_round(
         append_again(setup, session.resumed)
         loop = TrialLoop(setup, session.resumed)
         stopped_by = loop.absorb()
+        if stopped_by != "rounds":
+            discard_checkpoints(setup, loop.records, keep=())
         settle_best(out_folder, loop.best, choose_alternative(loop.records, loop.best))
         return conclude(setup, loop.records, loop.best, stopped_by)

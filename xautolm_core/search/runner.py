@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xautolm_core.search.checkpoints import discard_checkpoints
 from xautolm_core.search.conclusion import conclude
 from xautolm_core.search.final_test import evaluate_best
 from xautolm_core.search.loop import TrialLoop
-from xautolm_core.search.models import delete_checkpoints
 from xautolm_core.search.models import point_to_best
 from xautolm_core.search.models import settle_best
 from xautolm_core.search.preparation import append_again
@@ -74,13 +74,12 @@ def _search(session: Session, *, with_test: bool) -> SearchResult:
     setup.interrupts.graceful = True
     with setup.clock.phase("trials"):
         stopped_by = loop.run()
-    if with_test and loop.best is not None:
-        evaluate_best(setup, loop.records, loop.best, loop.reserve_seconds)
+    reserve_seconds = loop.reserve_seconds if with_test else None
+    if reserve_seconds is not None and loop.best is not None:
+        evaluate_best(setup, loop.records, loop.best, loop.test_seconds)
     if stopped_by != "interrupted":
-        setup.state.without_checkpoints = [record.number for record in loop.records]
-        setup.save_state()
-        delete_checkpoints(setup.out_folder, loop.records, keep=())
+        discard_checkpoints(setup, loop.records, keep=())
     settle_best(setup.out_folder, loop.best, choose_alternative(loop.records, loop.best))
     if stopped_by != "interrupted":
         shutil.rmtree(setup.cache_folder, ignore_errors=True)
-    return conclude(setup, loop.records, loop.best, stopped_by)
+    return conclude(setup, loop.records, loop.best, stopped_by, reserve_seconds=reserve_seconds)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.search.spending import Use
+from xautolm_core.space.methods import has_model
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.heartbeat_facts import joules_of
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     import optuna
 
     from xautolm_core.launch.contract import TrialHandle
+    from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.space.configuration import Configuration
     from xautolm_core.trial.contract import TrialSpec
 
 
@@ -45,10 +49,24 @@ def heartbeats_of(running: Mapping[int, RunningTrial]) -> dict[int, Mapping[str,
     return {n: read_heartbeat(one.spec.out_folder) or {} for n, one in running.items()}
 
 
+def tried(
+    running: Mapping[int, RunningTrial], records: Iterable[TrialRecord]
+) -> list[Configuration]:
+    """Return what was tried so far, with what runs."""
+    return [
+        *(record.configuration for record in records),
+        *(one.spec.configuration for one in running.values()),
+    ]
+
+
 def uses_of(running: Mapping[int, RunningTrial]) -> list[Use]:
     """Return what each has used so far: time since its launch, energy as its heartbeat tells."""
     now, heartbeats = time.monotonic(), heartbeats_of(running)
     return [
-        Use(now - one.launched_seconds, joules_of(heartbeats[number]))
+        Use(
+            now - one.launched_seconds,
+            joules_of(heartbeats[number]),
+            has_model(one.spec.configuration.method),
+        )
         for number, one in running.items()
     ]

@@ -2,7 +2,8 @@
 
 A search ends before a limit is broken: a trial that runs, and the next one, are expected to use as
 much as the largest attempt so far; before one has ended, as much as the cheapest known one of
-earlier searches.
+earlier searches. The cheap candidates use up what they use, but tell nothing of what a language
+model will.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xautolm_core.energy.carbon import JOULES_PER_KWH
+from xautolm_core.space.methods import has_model
+from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchSpec
@@ -33,10 +36,12 @@ class Use:
     Attributes:
         seconds: Since its start, without queueing.
         joules: As far as they were read; None if nothing was.
+        holds_gpu: Whether it was given the GPUs of a trial.
     """
 
     seconds: float
     joules: float | None = None
+    holds_gpu: bool = True
 
 
 def limit_shares(limits: SpendingLimits, use: Use) -> dict[str, float]:
@@ -50,7 +55,7 @@ def limit_shares(limits: SpendingLimits, use: Use) -> dict[str, float]:
         ``gpu_hours``, ``energy``, ``cost`` and ``carbon``, as far as they are limited, to a share.
     """
     hours = use.seconds / _SECONDS_PER_HOUR
-    gpu_hours = hours * limits.gpus_per_trial
+    gpu_hours = hours * limits.gpus_per_trial if use.holds_gpu else 0.0
     kwh = (use.joules or 0.0) / JOULES_PER_KWH
     drawn_kwh = kwh * limits.pue
     cost = gpu_hours * limits.price_per_gpu_hour + hours * limits.price_per_trial_hour
@@ -82,32 +87,41 @@ class Spending:
     ) -> None:
         self._limits = limits
         self._expected = dict(expected or {})
-        self._ended = Use(0.0, 0.0)
+        self._ended: dict[str, float] = limit_shares(limits, Use(0.0))
         self._largest: dict[str, float] = {}
         self._unmetered = 0
         self._unmetered_in_a_row = 0
         for one in resumed:
             for attempt in one.attempts:
                 if attempt.result is not None:
-                    self.add(attempt.result)
+                    self.add(attempt.result, one.proposal.configuration.method)
 
     @property
     def unmetered_attempts(self) -> int:
         """How many attempts trained without any reading of their energy."""
         return self._unmetered
 
-    def add(self, result: TrialResult) -> None:
-        """Take note of an attempt that has ended."""
-        use = Use(attempt_seconds(result), result.energy_joules)
-        self._ended = _sum([self._ended, use])
+    def add(self, result: TrialResult, method: str) -> None:
+        """Take note of an attempt that has ended.
+
+        Args:
+            result: What it came to.
+            method: Of its configuration.
+        """
+        use = Use(attempt_seconds(result), result.energy_joules, has_model(method))
         for name, share in limit_shares(self._limits, use).items():
-            self._largest[name] = max(self._largest.get(name, 0.0), share)
+            self._ended[name] += share
+            if not is_cheap(method):
+                self._largest[name] = max(self._largest.get(name, 0.0), share)
         self._unmetered_in_a_row = 0 if result.energy else self._unmetered_in_a_row + 1
         self._unmetered += "train" in result.seconds and not result.energy
 
     def shares(self, running: Iterable[Use] = ()) -> dict[str, float]:
         """Return which share of each limit is used so far, with what runs."""
-        return limit_shares(self._limits, _sum([self._ended, *running]))
+        parts = [limit_shares(self._limits, use) for use in running]
+        return {
+            name: ended + sum(part[name] for part in parts) for name, ended in self._ended.items()
+        }
 
     def reached(self, running: Iterable[Use] = (), *, is_bounded: bool = True) -> str | None:
         """Return which limit leaves no room for a trial; None if none does.
@@ -123,7 +137,7 @@ class Spending:
         """
         limits = self._limits
         parts = [limit_shares(limits, use) for use in running]
-        for name, ended in self.shares().items():
+        for name, ended in self._ended.items():
             largest = (self._largest or self._expected).get(name, 0.0)
             committed = ended + sum(max(part[name], largest) for part in parts)
             if committed >= 1 - _ROUNDING or committed + largest > 1 + _ROUNDING:
@@ -151,8 +165,3 @@ def attempt_seconds(result: TrialResult) -> float:
     if result.started_at is not None and result.ended_at is not None:
         return max(0.0, (result.ended_at - result.started_at).total_seconds())
     return sum(result.seconds.values())
-
-
-def _sum(uses: Iterable[Use]) -> Use:
-    found = list(uses)
-    return Use(sum(use.seconds for use in found), sum(use.joules or 0.0 for use in found))

@@ -1,0 +1,62 @@
+"""What a planned trial is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xautolm_core.search.continuation import continuing
+from xautolm_core.search.contract import Objective
+from xautolm_core.search.folders import trial_folder
+from xautolm_core.trial.contract import TrialSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.pace import Pace
+    from xautolm_core.search.planned import PlannedTrial
+    from xautolm_core.search.setup import SearchSetup
+
+_SEED_STEP = 1_000_003
+
+
+def trial_spec(
+    setup: SearchSetup,
+    pace: Pace,
+    records: Sequence[TrialRecord],
+    planned: PlannedTrial,
+    attempt: tuple[int, int],
+) -> TrialSpec:
+    """Return the spec of a planned trial that is started now.
+
+    Args:
+        setup: What the trials of the search share.
+        pace: Gives it its part of the budget.
+        records: All trials so far.
+        planned: What is tried.
+        attempt: The trial's number, and which of its attempts this is.
+
+    Raises:
+        LaunchError: It continues a trial whose spec is not there any more.
+    """
+    number, repetition = attempt
+    model = setup.space.model_of(planned.configuration)
+    spec = TrialSpec(
+        search_id=setup.spec.search_id,
+        trial_number=number,
+        attempt=repetition,
+        task_type=setup.task.type,
+        task_folder=setup.task_folder,
+        out_folder=trial_folder(setup.out_folder, number, repetition),
+        cache_folder=setup.cache_folder,
+        configuration=planned.configuration,
+        model=None if model is None else model.reference,
+        seed=(setup.spec.seed * _SEED_STEP + number) % 2**31,
+        budget=pace.trial_budget(planned, records),
+        threads=setup.threads,
+        measure_latency=Objective.LATENCY in setup.spec.objectives,
+        keep_checkpoint=pace.may_continue(planned.configuration),
+    )
+    if planned.continues is None:
+        return spec
+    return continuing(spec, setup.out_folder, records, planned.continues)
