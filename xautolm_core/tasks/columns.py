@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from xautolm_core.errors import DataError
 from xautolm_core.tasks.suggest import did_you_mean
 from xautolm_core.tasks.tables import Table
+from xautolm_core.tasks.tables import holds_bytes
+from xautolm_core.tasks.tables import require_utf8
 
 # Names in the order of their strength: several of the same strength are ambiguous.
 _TEXT_NAMES: tuple[tuple[str, ...], ...] = (
@@ -146,12 +148,13 @@ def _refuse_missing_header(table: Table, label: str) -> None:
 
 
 def require_column(table: Table, name: str, option: str) -> None:
-    """Refuse a column that the table does not have."""
+    """Refuse a column that the table does not have, or that holds no UTF-8."""
     if name not in table.columns:
         raise DataError(
             f"{table.source} has no column '{name}' (columns: {_listed(list(table.columns))})",
             hint=did_you_mean(name, table.columns) or f"Name one of them with {option} COL",
         )
+    require_utf8(table, name)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -167,7 +170,7 @@ def _by_name(
     for tier in tiers:
         found = [name for name in free if _plain_name(name) in tier]
         if what == "text":
-            found = [name for name in found if _is_text(table, name)]
+            found = [name for name in found if _is_text(table, name) or holds_bytes(table, name)]
         if len(found) == 1:
             return found[0]
         if found:
@@ -182,7 +185,11 @@ def _plain_name(name: str) -> str:
 
 def _pair_by_name(table: Table, free: Sequence[str]) -> tuple[str | None, str | None]:
     """Return the two columns that are named like a pair of texts, or two Nones."""
-    by_name = {_plain_name(name): name for name in free if _is_text(table, name)}
+    by_name = {
+        _plain_name(name): name
+        for name in free
+        if _is_text(table, name) or holds_bytes(table, name)
+    }
     found = [pair for pair in _PAIR_NAMES if pair[0] in by_name and pair[1] in by_name]
     if len(found) > 1:
         raise _ambiguous(table, "text", [by_name[n] for pair in found for n in pair])

@@ -17,8 +17,7 @@ from typing import Any
 from xautolm_core.errors import DataError
 from xautolm_core.errors import MissingExtraError
 from xautolm_core.tasks.tables import Table
-from xautolm_core.tasks.tables import is_scalar
-from xautolm_core.tasks.tables import plain
+from xautolm_core.tasks.tables import readable_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -140,13 +139,9 @@ def _tables(loaded: Any, source: str) -> Mapping[str, Table]:
 def _table(dataset: Any, source: str) -> Table:
     """Turn one ``Dataset`` into a table of its scalar columns."""
     rows: pa.Table = dataset.with_format("arrow")[:]
-    columns: dict[str, pa.ChunkedArray | list[Any]] = {}
-    for name in rows.column_names:
-        column = rows.column(name)
-        columns[name] = plain(column) if is_scalar(column.type) else []
     class_names = {
         name: list(feature.names)
         for name, feature in dataset.features.items()
         if type(feature).__name__ == "ClassLabel"
     }
-    return Table(source, rows.num_rows, columns, class_names)
+    return Table(source, rows.num_rows, readable_columns(rows), class_names)

@@ -10,8 +10,12 @@ from typing import Any
 
 from xautolm_core.errors import DataError
 from xautolm_core.tasks.tables import Table
+from xautolm_core.tasks.tables import as_bytes
 from xautolm_core.tasks.tables import is_scalar
-from xautolm_core.tasks.tables import plain
+from xautolm_core.tasks.tables import readable_columns
+from xautolm_core.tasks.tables import refuse_duplicate_columns
+from xautolm_core.tasks.text_files import is_gzip
+from xautolm_core.tasks.text_files import open_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,23 +27,33 @@ def read_parquet(path: Path) -> Table:
     import pyarrow.parquet
 
     try:
-        file = pyarrow.parquet.ParquetFile(path)
+        file = pyarrow.parquet.ParquetFile(_unpacked(path))
         schema = file.schema_arrow
+        refuse_duplicate_columns(path, schema.names)
         wanted = [f.name for f in schema if is_scalar(f.type)]
         table = file.read(columns=wanted, use_threads=False)
-        table.validate(full=True)
+        for column in table.columns:
+            # Whether strings are UTF-8 is seen to below, column by column.
+            as_bytes(column).validate(full=True)
+        read = readable_columns(table)
     except pa.ArrowInvalid as error:
         raise DataError(
             f"{path} is no valid Parquet file ({error})",
             hint="Check that it was written and copied whole",
         ) from error
-    columns: dict[str, pa.ChunkedArray | list[Any]] = {}
-    for name in wanted:
-        columns[name] = plain(table.column(name))
     # Columns of other types are kept by name alone, so that messages can list them.
-    for column in schema.names:
-        columns.setdefault(column, [])
+    columns: dict[str, pa.ChunkedArray | list[Any]] = {n: read.get(n, []) for n in schema.names}
     return Table(str(path), table.num_rows, columns, _hub_class_names(schema.metadata))
+
+
+def _unpacked(path: Path) -> Any:
+    """Return what pyarrow opens: the path, or the content of a file that gzip has packed."""
+    import pyarrow as pa
+
+    if not is_gzip(path):
+        return path
+    with open_bytes(path) as file:
+        return pa.BufferReader(file.read())
 
 
 def _hub_class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
@@ -49,7 +63,9 @@ def _hub_class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[s
     except (KeyError, ValueError, TypeError):
         return {}
     return {
-        name: list(feature["names"])
+        name: [str(class_name) for class_name in feature["names"]]
         for name, feature in features.items()
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        if isinstance(feature, dict)
+        and feature.get("_type") == "ClassLabel"
+        and isinstance(feature.get("names"), list)
     }

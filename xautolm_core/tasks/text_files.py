@@ -10,13 +10,18 @@ from pathlib import Path
 from xautolm_core.errors import DataError
 
 CHUNK_BYTES = 1 << 24
+_GZIP = b"\x1f\x8b"
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether a file's content is packed by gzip, whatever its name says."""
+    with path.open("rb") as file:
+        return file.read(len(_GZIP)) == _GZIP
 
 
 def open_bytes(path: Path) -> io.BufferedIOBase:
-    """Open a file for reading bytes, unpacked if it ends in ``.gz``."""
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rb")
-    return path.open("rb")
+    """Open a file for reading bytes, unpacked if gzip has packed it."""
+    return gzip.open(path, "rb") if is_gzip(path) else path.open("rb")
 
 
 def check_utf8(path: Path) -> None:

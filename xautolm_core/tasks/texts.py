@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from xautolm_core.errors import DataError
 from xautolm_core.tasks.tables import Table
+from xautolm_core.tasks.tables import require_utf8
 
 MAX_CHARACTERS = 100_000
 _ROWS_NAMED = 5
@@ -38,7 +39,7 @@ def check_texts(table: Table, column: str) -> TextColumn:
     """Read a column as texts.
 
     Raises:
-        DataError: If the column holds anything but strings.
+        DataError: If the column holds anything but strings in UTF-8.
     """
     texts = _strings(table, column)
     missing = pc.is_null(texts)
@@ -58,6 +59,7 @@ def _flags(values: pa.ChunkedArray) -> np.ndarray:
 
 def _strings(table: Table, column: str) -> pa.ChunkedArray:
     """Return a column as Arrow strings, or say what it holds instead."""
+    require_utf8(table, column)
     values = table.columns[column]
     if not isinstance(values, list):
         if pa.types.is_large_string(values.type):
