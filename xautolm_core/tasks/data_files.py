@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.containers import CONTAINER_SUFFIXES
+from xautolm_core.tasks.containers import is_parquet
+from xautolm_core.tasks.containers import refuse_container
 from xautolm_core.tasks.csv_table import read_csv
 from xautolm_core.tasks.json_table import read_json
 from xautolm_core.tasks.parquet_table import read_parquet
+from xautolm_core.tasks.suggest import did_you_mean
 from xautolm_core.tasks.tables import Table
 
 CSV_SUFFIXES = (".csv", ".tsv")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 DATA_SUFFIXES = CSV_SUFFIXES + JSON_SUFFIXES + PARQUET_SUFFIXES
+HUB_FOLDER = "data"
+"""The folder that a repository of the hub keeps its data in."""
+# What the ``datasets`` library and its hub write beside the data.
+_NOTES = frozenset({"dataset_info.json", "dataset_infos.json"})
 _FORMATS = "CSV (.csv, .tsv), JSON Lines (.jsonl) or Parquet (.parquet)"
 
 
@@ -35,8 +44,27 @@ def data_stem(path: Path) -> str:
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether the file's name says that it holds a table."""
-    return data_suffix(path) in DATA_SUFFIXES
+    """Whether the file's name says that it holds a table that can be read."""
+    return data_suffix(path) in DATA_SUFFIXES and path.name not in _NOTES
+
+
+def is_container(path: Path) -> bool:
+    """Whether the file's name says that it may hold a table, but in a format to be refused."""
+    return path.suffix.lower() in CONTAINER_SUFFIXES
+
+
+def missing(path: Path) -> DataError:
+    """Say that a path does not exist, and what beside it may be meant."""
+    if path.is_symlink():
+        return DataError(
+            f"{path} is a link to {path.readlink()}, and nothing is there",
+            hint="Let the link point to the data, or give their own path",
+        )
+    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    return DataError(
+        f"{path} does not exist",
+        hint=did_you_mean(path.name, beside) or "Check the path of the file or folder",
+    )
 
 
 def read_table(path: Path) -> Table:
@@ -48,18 +76,21 @@ def read_table(path: Path) -> Table:
     _check_file(path)
     suffix = data_suffix(path)
     try:
-        if suffix in CSV_SUFFIXES:
+        refuse_container(path)
+        if suffix in PARQUET_SUFFIXES or is_parquet(path):
+            table = read_parquet(path)
+        elif suffix in CSV_SUFFIXES:
             table = read_csv(path, "\t" if suffix == ".tsv" else None)
         elif suffix in JSON_SUFFIXES:
             table = read_json(path)
-        elif suffix in PARQUET_SUFFIXES:
-            table = read_parquet(path)
         else:
             raise DataError(
-                f"{path} has the ending '{suffix}', which is no data format known here",
+                f"{path} has the ending '{suffix}', which is no data format known here"
+                if suffix
+                else f"{path} has no ending that says its format",
                 hint=f"Give {_FORMATS}",
             )
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{path} cannot be read ({type(error).__name__}: {error})",
             hint="Check that the file is whole and that you may read it",
@@ -71,15 +102,9 @@ def read_table(path: Path) -> Table:
 
 def _check_file(path: Path) -> None:
     """Refuse what is no file with content."""
-    from xautolm_core.tasks.suggest import did_you_mean
-
     if path.is_dir():
         raise DataError(f"{path} is a folder, not a data file", hint=f"Give {_FORMATS}")
     if not path.exists():
-        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(
-            f"{path} does not exist",
-            hint=did_you_mean(path.name, beside) or "Check the path",
-        )
+        raise missing(path)
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes)", hint="Give a file with labelled texts")
