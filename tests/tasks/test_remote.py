@@ -98,6 +98,24 @@ def test_a_folder_there_has_its_splits(
     assert list(temporary.iterdir()) == []
 
 
+def test_a_repository_there_has_its_data_in_a_folder(
+    objects: S3Objects, tmp_path: Path, temporary: Path
+) -> None:
+    file = write_csv(tmp_path / "a.csv", rows(60))
+    _put(objects, "repository/data/train-00000-of-00001.csv", file)
+    objects.put("repository/README.md", b"x")
+    objects.put("repository/dataset_infos.json", b"{}")
+    objects.put("repository/data/old/train.csv", b"not,read\n")
+    address = f"s3://{objects.bucket}/repository/"
+    assert _content(load_task(read_task_spec(address))) == _content(
+        load_task(read_task_spec(str(file)))
+    )
+    objects.put("repository/data/test-00001-of-00002.csv", b"text,label\n")
+    with pytest.raises(DataError, match=rf"{address}data lacks test-00000-of-00002\.csv"):
+        load_task(read_task_spec(address))
+    assert list(temporary.iterdir()) == []
+
+
 def test_a_file_of_a_generic_name_is_named_after_its_folder(objects: S3Objects) -> None:
     assert read_task_spec(f"s3://{objects.bucket}/tickets/train.csv").name == "tickets"
     assert read_task_spec(f"s3://{objects.bucket}/train.csv").name == objects.bucket

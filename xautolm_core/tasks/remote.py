@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from xautolm_core.errors import DataError
 from xautolm_core.errors import StoreError
+from xautolm_core.tasks.data_files import HUB_FOLDER
 from xautolm_core.tasks.data_files import is_data_file
 from xautolm_core.tasks.suggest import did_you_mean
 
@@ -50,6 +51,8 @@ def check_remote(address: str) -> None:
 @contextmanager
 def fetched(address: str) -> Iterator[Path]:
     """Fetch a data file, or the data files right below a folder; remove them in the end.
+
+    Where there are none right below it, those in its folder ``data`` are fetched.
 
     An error of the block names the address in the place of the file that it was read from.
 
@@ -102,7 +105,10 @@ def _keys(objects: S3Objects, address: str) -> list[str]:
             f"{objects.address} has more than {MAX_LISTED:,} objects",
             hint="Give the folder right above the train, validation and test files, or one file",
         )
-    found = [key for key in listed if "/" not in key and is_data_file(Path(key))]
+    data = [key for key in listed if is_data_file(Path(key))]
+    found = [key for key in data if "/" not in key]
+    # A repository of the hub, copied as it is.
+    found = found or [k for k in data if k.startswith(f"{HUB_FOLDER}/") and k.count("/") == 1]
     if not found:
         raise DataError(
             f"{objects.address} has no data files" if listed else _absent(objects.address),
@@ -123,6 +129,7 @@ def _fetch(objects: S3Objects, key: str, file: Path) -> None:
             hint=did_you_mean(key, beside) or "Check the address",
         ) from None
     try:
+        file.parent.mkdir(exist_ok=True)
         file.write_bytes(data)
     except OSError as error:
         raise DataError(

@@ -16,6 +16,8 @@ from xautolm_core.objects.addresses import is_s3_address
 from xautolm_core.tasks.data_files import DATA_SUFFIXES
 from xautolm_core.tasks.data_files import data_stem
 from xautolm_core.tasks.data_files import data_suffix
+from xautolm_core.tasks.data_files import is_container
+from xautolm_core.tasks.data_files import missing
 from xautolm_core.tasks.hub import looks_like_hub_name
 from xautolm_core.tasks.remote import check_remote
 from xautolm_core.tasks.remote import is_remote_file
@@ -25,6 +27,7 @@ from xautolm_core.tasks.suggest import did_you_mean
 from xautolm_core.yaml_document import read
 
 TASK_SUFFIXES = (".yaml", ".yml")
+_SHOWN_CHARACTERS = 100
 # A file of such a name says nothing of the task: its folder's name does.
 _GENERIC_STEMS = frozenset({"train", "training", "data", "dataset", "all", "full", "input"})
 _PATH_FIELDS = ("train", "validation", "test")
@@ -108,22 +111,27 @@ def _locate(data: str, base: Path) -> str:
             hint="Copy the files to a local folder or to s3://bucket/folder/ and give that",
         )
     path = base / Path(data).expanduser()
-    if path.exists():
-        return str(path.resolve())
-    is_file_name = data_suffix(path) in DATA_SUFFIXES + TASK_SUFFIXES
-    lies_here = "/" in data and path.parent.is_dir()
-    if looks_like_hub_name(data) and not is_file_name and not lies_here:
-        return data
-    raise _missing(path)
+    try:
+        if path.exists():
+            return str(_absolute(path))
+        is_file_name = data_suffix(path) in DATA_SUFFIXES + TASK_SUFFIXES or is_container(path)
+        lies_here = path.is_symlink() or ("/" in data and path.parent.is_dir())
+        if looks_like_hub_name(data) and not is_file_name and not lies_here:
+            return data
+        raise missing(path)
+    except OSError as error:
+        raise DataError(
+            f"{data[:_SHOWN_CHARACTERS]} cannot be looked for ({error.strerror})",
+            hint="Check the path, and that you may read its folder",
+        ) from error
 
 
-def _missing(path: Path) -> DataError:
-    """Say that a path does not exist, and what beside it may be meant."""
-    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    return DataError(
-        f"{path} does not exist",
-        hint=did_you_mean(path.name, beside) or "Check the path of the file or folder",
-    )
+def _absolute(path: Path) -> Path:
+    """Return an absolute path, links as they are named: a task keeps its name when they move."""
+    parts = path.absolute().parts
+    # What comes before ".." may be a link: then only following it leads to the right place.
+    last = max((place for place, part in enumerate(parts) if part == ".."), default=0)
+    return Path(*parts[: last + 1]).resolve().joinpath(*parts[last + 1 :])
 
 
 def _read_task_file(path: Path) -> dict[str, Any]:
@@ -131,7 +139,7 @@ def _read_task_file(path: Path) -> dict[str, Any]:
     try:
         document = read(path, DataError)
     except FileNotFoundError:
-        raise _missing(path) from None
+        raise missing(path) from None
     if not isinstance(document.data, dict):
         raise DataError(
             f"{path} is no mapping of task fields",
@@ -168,7 +176,7 @@ def _read_task_file(path: Path) -> dict[str, Any]:
                 hint="Put train, validation and test into one folder there and give it as data",
             )
         if fields.get(field) is not None:
-            fields[field] = str((base / Path(str(fields[field])).expanduser()).resolve())
+            fields[field] = str(_absolute(base / Path(str(fields[field])).expanduser()))
     if fields.get("name") is None:
         fields["name"] = safe_name(path.stem)
     return fields
