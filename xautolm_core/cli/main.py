@@ -24,6 +24,7 @@ from xautolm_core.cli.report_command import report
 from xautolm_core.cli.search_command import search
 from xautolm_core.cli.space_commands import app as space_app
 from xautolm_core.cli.store_commands import app as store_app
+from xautolm_core.cli.streams import escape_unknown_characters
 from xautolm_core.cli.trial_command import trial
 from xautolm_core.errors import XautolmError
 
@@ -78,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: What comes after ``xautolm``; those of the process if None.
     """
+    escape_unknown_characters()
     given = list(sys.argv[1:] if arguments is None else arguments)
     # The flag is taken out here, so that it may stand anywhere, also after the command.
     debug = "--debug" in given or bool(os.environ.get("XAUTOLM_DEBUG"))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import ParamSpec
 from typing import TypeVar
 
+from xautolm_core.cli.streams import escape_unknown_characters
 from xautolm_core.errors import XautolmError
 
 Parameters = ParamSpec("Parameters")
@@ -28,6 +29,7 @@ def step(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]
     def entry(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Answer:
         for name, value in _QUIET.items():
             os.environ.setdefault(name, value)
+        escape_unknown_characters()
         try:
             return function(*args, **kwargs)
         except XautolmError as error:
