@@ -301,7 +301,7 @@ class S3Objects:
         except client_errors() as error:
             host = urlsplit(self.settings.endpoint).hostname
             problem = f"Cannot {action} {self.address}/{key} at {host}"
-            raise store_error(problem, error) from safe_cause(error)
+            raise store_error(problem, error, self.settings.endpoint) from safe_cause(error)
 
     def _warn(self, error: Exception, attempts: int) -> None:
         now = time.monotonic()

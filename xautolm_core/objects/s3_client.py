@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,8 +44,22 @@ _HINTS = {
     "SignatureDoesNotMatch": "Check XAUTOLM_S3_SECRET_KEY or the credentials file",
     "SSLCertVerificationError": "Name the server's certificate authority with ca_bundle=FILE.pem",
 }
+# Faults of the region where the server says which one it expects.
+_REGION_CODES = {
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+    "PermanentRedirect",
+    "Redirect",
+    "TemporaryRedirect",
+}
+_REDIRECTING_STATUS = {301, 307, 400}
+_REGION = r"([A-Za-z0-9][A-Za-z0-9_-]{0,62})"
+_REGION_TOLD = re.compile(rf"<Region>\s*{_REGION}\s*</Region>|expecting '{_REGION}'")
+# What MinIO's console says to a request of S3.
+_CONSOLE_WORDS = "API port"
+_USUAL_PORTS = {None, 80, 443, 9000}
 # What is wrong with the storage as a whole, not with one object of it.
-_UNAVAILABLE_CODES = set(_HINTS) - {"AccessDenied"}
+_UNAVAILABLE_CODES = (set(_HINTS) | _REGION_CODES) - {"AccessDenied"}
 
 
 class PartlyDeletedError(Exception):
@@ -169,20 +184,63 @@ def fault_code(error: Exception) -> str:
     return type(_certificate_fault(error) or error).__name__
 
 
-def store_error(problem: str, error: Exception) -> StoreError:
+def store_error(problem: str, error: Exception, endpoint: str) -> StoreError:
     """Return what a user is told of a failed request.
 
     Args:
         problem: What could not be done, and where.
         error: What the client raised.
+        endpoint: ``http(s)://host[:port]`` of the server.
     """
     import urllib3
 
     code = fault_code(error)
-    hint = _HINTS.get(code, "Check endpoint, bucket and network")
     unreachable = isinstance(error, (urllib3.exceptions.HTTPError, OSError))
     kind = StorageUnavailableError if unreachable or code in _UNAVAILABLE_CODES else StoreError
-    return kind(f"{problem}: {code}", hint=hint)
+    return kind(f"{problem}: {code}", hint=_hint(error, code, urlsplit(endpoint).port))
+
+
+def _hint(error: Exception, code: str, port: int | None) -> str:
+    """Return how a failed request may be made to succeed."""
+    region = _told_region(error)
+    if region and (code in _REGION_CODES or _status(error) in _REDIRECTING_STATUS):
+        return f"The server expects the region '{region}': give region={region} (XAUTOLM_S3_REGION)"
+    if code in _REGION_CODES:
+        return "Give the bucket's region and endpoint: region=NAME (XAUTOLM_S3_REGION)"
+    named = "this endpoint" if port is None else f"port {port}"
+    way_out = "name the port of the S3 API (MinIO's is 9000)"
+    if _CONSOLE_WORDS in str(getattr(error, "message", "")):
+        return f"Behind {named} is a web console: {way_out}"
+    if _is_page(error):
+        return f"Behind {named} is what answers with web pages, such as a console: {way_out}"
+    hint = _HINTS.get(code, "Check endpoint, bucket and network")
+    if code == "AccessDenied" and port not in _USUAL_PORTS:
+        hint += f"; or, if behind {named} is a web console, {way_out}"
+    return hint
+
+
+def _told_region(error: Exception) -> str | None:
+    """Return the region that a server asks for; nothing else of what it says."""
+    from minio.error import S3Error
+
+    if not isinstance(error, S3Error) or error.response is None:
+        return None
+    header = error.response.headers.get("x-amz-bucket-region") or ""
+    if re.fullmatch(_REGION, header):
+        return str(header)
+    body = (error.response.data or b"").decode("utf-8", "replace")
+    told = _REGION_TOLD.search(body)
+    return (told[1] or told[2]) if told else None
+
+
+def _is_page(error: Exception) -> bool:
+    """Whether a server refused with a web page; gateways answer for one that fails as well."""
+    from minio.error import InvalidResponseError
+
+    # The client has no public name for it.
+    kind = str(getattr(error, "_content_type", "") or "")
+    refused = isinstance(error, InvalidResponseError) and _status(error) < 500
+    return refused and kind.startswith("text/html")
 
 
 def safe_cause(error: Exception) -> Exception | None:
