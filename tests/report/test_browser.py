@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.report.pages import PageSuite
+from tests.report.pages import show
 from tests.report.samples import search_result
 from xautolm_core.report.folder import write_result_folder
 from xautolm_core.search.contract import Objective
@@ -26,3 +29,37 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestTheReportOfASearch(PageSuite):
     """It holds to the rules of a page."""
+
+
+class TestAReportOfLongClassNames(PageSuite):
+    """Names of 300 characters, with and without a place to break, wrap."""
+
+    @pytest.fixture(scope="class", params=[12, 40])
+    def page(
+        self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    ) -> Path:
+        folder = tmp_path_factory.mktemp("long")
+        count = request.param
+        labels = tuple(
+            (f"{n}" + "n" * 300 if n % 2 else f"{n} a long label that goes on" * 12)[:300]
+            for n in range(count)
+        )
+        result = search_result(folder, labels=labels)
+        warnings = [f"{n} rows of '{labels[n]}' also stand in test" for n in range(3)]
+        task = {**result.task, "warnings": warnings}
+        write_result_folder(dataclasses.replace(result, task=task))
+        return folder / "report.html"
+
+    @pytest.mark.parametrize("width", [390, 1280])
+    def test_no_name_makes_a_table_wide_or_a_row_tall(
+        self, browser: Any, page: Path, width: int
+    ) -> None:
+        show(browser, page, width)
+        sizes = browser.execute_script(
+            """
+            return [...document.querySelectorAll('.long')]
+              .map(e => e.getBoundingClientRect()).map(r => [r.width, r.height]);
+            """
+        )
+        assert sizes
+        assert all(100 <= wide <= width and high <= 700 for wide, high in sizes)
