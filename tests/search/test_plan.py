@@ -117,8 +117,9 @@ def test_the_reserve_for_the_test():
     assert reserve() == 10
     assert reserve(budget=20.0) == 6
     assert reserve(8.0, budget=None) == 0
-    # Two tests may take a moderate part; the dearer one is kept for beyond it, up to most of it.
-    assert reserve(20.0, 20.0) == 30
+    # Two tests may take a moderate part; beyond it the dearer one is kept for, up to most of it.
+    assert reserve(15.0, 15.0) == 30
+    assert reserve(20.0, 20.0) == 20
     assert reserve(40.0, 20.0) == 40
     assert reserve(400.0, 2.0) == 60
 

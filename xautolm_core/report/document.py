@@ -167,8 +167,8 @@ def _cheap(result: SearchResult) -> Mapping[str, Any] | None:
         "model": cheap.configuration.model,
         "validation": validation_scores(cheap),
         "test": None if test is None else {"macro_f1": test},
-        "seconds": cheap.result.time_seconds,
-        "energy_joules": cheap.result.energy_joules,
+        "seconds": cheap.result.comparable_seconds,
+        "energy_joules": cheap.result.comparable_joules,
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xautolm_core.errors import StoreError
+from xautolm_core.search.contract import TRIALS_FOLDER
 from xautolm_core.search.folders import trial_folder
 
 if TYPE_CHECKING:
@@ -22,41 +24,51 @@ def discard_checkpoints(
 ) -> list[TrialRecord]:
     """Delete the checkpoints of trials that will not be continued; return the records without them.
 
-    That they are of no use is written down first: a search that is resumed asks for none of them.
+    That they are of no use is written down first: a search that is resumed asks for none of them,
+    and deletes those that a kill or a fault of the storage has left.
 
     Args:
         setup: The search.
         records: All trials so far.
         keep: Numbers of those whose checkpoints stay.
     """
-    useless = [r for r in records if r.result.checkpoint_folder and r.number not in keep]
-    if not useless:
-        return list(records)
-    numbers = {record.number for record in useless}
-    setup.state.without_checkpoints = sorted(numbers.union(setup.state.without_checkpoints))
-    setup.save_state()
-    for record in useless:
-        folder = trial_folder(setup.out_folder, record.number, record.result.attempt)
+    state = setup.state
+    useless = {
+        _attempt_of(record)
+        for record in records
+        if record.result.checkpoint_folder and record.number not in keep
+    }
+    if useless:
+        state.without_checkpoints = sorted(useless.union(state.without_checkpoints))
+        state.checkpoints_to_delete = sorted(useless.union(state.checkpoints_to_delete))
+        setup.save_state()
+    for attempt in list(state.checkpoints_to_delete):
         try:
-            setup.launcher.discard_checkpoint(folder)
+            setup.launcher.discard_checkpoint(setup.out_folder / TRIALS_FOLDER / attempt)
         except StoreError as error:
-            text = f"The checkpoint of trial {record.number} stays: {error.problem}"
+            text = f"The checkpoint of trial {attempt} stays: {error.problem}"
             setup.note(text, warning=True)
-    return without_checkpoints(records, numbers)
+        else:
+            state.checkpoints_to_delete.remove(attempt)
+    return without_checkpoints(records, useless)
 
 
 def without_checkpoints(
-    records: Iterable[TrialRecord], numbers: Collection[int]
+    records: Iterable[TrialRecord], attempts: Collection[str]
 ) -> list[TrialRecord]:
-    """Return records in which some trials have no checkpoint any more.
+    """Return records in which some attempts have no checkpoint any more.
 
     Args:
         records: All trials so far.
-        numbers: Trials whose checkpoints were deleted.
+        attempts: Names of the folders of attempts whose checkpoints are of no use.
     """
     return [
         replace(record, result=record.result.model_copy(update={"checkpoint_folder": None}))
-        if record.number in numbers
+        if _attempt_of(record) in attempts
         else record
         for record in records
     ]
+
+
+def _attempt_of(record: TrialRecord) -> str:
+    return trial_folder(Path(), record.number, record.result.attempt).name

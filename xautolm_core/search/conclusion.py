@@ -72,8 +72,8 @@ def _why_early(setup: SearchSetup, stopped_by: str, reserve_seconds: float | Non
     if left_seconds <= EARLY_SHARE * budget_seconds:
         return
     why = "what was left was too little for another trial"
-    if reserve_seconds is not None:
-        test_seconds = setup.clock.phase_seconds.get("test", 0.0)
+    test_seconds = setup.clock.phase_seconds.get("test")
+    if reserve_seconds is not None and test_seconds is not None:
         why += f" and the test, for which {reserve_seconds:.0f} s were kept; it took"
         why += f" {test_seconds:.0f} s"
     yield f"The search ended {left_seconds:.0f} s before its budget: {why}"

@@ -27,7 +27,6 @@ from xautolm_core.search.planned import PlannedTrial
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.records import model_score
 from xautolm_core.space.methods import is_cheap
-from xautolm_core.trial.contract import CHECKPOINT_FOLDER
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialSpec
 
@@ -129,7 +128,9 @@ def worth_a_checkpoint(space: SearchSpace, records: Sequence[TrialRecord]) -> se
 def continuing(
     spec: TrialSpec, out_folder: Path, records: Iterable[TrialRecord], number: int
 ) -> TrialSpec:
-    """Return a spec that goes on from the checkpoint of a trial, with that trial's rows and seed.
+    """Return a spec that continues a trial from its checkpoint, with that trial's rows and seed.
+
+    Where the checkpoint is gone, the spec begins anew.
 
     Args:
         spec: The new trial as it would begin anew.
@@ -141,6 +142,8 @@ def continuing(
         LaunchError: The spec of that trial is not there any more.
     """
     parent = next(record.result for record in records if record.number == number)
+    if parent.checkpoint_folder is None:
+        return spec
     folder = trial_folder(out_folder, number, parent.attempt)
     try:
         known = TrialSpec.model_validate_json((folder / SPEC_FILE).read_bytes())
@@ -155,7 +158,7 @@ def continuing(
             "seed": known.seed,
             "budget": budget,
             "continues": number,
-            "resume_from": folder / (parent.checkpoint_folder or CHECKPOINT_FOLDER),
+            "resume_from": folder / parent.checkpoint_folder,
         }
     )
 

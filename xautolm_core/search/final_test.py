@@ -72,7 +72,8 @@ def evaluate_best(
     if report is None:
         return
     state.test = asdict(report)
-    state.test_trials = trials
+    # A comparison that is missing is made up for when the search is resumed.
+    state.test_trials = trials if report.comparison is not None else trials[:1]
     setup.save_state()
 
 

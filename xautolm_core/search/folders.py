@@ -62,7 +62,8 @@ class RunState(BaseModel):
         system_features: Likewise of the machine.
         test: Fields of the ``TestReport``, once the test split was touched.
         test_trials: Trials whose models that were: the chosen one, and what it is compared with.
-        without_checkpoints: Trials whose checkpoints were deleted.
+        without_checkpoints: Attempts (names of their folders) whose checkpoints are of no use.
+        checkpoints_to_delete: Those of them whose checkpoints may still be there.
         phase_seconds: Seconds by phase so far.
         notes: What the user was told.
         expected_shares: Share of each limit of spending that a trial is expected to use, as earlier
@@ -80,7 +81,8 @@ class RunState(BaseModel):
     system_features: dict[str, Any] = Field(default_factory=dict)
     test: dict[str, Any] | None = None
     test_trials: list[int] = Field(default_factory=list)
-    without_checkpoints: list[int] = Field(default_factory=list)
+    without_checkpoints: list[str] = Field(default_factory=list)
+    checkpoints_to_delete: list[str] = Field(default_factory=list)
     phase_seconds: dict[str, float] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
     expected_shares: dict[str, float] = Field(default_factory=dict)
@@ -117,7 +119,8 @@ def read_attempts(out_folder: Path) -> dict[int, list[Attempt]]:
     """Read all attempts of a run, by trial number; folders without a proposal are left out.
 
     Returns:
-        Trial number to its attempts in their order; numbers run from 0 without a gap.
+        Trial number to its attempts in their order, by number. A number is absent where a sampler
+        was asked and had nothing left to try.
     """
     found: dict[int, list[Attempt]] = {}
     parent = out_folder / TRIALS_FOLDER
@@ -136,10 +139,7 @@ def read_attempts(out_folder: Path) -> dict[int, list[Attempt]]:
         )
     for attempts in found.values():
         attempts.sort(key=lambda a: a.attempt)
-    contiguous = 0
-    while contiguous in found:
-        contiguous += 1
-    return {number: found[number] for number in range(contiguous)}
+    return dict(sorted(found.items()))
 
 
 def read_state(out_folder: Path) -> RunState | None:

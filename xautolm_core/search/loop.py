@@ -191,7 +191,7 @@ class TrialLoop:
             evaluation_seconds=0.0 if cheap else self._pace.evaluation_seconds(self.records),
         )
 
-    def _continued(self) -> set[int]:
+    def continued(self) -> set[int]:
         """Return the numbers of the trials that are being continued now, or will be again."""
         continued = [running.spec.continues for running in self._running.values()]
         continued += [waiting.proposal.continues for waiting in self._waiting.values()]
@@ -214,7 +214,7 @@ class TrialLoop:
         """Return what the search itself has to try now; None if a sampler is to draw."""
         cheap = next_cheap(self._setup.space, tried(self._running, self.records))
         return cheap or self._pace.continuation(
-            self.records, self._continued(), may_draw=not self._exhausted
+            self.records, self.continued(), may_draw=not self._exhausted
         )
 
     def _start_waiting(self) -> None:
@@ -266,14 +266,14 @@ class TrialLoop:
         infra_attempts: int,
     ) -> None:
         setup = self._setup
+        spec = trial_spec(setup, self._pace, self.records, planned, (trial.number, attempt))
         proposal = Proposal(
             number=trial.number,
             configuration=planned.configuration,
             why=planned.why,
-            continues=planned.continues,
+            continues=spec.continues,
             study_attributes=sampler_attributes(setup.study),
         )
-        spec = trial_spec(setup, self._pace, self.records, planned, (trial.number, attempt))
         write_json_atomic(spec.out_folder / PROPOSAL_FILE, proposal)
         self._watch_over(trial, spec, setup.launcher.submit(spec), planned.why, infra_attempts)
 
@@ -374,7 +374,9 @@ class TrialLoop:
         if best is not None and (before is None or best.number != before.number):
             point_to_best(setup.out_folder, best)
         delete_useless(setup.out_folder, self.records, best, setup.spec.keep_models)
-        kept = worth_a_checkpoint(setup.space, self.records) | self._continued()
+        kept = worth_a_checkpoint(setup.space, self.records) | self.continued()
+        if running.spec.continues is not None and not is_final(result.outcome, 0):
+            kept.add(running.spec.continues)  # a resumed search continues it again
         self.records = discard_checkpoints(setup, self.records, kept)
         self._pace.learn(result, wall_seconds=time.monotonic() - running.launched_seconds)
         self._save_state()

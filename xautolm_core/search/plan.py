@@ -158,7 +158,7 @@ def final_reserve_seconds(test_seconds: Sequence[float], *, budget_seconds: floa
     """Return what to keep for the end: the test of the chosen model, and of one to compare it with.
 
     Whichever model is chosen has to be tested, so the dearer test is kept for, up to most of the
-    budget; the other one as far as both take a moderate part of it.
+    budget; the other one if both take a moderate part of it.
 
     Args:
         test_seconds: What the test of each model that may be compared takes; empty if none is
@@ -170,8 +170,9 @@ def final_reserve_seconds(test_seconds: Sequence[float], *, budget_seconds: floa
     moderate = SHARE_OF_COMPARISON * budget_seconds
     if not test_seconds:
         return min(_UNKNOWN_TEST_SECONDS, moderate)
-    dearest = min(max(test_seconds), SHARE_OF_TEST * budget_seconds)
-    return max(min(sum(test_seconds), moderate), dearest)
+    if sum(test_seconds) <= moderate:
+        return sum(test_seconds)
+    return min(max(test_seconds), SHARE_OF_TEST * budget_seconds)
 
 
 def data_fraction(*, rows: int, epoch_seconds: float, soft_deadline_seconds: float | None) -> float:

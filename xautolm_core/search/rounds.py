@@ -119,6 +119,6 @@ def record_round(
         loop = TrialLoop(setup, session.resumed)
         stopped_by = loop.absorb()
         if stopped_by != "rounds":
-            discard_checkpoints(setup, loop.records, keep=())
+            discard_checkpoints(setup, loop.records, keep=loop.continued())
         settle_best(out_folder, loop.best, choose_alternative(loop.records, loop.best))
         return conclude(setup, loop.records, loop.best, stopped_by)

@@ -78,7 +78,7 @@ def _search(session: Session, *, with_test: bool) -> SearchResult:
     if reserve_seconds is not None and loop.best is not None:
         evaluate_best(setup, loop.records, loop.best, loop.test_seconds)
     if stopped_by != "interrupted":
-        discard_checkpoints(setup, loop.records, keep=())
+        discard_checkpoints(setup, loop.records, keep=loop.continued())
     settle_best(setup.out_folder, loop.best, choose_alternative(loop.records, loop.best))
     if stopped_by != "interrupted":
         shutil.rmtree(setup.cache_folder, ignore_errors=True)

@@ -81,7 +81,12 @@ def create_study(
         study.set_metric_names([o.value for o in objectives])
     for key, value in (study_attributes or {}).items():
         study.set_user_attr(key, value)
+    added = 0
     for proposal, result, values in finished:
+        # Numbers that came to nothing are kept: those of the trials would change.
+        for _ in range(added, proposal.number):
+            study.add_trial(_nothing_left())
+        added = proposal.number + 1
         _add_trial(
             study,
             sampler.space,
@@ -186,6 +191,16 @@ def tell(
     for key, value in result_attributes(result).items():
         trial.set_user_attr(key, value)
     study.tell(trial, values, state=told_state(result, values))
+
+
+def _nothing_left() -> optuna.trial.FrozenTrial:
+    """Return a trial for which nothing was left to try (``tell_exhausted``)."""
+    import optuna
+
+    return optuna.trial.create_trial(
+        state=optuna.trial.TrialState.FAIL,
+        user_attrs={OUTCOME_ATTRIBUTE: Outcome.CANCELLED.value},
+    )
 
 
 def tell_exhausted(study: optuna.Study, trial: optuna.Trial) -> None:

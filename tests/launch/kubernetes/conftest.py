@@ -33,6 +33,7 @@ class FolderExchange:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.discarded: list[Path] = []
 
     def send(self, spec: TrialSpec) -> str:
         write_json_atomic(spec.out_folder / SPEC_FILE, spec)
@@ -58,7 +59,7 @@ class FolderExchange:
         return result
 
     def discard_checkpoint(self, out_folder: Path) -> None:
-        (self.folder / out_folder.name / "checkpoint").unlink(missing_ok=True)
+        self.discarded.append(out_folder)
 
     def beat(self, spec: TrialSpec, **heartbeat: Any) -> None:
         write_json_atomic(self._place(spec) / HEARTBEAT_FILE, heartbeat)

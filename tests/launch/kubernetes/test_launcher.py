@@ -300,6 +300,18 @@ def test_a_controller_that_is_killed_and_restarted(
     assert launcher.adopt(make_spec("never submitted")) is None
 
 
+def test_a_checkpoint_is_discarded_there_and_here(
+    make_kubernetes: Make, make_spec: MakeSpec, exchange: FolderExchange
+) -> None:
+    spec = make_spec("any")
+    launcher = make_kubernetes()
+    launcher.submit(spec)
+    (spec.out_folder / "checkpoint").mkdir()
+    launcher.discard_checkpoint(spec.out_folder)
+    assert exchange.discarded == [spec.out_folder]
+    assert not (spec.out_folder / "checkpoint").exists()
+
+
 def test_requests_do_not_grow_with_time(
     make_kubernetes: Make, make_spec: MakeSpec, fake: FakeApi
 ) -> None:
