@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xautolm_core.tasks.sampling import grouped_partition
 from xautolm_core.tasks.sampling import stratified_partition
 from xautolm_core.tasks.sampling import stratified_sample
 
@@ -55,6 +56,56 @@ def test_a_class_of_two_goes_to_training_and_validation():
     labels = np.array([0] * 50 + [1] * 2)
     validation, test, training = stratified_partition(labels, [6, 6], seed=0)
     assert [int((labels[p] == 1).sum()) for p in (validation, test, training)] == [1, 0, 1]
+
+
+rows_strategy = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 25)), min_size=1, max_size=120
+).map(np.array)
+
+
+@given(rows_strategy, st.integers(4, 30), st.integers(4, 30), st.integers(0, 3))
+def test_groups_stay_together(rows, first, second, seed):
+    labels, groups = rows.T
+
+    parts = grouped_partition(labels, groups, [first, second], seed)
+
+    assert np.sort(np.concatenate(parts)).tolist() == list(range(len(labels)))
+    of_parts = [set(groups[part].tolist()) for part in parts]
+    assert sum(map(len, of_parts)) == len(np.unique(groups))
+    assert set(labels[parts[-1]].tolist()) == set(labels.tolist())
+    again = grouped_partition(labels, groups, [first, second], seed)
+    assert [part.tolist() for part in again] == [part.tolist() for part in parts]
+
+
+@given(labels_strategy, st.integers(0, 80), st.integers(0, 80), st.integers(0, 3))
+def test_groups_of_one_row_are_cut_as_rows(labels, first, second, seed):
+    groups = np.random.default_rng(seed).permutation(len(labels))
+    grouped = grouped_partition(labels, groups, [first, second], seed)
+    plain = stratified_partition(labels, [first, second], seed)
+    assert [part.tolist() for part in grouped] == [part.tolist() for part in plain]
+
+
+@given(st.lists(st.integers(1, 6), min_size=12, max_size=60), st.integers(2, 20))
+def test_groups_keep_the_shares_of_the_classes(weights, size):
+    """Each class exceeds or misses its share by less than one of its groups."""
+    group_labels = np.arange(len(weights)) % 2
+    groups = np.repeat(np.arange(len(weights)), weights)
+    labels = group_labels[groups]
+    part, rest = grouped_partition(labels, groups, [size], 0)
+    counts = np.bincount(labels, minlength=2)
+    ideal = min(size, len(labels)) * counts / counts.sum()
+    # A group of each class stays in the rest whatever it weighs.
+    ideal = np.minimum(ideal, counts - 6)
+    assert np.all(np.abs(np.bincount(labels[part], minlength=2) - ideal) <= 6 + 1)
+    assert np.all(np.bincount(labels[rest], minlength=2) > 0)
+
+
+def test_a_text_that_fills_a_part_alone_stays_in_the_rest():
+    labels = np.array([0] * 60 + [1] * 60)
+    groups = np.array([0] * 40 + list(range(1, 21)) + [100] * 40 + list(range(101, 121)))
+    part, rest = grouped_partition(labels, groups, [12], 0)
+    assert np.bincount(labels[part]).tolist() == [6, 6]
+    assert {0, 100} <= set(groups[rest].tolist())
 
 
 def test_another_process_draws_the_same_rows():

@@ -57,6 +57,104 @@ def stratified_partition(
     return _deal(encoded, len(present), taken, seed)
 
 
+def grouped_partition(
+    labels: np.ndarray, groups: np.ndarray, sizes: Sequence[int], seed: int
+) -> list[np.ndarray]:
+    """Divide the rows as ``stratified_partition`` does, the rows of each group staying together.
+
+    A group counts for the rarest class among its rows. A class has a group in every part where it
+    has groups enough; it has rows in the rest in any case. Sizes are met as nearly as whole groups
+    allow: a class exceeds its share of a part by less than its lightest group that is left.
+
+    Args:
+        labels: Class index of each row.
+        groups: A number for each row, the same for rows that belong together. Where no two rows do,
+            the parts are those of ``stratified_partition``.
+        sizes: Rows of each part.
+        seed: Seed of the shuffle.
+
+    Returns:
+        One array of sorted row indices for each part, then the rest.
+    """
+    members, group = np.unique(np.asarray(groups), return_inverse=True)
+    if len(members) == len(labels):
+        return stratified_partition(labels, sizes, seed)
+    present, encoded = np.unique(np.asarray(labels), return_inverse=True)
+    weights = np.bincount(group)
+    class_of_group = _rarest_class(encoded, group)
+    rows_of_class = np.bincount(class_of_group, weights=weights, minlength=len(present))
+    generator = np.random.Generator(np.random.PCG64(seed))
+    order = np.argsort(class_of_group, kind="stable")
+    cuts = np.cumsum(np.bincount(class_of_group, minlength=len(present)))[:-1]
+    left = [generator.permutation(part) for part in np.split(order, cuts)]
+    side = np.full(len(members), len(sizes))
+    for position, size in enumerate(sizes):
+        # As in stratified_partition: one group stays in the rest, and one for each later part.
+        free = np.array([len(of_class) - 1 for of_class in left])
+        later_parts = len(sizes) - position - 1
+        most = np.maximum(np.minimum(free, np.maximum(free - later_parts, 1)), 0)
+        heaviest = [np.sort(weights[of_class])[::-1] for of_class in left]
+        allowed = np.array([int(w[:n].sum()) for w, n in zip(heaviest, most, strict=True)])
+        share = _allocate(rows_of_class, allowed, size)
+        for index, of_class in enumerate(left):
+            chosen = _choose(weights[of_class], int(share[index]), int(most[index]))
+            side[of_class[chosen]] = position
+            left[index] = of_class[~chosen]
+    _keep_every_class(side, group, encoded, weights, rest=len(sizes))
+    return [np.flatnonzero(side[group] == part) for part in range(len(sizes) + 1)]
+
+
+def _rarest_class(encoded: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return the class of each group that has the fewest rows in all."""
+    by_rows = np.argsort(np.bincount(encoded), kind="stable")
+    rank = np.empty_like(by_rows)
+    rank[by_rows] = np.arange(len(by_rows))
+    lowest = np.full(int(group.max()) + 1, len(by_rows))
+    np.minimum.at(lowest, group, rank[encoded])
+    rarest: np.ndarray = by_rows[lowest]
+    return rarest
+
+
+def _choose(weights: np.ndarray, wanted: int, most: int) -> np.ndarray:
+    """Choose groups, the first ones that fit, that together weigh about as much as is wanted.
+
+    Args:
+        weights: Rows of each group, in random order.
+        wanted: Rows.
+        most: No more groups than this; if both are above 0, at least one is chosen.
+    """
+    chosen = np.zeros(len(weights), dtype=bool)
+    missing, groups = wanted, 0
+    if wanted <= 0 or most <= 0:
+        return chosen
+    for place, weight in enumerate(weights.tolist()):
+        if weight <= missing:
+            chosen[place] = True
+            missing -= weight
+            groups += 1
+            if missing == 0 or groups == most:
+                return chosen
+    open_places = np.flatnonzero(~chosen)
+    if len(open_places):
+        lightest = open_places[np.argmin(weights[open_places])]
+        # Each that is left exceeds what is missing: take one if that comes nearer.
+        if groups == 0 or weights[lightest] - missing < missing:
+            chosen[lightest] = True
+    return chosen
+
+
+def _keep_every_class(
+    side: np.ndarray, group: np.ndarray, encoded: np.ndarray, weights: np.ndarray, *, rest: int
+) -> None:
+    """Move the lightest group of each class that has no row in the rest to the rest."""
+    classes = int(encoded.max()) + 1
+    in_rest = np.bincount(encoded[side[group] == rest], minlength=classes)
+    for index in np.flatnonzero(in_rest == 0):
+        own = np.unique(group[encoded == index])
+        if not (side[own] == rest).any():
+            side[own[np.argmin(weights[own])]] = rest
+
+
 def _allocate(counts: np.ndarray, allowed: np.ndarray, size: int) -> np.ndarray:
     """Share ``size`` rows among classes in proportion to ``counts``, at most ``allowed`` each."""
     size = min(size, int(allowed.sum()))
