@@ -11,13 +11,11 @@ from xautolm_core.search.contract import Comparison
 from xautolm_core.space.methods import is_cheap
 from xautolm_core.tasks.grouped import gain_interval
 from xautolm_core.tasks.grouped import group_rows
+from xautolm_core.tasks.scores import RARE_ROWS
 from xautolm_core.tasks.scores import classification_scores
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
-
-RARE_ROWS = 10
-"""A class with fewer test rows moves macro-F1 in steps that no resampling of rows can smooth."""
 
 _LEVEL = 0.95
 

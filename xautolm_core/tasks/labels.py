@@ -13,6 +13,7 @@ from xautolm_core.errors import DataError
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.task import SplitName
 from xautolm_core.tasks.texts import is_nan
+from xautolm_core.tasks.texts import name_phrase
 from xautolm_core.tasks.texts import rows_phrase
 
 MAX_CLASSES = 10_000
@@ -20,6 +21,7 @@ MAX_CLASSES = 10_000
 _MAX_FRACTIONS = 20
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_HIDDEN = -1
 _UNKNOWN = -1
 MISSING = -2
 
@@ -61,18 +63,21 @@ def read_labels(
         DataError: If labels are of mixed types, look like quantities, or are not among the given.
     """
     distinct = {split: _distinct(table, column) for split, table in tables.items()}
+    warnings: tuple[str, ...] = ()
     if given is None:
         for split, table in tables.items():
-            _refuse_mixed(table, column, distinct[split])
+            warnings += _mixed(table, column, distinct[split])
         names_of = _names({value for d in distinct.values() for value in d.values}, tables, column)
         order = tuple(dict.fromkeys(names_of[value] for value in _in_order(names_of)))
         class_names = next(
             (t.class_names[column] for t in tables.values() if column in t.class_names), None
         )
         if class_names is not None:
-            order = tuple(name for name in class_names if name in set(order))
+            # Another split may have classes that these names lack: they come last.
+            place = {name: index for index, name in enumerate(class_names)}
+            order = tuple(sorted(order, key=lambda name: place.get(name, len(place))))
     else:
-        names_of = {v: _as_name(v) for d in distinct.values() for v in d.values}
+        names_of = {v: _as_listed(v, given) for d in distinct.values() for v in d.values}
         order = tuple(given)
     position = {name: index for index, name in enumerate(order)}
     indices = {}
@@ -84,7 +89,22 @@ def read_labels(
         indices[split] = lookup[found.codes]
         if given is not None:
             _refuse_unlisted(tables[split], column, indices[split], found, order)
-    return LabelColumns(order, indices, _look_alikes(order))
+    return LabelColumns(order, indices, warnings)
+
+
+def is_unlabelled(table: Table, column: str, given: Sequence[str] | None) -> bool:
+    """Whether each label of a split is empty or -1, as benchmarks write those that they hide.
+
+    Args:
+        table: The split.
+        column: Name of the label column.
+        given: Class names of the task file; if -1 is one of them, it is a class.
+    """
+    hidden_is_class = given is not None and str(_HIDDEN) in given
+    return all(
+        _number(value) == _HIDDEN and not hidden_is_class
+        for value in _distinct(table, column).values
+    )
 
 
 def _distinct(table: Table, column: str) -> _Distinct:
@@ -140,20 +160,27 @@ def _clean(value: object) -> object:
     return value
 
 
-def _refuse_mixed(table: Table, column: str, distinct: _Distinct) -> None:
-    """Refuse a column in which some labels are numbers and others are not."""
-    if column in table.class_names:
-        return
+def _mixed(table: Table, column: str, distinct: _Distinct) -> tuple[str, ...]:
+    """Refuse a column in which some labels are numbers and others are not.
+
+    Where the format knows no types, they are all names: that is only warned of.
+    """
+    if column in table.class_names or all(_boolean(value) for value in distinct.values):
+        return ()
     kinds = [_kind(value, table.untyped) for value in distinct.values]
     if len(set(kinds)) < 2:
-        return
+        return ()
     parts = []
     for kind in sorted(set(kinds)):
         of_kind = [code for code, k in enumerate(kinds) if k == kind]
         rows = np.flatnonzero(np.isin(distinct.codes, of_kind))
-        parts.append(f"{kind} such as '{distinct.values[of_kind[0]]}' in {rows_phrase(rows)}")
+        shown = name_phrase(distinct.values[of_kind[0]])
+        parts.append(f"{kind} such as {shown} in {rows_phrase(rows)}")
+    problem = f"{table.source}: column '{column}' mixes label types: {', '.join(parts)}"
+    if table.untyped:
+        return (f"{problem}; each value is the name of a class",)
     raise DataError(
-        f"{table.source}: column '{column}' mixes label types: {', '.join(parts)}",
+        problem,
         hint="Write all labels in one way, or list the classes under 'labels:' in a task file",
     )
 
@@ -174,6 +201,9 @@ def _names(
 ) -> dict[object, str]:
     """Give each label its class name; refuse what looks like a quantity or an id."""
     source = next(iter(tables.values())).source
+    booleans = {v: name for v in values if (name := _boolean(v))}
+    if len(booleans) == len(values):
+        return booleans
     numbers = {v: number for v in values if (number := _number(v)) is not None}
     if len(numbers) == len(values):
         whole = all(number == int(number) for number in numbers.values())  # 1, 1.0, "1": one class
@@ -214,6 +244,20 @@ def _number(value: object) -> float | int | None:
     return None
 
 
+def _boolean(value: object) -> str:
+    """Return ``true`` or ``false`` for a boolean, also as CSV has it; else nothing."""
+    name = str(value).casefold() if isinstance(value, bool | str) else ""
+    return name if name in ("false", "true") else ""
+
+
+def _as_listed(value: object, given: Sequence[str]) -> str:
+    """Name a label as it stands; a boolean as the task file lists it."""
+    name = _as_name(value)
+    if name in given or not (boolean := _boolean(value)):
+        return name
+    return next((listed for listed in given if listed.casefold() == boolean), name)
+
+
 def _as_name(value: object) -> str:
     """Name a label as it stands; booleans in lower case, whole floats without a point."""
     if isinstance(value, bool):
@@ -240,18 +284,7 @@ def _refuse_unlisted(
         value = found.values[found.codes[rows[0]]]
         raise DataError(
             f"{table.source}: column '{column}' has labels that are not listed under 'labels:',"
-            f" such as '{value}', in {rows_phrase(rows)}",
-            hint=f"Listed are: {', '.join(order[:20])}. Add the missing ones, or mend the rows",
+            f" such as {name_phrase(value)}, in {rows_phrase(rows)}",
+            hint=f"Listed are: {', '.join(map(name_phrase, order[:20]))}. Add the missing ones, or"
+            " correct the rows",
         )
-
-
-def _look_alikes(names: Sequence[str]) -> tuple[str, ...]:
-    """Warn of class names that differ in upper and lower case alone."""
-    by_folded: dict[str, list[str]] = {}
-    for name in names:
-        by_folded.setdefault(name.casefold(), []).append(name)
-    return tuple(
-        f"the classes {', '.join(repr(n) for n in group)} differ in upper and lower case alone"
-        for group in by_folded.values()
-        if len(group) > 1
-    )

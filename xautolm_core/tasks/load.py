@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +15,16 @@ from xautolm_core.tasks.columns import require_column
 from xautolm_core.tasks.fingerprint import Rows
 from xautolm_core.tasks.fingerprint import fingerprint
 from xautolm_core.tasks.labels import MISSING
+from xautolm_core.tasks.labels import is_unlabelled
 from xautolm_core.tasks.labels import read_labels
 from xautolm_core.tasks.locate import read_splits
+from xautolm_core.tasks.look_alikes import look_alike_hint
+from xautolm_core.tasks.quality import Finding
+from xautolm_core.tasks.quality import SplitRows
+from xautolm_core.tasks.quality import find_faults
+from xautolm_core.tasks.quality import text_numbers
+from xautolm_core.tasks.quality import unlabelled_split
+from xautolm_core.tasks.quality import warnings_of
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.tasks.splitting import cut_splits
 from xautolm_core.tasks.tables import Table
@@ -27,18 +34,9 @@ from xautolm_core.tasks.task import SplitName
 from xautolm_core.tasks.task import Task
 from xautolm_core.tasks.texts import MAX_CHARACTERS
 from xautolm_core.tasks.texts import check_texts
+from xautolm_core.tasks.texts import name_phrase
+from xautolm_core.tasks.texts import names_phrase
 from xautolm_core.tasks.texts import rows_phrase
-
-_CLASSES_NAMED = 5
-
-
-@dataclass(frozen=True)
-class _CheckedSplit:
-    """A given split whose rows can all be used."""
-
-    source: str
-    rows: Rows
-    warnings: tuple[str, ...]
 
 
 def load_task(spec: TaskSpec) -> Task:
@@ -57,39 +55,44 @@ def load_task(spec: TaskSpec) -> Task:
     columns = find_columns(
         tables["train"], text=spec.text, text_pair=spec.text_pair, label=spec.label
     )
-    warnings = _leave_out_unlabelled(tables, columns)
+    unlabelled = _leave_out_unlabelled(tables, columns, spec.labels)
     for table in tables.values():
         for column, option in _wanted(columns):
             require_column(table, column, option)
     labels = read_labels(tables, columns.label, spec.labels)
-    warnings += labels.warnings
+    warnings = labels.warnings
     indices = dict(labels.indices)
     for split in tables:
         if split != "train":
             indices[split] = _unknown_in_train(
                 tables, split, indices, labels.names, spec.drop_invalid
             )
-    checked: dict[SplitName, _CheckedSplit] = {}
+    given: dict[SplitName, SplitRows] = {}
     for split in SPLIT_NAMES:
         if split in tables:
-            checked[split] = _check_split(
+            given[split], found = _check_split(
                 tables[split], columns, indices[split], drop_invalid=spec.drop_invalid
             )
-            warnings += checked[split].warnings
-    given = {split: part.rows for split, part in checked.items()}
+            warnings += found
     names = labels.names if spec.labels is not None else _used(labels.names, given)
     if len(names) < len(labels.names):
         given = _renumber(given, labels.names, names)
-    warnings += _check_classes(given, names, checked["train"].source, columns.label)
-    warnings += _duplicates(given)
+    warnings += _check_classes(given, names, columns.label)
+    missing = [split for split in SPLIT_NAMES if split not in given]
+    splits = _all_splits(given, missing, spec)
+    findings = (*unlabelled, *find_faults(splits, names, cut=missing, pool=given["train"]))
     return Task(
         name=spec.name or "task",
         type=spec.type,
-        fingerprint=fingerprint(given, names),
+        fingerprint=fingerprint({split: part.rows for split, part in given.items()}, names),
         labels=names,
-        splits=_all_splits(given, spec),
+        splits={
+            split: Split(part.rows.texts, part.rows.text_pairs, part.rows.labels)
+            for split, part in splits.items()
+        },
         languages=spec.languages,
-        warnings=warnings,
+        warnings=(*warnings, *warnings_of(findings)),
+        findings=findings,
     )
 
 
@@ -101,22 +104,28 @@ def _wanted(columns: Columns) -> list[tuple[str, str]]:
     return wanted
 
 
-def _leave_out_unlabelled(tables: dict[SplitName, Table], columns: Columns) -> tuple[str, ...]:
+def _leave_out_unlabelled(
+    tables: dict[SplitName, Table], columns: Columns, listed: Sequence[str] | None
+) -> tuple[Finding, ...]:
     """Remove held-out splits without a single label (benchmarks hide those of their test)."""
-    warnings: list[str] = []
-    for split in ("validation", "test"):
-        table = tables.get(split)
-        if table is None:
-            continue
+    findings: list[Finding] = []
+    for split, table in list(tables.items()):
         if columns.label in table.columns:
-            found = read_labels({split: table}, columns.label, None)
-            if not np.all(found.indices[split] == MISSING):
+            if not is_unlabelled(table, columns.label, listed):
                 continue
-        elif columns.text not in table.columns:
+            why = f"column '{columns.label}' is empty or -1 in each of its {table.rows:,} rows"
+        elif columns.text in table.columns:
+            why = f"there is no column '{columns.label}'"
+        else:
             continue
+        if split == "train":
+            raise DataError(
+                f"{table.source} has no labels: {why}",
+                hint="Name the column of the classes with --label COL, or give labelled texts",
+            )
         del tables[split]
-        warnings.append(f"{table.source} has no labels and is left out; {split} is cut from train")
-    return tuple(warnings)
+        findings.append(unlabelled_split(split, table.source, table.rows, why))
+    return tuple(findings)
 
 
 def _unknown_in_train(
@@ -134,25 +143,19 @@ def _unknown_in_train(
         return indices[split]
     if drop_invalid:
         return np.where(unknown, np.int32(MISSING), indices[split])
-    classes = _quoted([names[i] for i in np.unique(indices[split][rows])])
+    classes = [names[i] for i in np.unique(indices[split][rows])]
     raise DataError(
         f"{tables[split].source}: {rows_phrase(rows)} with a class that train does not have:"
-        f" {classes}",
-        hint="Add rows of it to train, or drop these rows with --drop-invalid",
+        f" {names_phrase(classes)}",
+        hint=look_alike_hint(classes, [names[i] for i in known if i != MISSING])
+        or "Add rows of it to train, or drop these rows with --drop-invalid",
     )
-
-
-def _quoted(names: list[str]) -> str:
-    """List class names, the first five of them."""
-    shown = ", ".join(f"'{textwrap.shorten(name, 60)}'" for name in names[:_CLASSES_NAMED])
-    more = len(names) - _CLASSES_NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _check_split(
     table: Table, columns: Columns, labels: np.ndarray, *, drop_invalid: bool
-) -> _CheckedSplit:
-    """Find the rows of a split that cannot be used; refuse or drop them."""
+) -> tuple[SplitRows, tuple[str, ...]]:
+    """Find the rows of a split that cannot be used; refuse them, or drop them with a warning."""
     texts = check_texts(table, columns.text)
     faults = [
         ("a missing text", texts.missing),
@@ -174,7 +177,7 @@ def _check_split(
     if counted and not drop_invalid:
         raise DataError(
             f"{table.source}: {', '.join(counted)}",
-            hint="Mend these rows, or leave them out with --drop-invalid",
+            hint="Correct these rows, or leave them out with --drop-invalid",
         )
     if counted:
         warnings.append(f"{table.source}: dropped {int(invalid.sum()):,}: {', '.join(counted)}")
@@ -195,7 +198,9 @@ def _check_split(
         _filtered(pairs.texts, keep) if pairs else None,
         labels[keep].astype(np.int32),
     )
-    return _CheckedSplit(table.source, rows, tuple(warnings))
+    numbers = text_numbers(rows.texts, rows.text_pairs)
+    usable = SplitRows(table.source, np.flatnonzero(keep) + 1, rows, numbers)
+    return usable, tuple(warnings)
 
 
 def _filtered(column: pa.ChunkedArray, keep: np.ndarray) -> pa.ChunkedArray:
@@ -203,32 +208,30 @@ def _filtered(column: pa.ChunkedArray, keep: np.ndarray) -> pa.ChunkedArray:
     return column if keep.all() else column.filter(pa.array(keep))
 
 
-def _used(names: tuple[str, ...], given: Mapping[SplitName, Rows]) -> tuple[str, ...]:
+def _used(names: tuple[str, ...], given: Mapping[SplitName, SplitRows]) -> tuple[str, ...]:
     """Return the classes that still have rows after the invalid ones were dropped."""
-    used = np.unique(np.concatenate([rows.labels for rows in given.values()]))
+    used = np.unique(np.concatenate([part.rows.labels for part in given.values()]))
     return tuple(names[i] for i in used)
 
 
 def _renumber(
-    given: Mapping[SplitName, Rows], old: tuple[str, ...], new: tuple[str, ...]
-) -> dict[SplitName, Rows]:
+    given: Mapping[SplitName, SplitRows], old: tuple[str, ...], new: tuple[str, ...]
+) -> dict[SplitName, SplitRows]:
     """Let the class indices point into the new names."""
     lookup = np.array([new.index(n) if n in new else MISSING for n in old], dtype=np.int32)
-    return {
-        split: Rows(rows.texts, rows.text_pairs, lookup[rows.labels])
-        for split, rows in given.items()
-    }
+    return {split: part.with_labels(lookup[part.rows.labels]) for split, part in given.items()}
 
 
 def _check_classes(
-    given: Mapping[SplitName, Rows], names: tuple[str, ...], source: str, column: str
+    given: Mapping[SplitName, SplitRows], names: tuple[str, ...], column: str
 ) -> tuple[str, ...]:
-    """Refuse a single class and classes with a single row; warn of classes with two."""
-    counts = np.bincount(given["train"].labels, minlength=len(names))
+    """Refuse a single class and classes with a single row; warn of listed ones without a row."""
+    source = given["train"].source
+    counts = np.bincount(given["train"].rows.labels, minlength=len(names))
     present = np.flatnonzero(counts)
     if len(present) < 2:
         raise DataError(
-            f"{source}: column '{column}' has only one class, '{names[present[0]]}'",
+            f"{source}: column '{column}' has only one class, {name_phrase(names[present[0]])}",
             hint="Give texts of at least two classes, or name another column with --label COL",
         )
     all_given = len(given) == len(SPLIT_NAMES)
@@ -236,54 +239,20 @@ def _check_classes(
     if single and not all_given:
         what = "class" if len(single) == 1 else f"{len(single)} classes"
         raise DataError(
-            f"{source}: {what} with one row only: {_quoted(single)}",
+            f"{source}: {what} with one row only: {names_phrase(single)}",
             hint="Add rows of it, merge it with another class, or remove the row",
         )
-    few = [names[i] for i in np.flatnonzero((counts > 0) & (counts <= 2))]
     absent = [names[i] for i in np.flatnonzero(counts == 0)]
-    warnings = []
-    if few:
-        warnings.append(
-            f"{source}: at most two training rows of {_quoted(few)}: scores of such classes are"
-            " left to chance"
-        )
-    if absent:
-        warnings.append(f"{source}: no rows of the listed {_quoted(absent)}")
-    return tuple(warnings)
+    return (f"{source}: no rows of the listed {names_phrase(absent)}",) if absent else ()
 
 
-def _duplicates(given: Mapping[SplitName, Rows]) -> tuple[str, ...]:
-    """Warn of rows of one given split that stand in an earlier one as well."""
-    warnings: list[str] = []
-    seen: dict[str, set[object]] = {}
-    for split, rows in given.items():
-        if len(given) == 1:
-            break
-        contents: list[object] = rows.texts.to_pylist()
-        if rows.text_pairs is not None:
-            contents = list(zip(contents, rows.text_pairs.to_pylist(), strict=True))
-        for earlier, known in seen.items():
-            count = sum(content in known for content in contents)
-            if count:
-                warnings.append(
-                    f"{count:,} of {len(contents):,} {split} rows also stand in {earlier}:"
-                    f" scores on {split} will flatter"
-                )
-        seen[split] = set(contents)
-    return tuple(warnings)
-
-
-def _all_splits(given: Mapping[SplitName, Rows], spec: TaskSpec) -> dict[SplitName, Split]:
+def _all_splits(
+    given: Mapping[SplitName, SplitRows], missing: Sequence[SplitName], spec: TaskSpec
+) -> dict[SplitName, SplitRows]:
     """Return all three splits, those not given cut from the training rows."""
-    missing = [split for split in SPLIT_NAMES if split not in given]
-    splits = {split: Split(r.texts, r.text_pairs, r.labels) for split, r in given.items()}
+    splits = dict(given)
     if missing:
         pool = given["train"]
-        for split, rows in cut_splits(pool.labels, missing, spec.splits, spec.seed).items():
-            taken = pa.array(rows)
-            splits[split] = Split(
-                pool.texts.take(taken),
-                pool.text_pairs.take(taken) if pool.text_pairs is not None else None,
-                pool.labels[rows],
-            )
+        parts = cut_splits(pool.rows.labels, pool.texts, missing, spec.splits, spec.seed)
+        splits.update((split, pool.take(rows)) for split, rows in parts.items())
     return {split: splits[split] for split in SPLIT_NAMES}

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from xautolm_core.tasks.quality import Finding
+
 SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
 
@@ -48,6 +50,8 @@ class Task:
         splits: All three splits.
         languages: ISO 639-1 codes, if known.
         warnings: What the user should know of the data (dropped rows, duplicates, long texts).
+        findings: What makes its scores hard to believe, with the rows; empty for a prepared task,
+            whose warnings have the words.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Task:
     splits: Mapping[SplitName, Split]
     languages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def train(self) -> Split:

@@ -16,6 +16,8 @@ from xautolm_core.tasks.tables import require_utf8
 
 MAX_CHARACTERS = 100_000
 _ROWS_NAMED = 5
+_NAMES_LISTED = 5
+_NAME_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
@@ -99,3 +101,19 @@ def rows_phrase(rows: Sequence[int] | np.ndarray) -> str:
     if len(rows) > _ROWS_NAMED:
         return f"{len(rows):,} rows (the first: {', '.join(numbers)})"
     return f"{len(rows)} rows (rows {', '.join(numbers[:-1])} and {numbers[-1]})"
+
+
+def name_phrase(name: object) -> str:
+    """Quote a class name; of a long one its beginning and its end, what shows nothing escaped."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(str(name).split()))
+    if len(text) > _NAME_CHARACTERS:
+        half = (_NAME_CHARACTERS - 3) // 2
+        text = f"{text[:half]}...{text[-half:]}"
+    return f"'{text}'"
+
+
+def names_phrase(names: Sequence[str]) -> str:
+    """List class names, the first five of them."""
+    shown = ", ".join(name_phrase(name) for name in names[:_NAMES_LISTED])
+    more = len(names) - _NAMES_LISTED
+    return f"{shown} and {more:,} more" if more > 0 else shown
