@@ -49,3 +49,47 @@ def test_an_unknown_space_is_one_line(call: Call, data: Path) -> None:
     ended = call("features", data, "--space", "startr")
     assert ended.code == 2
     assert "starter" in ended.err
+
+
+@pytest.fixture
+def doubtful(tmp_path: Path) -> Path:
+    """Data of each kind that makes scores hard to believe."""
+    rows = [f"text {n},{'pos' if n % 2 else 'neg'}" for n in range(300)]
+    rows += ["text 4,pos", "text 7,pos", *(f"odd {n},Neg" for n in range(3))]
+    file = tmp_path / "reviews.csv"
+    file.write_text("\n".join(["text,label", *rows]) + "\n")
+    return file
+
+
+def test_quality_names_each_finding_with_its_rows(call: Call, doubtful: Path) -> None:
+    ended = call("features", doubtful, "--quality", "--json")
+    assert ended.code == 0
+    document = json.loads(ended.out)
+    source = str(doubtful)
+    found = {item["kind"]: (item["count"], item["rows"]) for item in document["quality"]}
+    assert found == {
+        "texts_with_two_classes": (1, {source: [5, 301]}),
+        "look_alike_classes": (2, {source: [303, 304, 305]}),
+        "class_with_few_texts": (1, {source: [303, 304, 305]}),
+        "repeated_texts": (4, {source: [5, 8, 301, 302]}),
+    }
+    assert [item["words"] for item in document["quality"]] == document["warnings"]
+    assert ended.err.count("warning: ") == 4
+    assert sum(document["rows"].values()) == 305
+
+
+def test_quality_as_a_table(call: Call, doubtful: Path) -> None:
+    ended = call("features", doubtful, "--quality")
+    assert ended.code == 0
+    assert "look alike classes" in ended.out
+    assert "303-305" in ended.out
+    assert "landmark" not in ended.out
+
+
+def test_quality_of_good_data_is_said_in_a_sentence(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "good.csv"
+    rows = [f"text {n},{'pos' if n % 2 else 'neg'}" for n in range(300)]
+    file.write_text("\n".join(["text,label", *rows]) + "\n")
+    ended = call("features", file, "--quality")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("Nothing was found")

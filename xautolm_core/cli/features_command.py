@@ -5,11 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
+from typing import Any
 
 import typer
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.tasks.quality import Finding
+    from xautolm_core.tasks.task import Task
+
+# Spans of row numbers in a cell of the table.
+_SPANS_SHOWN = 20
 
 
 def features(
@@ -32,13 +40,18 @@ def features(
     drop_invalid: Annotated[
         bool, typer.Option("--drop-invalid", help="Leave out rows without text or label.")
     ] = False,
+    quality: Annotated[
+        bool,
+        typer.Option(
+            "--quality",
+            help="Show instead what in the data makes scores hard to believe, with the rows.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show what the search would know of a task and of this machine."""
     from xautolm_core.cli.output import print_json
     from xautolm_core.cli.output import warn
-    from xautolm_core.features.system_features import extract_system_features
-    from xautolm_core.features.task_features import extract_task_features
     from xautolm_core.tasks.load import load_task
     from xautolm_core.tasks.source import read_task_spec
 
@@ -48,24 +61,75 @@ def features(
     task = load_task(spec)
     for warning in task.warnings:
         warn(warning)
+    if quality:
+        if as_json:
+            print_json(_document(task) | {"quality": [_of_finding(f) for f in task.findings]})
+        else:
+            _print_findings(task.findings)
+        return
+    from xautolm_core.features.system_features import extract_system_features
+    from xautolm_core.features.task_features import extract_task_features
+
     vectors = [
         extract_task_features(task, tokenizers=_tokenizers(space)),
         extract_system_features(),
     ]
     if as_json:
-        rows = {name: len(split) for name, split in task.splits.items()}
-        document = {
-            "task": task.name,
-            "fingerprint": task.fingerprint,
-            "labels": list(task.labels),
-            "rows": rows,
-            "features": [vector.document() for vector in vectors],
-            "warnings": list(task.warnings),
-        }
-        print_json(document)
+        print_json(_document(task) | {"features": [vector.document() for vector in vectors]})
         return
     for vector in vectors:
         _print_vector(vector)
+
+
+def _document(task: Task) -> dict[str, Any]:
+    """Return what a JSON document says of a task in any case."""
+    return {
+        "task": task.name,
+        "fingerprint": task.fingerprint,
+        "labels": list(task.labels),
+        "rows": {name: len(split) for name, split in task.splits.items()},
+        "warnings": list(task.warnings),
+    }
+
+
+def _of_finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "kind": finding.kind,
+        "count": finding.count,
+        "words": finding.words,
+        "rows": {source: numbers.tolist() for source, numbers in finding.rows.items()},
+    }
+
+
+def _print_findings(findings: tuple[Finding, ...]) -> None:
+    from xautolm_core.cli.output import print_table
+
+    if not findings:
+        print("Nothing was found in these data that makes scores hard to believe.")
+        return
+    rows = [
+        (
+            finding.kind.replace("_", " "),
+            f"{finding.count:,}",
+            finding.words,
+            "; ".join(f"{source}: {_spans(numbers)}" for source, numbers in finding.rows.items()),
+        )
+        for finding in findings
+    ]
+    print_table(("finding", "count", "what", "rows (from 1)"), rows, right=("count",))
+
+
+def _spans(numbers: np.ndarray) -> str:
+    """Write sorted row numbers as ``1-3, 7``; of many spans the first ones."""
+    import numpy as np
+
+    spans = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    shown = [
+        str(span[0]) if len(span) == 1 else f"{span[0]}-{span[-1]}" for span in spans[:_SPANS_SHOWN]
+    ]
+    if more := sum(len(span) for span in spans[_SPANS_SHOWN:]):
+        shown.append(f"and {more:,} more rows (--json has all)")
+    return ", ".join(shown)
 
 
 def _tokenizers(space: str) -> dict[str, Path]:
