@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -171,6 +172,7 @@ def search_result(
     task_name: str = "news",
     labels: tuple[str, ...] = LABELS,
     stopped_by: str = "budget",
+    warnings: Sequence[str] = ("12 rows of test also stand in train",),
 ) -> SearchResult:
     """Return a finished search whose files would go to ``folder``.
 
@@ -186,6 +188,7 @@ def search_result(
         task_name: Name of the task.
         labels: Its classes.
         stopped_by: Why it ended.
+        warnings: Of its data.
     """
     trials_run = trials() if records is None else records
     per_class = {
@@ -227,7 +230,7 @@ def search_result(
             "fingerprint": "9f" * 32,
             "labels": list(labels),
             "rows": {"train": 4800, "validation": 600, "test": 2000},
-            "warnings": ["12 rows of test also stand in train"],
+            "warnings": list(warnings),
             "languages": ["en"],
         },
         task_features={"documents": 4800.0, "class_entropy": 1.9987, "fertility": None},
@@ -248,6 +251,6 @@ def search_result(
         seconds=598.2,
         phase_seconds={"load": 0.4, "features": 3.2, "trials": 560.0, "test": 6.2},
         stopped_by=stopped_by,
-        notes=["3 experiences of another extractor version were not used"],
+        notes=[*warnings, "3 experiences of another extractor version were not used"],
         models={MINILM: descriptor(pretrained=True), UNTRAINED: descriptor(pretrained=False)},
     )

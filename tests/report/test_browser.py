@@ -16,6 +16,13 @@ from xautolm_core.search.contract import Objective
 
 pytestmark = pytest.mark.browser
 
+_WARNINGS = (
+    "12 of 240 test rows also stand in train: scores on test will flatter",
+    "class 'rare' has few different texts (1 in train, 1 in validation, 1 in test): one test text"
+    " moves its recall by 100 points",
+    "the classes 'caf\\xe9' (60 rows) and 'cafe\\u0301' (60 rows) differ in Unicode form alone",
+)
+
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -63,3 +70,17 @@ class TestAReportOfLongClassNames(PageSuite):
         )
         assert sizes
         assert all(100 <= wide <= width and high <= 700 for wide, high in sizes)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_warnings_of_the_data_are_on_the_first_screen(
+    browser: Any, tmp_path: Path, width: int
+) -> None:
+    write_result_folder(search_result(tmp_path, warnings=_WARNINGS))
+    show(browser, tmp_path / "report.html", width)
+    bottoms = browser.execute_script(
+        "return [...document.querySelector('.warnings').querySelectorAll('li')]"
+        ".map(e => e.getBoundingClientRect().bottom);"
+    )
+    assert len(bottoms) == len(_WARNINGS)
+    assert max(bottoms) <= 844

@@ -65,6 +65,17 @@ def test_it_is_well_formed_and_refers_to_nothing_outside(tmp_path: Path) -> None
     assert not re.search(r"url\(|@import|<script", page)
 
 
+def test_warnings_of_the_data_stand_once_and_before_the_scores(tmp_path: Path) -> None:
+    page = report_page(search_result(tmp_path, warnings=("12 rows of test also stand in train",)))
+    assert page.count("12 rows of test also stand in train") == 1
+    assert page.index("12 rows of test also stand in train") < page.index("Macro F1 on test")
+    assert page.index("Macro F1 on test") < page.index("3 experiences of another")
+
+
+def test_without_warnings_of_the_data_there_is_no_box_of_them(tmp_path: Path) -> None:
+    assert "before you believe a score" not in report_page(search_result(tmp_path, warnings=()))
+
+
 def test_it_shows_what_it_must(tmp_path: Path) -> None:
     page = report_page(search_result(tmp_path))
     for part in (

@@ -58,13 +58,15 @@ def page_context(result: SearchResult, *, written_at: datetime | None = None) ->
     """
     best, cheap = chosen_trial(result), best_cheap_trial(result)
     curve = score_curve(result)
+    data_warnings = list(dict.fromkeys(result.task.get("warnings") or ()))
     run = shlex.quote(str(result.out_folder))
     return {
         "result": result,
         "task": task_name(result),
         "labels": list(result.task.get("labels") or ()),
         "rows": dict(result.task.get("rows") or {}),
-        "warnings": list(dict.fromkeys([*(result.task.get("warnings") or ()), *result.notes])),
+        "data_warnings": data_warnings,
+        "warnings": [n for n in dict.fromkeys(result.notes) if n not in data_warnings],
         "best": best,
         "best_untrained": best is not None and is_untrained(result, best.configuration),
         "best_is_cheap": best is not None and is_cheap(best.configuration.method),
