@@ -14,7 +14,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-pytest_plugins = ["tests.servers.fixtures", "tests.servers.docker_fixtures"]
+pytest_plugins = ["tests.servers.fixtures", "tests.servers.docker_fixtures", "tests.disks"]
 
 # How long it takes to draw an example says how busy the machine is, nothing else.
 settings.register_profile(

@@ -88,3 +88,16 @@ def test_equal_faults_have_equal_hashes() -> None:
     assert traceback_hash(first) != traceback_hash(_raise(KeyError, "a"))
     assert describe(first).kind == "ValueError"
     assert describe(_raise_elsewhere()).message == "a"
+
+
+def test_a_fault_of_a_disk_is_never_a_property_of_the_configuration() -> None:
+    error = InvalidConfiguration("The model cannot be built as a classifier")
+    assert outcome_of(error) is Outcome.INVALID
+    error.__cause__ = ValueError("read failed: Input/output error (os error 5)")
+    assert outcome_of(error) is Outcome.INFRA
+    words = "The model cannot be built as a classifier (Input/output error)"
+    assert describe(error).message == words
+    # What the search decided itself stays.
+    cancelled = Cancelled("Ended by SIGTERM")
+    cancelled.__cause__ = OSError(28, "No space left on device")
+    assert outcome_of(cancelled) is Outcome.CANCELLED

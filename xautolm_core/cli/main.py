@@ -27,6 +27,7 @@ from xautolm_core.cli.store_commands import app as store_app
 from xautolm_core.cli.streams import escape_unknown_characters
 from xautolm_core.cli.trial_command import trial
 from xautolm_core.errors import XautolmError
+from xautolm_core.storage_faults import as_store_error
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERNAL = 70
@@ -68,8 +69,8 @@ def _options(
 ) -> None:
     """AutoML for language models that remembers: fine-tune a text classifier from a file.
 
-    Exit codes: 0 done, 2 bad input, 3 store, 4 trials cannot be started, 5 no trial gave a model,
-    70 a fault of xautolm, 130 interrupted.
+    Exit codes: 0 done, 2 bad input, 3 store or disk, 4 trials cannot be started, 5 no trial gave a
+    model, 70 a fault of xautolm, 130 interrupted.
     """
 
 
@@ -101,11 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail_unexpectedly(error: Exception, debug: bool) -> int:
-    """Report a usage error of typer's (it is told by what it can say), or a fault of ours."""
+    """Report a usage error of typer's (it is told by what it can say), a disk's fault, or ours."""
     format_message = getattr(error, "format_message", None)
     if callable(format_message):
         message = f"{_sentence(format_message())} See {_help_command(error)}"
         return _fail(message, EXIT_BAD_INPUT, error, debug)
+    disk = as_store_error(error)
+    if disk is not None:
+        return _fail(str(disk), disk.exit_code, error, debug)
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     hint = "" if debug else ". This is a fault of xautolm; --debug shows where"
     return _fail(f"{words}{hint}", EXIT_INTERNAL, error, debug)

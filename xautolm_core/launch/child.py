@@ -18,6 +18,8 @@ from xautolm_core.launch.memory_groups import MemoryGroup
 from xautolm_core.launch.protocol import Start
 from xautolm_core.launch.protocol import environment_of_threads
 from xautolm_core.trial.contract import LOG_FILE
+from xautolm_core.trial.contract import Failure
+from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import describe
 
@@ -41,7 +43,7 @@ def run_child(
         target: The function to call.
         server_pid: The fork server, with which this process dies.
         group: Memory group to enter, if there is one.
-        report: Pipe to write the ``Failure`` to, if an exception leaves the target.
+        report: Pipe to write the ``Failure`` to that an exception was, or the target returned.
     """
     status = EXIT_OS_ERROR
     try:
@@ -53,8 +55,11 @@ def run_child(
         status = EXIT_SOFTWARE
         spec = TrialSpec.model_validate_json(Path(order.spec_file).read_bytes())
         gc.enable()
-        target(spec)
+        result = target(spec)
         status = 0
+        if isinstance(result, TrialResult) and result.failure is not None:
+            # It counts where the result itself could not be written.
+            _tell(result.failure, report)
     except SystemExit as problem:
         status = _exit_status(problem)
     except BaseException as problem:  # noqa: BLE001 - the process ends here, whatever it was
@@ -102,4 +107,9 @@ def _report(problem: BaseException, report: int) -> None:
     with contextlib.suppress(Exception):
         traceback.print_exception(problem)
     with contextlib.suppress(Exception):
-        os.write(report, describe(problem).model_dump_json().encode())
+        _tell(describe(problem), report)
+
+
+def _tell(failure: Failure, report: int) -> None:
+    with contextlib.suppress(OSError):
+        os.write(report, failure.model_dump_json().encode())

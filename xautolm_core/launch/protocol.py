@@ -128,7 +128,8 @@ class Ended(_Message):
             without one, in the launcher's group while the trial ran.
         limit_was_hit: Whether the trial's own memory limit was reached.
         peak_bytes: The most memory that it was seen to have.
-        failure: An exception that left the target, or what kept the trial from starting.
+        failure: An exception that left the target, the failure that it returned, or what kept the
+            trial from starting.
     """
 
     event: Literal["ended"] = "ended"

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from xautolm_core.cli.streams import escape_unknown_characters
 from xautolm_core.errors import XautolmError
+from xautolm_core.storage_faults import as_store_error
 
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
@@ -21,8 +22,9 @@ _QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1"
 def step(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
     """Make a function the entry of a pipeline's step.
 
-    An error that we raise on purpose ends the process with one line and its exit code; anything
-    else keeps its traceback. The plain function is ``__wrapped__``.
+    An error that we raise on purpose, or that comes from a disk without room, ends the process with
+    one line and its exit code; anything else keeps its traceback. The plain function is
+    ``__wrapped__``.
     """
 
     @functools.wraps(function)
@@ -32,8 +34,11 @@ def step(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]
         escape_unknown_characters()
         try:
             return function(*args, **kwargs)
-        except XautolmError as error:
-            print(f"error: {error}", file=sys.stderr, flush=True)
-            sys.exit(error.exit_code)
+        except Exception as error:
+            told = error if isinstance(error, XautolmError) else as_store_error(error)
+            if told is None:
+                raise
+            print(f"error: {told}", file=sys.stderr, flush=True)
+            sys.exit(told.exit_code)
 
     return entry

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.storage_faults import as_os_errors
 from xautolm_core.trial.best_weights import BestWeights
 from xautolm_core.trial.checkpoint_manifest import MANIFEST_FILE
 from xautolm_core.trial.checkpoint_manifest import TENSORS_FILE
@@ -168,7 +169,8 @@ class Checkpoints:
         seconds = so_far.cumulative_seconds if chained else so_far.time_seconds
         with whole_folder(spec.out_folder / CHECKPOINT_FOLDER) as temporary:
             file = temporary / TENSORS_FILE
-            save_file(_tensors(parts), file)
+            with as_os_errors():
+                save_file(_tensors(parts), file)
             file.chmod(0o644)
             numpy_state: Any = np.random.get_state(legacy=True)
             manifest = CheckpointManifest(

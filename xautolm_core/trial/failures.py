@@ -7,6 +7,7 @@ import re
 import traceback
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.storage_faults import storage_fault
 from xautolm_core.trial.contract import CutBy
 from xautolm_core.trial.contract import Failure
 
@@ -89,11 +90,12 @@ def outcome_of(error: BaseException) -> Outcome:  # noqa: PLR0911  (a list of ca
     """Return the outcome that an exception stands for.
 
     Memory is recognised by the class of the exception or by what the allocators say; errors of
-    imports, files and connections say nothing about the configuration; everything else that a model
-    or a method raises means that the configuration cannot run.
+    imports, files, disks and connections say nothing about the configuration; everything else that
+    a model or a method raises means that the configuration cannot run.
     """
     if isinstance(error, TrialFailure):
-        return error.outcome
+        is_of_disk = error.outcome is Outcome.INVALID and storage_fault(error) is not None
+        return Outcome.INFRA if is_of_disk else error.outcome
     text = f"{type(error).__name__}: {error}"
     # The names, because this module must not import torch.
     names = {c.__name__ for c in type(error).__mro__}
@@ -103,7 +105,10 @@ def outcome_of(error: BaseException) -> Outcome:  # noqa: PLR0911  (a list of ca
         return Outcome.OOM_HOST
     if isinstance(error, (KeyboardInterrupt, SystemExit)):
         return Outcome.CANCELLED
-    if isinstance(error, (ImportError, OSError)) or "DataError" in names:
+    # A file of safetensors that cannot be read or written is the disk's or the hub's fault.
+    if isinstance(error, (ImportError, OSError)) or names & {"DataError", "SafetensorError"}:
+        return Outcome.INFRA
+    if storage_fault(error) is not None:
         return Outcome.INFRA
     if "AcceleratorError" in names or "CUDA error" in text or _HUB_FAULT.search(text):
         return Outcome.INFRA
@@ -111,10 +116,11 @@ def outcome_of(error: BaseException) -> Outcome:  # noqa: PLR0911  (a list of ca
 
 
 def describe(error: BaseException) -> Failure:
-    """Return what may be kept of an exception."""
-    return Failure(
-        kind=type(error).__name__, message=scrub(str(error)), traceback_hash=traceback_hash(error)
-    )
+    """Return what may be kept of an exception: also the fault of a disk that it comes from."""
+    message, disk = scrub(str(error)), storage_fault(error)
+    if disk is not None and disk not in message:
+        message = f"{message} ({disk})" if message else disk
+    return Failure(kind=type(error).__name__, message=message, traceback_hash=traceback_hash(error))
 
 
 def scrub(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -97,7 +98,7 @@ def run_trial(spec: TrialSpec) -> TrialResult:
             return writer.write(_attempt(spec, state, interruption))
     except OSError as error:
         # The disk is full or gone: the launcher sees that there is no result.
-        print(f"xautolm: the result cannot be written: {error.strerror}", file=sys.stderr)
+        _log(f"the result cannot be written: {error.strerror}")
         return state.result(Outcome.INFRA, describe(error))
     finally:
         interruption.restore()
@@ -108,16 +109,21 @@ def _attempt(spec: TrialSpec, state: TrialState, interruption: Interruption) -> 
         _run(spec, state, interruption)
     except BaseException as error:  # noqa: BLE001  (every end of a trial is a result)
         failure = describe(error)
-        print(f"xautolm: {failure.kind}: {failure.message}", file=sys.stderr)
+        _log(f"{failure.kind}: {failure.message}")
         if isinstance(error, ImportError):
-            print(
-                "xautolm: this trial needs packages that are not installed. "
-                "Install them with: pip install 'xautolm[trial]'",
-                file=sys.stderr,
+            _log(
+                "this trial needs packages that are not installed. "
+                "Install them with: pip install 'xautolm[trial]'"
             )
         claim_saved(spec)
         return state.result(outcome_of(error), failure)
     return state.result(Outcome.OK)
+
+
+def _log(text: str) -> None:
+    # The log may lie on the very disk that is full.
+    with contextlib.suppress(OSError):
+        print(f"xautolm: {text}", file=sys.stderr, flush=True)
 
 
 def _run(spec: TrialSpec, state: TrialState, interruption: Interruption) -> None:

@@ -17,6 +17,7 @@ from pydantic import model_validator
 from xautolm_core.outcomes import Outcome
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.methods import has_model
+from xautolm_core.storage_faults import as_os_errors
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.contract import MODEL_CARD_FILE
 from xautolm_core.trial.contract import MODEL_FOLDER
@@ -158,7 +159,8 @@ class StateSaver:
             temporary = Path(tempfile.mkdtemp(dir=out_folder, prefix=".saved."))
             try:
                 temporary.chmod(0o755)
-                self._write(temporary)
+                with as_os_errors():
+                    self._write(temporary)
                 temporary.rename(saved_folder(out_folder, evaluation))
             except BaseException:
                 shutil.rmtree(temporary, ignore_errors=True)

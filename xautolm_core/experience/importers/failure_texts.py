@@ -12,6 +12,7 @@ import re
 from xautolm_core.experience.messages import scrub_foreign_message
 from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.outcomes import Outcome
+from xautolm_core.storage_faults import told_storage_fault
 
 NOT_RECORDED = "NotRecorded"
 """Kind of a failure whose cause nobody wrote down."""
@@ -37,7 +38,7 @@ _PATTERNS = (
     (
         r"Can't load (?:the )?(?:tokenizer|config\w*|model|image processor)|"
         r"Unable to load weights|gated repo|is not a local folder|"
-        r"couldn't connect|connection error|max retries|No space left on device",
+        r"couldn't connect|connection error|max retries",
         Outcome.INFRA,
         "OSError",
     ),
@@ -65,8 +66,10 @@ def classify_failure(text: str | None) -> tuple[Outcome, ExperienceFailure]:
         return Outcome.INVALID, failure
     # A message may be of any length; what tells the cause stands at its beginning.
     text = text[:_LOOKED_AT_CHARACTERS]
+    otherwise = (Outcome.INVALID, UNCLASSIFIED)
+    if told_storage_fault(text) is not None:
+        otherwise = (Outcome.INFRA, "OSError")
     outcome, kind = next(
-        ((outcome, kind) for pattern, outcome, kind in _COMPILED if pattern.search(text)),
-        (Outcome.INVALID, UNCLASSIFIED),
+        ((outcome, kind) for pattern, outcome, kind in _COMPILED if pattern.search(text)), otherwise
     )
     return outcome, ExperienceFailure(kind=kind, message=scrub_foreign_message(text))

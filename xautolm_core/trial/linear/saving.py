@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.storage_faults import as_os_errors
 from xautolm_core.trial.linear.parts import LinearPart
 from xautolm_core.trial.linear.regression import LinearModel
 from xautolm_core.trial.linear.tfidf import VOCABULARY_FILE
@@ -20,6 +21,7 @@ BACKBONE_FOLDER = "backbone"
 _HINT = "Take the folder from the run that made it, or from the registry, again"
 
 
+@as_os_errors()
 def write_parts(folder: Path, parts: Sequence[LinearPart]) -> None:
     """Write the parts of a linear classifier to its folder.
 
