@@ -13,6 +13,8 @@ from xautolm_core.search.folders import trial_folder
 from xautolm_core.search.resume import is_final
 from xautolm_core.search.resume import read_run
 from xautolm_core.space.model import ModelReference
+from xautolm_core.trial.contract import Failure
+from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import write_json_atomic
 
@@ -96,3 +98,24 @@ def test_torn_and_foreign_files_count_as_missing(tmp_path):
 
 def test_an_empty_folder_has_no_trials(tmp_path):
     assert read_run(tmp_path) == []
+
+
+def test_only_faults_of_this_machines_disk_are_taken_as_repaired(tmp_path):
+    disk = Failure(kind="SafetensorError", message="No space left on device (os error 28)")
+    faults = [
+        (disk, {}),
+        (Failure(kind="SIGBUS", message="killed by a signal, without a result"), {}),
+        (disk, {"download": 1.0}),
+        (Failure(kind="SIGSEGV", message="killed by a signal, without a result"), {}),
+    ]
+    for number, (failure, seconds) in enumerate(faults):
+        for attempt in range(2):
+            leave(tmp_path, number, attempt, outcome=Outcome.INFRA)
+            file = trial_folder(tmp_path, number, attempt) / "result.json"
+            result = TrialResult.model_validate_json(file.read_bytes())
+            told = result.model_copy(update={"failure": failure, "seconds": seconds})
+            write_json_atomic(file, told)
+    found = read_run(tmp_path)
+    assert [r.final is None for r in found] == [True, True, False, False]
+    assert [r.infra_attempts for r in found] == [0, 0, 2, 2]
+    assert [r.next_attempt for r in found] == [2, 2, 2, 2]

@@ -269,8 +269,8 @@ def search(
 ) -> int:
     """Search for the best fine-tuned classifier, and write it with a report to the run folder.
 
-    Exit codes: 0 done, 2 bad input, 3 store, 4 trials cannot be started, 5 no trial gave a model,
-    130 interrupted (what was found is kept and can be resumed).
+    Exit codes: 0 done, 2 bad input, 3 store or disk (can be resumed), 4 trials cannot be started,
+    5 no trial gave a model, 130 interrupted (what was found is kept and can be resumed).
     """
     from xautolm_core.cli.report_of_run import assumed_basis
     from xautolm_core.cli.search_request import SearchOptions
@@ -346,6 +346,7 @@ def run_request(
     from xautolm_core.report.document import summary_document
     from xautolm_core.report.folder import write_result_folder
     from xautolm_core.search.contract import SEARCH_FILE
+    from xautolm_core.search.outbox import require_kept
 
     try:
         with (
@@ -373,6 +374,7 @@ def run_request(
         print_summary(result)
     if result.stopped_by == "interrupted":
         return EXIT_INTERRUPTED
+    require_kept(result)
     return 0 if result.best is not None else EXIT_NO_MODEL
 
 

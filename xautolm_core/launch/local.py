@@ -383,7 +383,8 @@ class LocalLauncher:
         try:
             write_json_atomic(spec.out_folder / RESULT_FILE, trial.result)
         except OSError as problem:
-            _log.warning("the result of trial %d was not written: %s", spec.trial_number, problem)
+            # Who asked for the trial has its result; a resume runs it again.
+            _log.info("the result of trial %d was not written: %s", spec.trial_number, problem)
         return trial.result
 
 

@@ -66,6 +66,7 @@ def summary_document(result: SearchResult) -> dict[str, Any]:
         "model": str(result.out_folder / BEST_MODEL_FOLDER) if best else None,
         "report": str(result.out_folder / REPORT_FILE),
         "notes": list(result.notes),
+        "unkept_experiences": result.unkept_experiences,
     }
 
 

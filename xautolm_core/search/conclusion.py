@@ -60,6 +60,7 @@ def conclude(
         stopped_by=stopped_by,
         notes=[*state.notes, *_why_early(setup, stopped_by, reserve_seconds)],
         models={name: model.descriptor for name, model in setup.space.models.items()},
+        unkept_experiences=state.unkept_experiences,
     )
 
 

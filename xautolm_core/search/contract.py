@@ -326,6 +326,8 @@ class SearchResult:
         notes: What the user should know, in words.
         models: Model id to what is known of it, of the space's models. Reports label those without
             pretraining wherever a score of theirs stands.
+        unkept_experiences: Experiences that could not be written to the store; a resume writes
+            them.
     """
 
     spec: SearchSpec
@@ -342,6 +344,7 @@ class SearchResult:
     stopped_by: str
     notes: Sequence[str] = ()
     models: Mapping[str, ModelDescriptor] = field(default_factory=dict)
+    unkept_experiences: int = 0
 
     @property
     def front(self) -> Sequence[TrialRecord]:

@@ -70,6 +70,7 @@ class RunState(BaseModel):
             searches tell.
         budget_used: Share of each limit of spending that was used so far, with what runs; and of
             the ``trials`` of language models, of those that have ended.
+        unkept_experiences: Experiences that the store could not take so far.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -87,6 +88,7 @@ class RunState(BaseModel):
     notes: list[str] = Field(default_factory=list)
     expected_shares: dict[str, float] = Field(default_factory=dict)
     budget_used: dict[str, float] = Field(default_factory=dict)
+    unkept_experiences: int = 0
 
 
 @dataclass(frozen=True)

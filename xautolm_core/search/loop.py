@@ -28,6 +28,7 @@ from xautolm_core.search.records import with_front
 from xautolm_core.search.resume import ResumedTrial
 from xautolm_core.search.resume import is_final
 from xautolm_core.search.resume import resumed_records
+from xautolm_core.search.run_folder import require_room
 from xautolm_core.search.rungs import EarlyStops
 from xautolm_core.search.running import RunningTrial
 from xautolm_core.search.running import heartbeats_of
@@ -65,13 +66,19 @@ class TrialLoop:
     Args:
         setup: What the trials share.
         resumed: Trials of an earlier process; those that are not final are run first.
+        outbox: Takes the experiences; a new one if None.
     """
 
-    def __init__(self, setup: SearchSetup, resumed: Sequence[ResumedTrial]) -> None:
+    def __init__(
+        self,
+        setup: SearchSetup,
+        resumed: Sequence[ResumedTrial],
+        outbox: ExperienceOutbox | None = None,
+    ) -> None:
         self._setup = setup
         self._waiting = {r.proposal.number: r for r in resumed if r.final is None}
         self._running: dict[int, RunningTrial] = {}
-        self._outbox = ExperienceOutbox(setup)
+        self._outbox = outbox or ExperienceOutbox(setup)
         self._exhausted = False
         self._saved_at = 0.0
         self._pace = Pace(setup)
@@ -112,6 +119,7 @@ class TrialLoop:
 
         Raises:
             LaunchError: The launcher cannot start trials any more.
+            OSError: The run folder cannot be written any more.
         """
         try:
             return self._run()
@@ -265,6 +273,8 @@ class TrialLoop:
         attempt: int,
         infra_attempts: int,
     ) -> None:
+        if infra_attempts:
+            require_room(self._setup.out_folder)
         setup = self._setup
         spec = trial_spec(setup, self._pace, self.records, planned, (trial.number, attempt))
         proposal = Proposal(

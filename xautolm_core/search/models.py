@@ -66,7 +66,11 @@ def settle_best(
             continue
         draft = out_folder / _DRAFT
         _remove(draft)
-        shutil.copytree(source, draft, copy_function=_link, ignore=ignored)
+        try:
+            shutil.copytree(source, draft, copy_function=_link, ignore=ignored)
+        except OSError:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
         _swap(draft, out_folder / name)
 
 

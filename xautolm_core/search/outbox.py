@@ -5,16 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xautolm_core.errors import StoreError
+from xautolm_core.objects.contract import StorageUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from xautolm_core.experience.schema import Experience
+    from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.resume import ResumedTrial
     from xautolm_core.search.setup import SearchSetup
     from xautolm_core.trial.contract import TrialResult
     from xautolm_core.trial.contract import TrialSpec
 
 
 class ExperienceOutbox:
-    """Appends experiences in their order; what cannot be written is kept and tried again.
+    """Appends experiences; what cannot be written is kept and tried again.
+
+    How many wait stands in the search's state.
 
     Args:
         setup: What the trials of the search share.
@@ -23,20 +30,65 @@ class ExperienceOutbox:
     def __init__(self, setup: SearchSetup) -> None:
         self._setup = setup
         self._waiting: list[Experience] = []
+        self._has_warned = False
 
     def post(self, spec: TrialSpec, result: TrialResult) -> None:
         """Append what one attempt has come to."""
-        model = self._setup.space.model_of(spec.configuration)
-        descriptor = None if model is None else model.descriptor
-        self._waiting.append(self._setup.writer.experience(spec, result, descriptor))
+        self._waiting.append(self._experience(spec, result))
+        self.flush()
+
+    def post_again(self, resumed: Iterable[ResumedTrial]) -> None:
+        """Append what an earlier process may not have come to append; twice is no harm."""
+        self._waiting += [
+            self._experience(attempt.spec, attempt.result)
+            for one in resumed
+            for attempt in one.attempts
+            if attempt.spec is not None and attempt.result is not None
+        ]
         self.flush()
 
     def flush(self) -> None:
-        """Append all that waits; stop at the first that cannot be written, with a warning."""
-        while self._waiting:
+        """Append all that waits; warn once of what cannot be written."""
+        waiting, self._waiting = self._waiting, []
+        for place, experience in enumerate(waiting):
             try:
-                self._setup.store.append(self._waiting[0])
+                self._setup.store.append(experience)
+            except StorageUnavailableError as error:
+                # The others would wait for the same server.
+                self._waiting += waiting[place:]
+                self._warn(error)
+                break
             except StoreError as error:
-                self._setup.note(f"An experience could not be kept: {error}", warning=True)
-                return
-            self._waiting.pop(0)
+                self._waiting.append(experience)
+                self._warn(error)
+        self._setup.state.unkept_experiences = len(self._waiting)
+
+    def _experience(self, spec: TrialSpec, result: TrialResult) -> Experience:
+        model = self._setup.space.model_of(spec.configuration)
+        descriptor = None if model is None else model.descriptor
+        return self._setup.writer.experience(spec, result, descriptor)
+
+    def _warn(self, error: StoreError) -> None:
+        # Once: what makes one experience wait keeps the next ones waiting.
+        if not self._has_warned:
+            self._has_warned = True
+            told = f"Experiences cannot be kept, and are tried again until the end: {error}"
+            self._setup.note(told, warning=True)
+
+
+def require_kept(result: SearchResult) -> None:
+    """Make sure that the store has all experiences of a search.
+
+    Args:
+        result: What the search came to.
+
+    Raises:
+        StoreError: Some could not be written.
+    """
+    count = result.unkept_experiences
+    if count:
+        words = "1 experience" if count == 1 else f"{count} experiences"
+        raise StoreError(
+            f"{words} could not be written to the store {result.spec.store}",
+            hint="Make room there or restore its rights, then resume the search: it writes them",
+        )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.errors import ConfigError
-from xautolm_core.errors import StoreError
 from xautolm_core.search.clock import Clock
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.experiences import ExperienceWriter
@@ -234,20 +233,3 @@ def _tell_warm_start(setup: SearchSetup, sampler: SpaceSampler) -> None:
 holds no experience yet"
         )
         setup.note(f"No warm start: {found}; the search starts from scratch", warning=True)
-
-
-def append_again(setup: SearchSetup, resumed: Sequence[ResumedTrial]) -> None:
-    """Append what a killed process may not have come to append; appending twice is no harm."""
-    for one in resumed:
-        for attempt in one.attempts:
-            if attempt.spec is None or attempt.result is None:
-                continue
-            model = setup.space.model_of(attempt.spec.configuration)
-            descriptor = None if model is None else model.descriptor
-            try:
-                setup.store.append(
-                    setup.writer.experience(attempt.spec, attempt.result, descriptor)
-                )
-            except StoreError as error:
-                setup.note(f"An experience could not be kept: {error}", warning=True)
-                return

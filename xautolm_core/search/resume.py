@@ -16,6 +16,8 @@ from xautolm_core.search.folders import Proposal
 from xautolm_core.search.folders import read_attempts
 from xautolm_core.search.records import as_continuation
 from xautolm_core.search.records import objective_values
+from xautolm_core.storage_faults import told_storage_fault
+from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 MAX_INFRA_ATTEMPTS = 2
@@ -46,9 +48,9 @@ class ResumedTrial:
 
     @property
     def infra_attempts(self) -> int:
-        """How many attempts met an infrastructure fault."""
+        """How many attempts met an infrastructure fault other than of this machine's disk."""
         results = [a.result for a in self.attempts]
-        return sum(r is not None and r.outcome is Outcome.INFRA for r in results)
+        return sum(r is not None and _is_lasting(r) for r in results)
 
     @property
     def lost_spec(self) -> TrialSpec | None:
@@ -74,13 +76,29 @@ def is_final(outcome: Outcome, infra_attempts: int) -> bool:
     return outcome is not Outcome.INFRA or infra_attempts >= MAX_INFRA_ATTEMPTS
 
 
+def _is_lasting(result: TrialResult) -> bool:
+    """Whether an attempt met an infrastructure fault that a resume does not take as repaired.
+
+    Whoever resumes a search has made room on its disk. On another machine a trial with such a fault
+    is given up like any other: its disk may be too small for it.
+    """
+    if result.outcome is not Outcome.INFRA:
+        return False
+    failure, is_remote = result.failure, "download" in result.seconds
+    # Memory that is mapped to a disk without room ends a process by SIGBUS.
+    of_disk = failure is not None and (
+        failure.kind == "SIGBUS" or told_storage_fault(failure.message) is not None
+    )
+    return is_remote or not of_disk
+
+
 def _resumed(attempts: tuple[Attempt, ...]) -> ResumedTrial:
     infra = 0
     final = None
     for attempt in attempts:
         if attempt.result is None or attempt.spec is None:
             continue
-        infra += attempt.result.outcome is Outcome.INFRA
+        infra += _is_lasting(attempt.result)
         if is_final(attempt.result.outcome, infra):
             final = attempt
     return ResumedTrial(attempts[0].proposal, attempts, final)

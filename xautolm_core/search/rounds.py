@@ -13,7 +13,7 @@ from xautolm_core.search.checkpoints import discard_checkpoints
 from xautolm_core.search.conclusion import conclude
 from xautolm_core.search.loop import TrialLoop
 from xautolm_core.search.models import settle_best
-from xautolm_core.search.preparation import append_again
+from xautolm_core.search.outbox import ExperienceOutbox
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.session import open_session
 
@@ -115,8 +115,9 @@ def record_round(
         idle_time_counts=True,
     ) as session:
         setup = session.setup
-        append_again(setup, session.resumed)
-        loop = TrialLoop(setup, session.resumed)
+        outbox = ExperienceOutbox(setup)
+        outbox.post_again(session.resumed)
+        loop = TrialLoop(setup, session.resumed, outbox)
         stopped_by = loop.absorb()
         if stopped_by != "rounds":
             discard_checkpoints(setup, loop.records, keep=loop.continued())

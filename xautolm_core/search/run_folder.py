@@ -1,10 +1,12 @@
-"""The run folder: one process at a time, and the spec that a resume begins with."""
+"""The run folder: one process at a time, its disk, and the spec that a resume begins with."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
+from xautolm_core.errors import StoreError
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.folders import LOCK_FILE
@@ -21,7 +24,10 @@ from xautolm_core.search.folders import RunState
 from xautolm_core.search.folders import read_state
 from xautolm_core.search.opening import Opening
 from xautolm_core.search.samplers.factory import learns_from_history
+from xautolm_core.storage_faults import storage_fault
 from xautolm_core.trial.files import write_json_atomic
+
+_PROBE_BYTES = 1 << 20
 
 
 @contextmanager
@@ -34,7 +40,7 @@ def locked(out_folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(
             f"The run folder {out_folder} cannot be written: {error.strerror}",
-            hint="Give another one with --out",
+            hint="Make room or restore its rights, or give another one with --out",
         ) from error
     with lock:
         try:
@@ -51,11 +57,68 @@ def locked(out_folder: Path) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            if created and not (out_folder / SEARCH_FILE).exists():
-                shutil.rmtree(out_folder, ignore_errors=True)
+            if not (out_folder / SEARCH_FILE).exists():
+                _leave_nothing(out_folder, created=created)
             raise
         finally:
-            (out_folder / LOCK_FILE).unlink(missing_ok=True)
+            # A disk may have become read-only; a lock that nobody holds keeps nobody out.
+            with contextlib.suppress(OSError):
+                (out_folder / LOCK_FILE).unlink(missing_ok=True)
+
+
+def _leave_nothing(out_folder: Path, *, created: bool) -> None:
+    if created:
+        shutil.rmtree(out_folder, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        (out_folder / STATE_FILE).unlink(missing_ok=True)
+
+
+@contextmanager
+def as_store_errors(out_folder: Path) -> Iterator[None]:
+    """Raise what a fault of the run folder's disk leads to within the block as one error.
+
+    Args:
+        out_folder: The run folder.
+
+    Raises:
+        StoreError: The disk is full, over its quota, broken or read-only, or its rights are gone;
+            the search can be resumed. Other errors stay as they are.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception as error:
+        words = _words_of_fault(error, out_folder)
+        if words is None:
+            raise
+        has_begun = (out_folder / SEARCH_FILE).exists()
+        then = f"resume the search: --resume {out_folder}" if has_begun else "start it again"
+        raise StoreError(
+            f"The run folder {out_folder} cannot be written: {words}",
+            hint=f"Make room or restore its rights, then {then}",
+        ) from error
+
+
+def require_room(out_folder: Path) -> None:
+    """Make sure that the run folder can be written, a MiB at least; nothing is left behind.
+
+    Raises:
+        OSError: It cannot.
+    """
+    with tempfile.TemporaryFile(dir=out_folder) as file:
+        file.write(bytes(_PROBE_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _words_of_fault(error: Exception, out_folder: Path) -> str | None:
+    words = storage_fault(error)
+    if words is not None or not isinstance(error, OSError) or not isinstance(error.filename, str):
+        return words
+    is_inside = Path(error.filename).absolute().is_relative_to(out_folder.absolute())
+    return error.strerror if is_inside else None
 
 
 def begin_run(spec: SearchSpec, out_folder: Path, opening: Opening, *, resume: bool) -> RunState:

@@ -12,7 +12,7 @@ from xautolm_core.search.final_test import evaluate_best
 from xautolm_core.search.loop import TrialLoop
 from xautolm_core.search.models import point_to_best
 from xautolm_core.search.models import settle_best
-from xautolm_core.search.preparation import append_again
+from xautolm_core.search.outbox import ExperienceOutbox
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.session import open_session
 
@@ -55,7 +55,7 @@ def run_search(
 
     Raises:
         ConfigError: The spec, the data or the space cannot be used.
-        StoreError: The store cannot be used.
+        StoreError: The store cannot be used, or the run folder not be written any more.
         LaunchError: Trials cannot be started.
         KeyboardInterrupt: Interrupted before the first trial.
     """
@@ -67,9 +67,10 @@ def run_search(
 
 def _search(session: Session, *, with_test: bool) -> SearchResult:
     setup, resumed = session.setup, session.resumed
-    append_again(setup, resumed)
+    outbox = ExperienceOutbox(setup)
+    outbox.post_again(resumed)
     setup.observer.phase("trials")
-    loop = TrialLoop(setup, resumed)
+    loop = TrialLoop(setup, resumed, outbox)
     point_to_best(setup.out_folder, loop.best)
     setup.interrupts.graceful = True
     with setup.clock.phase("trials"):

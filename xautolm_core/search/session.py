@@ -17,6 +17,7 @@ from xautolm_core.search.opening import open_search
 from xautolm_core.search.preparation import Surroundings
 from xautolm_core.search.preparation import set_up
 from xautolm_core.search.resume import read_run
+from xautolm_core.search.run_folder import as_store_errors
 from xautolm_core.search.run_folder import begin_run
 from xautolm_core.search.run_folder import locked
 
@@ -69,14 +70,14 @@ def open_session(
 
     Raises:
         ConfigError: The spec, the data or the space cannot be used.
-        StoreError: The store cannot be used.
+        StoreError: The store cannot be used, or the run folder not be written.
     """
     clock = Clock()
     with Interrupts() as interrupts:
         machine = None if measured is None else measured.machine
         opening = open_search(spec, observer, clock, machine=machine)
         expected = {} if resume else require_affordable(spec, opening)
-        with locked(out_folder):
+        with locked(out_folder), as_store_errors(out_folder):
             state = begin_run(spec, out_folder, opening, resume=resume)
             state.expected_shares |= expected
             used_seconds = state.elapsed_seconds

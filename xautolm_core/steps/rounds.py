@@ -119,13 +119,14 @@ def record_experiences(request: str, features_file: str, snapshot: str, result_f
 
     Raises:
         ConfigError: The data have changed.
-        StoreError: A bucket cannot be used.
+        StoreError: A bucket cannot be used, or has not taken all experiences: a retry writes them.
     """
     from xautolm_core.cli.line_view import LineView
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.launch.rounds import RoundLauncher
     from xautolm_core.report.document import summary_document
     from xautolm_core.report.folder import write_result_folder
+    from xautolm_core.search.outbox import require_kept
     from xautolm_core.search.result_file import write_result
     from xautolm_core.search.rounds import record_round
 
@@ -147,6 +148,7 @@ def record_experiences(request: str, features_file: str, snapshot: str, result_f
         write_result(result, out_folder)
         keep_for_the_end(asked, SUMMARY_KEY, summary_document(result))
         copy_result(out_folder, Path(result_folder))
+        require_kept(result)
     return len(result.trials)
 
 

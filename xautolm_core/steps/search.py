@@ -45,7 +45,7 @@ def search(request: str, features_file: str, snapshot: str, result_folder: str) 
 
     Raises:
         ConfigError: The search cannot begin.
-        StoreError: A bucket cannot be used.
+        StoreError: A bucket cannot be used, or has not taken all experiences: a retry writes them.
         LaunchError: Trials cannot be started, or none gave a model.
         SystemExit: SIGTERM ended the search; what it found is kept, and a retry goes on.
     """
@@ -53,6 +53,7 @@ def search(request: str, features_file: str, snapshot: str, result_folder: str) 
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.report.document import summary_document
     from xautolm_core.report.folder import write_result_folder
+    from xautolm_core.search.outbox import require_kept
     from xautolm_core.search.result_file import write_result
     from xautolm_core.search.runner import run_search
 
@@ -84,6 +85,7 @@ def search(request: str, features_file: str, snapshot: str, result_folder: str) 
         write_result(result, out_folder)
         keep_for_the_end(asked, SUMMARY_KEY, summary_document(result))
         copy_result(out_folder, Path(result_folder))
+        require_kept(result)
         require_model(result)
 
 
