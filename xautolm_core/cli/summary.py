@@ -16,6 +16,7 @@ from xautolm_core.report.document import is_untrained
 from xautolm_core.report.document import task_name
 from xautolm_core.report.energy_account import account_energy
 from xautolm_core.report.verdict import verdict
+from xautolm_core.report.wording import UNMETERED
 from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import count_words
 from xautolm_core.report.wording import joules_words
@@ -25,6 +26,7 @@ from xautolm_core.report.wording import seconds_words
 from xautolm_core.report.wording import stop_words
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
 from xautolm_core.search.contract import REPORT_FILE
+from xautolm_core.search.contract import Objective
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
@@ -45,7 +47,7 @@ def print_summary(result: SearchResult) -> None:
         _print_front(result)
     typer.echo()
     if best is None:
-        typer.echo("No trial gave a model; the report says how each of them failed.")
+        typer.echo("No trial gave a model; the report says how each of them ended.")
     else:
         _print_best(result, best)
     _print_energy(result)
@@ -82,6 +84,8 @@ def _print_front(result: SearchResult) -> None:
 def _print_energy(result: SearchResult) -> None:
     account = account_energy(result.trials)
     if account.joules is None:
+        if Objective.ENERGY in result.spec.objectives and result.trials:
+            typer.echo(f"Energy:  {UNMETERED}")
         return
     line = f"Energy:  {joules_words(account.joules)} in all trials, class "
     line += " and ".join(account.by_quality)

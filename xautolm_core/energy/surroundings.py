@@ -50,6 +50,16 @@ class UsedGpu:
     uuid: str | None = None
 
 
+def is_switched_off(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether the environment says that nothing is metered.
+
+    Args:
+        environment: Variables; those of this process if None.
+    """
+    variables = os.environ if environment is None else environment
+    return variables.get(SWITCH_VARIABLE, "").strip().lower() == "off"
+
+
 def meter_here(
     gpu: UsedGpu | None = None,
     *,
@@ -73,7 +83,7 @@ def meter_here(
         clock: Monotonic seconds.
     """
     variables = os.environ if environment is None else environment
-    if variables.get(SWITCH_VARIABLE, "").strip().lower() == "off":
+    if is_switched_off(variables):
         return EnergyMeter([], clock=clock)
     tree = tree or ProcessTree()
     providers: list[Provider] = []

@@ -27,12 +27,14 @@ from xautolm_core.report.outcome_colours import OUTCOME_COLOURS
 from xautolm_core.report.score_curve import curve_plot
 from xautolm_core.report.score_curve import score_curve
 from xautolm_core.report.verdict import verdict
+from xautolm_core.report.wording import UNMETERED
 from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import joules_words
 from xautolm_core.report.wording import outcome_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.search.contract import Objective
+from xautolm_core.search.records import model_score
 from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def page_context(result: SearchResult, *, written_at: datetime | None = None) ->
         "curve": curve,
         "curve_plots": _curve_plots(result, curve),
         "front": front_by_time(result),
+        "unmetered": _unmetered(result),
         "verdict": verdict(result),
         "plots": _plots(result),
         "trials": _shown_trials(result),
@@ -114,6 +117,12 @@ def _versions(result: SearchResult, best: TrialRecord | None) -> dict[str, str]:
     of_trials = (dict(r.result.versions) for r in result.trials if r.result.versions)
     versions = dict(best.result.versions) if best else next(of_trials, {})
     return {name: version for name, version in versions.items() if name != "xautolm"}
+
+
+def _unmetered(result: SearchResult) -> str:
+    """Return what is said of energy that is an objective and that no trial has a reading of."""
+    is_asked = Objective.ENERGY in result.spec.objectives
+    return UNMETERED if is_asked and not any(r.result.energy for r in result.trials) else ""
 
 
 def _plots(result: SearchResult) -> list[dict[str, Any]]:
@@ -204,7 +213,7 @@ def _curve_plots(result: SearchResult, curve: ScoreCurve) -> dict[str, Markup]:
 
 def _cheap_score(result: SearchResult) -> float | None:
     cheap = best_cheap_trial(result)
-    return None if cheap is None else cheap.values[Objective.F1.value]
+    return None if cheap is None else model_score(cheap)
 
 
 def _cost_words(name: str, cost: float) -> str:

@@ -13,7 +13,7 @@ from xautolm_core.report.wording import made_words
 from xautolm_core.report.wording import points_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
-from xautolm_core.search.contract import Objective
+from xautolm_core.search.records import model_score
 from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _named(record: TrialRecord) -> str:
 
 
 def _validation(record: TrialRecord) -> str:
-    return score_words(record.values.get(Objective.F1.value))
+    return score_words(model_score(record))
 
 
 def _too_few(rare: Mapping[str, int]) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xautolm_core.trial.contract import TrialResult
 
 NOT_MEASURED = "–"
+UNMETERED = "unmetered: no trial has a reading, so the front is of the other objectives"
 
 OUTCOME_WORDS: Mapping[str, str] = {
     "ok": "completed",

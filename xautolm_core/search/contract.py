@@ -237,7 +237,8 @@ class TrialRecord:
         configuration: What was tried.
         result: How it ended (the last attempt).
         why: Where the configuration came from, in words.
-        values: Objective name to value; empty if the trial did not end ok.
+        values: Objective name to value; empty if the trial did not end ok, and without energy if
+            that could not be read.
         on_front: Whether it is on the Pareto front.
     """
 

@@ -24,6 +24,7 @@ from xautolm_core.search.planned import next_cheap
 from xautolm_core.search.records import as_continuation
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.records import objective_values
+from xautolm_core.search.records import values_to_tell
 from xautolm_core.search.records import with_front
 from xautolm_core.search.resume import ResumedTrial
 from xautolm_core.search.resume import is_final
@@ -359,7 +360,8 @@ class TrialLoop:
                 return
         else:
             values = objective_values(result, setup.spec.objectives)
-            tell(setup.study, running.trial, result, list(values.values()) or None)
+            told = values_to_tell(values, setup.spec.objectives)
+            tell(setup.study, running.trial, result, told)
         self._record(running, result)
 
     def _count_spending(self, running: RunningTrial, result: TrialResult) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xautolm_core.energy.surroundings import SWITCH_VARIABLE
+from xautolm_core.energy.surroundings import is_switched_off
+from xautolm_core.errors import ConfigError
+from xautolm_core.search.contract import Objective
 from xautolm_core.search.feasibility import Feasibility
 from xautolm_core.search.feasibility import text_statistics
 from xautolm_core.search.plan import BudgetPolicy
 from xautolm_core.search.samplers.factory import check_sampler
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from xautolm_core.experience.contract import ExperienceStore
     from xautolm_core.search.clock import Clock
     from xautolm_core.search.contract import SearchObserver
@@ -68,7 +74,8 @@ def open_search(
         machine: What a trial has where trials run; a share of this machine if None.
 
     Raises:
-        ConfigError: The sampler, the data or the space cannot be used.
+        ConfigError: The sampler, the data or the space cannot be used, or energy that is asked for
+            is not metered.
         StoreError: The store cannot be used.
     """
     from xautolm_core.search.memory import open_memory
@@ -77,6 +84,8 @@ def open_search(
     from xautolm_core.tasks.load import load_task
 
     check_sampler(spec.sampler, spec.sampler_options)
+    if machine is None:
+        require_meter(spec)
     observer.phase("load", spec.task.name or spec.task.data or "")
     with clock.phase("load"):
         task = load_task(spec.task)
@@ -114,6 +123,28 @@ def open_search(
     store = open_memory(spec)
     device = "cpu" if machine.gpu_bytes is None else "cuda"
     return Opening(task, space, feasibility, policy, store, machine.threads, memory, device)
+
+
+def require_meter(spec: SearchSpec, environment: Mapping[str, str] | None = None) -> None:
+    """Make sure that a search which needs energy readings is not known to have none.
+
+    Args:
+        spec: What is asked.
+        environment: Variables of its trials; those of this process if None.
+
+    Raises:
+        ConfigError: Energy is an objective or limited, and metering is switched off.
+    """
+    is_objective = Objective.ENERGY in spec.objectives
+    if not (is_objective or spec.spending.needs_energy) or not is_switched_off(environment):
+        return
+    what, way_out = "a limit on energy", "without that limit"
+    if is_objective:
+        what, way_out = "energy as an objective", "without that objective (--objectives)"
+    raise ConfigError(
+        f"{what} needs readings, and no trial has any with {SWITCH_VARIABLE}=off",
+        hint=f"Unset the variable, or search {way_out}",
+    )
 
 
 def class_rows(task: Task) -> list[int]:

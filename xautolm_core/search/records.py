@@ -19,7 +19,10 @@ from xautolm_core.trial.contract import TrialResult
 
 
 def objective_values(result: TrialResult, objectives: Sequence[Objective]) -> Mapping[str, float]:
-    """Return objective name to value; empty if the trial failed or one of them is not finite."""
+    """Return objective name to value; empty if the trial failed or one of them is not finite.
+
+    Energy that could not be read is left out.
+    """
     if result.outcome is not Outcome.OK:
         return {}
     score = result.scores.get("macro_f1")
@@ -32,10 +35,20 @@ def objective_values(result: TrialResult, objectives: Sequence[Objective]) -> Ma
     values: dict[str, float] = {}
     for objective in objectives:
         value = found[objective]
+        if value is None and objective is Objective.ENERGY:
+            continue
         if value is None or not math.isfinite(value):
             return {}
         values[objective.value] = float(value)
     return values
+
+
+def values_to_tell(
+    values: Mapping[str, float], objectives: Sequence[Objective]
+) -> list[float] | None:
+    """Return what a study is told of a trial; None if that has not all objectives."""
+    names = [objective.value for objective in objectives]
+    return [values[name] for name in names] if values.keys() >= set(names) else None
 
 
 def as_continuation(result: TrialResult, continues: int | None) -> TrialResult:
@@ -51,9 +64,16 @@ def costs(record: TrialRecord, objectives: Sequence[Objective]) -> list[float]:
 def with_front(
     records: Iterable[TrialRecord], objectives: Sequence[Objective]
 ) -> list[TrialRecord]:
-    """Return the records by number, with ``on_front`` set for those of the Pareto front."""
+    """Return the records by number, with ``on_front`` set for those of the Pareto front.
+
+    A trial whose energy could not be read has no place beside others with a reading. Where no trial
+    has any, the front is that of the other objectives.
+    """
     ordered = sorted(records, key=lambda record: record.number)
-    scored = [record for record in ordered if record.values]
+    scored = [record for record in ordered if values_to_tell(record.values, objectives)]
+    if not scored:
+        objectives = [one for one in objectives if one is not Objective.ENERGY]
+        scored = [record for record in ordered if record.values]
     front: set[int] = set()
     if scored:
         points = np.asarray([costs(record, objectives) for record in scored])

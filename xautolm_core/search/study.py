@@ -16,6 +16,7 @@ from typing import Any
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import STUDY_FILE
 from xautolm_core.search.contract import Objective
+from xautolm_core.search.records import values_to_tell
 from xautolm_core.search.samplers.base import CONTINUES_ATTRIBUTE
 from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
@@ -92,7 +93,7 @@ def create_study(
             sampler.space,
             proposal,
             result,
-            [values[o.value] for o in objectives] if values else None,
+            values_to_tell(values, objectives),
         )
     draft.replace(path)
     return optuna.load_study(

@@ -60,6 +60,7 @@ def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
         LaunchError: The cluster cannot be asked.
     """
     from xautolm_core.experience.open import open_store
+    from xautolm_core.search.opening import require_meter
     from xautolm_core.space.load import load_space
     from xautolm_core.tasks.load import load_task
 
@@ -69,6 +70,8 @@ def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
     platform["text"] = given.pop("cluster", "")
     needs_jobs = given.get("launcher", "kubernetes") == "kubernetes"
     request = make_request(cluster=cluster_settings(**platform) if needs_jobs else None, **given)
+    if request.cluster is not None:
+        require_meter(request.spec, request.cluster.environment)
     check_storage(request.workspace, "workspace")
     if registry:
         check_storage(registry, "registry")
