@@ -13,6 +13,7 @@ from tests.experience.importers.records import classification
 from tests.experience.importers.records import failure_with_text
 from tests.experience.importers.records import failure_without_text
 from tests.experience.importers.records import write_store
+from tests.experience.samples import sample
 from xautolm_core.experience.folder import FolderStore
 
 
@@ -63,6 +64,44 @@ def test_a_store_is_copied_and_not_imported(call: Call, records: Path, tmp_path:
 def test_an_import_of_nothing_says_so(call: Call, records: Path, tmp_path: Path) -> None:
     ended = call("store", "import", records, "--task", "unheard", "--store", tmp_path / "store")
     assert "warning: nothing of it can be kept" in ended.out
+    assert ended.code == 2
+    assert f"nothing of {records} was kept. The account says what was read" in ended.err
+
+
+@pytest.mark.parametrize("content", ["", "\n", '{"a": 1}\n', "no JSON\n"])
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--json",)])
+def test_an_import_that_keeps_nothing_has_not_succeeded(
+    call: Call, tmp_path: Path, content: str, options: tuple[str, ...]
+) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_text(content)
+    ended = call("store", "import", file, "--store", tmp_path / "store", *options)
+    assert ended.code == 2
+    assert ended.err.startswith(f"error: nothing of {file} ") and ended.err.count("\n") == 1
+    if "--json" in options:
+        assert json.loads(ended.out)["imported"] == 0
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.parquet"])
+def test_what_was_exported_comes_in_as_it_was(call: Call, tmp_path: Path, name: str) -> None:
+    store = FolderStore(tmp_path / "store")
+    for trial in range(3):
+        store.append(sample("a", trial, tenant="team-a"))
+    file, other = tmp_path / name, tmp_path / "other"
+    assert call("store", "export", file, "--store", store.root).code == 0
+    dry = call("store", "import", file, "--store", other, "--dry-run")
+    assert dry.code == 0 and dry.out.endswith("3 would be written\n")
+    assert not other.exists()
+    ended = call("store", "import", file, "--store", other)
+    assert (ended.code, ended.err) == (0, "")
+    assert "3 records read, 3 experiences" in ended.out and ended.out.endswith("3 written\n")
+    assert list(FolderStore(other).scan()) == list(store.scan())
+    again = call("store", "import", file, "--store", other)
+    assert again.code == 0 and again.out.endswith("0 written, 3 already in the store\n")
+    for option in ("--tenant", "--map", "--score", "--task-type"):
+        refused = call("store", "import", file, "--store", other, option, "x")
+        assert refused.code == 2
+        assert f"{option} has no meaning for exported experiences" in refused.err
 
 
 def test_json(call: Call, records: Path, tmp_path: Path) -> None:

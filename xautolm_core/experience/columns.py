@@ -135,7 +135,7 @@ def from_table(table: pa.Table) -> Iterator[Row]:
     Raises:
         CorruptObjectError: A row does not match its digest.
     """
-    for row in _rows_or_faults(table):
+    for row in rows_or_faults(table):
         if isinstance(row, CorruptObjectError):
             raise row
         yield row
@@ -143,7 +143,7 @@ def from_table(table: pa.Table) -> Iterator[Row]:
 
 def readable_rows(table: pa.Table) -> list[bool]:
     """Return for each row of a table whether it can be put together again to match its digest."""
-    return [isinstance(row, Row) for row in _rows_or_faults(table)]
+    return [isinstance(row, Row) for row in rows_or_faults(table)]
 
 
 def is_known_column(name: str) -> bool:
@@ -151,7 +151,8 @@ def is_known_column(name: str) -> bool:
     return name in _FIXED or name.startswith((PARAMETER, SECONDS, SCORE))
 
 
-def _rows_or_faults(table: pa.Table) -> Iterator[Row | CorruptObjectError]:
+def rows_or_faults(table: pa.Table) -> Iterator[Row | CorruptObjectError]:
+    """Yield the rows of a table like ``from_table``; in the place of a broken one what is wrong."""
     for batch in table.to_batches(max_chunksize=1_000):
         columns = {
             name: column.to_pylist()

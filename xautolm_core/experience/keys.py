@@ -10,6 +10,7 @@ from datetime import datetime
 from datetime import timedelta
 from typing import Any
 
+from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.schema import Experience
 
@@ -131,6 +132,22 @@ def check_tenant(tenant: str) -> str:
             hint="Use up to 63 letters, digits, '.', '_' and '-', beginning with a letter or digit",
         )
     return tenant
+
+
+def given_tenant(tenant: str, where: str) -> str:
+    """Return a tenant's name as a user gave it, if it can stand in a key.
+
+    Args:
+        tenant: The name.
+        where: What it was given by, such as ``--tenant``.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    try:
+        return check_tenant(tenant)
+    except StoreError as error:
+        raise ConfigError(f"{where}: {error.problem}", hint=error.hint) from None
 
 
 def _safe(name: str) -> str:

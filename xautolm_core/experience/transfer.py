@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from xautolm_core.experience.codec import decode
 from xautolm_core.experience.codec import encode
 from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import column_type
+from xautolm_core.experience.columns import fixed_columns
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.credentials import Surroundings
@@ -59,24 +61,13 @@ def copy_store(source: ObjectExperienceStore, target: ObjectExperienceStore) -> 
     Raises:
         StoreError: A store cannot be read or written, or a policy of the target is malformed.
     """
-    waiting: list[pa.Table] = []
-    written: list[SegmentEntry] = []
-    count = 0
-    held = _Held(target)
+    held, writer = Held(target), RowWriter(target)
     around = Surroundings.of_this_process()
-    for rows in _chunks(source.rows()):
+    for rows in chunks(source.rows()):
         lacking = held.lacking(rows)
         admitted = (_admitted(source, target, *one, around) for one in lacking)
-        table = to_table(row for row in admitted if row is not None)
-        count += table.num_rows
-        waiting.append(table)
-        if sum(part.num_rows for part in waiting) >= SEGMENT_ROWS - _CHUNK_ROWS:
-            written += _write(target, waiting)
-            waiting = []
-    written += _write(target, waiting)
-    if written:
-        add_segments(target.reader, written)
-    return count
+        writer.add(row for row in admitted if row is not None)
+    return writer.finish()
 
 
 def export_experiences(
@@ -118,12 +109,61 @@ def export_experiences(
     return count
 
 
-class _Held:
+class RowWriter:
+    """Writes rows into segments of a store; they become visible at the end, all at once.
+
+    Args:
+        target: The store. It must not hold the rows yet.
+    """
+
+    def __init__(self, target: ObjectExperienceStore) -> None:
+        self._target = target
+        self._waiting: list[pa.Table] = []
+        self._written: list[SegmentEntry] = []
+        self._count = 0
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Take a chunk of rows.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        table = to_table(rows)
+        self._count += table.num_rows
+        self._waiting.append(table)
+        if sum(part.num_rows for part in self._waiting) >= SEGMENT_ROWS - _CHUNK_ROWS:
+            self._write()
+
+    def finish(self) -> int:
+        """Make the rows a part of the store; return how many there were.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        self._write()
+        if self._written:
+            add_segments(self._target.reader, self._written)
+        return self._count
+
+    def _write(self) -> None:
+        table, inexact = exact_rows(sort_rows(join_tables(self._waiting)))
+        if inexact:
+            raise StoreError(f"Experience {inexact[0]} cannot be kept in columns")
+        if table.num_rows:
+            self._written.append(write_segment(self._target.storage, table))
+        self._waiting = []
+
+
+class Held:
     """Knows what a store holds. It is looked at once, and again only if it changes underneath."""
 
     def __init__(self, store: ObjectExperienceStore) -> None:
         self._reader = store.reader
         self._state, self._tail = self._reader.settled(self._look)
+
+    def has_forgotten(self, row: Row) -> bool:
+        """Whether the store was told to forget an experience."""
+        return bytes.fromhex(row.payload.id) in self._state.hidden
 
     def lacking(self, rows: list[tuple[Row, Experience]]) -> list[tuple[Row, Experience]]:
         """Return those rows that the store has neither in segments nor in single objects."""
@@ -141,13 +181,14 @@ class _Held:
         marks = {
             mark_of(row.payload.ended_at, bytes.fromhex(row.payload.id)): (row, experience)
             for row, experience in rows
-            if bytes.fromhex(row.payload.id) not in self._state.hidden
+            if not self.has_forgotten(row)
         }
         held = self._tail | self._reader.which_are_in(self._state.segments, set(marks))
         return [found for mark, found in marks.items() if mark not in held]
 
 
-def _chunks(rows: Iterator[T]) -> Iterator[list[T]]:
+def chunks(rows: Iterator[T]) -> Iterator[list[T]]:
+    """Yield rows in lists of some thousands."""
     while chunk := list(islice(rows, _CHUNK_ROWS)):
         yield chunk
 
@@ -170,13 +211,6 @@ def _admitted(
     return row if clean == experience else Row(experience_key(clean), decode(encode(clean)))
 
 
-def _write(target: ObjectExperienceStore, tables: list[pa.Table]) -> list[SegmentEntry]:
-    table, inexact = exact_rows(sort_rows(join_tables(tables)))
-    if inexact:
-        raise StoreError(f"Experience {inexact[0]} cannot be kept in columns")
-    return [write_segment(target.storage, table)] if table.num_rows else []
-
-
 def _write_lines(path: Path, rows: Iterator[Row]) -> int:
     count = 0
     with path.open("x", encoding="utf-8") as file:
@@ -191,10 +225,10 @@ def _write_parquet(path: Path, rows: Iterator[Row]) -> int:
     import pyarrow.parquet as pq
 
     # Which columns there are is known at the end only. As columns, the rows need little memory.
-    chunks = [to_table(chunk) for chunk in _chunks(rows)]
-    names = sorted({name for table in chunks for name in table.column_names} or {"id"})
+    tables = [to_table(chunk) for chunk in chunks(rows)]
+    names = sorted({name for table in tables for name in table.column_names} or fixed_columns())
     schema = pa.schema([(name, column_type(name)) for name in names])
     with pq.ParquetWriter(str(path), schema, compression="zstd") as writer:
-        for table in chunks:
+        for table in tables:
             writer.write_table(join_tables([table, schema.empty_table()]).select(names))
-    return sum(table.num_rows for table in chunks)
+    return sum(table.num_rows for table in tables)

@@ -89,6 +89,12 @@ class Account:
         for experience in experiences:
             self.imported[(experience.task_name, experience.outcome.value)] += 1
 
+    def note_changes(self, before: Experience, after: Experience) -> None:
+        """Count the fields in which the rules of an experience have replaced something."""
+        for name in type(before).model_fields:
+            if getattr(after, name) != getattr(before, name):
+                self.change(f"{name}: replaced in part by the rules of what may be kept")
+
     def document(self) -> dict[str, Any]:
         """Return the account as plain JSON values, in a fixed order."""
         tasks: dict[str, dict[str, int]] = {}

@@ -57,9 +57,7 @@ def finished(experiences: Sequence[Experience], account: Account, policy: Tenant
     around = Surroundings.of_this_process()
     for experience in with_ids(experiences):
         allowed = scrub_experience(experience, policy, around)
-        for name in type(experience).model_fields:
-            if getattr(allowed, name) != getattr(experience, name):
-                account.change(f"{name}: replaced in part by the rules of what may be kept")
+        account.note_changes(experience, allowed)
         clean.append(allowed)
     account.add_imported(clean)
     if account.read and not clean:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.experience.importers.exported import IMPORTER as EXPORTED
+from xautolm_core.experience.importers.exported import is_exported
 from xautolm_core.experience.importers.imported import DEFAULT_TENANT
 from xautolm_core.experience.importers.imported import Imported
-from xautolm_core.experience.keys import check_tenant
+from xautolm_core.experience.keys import given_tenant
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.scrub import STRICTEST
 
-IMPORTERS = ("published", "optuna", "csv")
+IMPORTERS = (EXPORTED, "published", "optuna", "csv")
 OPTUNA_SCHEME = "optuna://"
 DEFAULT_TASK_TYPE = "text-classification"
 
@@ -26,7 +28,8 @@ class ImportRequest:
 
     Attributes:
         source: A folder, a file, or ``optuna://<storage>[#study]``.
-        importer: ``published``, ``optuna`` or ``csv``; found from the source if None.
+        importer: ``published``, ``optuna`` or ``csv``; found from the source if None. Exported
+            experiences are no foreign records (see ``exported``).
         tenant: Whose experiences they become.
         tasks: Of published records and tables, these tasks only; of a study, its task's name.
         column_map: YAML file that maps our fields to columns (``csv``, ``optuna``).
@@ -50,17 +53,17 @@ def read_foreign(request: ImportRequest) -> Imported:
 
     Raises:
         ConfigError: The source or an option is wrong.
-        StoreError: The tenant's name is no usable one.
+        StoreError: The tenant's name looks like a credential.
     """
-    check_tenant(request.tenant)
+    given_tenant(request.tenant, "--tenant")
     importer = request.importer or importer_of(request.source)
     match importer:
         case "published":
             from xautolm_core.experience.importers.published import import_published
 
-            _refuse(request, importer, "map", request.column_map)
-            _refuse(request, importer, "score", request.scores)
-            _refuse(request, importer, "task-type", request.task_type)
+            refuse_option(importer, "map", request.column_map)
+            refuse_option(importer, "score", request.scores)
+            refuse_option(importer, "task-type", request.task_type)
             return import_published(
                 Path(request.source),
                 tenant=request.tenant,
@@ -84,8 +87,8 @@ def read_foreign(request: ImportRequest) -> Imported:
         case "csv":
             from xautolm_core.experience.importers.table import import_table
 
-            _refuse(request, importer, "score", request.scores)
-            _refuse(request, importer, "task-type", request.task_type)
+            refuse_option(importer, "score", request.scores)
+            refuse_option(importer, "task-type", request.task_type)
             return import_table(
                 Path(request.source),
                 request.column_map,
@@ -114,6 +117,8 @@ def importer_of(source: str) -> str:
         raise ConfigError(
             f"{source} is an experience store already", hint="Use xautolm store copy FROM TO"
         )
+    if is_exported(path):
+        return EXPORTED
     if path.suffix.lower() in _TABLE_SUFFIXES:
         return "csv"
     if path.is_dir() or path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
@@ -126,6 +131,12 @@ def importer_of(source: str) -> str:
     )
 
 
-def _refuse(request: ImportRequest, importer: str, option: str, value: object) -> None:
+def refuse_option(importer: str, option: str, value: object) -> None:
+    """Refuse an option that an importer has no use for.
+
+    Raises:
+        ConfigError: It was given.
+    """
     if value:
-        raise ConfigError(f"--{option} has no meaning for {importer} records", hint="Leave it out")
+        what = "exported experiences" if importer == EXPORTED else f"{importer} records"
+        raise ConfigError(f"--{option} has no meaning for {what}", hint="Leave it out")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.contract import ExperienceStore
@@ -15,14 +14,33 @@ from xautolm_core.outcomes import Outcome
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What of an import is new to a store.
+class Counts:
+    """How much of an import a store takes.
 
     Attributes:
         new: Experiences that the store does not hold.
-        already_there: Number of those that it holds.
-        twins: Number of those that it holds as another record of the same failure.
-        conflicts: Number of those whose id it holds with another content; they are not written.
+        already_there: Those that it holds.
+        twins: Those that it holds as another record of the same failure.
+        conflicts: Those whose id it holds with another content; they are not written.
+    """
+
+    new: int
+    already_there: int = 0
+    twins: int = 0
+    conflicts: int = 0
+
+    @property
+    def kept(self) -> int:
+        """How much of the import is in the store afterwards."""
+        return self.new + self.already_there + self.twins
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What of an import is new to a store; the counts are those of ``Counts``.
+
+    Attributes:
+        new: Experiences that the store does not hold.
     """
 
     new: Sequence[Experience]
@@ -30,14 +48,10 @@ class Plan:
     twins: int = 0
     conflicts: int = 0
 
-    def document(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
-        return {
-            "new": len(self.new),
-            "already_there": self.already_there,
-            "twins": self.twins,
-            "conflicts": self.conflicts,
-        }
+    @property
+    def counts(self) -> Counts:
+        """How much the store takes."""
+        return Counts(len(self.new), self.already_there, self.twins, self.conflicts)
 
 
 def plan_import(experiences: Sequence[Experience], store: ExperienceStore) -> Plan:
