@@ -15,6 +15,7 @@ from xautolm_core.cli.carbon_options import PUE_OPTION
 from xautolm_core.cli.carbon_options import ZONE_OPTION
 from xautolm_core.cli.report_basis import ASSUMPTIONS_VARIABLE
 from xautolm_core.cli.store_options import STORE_OPTION
+from xautolm_core.cli.store_options import checked_tenant
 
 if TYPE_CHECKING:
     from xautolm_core.report.green.folder import GreenFiles
@@ -115,7 +116,7 @@ def report(
         folders=tuple(folders),
         store=store,
         since=parse_since(since, now) if since else None,
-        tenant=tenant,
+        tenant=checked_tenant(tenant),
         task=task,
     )
     made = report_on(choice, basis, now)

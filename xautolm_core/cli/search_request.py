@@ -133,6 +133,7 @@ def new_search(options: SearchOptions) -> SearchRequest:
     _require_trial_packages(methods)
     limits = _limits(options, SpendingLimits())
     sampler = _sampler(options)
+    tenant = {} if options.tenant is None else {"tenant": _tenant(options.tenant)}
     objectives = parse_objectives(options.objectives or "f1,time")
     seed = options.seed or 0
     task = read_task_spec(
@@ -165,7 +166,7 @@ def new_search(options: SearchOptions) -> SearchRequest:
             "model_folders": tuple(_model_folder(folder) for folder in options.models),
             "created_at": now,
             **limits,
-            **({"tenant": options.tenant} if options.tenant else {}),
+            **tenant,
         }
     )
     return SearchRequest(spec, out_folder.absolute())
@@ -301,6 +302,12 @@ def _sampler(options: SearchOptions) -> str:
         )
     # The warm start is all that the xautolm sampler adds to the zero-shot one.
     return "zero_shot"
+
+
+def _tenant(name: str) -> str:
+    from xautolm_core.experience.keys import given_tenant
+
+    return given_tenant(name, "--tenant")
 
 
 def _space(name: str) -> str:

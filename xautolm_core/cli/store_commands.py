@@ -11,6 +11,8 @@ import typer
 from xautolm_core.cli.import_command import import_experiences
 from xautolm_core.cli.store_options import JSON_OPTION
 from xautolm_core.cli.store_options import STORE_OPTION
+from xautolm_core.cli.store_options import TENANT_OPTION
+from xautolm_core.cli.store_options import checked_tenant
 from xautolm_core.cli.store_options import open_existing
 from xautolm_core.cli.store_options import report_faults
 from xautolm_core.cli.store_upkeep import copy
@@ -34,7 +36,7 @@ EXIT_FAULTS = 3
 def list_experiences(
     *,
     store: STORE_OPTION = None,
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    tenant: TENANT_OPTION = None,
     task: Annotated[str | None, typer.Option(help="Only of this task.")] = None,
     search: Annotated[str | None, typer.Option(help="Only of this search.")] = None,
     outcome: Annotated[
@@ -50,7 +52,10 @@ def list_experiences(
 
     opened = open_existing(store)
     wanted = ExperienceFilter(
-        tenant=tenant, task_name=task, search_id=search, outcomes=_outcomes(outcome or [])
+        tenant=checked_tenant(tenant),
+        task_name=task,
+        search_id=search,
+        outcomes=_outcomes(outcome or []),
     )
     count = 0
     newest: deque[Experience] = deque(maxlen=limit or None)

@@ -22,7 +22,19 @@ STORE_OPTION = Annotated[
         "~/.local/share/xautolm/experiences.",
     ),
 ]
+TENANT_OPTION = Annotated[str | None, typer.Option("--tenant", help="Only of this tenant.")]
 JSON_OPTION = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def checked_tenant(tenant: str | None) -> str | None:
+    """Return the tenant that was asked for: a mistyped one must not pass as one without anything.
+
+    Raises:
+        ConfigError: No tenant can be called so.
+    """
+    from xautolm_core.experience.keys import given_tenant
+
+    return None if tenant is None else given_tenant(tenant, "--tenant")
 
 
 def open_existing(store: str | None) -> ObjectExperienceStore:

@@ -11,6 +11,8 @@ import typer
 
 from xautolm_core.cli.store_options import JSON_OPTION
 from xautolm_core.cli.store_options import STORE_OPTION
+from xautolm_core.cli.store_options import TENANT_OPTION
+from xautolm_core.cli.store_options import checked_tenant
 from xautolm_core.cli.store_options import open_existing
 from xautolm_core.cli.store_options import open_there
 from xautolm_core.cli.store_options import report_faults
@@ -45,15 +47,16 @@ def export(
     file: Annotated[Path, typer.Argument(help="Written: *.jsonl or *.parquet.")],
     *,
     store: STORE_OPTION = None,
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    tenant: TENANT_OPTION = None,
     task: Annotated[str | None, typer.Option(help="Only of this task (its name).")] = None,
 ) -> None:
     """Write the experiences to a file, oldest first."""
     from xautolm_core.experience.contract import ExperienceFilter
     from xautolm_core.experience.transfer import export_experiences
 
+    wanted = ExperienceFilter(tenant=checked_tenant(tenant), task_name=task)
     opened = open_existing(store)
-    count = export_experiences(opened, file, ExperienceFilter(tenant=tenant, task_name=task))
+    count = export_experiences(opened, file, wanted)
     report_faults(opened)
     typer.echo(f"{count} experiences written to {file}")
 
@@ -91,8 +94,8 @@ def forget(
             "give what is to be forgotten: a task or a tenant",
             hint="--task FINGERPRINT or --tenant NAME",
         )
+    wanted = ExperienceFilter(tenant=checked_tenant(tenant), task_fingerprint=task)
     opened = open_existing(store)
-    wanted = ExperienceFilter(tenant=tenant, task_fingerprint=task)
     count = sum(1 for _ in opened.rows(wanted))
     whose = f"tenant {tenant}" if task is None else f"the task with fingerprint {task}"
     if task is not None and not count:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.codec import is_identity
 from xautolm_core.experience.credentials import Surroundings
+from xautolm_core.experience.keys import check_tenant
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import read_policy
+from xautolm_core.experience.rules import Rules
 from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.scrub import scrub_experience
 from xautolm_core.objects.contract import ObjectStorage
@@ -36,6 +38,21 @@ class Admission:
             known = self._policies[tenant] = read_policy(self._storage, tenant)
         return known
 
+    def require(self, tenant: str) -> None:
+        """Make sure that a tenant's experiences can be written here, before there are any.
+
+        Raises:
+            StoreError: They could not: its name is no usable one, looks like a credential or is
+                another one than the store was opened for; or its policy is malformed.
+        """
+        self._check_tenant(tenant)
+        check_tenant(tenant)
+        if not Rules(Surroundings.of_this_process()).is_tenant(tenant):
+            raise StoreError(
+                "The tenant's name looks like a credential", hint="Give the tenant another name"
+            )
+        self.policy(tenant)
+
     def admit(self, experience: Experience, surroundings: Surroundings | None = None) -> Experience:
         """Return an experience without what must not be in it (see ``scrub``).
 
@@ -46,15 +63,18 @@ class Admission:
         Raises:
             StoreError: It belongs to another tenant, or cannot be written at all.
         """
-        if self._tenant is not None and experience.tenant != self._tenant:
-            raise StoreError(
-                f"This store was opened for tenant {self._tenant!r}, the experience is of "
-                f"{experience.tenant!r}",
-                hint="Open the store for the tenant that runs the search",
-            )
+        self._check_tenant(experience.tenant)
         if not is_identity(experience.id):
             raise StoreError(
                 f"{experience.id[:40]!r} is no id of an experience",
                 hint="Make it with experience_id(search_id, trial_number, attempt)",
             )
         return scrub_experience(experience, self.policy(experience.tenant), surroundings)
+
+    def _check_tenant(self, tenant: str) -> None:
+        if self._tenant is not None and tenant != self._tenant:
+            raise StoreError(
+                f"This store was opened for tenant {self._tenant!r}, the experience is of "
+                f"{tenant!r}",
+                hint="Open the store for the tenant that runs the search",
+            )

@@ -22,13 +22,14 @@ def open_memory(spec: SearchSpec) -> ExperienceStore:
     """Open a search's stores. One that is only read, and is not there, is left out.
 
     Raises:
-        StoreError: The store that is written cannot be used.
+        StoreError: The store that is written cannot be used, or not by this tenant.
         ConfigError: An address is malformed, or credentials are missing.
     """
     from xautolm_core.experience.trusted import TrustedStore
     from xautolm_core.experience.union import UnionStore
 
     own = _opened(spec.store, create=True)
+    own.admission.require(spec.tenant)
     if not spec.read_stores or not learns_from_history(spec.sampler):
         return own
     others: list[TrustedStore] = []

@@ -76,7 +76,7 @@ def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
     if registry:
         check_storage(registry, "registry")
     try:
-        open_store(request.spec.store, create=True)
+        open_store(request.spec.store, create=True).admission.require(request.spec.tenant)
     except (ConfigError, StoreError) as error:
         error.problem = f"store: {error.problem}"
         raise

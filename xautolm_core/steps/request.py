@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import SpaceError
+from xautolm_core.experience.keys import given_tenant
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
 from xautolm_core.objects.s3_settings import join_s3_uri
 from xautolm_core.search.contract import SearchSpec
@@ -188,6 +189,7 @@ def make_request(
         if not address.strip():
             raise ConfigError(f"{name} is empty", hint="Give the run parameter a value")
     check_sampler(sampler, {})
+    given_tenant(tenant, "tenant")
     allowed = dict(limits or {})
     _check_keys("limits", allowed, LIMITS)
     _check_keys("prices", prices or {}, PRICES)

@@ -28,6 +28,18 @@ def test_the_request_has_all_that_the_search_needs(run):
     ("changes", "words", "code"),
     [
         ({"limits": {"trials": 0.0}}, "limits: trials is 0.0", 2),
+        ({"tenant": "team a"}, "tenant: Tenant 'team a' is no usable name. Use up to", 2),
+        ({"tenant": "AKIAIOSFODNN7EXAMPLE"}, "store: The tenant's name looks like a cred", 3),
+        (
+            {
+                "launcher": "kubernetes",
+                "trial_image": f"registry/trial@sha256:{'0' * 64}",
+                "objectives": "f1,energy",
+                "cluster": "environment: {XAUTOLM_ENERGY: 'off'}",
+            },
+            "energy as an objective needs readings",
+            2,
+        ),
         ({"task": "/nowhere/data.csv"}, "/nowhere/data.csv does not exist", 2),
         ({"store": ""}, "store is empty", 2),
         ({"workspace": "ftp://host/x"}, "workspace: Objects cannot be at a ftp:// address", 2),
