@@ -18,6 +18,7 @@ from xautolm_core.cli.exporter_command import exporter
 from xautolm_core.cli.features_command import features
 from xautolm_core.cli.lazy import LazyCommands
 from xautolm_core.cli.models_commands import app as models_app
+from xautolm_core.cli.output import one_line
 from xautolm_core.cli.predict_command import predict
 from xautolm_core.cli.probe_command import probe
 from xautolm_core.cli.report_command import report
@@ -129,5 +130,5 @@ def _fail(message: str, code: int, error: BaseException, debug: bool) -> int:
         import traceback
 
         traceback.print_exception(error)
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     return code

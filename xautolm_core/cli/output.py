@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,6 +10,9 @@ from typing import Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNDECODED = range(0xDC80, 0xDD00)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -57,6 +61,22 @@ def print_table(
     console().print(table)
 
 
+def one_line(text: str) -> str:
+    """Return a text on one line; characters that no terminal shows are written as escapes.
+
+    A byte of a file's name that is not UTF-8, which Python keeps as half of a surrogate pair, is
+    written as the byte.
+    """
+    return _UNPRINTABLE.sub(_escape, " ".join(text.split()))
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code in _UNDECODED:
+        code -= _UNDECODED.start - 0x80
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
+
+
 def warn(text: str) -> None:
     """Print a warning to standard error, on one line."""
-    print(f"warning: {' '.join(text.split())}", file=sys.stderr)
+    print(f"warning: {one_line(text)}", file=sys.stderr)
