@@ -59,10 +59,10 @@ class Classifier(ABC):
             max_rows: Rows of one forward pass.
         """
 
-    def predict(
+    def probabilities(
         self, texts: Sequence[str], text_pairs: Sequence[str] | None = None, batch_size: int = 32
-    ) -> list[Prediction]:
-        """Return the answers to some texts, in their order.
+    ) -> np.ndarray:
+        """Return the probabilities of all classes for some texts, float32, (texts, classes).
 
         Args:
             texts: The texts.
@@ -70,7 +70,8 @@ class Classifier(ABC):
             batch_size: Rows of one forward pass.
 
         Raises:
-            ConfigError: Second texts are missing, too many, or not wanted.
+            ConfigError: Second texts are missing, too many, or not wanted; or the model's output is
+                not finite.
         """
         import pyarrow as pa
 
@@ -87,7 +88,7 @@ class Classifier(ABC):
                 hint="Give one second text for each text",
             )
         if not texts:
-            return []
+            return np.empty((0, len(self.labels)), dtype=np.float32)
 
         def column(values: Sequence[str]) -> pa.ChunkedArray:
             return pa.chunked_array([pa.array(list(values), type=pa.large_string())])
@@ -98,12 +99,30 @@ class Classifier(ABC):
             labels=np.zeros(len(texts), dtype=np.int32),
         )
         logits = self.logits(split, max_rows=batch_size)
+        if not np.isfinite(logits).all():
+            raise ConfigError("The model's output is not finite", hint="Use another model")
         shifted = np.exp(logits - logits.max(1, keepdims=True))
-        probabilities = shifted / shifted.sum(1, keepdims=True)
+        found: np.ndarray = shifted / shifted.sum(1, keepdims=True)
+        return found
+
+    def predict(
+        self, texts: Sequence[str], text_pairs: Sequence[str] | None = None, batch_size: int = 32
+    ) -> list[Prediction]:
+        """Return the answers to some texts, in their order.
+
+        Args:
+            texts: The texts.
+            text_pairs: Second texts, for a model of text pairs.
+            batch_size: Rows of one forward pass.
+
+        Raises:
+            ConfigError: Second texts are missing, too many, or not wanted; or the model's output is
+                not finite.
+        """
         return [
             Prediction(
                 self.labels[int(row.argmax())],
                 dict(zip(self.labels, (float(p) for p in row), strict=True)),
             )
-            for row in probabilities
+            for row in self.probabilities(texts, text_pairs, batch_size)
         ]
