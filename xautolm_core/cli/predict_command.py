@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
-from typing import Any
 
 import typer
 
 if TYPE_CHECKING:
-    from xautolm_core.cli.prediction_input import TextRows
+    from xautolm_core.cli.prediction_input import InputRows
+    from xautolm_core.cli.prediction_output import AnsweredBatch
+    from xautolm_core.trial.classifier import Classifier
+
+
+class Blank(StrEnum):
+    """What is done with a row that has no text."""
+
+    REFUSE = "refuse"
+    ANSWER = "answer"
 
 
 def predict(
@@ -23,8 +32,8 @@ def predict(
         Path | None,
         typer.Argument(
             metavar="[FILE]",
-            help="Texts: .csv, .jsonl or .parquet, or .txt with one text a line; - for lines on "
-            "standard input.",
+            help="Texts: .csv, .tsv, .jsonl or .parquet, or .txt with one text a line; - for lines "
+            "on standard input.",
         ),
     ] = None,
     *,
@@ -36,52 +45,86 @@ def predict(
         typer.Option("--text-pair", help="Its second text, for tasks of text pairs."),
     ] = None,
     column: Annotated[
-        str | None, typer.Option(metavar="COL", help="Column of the text in FILE.")
+        str | None,
+        typer.Option(
+            metavar="COL",
+            help="Column of the text in FILE; its number if the columns have no names.",
+        ),
     ] = None,
     pair_column: Annotated[
         str | None, typer.Option(metavar="COL", help="Column of the second text in FILE.")
     ] = None,
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            "--header/--no-header",
+            help="Whether the first line of .csv or .tsv names the columns; else the task's "
+            "columns tell.",
+            show_default=False,
+        ),
+    ] = None,
+    blank: Annotated[
+        Blank, typer.Option(help="Refuse rows without a text, or answer them like any other.")
+    ] = Blank.REFUSE,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write .csv, .jsonl or .parquet instead of printing."),
+        typer.Option(
+            metavar="FILE",
+            help="Write .csv, .jsonl or .parquet with all columns of FILE instead of printing.",
+        ),
     ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Give a column for each class.")
+    ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts at once.")] = 32,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON line per text, with all probabilities.")
     ] = False,
 ) -> None:
-    """Classify texts with the model that a search has chosen."""
-    from xautolm_core.cli.prediction_input import read_texts
+    """Classify texts with the model that a search has chosen: an answer a row, in order."""
+    from xautolm_core.cli.output import one_line
+    from xautolm_core.cli.prediction_input import open_rows
     from xautolm_core.cli.prediction_input import require_model_folder
+    from xautolm_core.cli.prediction_output import answer_columns
     from xautolm_core.cli.prediction_output import check_out_file
-    from xautolm_core.cli.prediction_output import print_predictions
-    from xautolm_core.cli.prediction_output import write_predictions
+    from xautolm_core.cli.prediction_output import print_answers
+    from xautolm_core.cli.prediction_output import write_answers
+    from xautolm_core.trial.predict import load_classifier
 
     model_folder = require_model_folder(run)
     if out is not None:
         check_out_file(out)
-    rows = read_texts(
+    has_pairs = model_has_pairs(model_folder)
+    rows = open_rows(
         file,
         tuple(text or ()),
         tuple(text_pair or ()),
         column=column,
         pair_column=pair_column,
+        header=header,
+        has_pairs=has_pairs,
         run=run,
     )
-    predictions = _classify(model_folder, rows, batch_size)
-    if out is not None:
-        write_predictions(rows, predictions, out)
-        typer.echo(f"{len(predictions)} predictions written to {out}")
-    else:
-        print_predictions(rows, predictions, as_json=as_json)
+    _check_pairs(rows, has_pairs)
+    answer_blank = blank is Blank.ANSWER
+    if not rows.file.is_stream:
+        rows.check(answer_blank=answer_blank)
+    classifier = load_classifier(model_folder)
+    answered = answer(rows, classifier, answer_blank=answer_blank, batch_size=batch_size)
+    if out is None:
+        print_answers(answered, as_json=as_json, with_classes=probabilities)
+        return
+    names = answer_columns(rows.file.types, classifier.labels, with_classes=probabilities)
+    written = write_answers(answered, out, rows.file.types, names)
+    where = f"{out} (column {names.prediction})"
+    typer.echo(f"{written} predictions written to {one_line(where)}")
 
 
-def _classify(model_folder: Path, rows: TextRows, batch_size: int) -> Sequence[Any]:
+def _check_pairs(rows: InputRows, has_pairs: bool | None) -> None:
+    """Refuse single texts where the model wants pairs, and vice versa."""
     from xautolm_core.errors import ConfigError
-    from xautolm_core.trial.predict import load_classifier
 
-    has_pairs = model_has_pairs(model_folder)
-    if has_pairs is not None and has_pairs != (rows.pairs is not None):
+    if has_pairs is not None and has_pairs != (rows.pair is not None):
         raise ConfigError(
             "the model was trained on "
             + ("text pairs, but single texts were given" if has_pairs else "single texts"),
@@ -89,9 +132,35 @@ def _classify(model_folder: Path, rows: TextRows, batch_size: int) -> Sequence[A
             if has_pairs
             else "Leave --text-pair and --pair-column out",
         )
-    classifier = load_classifier(model_folder)
-    predictions: Sequence[Any] = classifier.predict(rows.texts, rows.pairs, batch_size=batch_size)
-    return predictions
+
+
+def answer(
+    rows: InputRows, classifier: Classifier, *, answer_blank: bool, batch_size: int
+) -> Iterator[AnsweredBatch]:
+    """Yield a model's answers to rows, in order, as they are read.
+
+    Args:
+        rows: The rows.
+        classifier: The model.
+        answer_blank: Whether a row without a text is a row like any other.
+        batch_size: Rows of one forward pass.
+
+    Raises:
+        ConfigError: The model and the rows do not fit.
+        DataError: The rows cannot be read, or one has no text.
+    """
+    from xautolm_core.cli.prediction_output import AnsweredBatch
+    from xautolm_core.tasks.texts import MAX_CHARACTERS
+
+    for batch in rows.batches(answer_blank=answer_blank):
+        # As in training.
+        texts, pairs = (
+            None if column is None else [text[:MAX_CHARACTERS] for text in column]
+            for column in (batch.texts, batch.pairs)
+        )
+        assert texts is not None
+        probabilities = classifier.probabilities(texts, pairs, batch_size)
+        yield AnsweredBatch(batch, classifier.labels, probabilities)
 
 
 def model_has_pairs(model_folder: Path) -> bool | None:

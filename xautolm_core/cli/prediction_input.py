@@ -1,35 +1,131 @@
-"""The texts that ``xautolm predict`` is asked about, and the model that is asked."""
+"""The rows that ``xautolm predict`` is asked about, and the model that is asked."""
 
 from __future__ import annotations
 
-import json
-import sys
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
+from xautolm_core.cli.prediction_columns import TaskColumns
+from xautolm_core.cli.prediction_columns import choose_columns
+from xautolm_core.cli.prediction_columns import columns_of_run
+from xautolm_core.cli.prediction_columns import open_named
+from xautolm_core.cli.prediction_files import TEXT_COLUMN
+from xautolm_core.cli.prediction_files import RowFile
+from xautolm_core.cli.prediction_files import decoded
+from xautolm_core.cli.prediction_files import open_json_lines
+from xautolm_core.cli.prediction_files import open_lines
+from xautolm_core.cli.prediction_files import open_parquet
+from xautolm_core.cli.prediction_files import open_standard_input
+from xautolm_core.cli.prediction_files import open_whole
+from xautolm_core.cli.prediction_records import is_json_lines
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from xautolm_core.tasks.tables import Table
 
 _LINES_SUFFIX = ".txt"
 _STANDARD_INPUT = "-"
+_PAIR_COLUMN = "text_pair"
+_ROWS_NAMED = 5
+# What the tasks' reader takes for a missing value where no type says so.
+_UNTYPED_MISSING = ("nan", "NaN")
 
 
 @dataclass(frozen=True)
-class TextRows:
-    """Texts to classify, in order.
+class RowBatch:
+    """Some rows to classify, in order.
 
     Attributes:
-        texts: The texts.
-        pairs: Their second texts, or None for single texts.
+        first: Number of the first of them, from 1.
+        texts: Their texts; empty where there is none.
+        pairs: Their second texts likewise, or None for single texts.
+        columns: All columns of the input, the texts' too, as Arrow data or as lists.
     """
 
+    first: int
     texts: Sequence[str]
-    pairs: Sequence[str] | None = None
+    pairs: Sequence[str] | None
+    columns: Mapping[str, pa.ChunkedArray | list[Any]]
+
+    def blank_rows(self) -> list[int]:
+        """Return the numbers of the rows with nothing but white space in a text."""
+        seconds = self.texts if self.pairs is None else self.pairs
+        return [
+            row
+            for row, texts in enumerate(zip(self.texts, seconds, strict=True), start=self.first)
+            if not all(text.strip() for text in texts)
+        ]
+
+
+@dataclass(frozen=True)
+class InputRows:
+    """Rows to classify, not yet read.
+
+    Attributes:
+        file: Where they come from.
+        text: Column of the text.
+        pair: Column of the second text; None for single texts.
+    """
+
+    file: RowFile
+    text: str
+    pair: str | None
+
+    def batches(self, *, answer_blank: bool) -> Iterator[RowBatch]:
+        """Read the rows from the beginning, in order.
+
+        Args:
+            answer_blank: Whether a row without a text is a row like any other.
+
+        Raises:
+            DataError: They cannot be read, or one has no text.
+        """
+        first = 1
+        for piece in self.file.pieces():
+            pairs = None if self.pair is None else _texts(piece, self.pair, first)
+            batch = RowBatch(first, _texts(piece, self.text, first), pairs, piece.columns)
+            if not answer_blank:
+                self._refuse(batch.blank_rows())
+            yield batch
+            first += piece.rows
+        if first == 1:
+            raise DataError(f"{self.file.source} has no text", hint="Give texts to classify")
+
+    def check(self, *, answer_blank: bool) -> None:
+        """Read all rows once, so that what is wrong is said before the first answer.
+
+        Raises:
+            DataError: They cannot be read, or some have no text: the first of them are named.
+        """
+        blank: list[int] = []
+        count = 0
+        for batch in self.batches(answer_blank=True):
+            if not answer_blank:
+                found = batch.blank_rows()
+                count += len(found)
+                blank += found[: _ROWS_NAMED - len(blank)]
+        self._refuse(blank, count)
+
+    def _refuse(self, rows: Sequence[int], count: int | None = None) -> None:
+        """Refuse rows without text, of which there may be more than are named."""
+        if not rows:
+            return
+        count = count or len(rows)
+        unit = self.file.unit if count == 1 else f"{self.file.unit}s"
+        named = ", ".join(map(str, rows[:_ROWS_NAMED]))
+        where = f"{unit} {named}" if count <= _ROWS_NAMED else f"the first: {named}"
+        raise DataError(
+            f"{self.file.source}: {count:,} {unit} without a text ({where})",
+            hint="Leave them out, or have them answered as they are with --blank answer",
+        )
 
 
 def require_model_folder(run: Path) -> Path:
@@ -55,16 +151,18 @@ def require_model_folder(run: Path) -> Path:
     raise ConfigError(f"{run} holds neither a run nor a model", hint="Give the run folder")
 
 
-def read_texts(
+def open_rows(
     file: Path | None,
     texts: Sequence[str],
     pairs: Sequence[str],
     *,
-    column: str | None,
-    pair_column: str | None,
+    column: str | None = None,
+    pair_column: str | None = None,
+    header: bool | None = None,
+    has_pairs: bool | None = None,
     run: Path,
-) -> TextRows:
-    """Return the texts of ``--text`` or of a file.
+) -> InputRows:
+    """Open the rows of ``--text`` or of a file.
 
     Args:
         file: A data file, a text file with a text a line, or ``-`` for standard input.
@@ -72,6 +170,9 @@ def read_texts(
         pairs: What ``--text-pair`` gave.
         column: Column of the text in the file; that of the task or found if None.
         pair_column: Column of the second text, likewise.
+        header: Whether the first line of a delimited file names its columns; None: the task's
+            columns tell.
+        has_pairs: Whether the model wants second texts, if that is known.
         run: The run, which knows the names of the task's columns.
 
     Raises:
@@ -83,91 +184,126 @@ def read_texts(
             "give either --text or a FILE" + (", not both" if texts else ""),
             hint="For example: xautolm predict RUN --text 'A text to classify'",
         )
-    if texts:
-        if pairs and len(pairs) != len(texts):
-            raise ConfigError(
-                f"{len(texts)} times --text but {len(pairs)} times --text-pair",
-                hint="Give one --text-pair for each --text",
-            )
-        return TextRows(list(texts), list(pairs) or None)
+    if file is None:
+        return _given_texts(texts, pairs)
     if pairs:
         raise ConfigError("--text-pair belongs to --text", hint="Use --pair-column with a FILE")
-    assert file is not None
-    if str(file) == _STANDARD_INPUT:
-        return TextRows(_lines(sys.stdin.buffer.read(), "standard input"))
-    if file.suffix.lower() == _LINES_SUFFIX:
-        if not file.is_file():
-            raise DataError(f"{file} does not exist", hint="Check the path")
-        return TextRows(_lines(file.read_bytes(), str(file)))
-    return _read_columns(file, column, pair_column, run)
+    task = columns_of_run(run)
+    if header is None and (column is not None or pair_column is not None):
+        header = _is_delimited(file) or None
+    opened = _open_file(file, task, header=header, column=column)
+    if opened.unit == "line":
+        if column is not None or pair_column is not None:
+            raise ConfigError(
+                f"{opened.source} has one text a line, and no columns",
+                hint="Leave --column and --pair-column out",
+            )
+        return InputRows(opened, TEXT_COLUMN, None)
+    names = choose_columns(
+        opened, task, column=column, pair_column=pair_column, has_pairs=has_pairs
+    )
+    return InputRows(opened, *names)
 
 
-def _lines(content: bytes, source: str) -> list[str]:
-    try:
-        lines = [line for line in content.decode("utf-8").splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{source} is not UTF-8 (byte {error.start})", hint="Convert it to UTF-8"
-        ) from error
-    if not lines:
-        raise DataError(f"{source} has no text", hint="Give one text a line")
-    return lines
+def _given_texts(texts: Sequence[str], pairs: Sequence[str]) -> InputRows:
+    """Return the texts of the command line as rows."""
+    import pyarrow as pa
 
-
-def _read_columns(file: Path, column: str | None, pair_column: str | None, run: Path) -> TextRows:
-    from xautolm_core.tasks.columns import find_columns
-    from xautolm_core.tasks.columns import require_column
-    from xautolm_core.tasks.data_files import read_table
     from xautolm_core.tasks.tables import Table
 
-    table = read_table(file)
-    known_text, known_pair = _columns_of_run(run)
-    if column is not None:
-        require_column(table, column, "--column")
-    elif known_text in table.columns:
-        column = known_text
-    if pair_column is not None:
-        require_column(table, pair_column, "--pair-column")
-    elif known_pair in table.columns:
-        pair_column = known_pair
-    if column is None:
-        # The finder looks for a class as well; new texts need not have one.
-        stand_in = "\0class"
-        with_class = Table(
-            table.source,
-            table.rows,
-            {**table.columns, stand_in: [""] * table.rows},
-            untyped=table.untyped,
+    if pairs and len(pairs) != len(texts):
+        raise ConfigError(
+            f"{len(texts)} times --text but {len(pairs)} times --text-pair",
+            hint="Give one --text-pair for each --text",
         )
+    columns: dict[str, pa.ChunkedArray | list[Any]] = {}
+    kind = pa.large_string()
+    for name, option, values in (
+        (TEXT_COLUMN, "--text", texts),
+        (_PAIR_COLUMN, "--text-pair", pairs),
+    ):
         try:
-            found = find_columns(with_class, text=None, text_pair=pair_column, label=stand_in)
-        except DataError as error:
-            raise DataError(error.problem, hint="Name the column with --column COL") from error
-        column, pair_column = found.text, found.text_pair
-    return TextRows(_strings(table, column), _strings(table, pair_column) if pair_column else None)
+            columns[name] = pa.chunked_array([pa.array(values, type=kind)])
+        except UnicodeEncodeError as error:
+            raise DataError(f"{option} is not UTF-8", hint="Re-encode the text") from error
+    if not pairs:
+        del columns[_PAIR_COLUMN]
+    table = Table("--text", len(texts), columns)
+    file = RowFile(table.source, dict.fromkeys(columns, kind), lambda: iter([table]))
+    return InputRows(file, TEXT_COLUMN, _PAIR_COLUMN if pairs else None)
 
 
-def _columns_of_run(run: Path) -> tuple[str | None, str | None]:
-    """Return the names of the task's columns, where the user gave them."""
-    from xautolm_core.search.contract import SEARCH_FILE
+def _is_delimited(path: Path) -> bool:
+    from xautolm_core.tasks.data_files import CSV_SUFFIXES
+    from xautolm_core.tasks.data_files import data_suffix
 
-    for folder in (run, run.parent):
-        try:
-            document = json.loads((folder / SEARCH_FILE).read_text(encoding="utf-8"))
-            return document["task"].get("text"), document["task"].get("text_pair")
-        except (OSError, ValueError, KeyError, AttributeError):
-            continue
-    return None, None
+    return data_suffix(path) in CSV_SUFFIXES
 
 
-def _strings(table: Table, column: str) -> list[str]:
-    from xautolm_core.tasks.texts import check_texts
+def _open_file(
+    path: Path, task: TaskColumns, *, header: bool | None, column: str | None
+) -> RowFile:
+    """Open a file by its ending."""
+    from xautolm_core.tasks.data_files import JSON_SUFFIXES
+    from xautolm_core.tasks.data_files import PARQUET_SUFFIXES
+    from xautolm_core.tasks.data_files import data_suffix
+    from xautolm_core.tasks.data_files import read_table
 
-    checked = check_texts(table, column)
-    unusable = int((checked.missing | checked.empty).sum())
-    if unusable:
+    suffix = data_suffix(path)
+    if header is not None and not _is_delimited(path):
+        raise ConfigError(
+            f"--{'' if header else 'no-'}header is for files such as .csv and .tsv",
+            hint="Leave it out",
+        )
+    if str(path) == _STANDARD_INPUT:
+        return open_standard_input()
+    if path.exists() and not path.is_dir() and not path.is_file():
         raise DataError(
-            f"{table.source}: {unusable} of {table.rows} rows have no text in column '{column}'",
-            hint="Leave these rows out of the file",
+            f"{path} is no regular file",
+            hint="Give its lines to standard input instead, with - for the FILE",
         )
-    return [str(text) for text in checked.texts.to_pylist()]
+    if not path.is_file() or not path.stat().st_size:
+        read_table(path)  # which says what is wrong with it
+    if suffix == _LINES_SUFFIX:
+        return open_lines(path)
+    if _is_delimited(path):
+        return open_named(path, task, header=header, column=column)
+    if suffix in PARQUET_SUFFIXES:
+        return open_parquet(path)
+    if suffix in JSON_SUFFIXES and is_json_lines(path):
+        return open_json_lines(path)
+    return open_whole(path)
+
+
+def _texts(piece: Table, column: str, first: int) -> list[str]:
+    """Return the texts of a column; empty where there is none.
+
+    Args:
+        piece: The rows.
+        column: Name of the column.
+        first: Number of the first row, for messages.
+
+    Raises:
+        DataError: The column holds anything but texts.
+    """
+    import pyarrow as pa
+
+    values = decoded(piece.columns[column])
+    if not isinstance(values, list):
+        is_text = pa.types.is_large_string(values.type)
+        if not is_text and values.null_count < len(values):
+            kind = "bytes that are not UTF-8" if "binary" in str(values.type) else str(values.type)
+            raise _no_texts(piece, column, kind)
+        values = values.to_pylist()
+    for row, value in enumerate(values, start=first):
+        if value is not None and not isinstance(value, str):
+            raise _no_texts(piece, column, f"{type(value).__name__} in row {row:,}")
+    missing = (None, *_UNTYPED_MISSING) if piece.untyped else (None,)
+    return ["" if value in missing else value for value in values]
+
+
+def _no_texts(piece: Table, column: str, found: str) -> DataError:
+    return DataError(
+        f"{piece.source}: column '{column}' holds other values than texts ({found})",
+        hint="Name the column of the texts with --column COL",
+    )

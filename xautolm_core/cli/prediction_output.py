@@ -1,25 +1,96 @@
-"""Predictions, printed or written to a file."""
+"""Predictions, printed or written to a file, batch by batch."""
 
 from __future__ import annotations
 
-import io
+import contextlib
 import json
+import math
+import sys
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
-
-import typer
+from typing import BinaryIO
 
 from xautolm_core.cli.locations import check_can_write
+from xautolm_core.cli.output import one_line
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
 
 if TYPE_CHECKING:
-    from xautolm_core.cli.prediction_input import TextRows
+    import numpy as np
+    import pyarrow as pa
+
+    from xautolm_core.cli.prediction_input import RowBatch
+
+    Columns = Mapping[str, pa.ChunkedArray | list[Any]]
 
 _SUFFIXES = (".csv", ".jsonl", ".parquet")
 _SHOWN_CHARACTERS = 70
+# A row group of Parquet: small ones make a file slow to read and its footer large.
+_GROUP_ROWS = 1 << 15
+_GROUP_BYTES = 1 << 24
+
+
+@dataclass(frozen=True)
+class AnsweredBatch:
+    """Some rows with a model's answers.
+
+    Attributes:
+        rows: The rows.
+        labels: The model's class names.
+        probabilities: Of each class for each row, float32, (rows, classes).
+    """
+
+    rows: RowBatch
+    labels: Sequence[str]
+    probabilities: np.ndarray
+
+    def best(self) -> tuple[list[str], list[float]]:
+        """Return each row's most probable class, and how probable it is."""
+        places = self.probabilities.argmax(1)
+        return [self.labels[place] for place in places], self.probabilities.max(1).tolist()
+
+
+@dataclass(frozen=True)
+class AnswerColumns:
+    """The names of the columns that answers are written to.
+
+    Attributes:
+        prediction: Of the most probable class.
+        probability: Of its probability.
+        classes: Of the probability of each class; none if nobody wants them.
+    """
+
+    prediction: str
+    probability: str
+    classes: tuple[str, ...] = ()
+
+
+def answer_columns(
+    taken: Collection[str], labels: Sequence[str], *, with_classes: bool
+) -> AnswerColumns:
+    """Name the columns of answers: apart from all others, so that nothing is replaced.
+
+    Args:
+        taken: Names of the input's columns.
+        labels: The model's class names.
+        with_classes: Whether each class has a column.
+    """
+    number = 1
+    while True:
+        end = "" if number == 1 else f"_{number}"
+        classes = tuple(f"probability{end}.{label}" for label in labels) if with_classes else ()
+        found = AnswerColumns(f"prediction{end}", f"probability{end}", classes)
+        if not {found.prediction, found.probability, *classes} & set(taken):
+            return found
+        number += 1
 
 
 def check_out_file(path: Path) -> None:
@@ -34,62 +105,223 @@ def check_out_file(path: Path) -> None:
         )
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"--out: {path.parent} does not exist", hint="Make the folder first")
+    if path.is_dir():
+        raise ConfigError(f"--out: {path} is a folder", hint="Give a file")
     check_can_write(path.parent, "--out")
 
 
-def print_predictions(rows: TextRows, predictions: Sequence[Any], *, as_json: bool) -> None:
-    """Print a line per text: class and probability, or a JSON object with all probabilities."""
-    for text, prediction in zip(rows.texts, predictions, strict=True):
-        probabilities = dict(prediction.probabilities)
-        if as_json:
-            document = {"label": prediction.label, "probabilities": probabilities}
-            typer.echo(json.dumps(document, ensure_ascii=False))
-            continue
-        shown = " ".join(text.split())
+def print_answers(answered: Iterable[AnsweredBatch], *, as_json: bool, with_classes: bool) -> None:
+    """Print a line per text: class, probability and text, or a JSON object.
+
+    Args:
+        answered: The answers; each batch is printed before the next one is asked for.
+        as_json: Print an object with all probabilities.
+        with_classes: Print the probability of each class before the text.
+    """
+    for batch in answered:
+        lines = _json_lines(batch) if as_json else _plain_lines(batch, with_classes=with_classes)
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()
+
+
+def _json_lines(batch: AnsweredBatch) -> Iterator[str]:
+    for label, row in zip(batch.best()[0], batch.probabilities.tolist(), strict=True):
+        probabilities = dict(zip(batch.labels, row, strict=True))
+        document = {"label": label, "probabilities": probabilities}
+        yield json.dumps(document, ensure_ascii=False)
+
+
+def _plain_lines(batch: AnsweredBatch, *, with_classes: bool) -> Iterator[str]:
+    names = [one_line(label) for label in batch.labels]
+    for text, row in zip(batch.rows.texts, batch.probabilities.tolist(), strict=True):
+        highest = max(row)
+        cells = [names[row.index(highest)], f"{highest:.4f}"]
+        if with_classes:
+            cells += [f"{name}={value:.4f}" for name, value in zip(names, row, strict=True)]
+        shown = one_line(text)
         if len(shown) > _SHOWN_CHARACTERS:
             shown = f"{shown[: _SHOWN_CHARACTERS - 1]}…"
-        typer.echo(f"{prediction.label}\t{probabilities[prediction.label]:.4f}\t{shown}")
+        yield "\t".join([*cells, shown])
 
 
-def write_predictions(rows: TextRows, predictions: Sequence[Any], path: Path) -> None:
-    """Write texts, classes and probabilities, all or nothing.
+def write_answers(
+    answered: Iterable[AnsweredBatch],
+    path: Path,
+    types: Mapping[str, pa.DataType | None],
+    names: AnswerColumns,
+) -> int:
+    """Write all columns of the input and the answers beside them; return the number of rows.
+
+    The file appears when all is written, or not at all.
+
+    Args:
+        answered: The answers; each batch is written before the next one is asked for.
+        path: The file; its ending tells the format.
+        types: Arrow types of the input's columns.
+        names: Of the columns of the answers.
 
     Raises:
         StoreError: The file cannot be written.
     """
-    from xautolm_core.report.files import write_bytes
+    import pyarrow as pa
 
-    columns: dict[str, list[Any]] = {"text": list(rows.texts)}
-    if rows.pairs is not None:
-        columns["text_pair"] = list(rows.pairs)
-    columns["label"] = [prediction.label for prediction in predictions]
-    columns["probability"] = [
-        float(prediction.probabilities[prediction.label]) for prediction in predictions
-    ]
-    for label in predictions[0].probabilities if predictions else ():
-        columns[f"probability.{label}"] = [float(p.probabilities[label]) for p in predictions]
+    written = 0
+    answer_types = {
+        names.prediction: pa.large_string(),
+        **dict.fromkeys((names.probability, *names.classes), pa.float64()),
+    }
+    with _writing(path), contextlib.ExitStack() as stack:
+        write = stack.enter_context(_open_writer(path, {**types, **answer_types}))
+        for batch in answered:
+            labels, highest = batch.best()
+            by_class = zip(names.classes, batch.probabilities.T.tolist(), strict=False)
+            write(
+                {
+                    **batch.rows.columns,
+                    names.prediction: labels,
+                    names.probability: highest,
+                    **dict(by_class),
+                }
+            )
+            written += len(labels)
+    return written
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
-        write_bytes(path, _encode(columns, path.suffix.lower()))
+        yield
     except OSError as error:
         raise StoreError(
             f"cannot write {path}: {error.strerror or error}", hint="Choose another file"
         ) from error
 
 
-def _encode(columns: dict[str, list[Any]], suffix: str) -> bytes:
+@contextlib.contextmanager
+def _open_writer(
+    path: Path, types: Mapping[str, pa.DataType | None]
+) -> Iterator[Callable[[Columns], None]]:
+    """Give a function that writes some rows, of all columns, to a file that is whole at the end."""
+    from xautolm_core.report.files import whole_file
+
+    with whole_file(path) as file:
+        match path.suffix.lower():
+            case ".jsonl":
+                yield lambda columns: _write_json(file, columns)
+            case ".csv":
+                with _csv_writer(file, types) as write:
+                    yield write
+            case _:
+                with _parquet_writer(file, types) as write:
+                    yield write
+
+
+def _write_json(file: BinaryIO, columns: Columns) -> None:
+    values = [
+        column if isinstance(column, list) else column.to_pylist() for column in columns.values()
+    ]
+    for row in zip(*values, strict=True):
+        record = dict(zip(columns, row, strict=True))
+        file.write(_json_text(record).encode("utf-8") + b"\n")
+
+
+@contextlib.contextmanager
+def _csv_writer(
+    file: BinaryIO, types: Mapping[str, pa.DataType | None]
+) -> Iterator[Callable[[Columns], None]]:
+    import pyarrow as pa
+    import pyarrow.csv
+
+    schema = pa.schema([(name, _cell_type(kind)) for name, kind in types.items()])
+    with pyarrow.csv.CSVWriter(file, schema) as writer:
+        yield lambda columns: writer.write_table(_as_table(columns, schema))
+
+
+@contextlib.contextmanager
+def _parquet_writer(
+    file: BinaryIO, types: Mapping[str, pa.DataType | None]
+) -> Iterator[Callable[[Columns], None]]:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    text = pa.large_string()
+    schema = pa.schema([(name, text if kind is None else kind) for name, kind in types.items()])
+    waiting: list[Any] = []
+
+    def flush() -> None:
+        if waiting:
+            group = pa.concat_tables(waiting)
+            writer.write_table(group, row_group_size=max(len(group), 1))
+            waiting.clear()
+
+    def write(columns: Columns) -> None:
+        waiting.append(_as_table(columns, schema))
+        rows, size = sum(map(len, waiting)), sum(table.nbytes for table in waiting)
+        if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
+            flush()
+
+    with pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        yield write
+        flush()
+
+
+def _cell_type(kind: pa.DataType | None) -> pa.DataType:
+    """Return the type of a column of CSV: its own where that has a plain text, else a string."""
     import pyarrow as pa
 
-    table = pa.table(columns)
-    if suffix == ".jsonl":
-        lines = [json.dumps(row, ensure_ascii=False) for row in table.to_pylist()]
-        return ("\n".join(lines) + "\n").encode("utf-8")
-    buffer = io.BytesIO()
-    if suffix == ".csv":
-        import pyarrow.csv
+    tests = (
+        pa.types.is_boolean,
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_decimal,
+        pa.types.is_date,
+        pa.types.is_timestamp,
+    )
+    is_plain = kind is not None and any(test(kind) for test in tests)
+    return kind if is_plain else pa.large_string()
 
-        pyarrow.csv.write_csv(table, buffer)
-    else:
-        import pyarrow.parquet
 
-        pyarrow.parquet.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
+def _as_table(columns: Columns, schema: pa.Schema) -> pa.Table:
+    """Return columns as Arrow data of a schema; what a type cannot hold is written as JSON."""
+    import pyarrow as pa
+
+    def converted(name: str, kind: pa.DataType) -> pa.ChunkedArray | pa.Array:
+        values = columns[name]
+        if not isinstance(values, list):
+            if values.type == kind:
+                return values
+            if pa.types.is_string(values.type) or pa.types.is_null(values.type):
+                return values.cast(kind)
+            values = values.to_pylist()
+        if kind != pa.large_string():
+            return pa.array(values, type=kind)
+        return pa.array([_cell(value) for value in values], type=kind)
+
+    return pa.table([converted(f.name, f.type) for f in schema], schema=schema)
+
+
+def _cell(value: Any) -> str | None:
+    """Return a value as a text: as JSON where it has no plain one."""
+    plain = _plain_value(value)
+    return plain if plain is None or isinstance(plain, str) else _json_text(plain)
+
+
+def _json_text(value: Any) -> str:
+    """Return a value as JSON; what is not finite becomes null, dates and bytes become strings."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):
+        return json.dumps(_plain_value(value), ensure_ascii=False)
+
+
+def _plain_value(value: Any) -> Any:
+    """Return a value that JSON has a form for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _plain_value(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_value(item) for item in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return value if isinstance(value, str | int | None) else str(value)

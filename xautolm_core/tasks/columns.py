@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -135,6 +136,41 @@ def find_columns(
     return Columns(text, text_pair, label)
 
 
+def find_text_columns(
+    table: Table, *, ignored: Collection[str] = (), has_pairs: bool = True
+) -> tuple[str, str | None]:
+    """Find the columns of new texts, which need no classes beside them.
+
+    Args:
+        table: Some rows.
+        ignored: Columns that hold no texts, such as the classes.
+        has_pairs: Whether a second text is looked for.
+
+    Returns:
+        The column of the text, and that of the second one if there is any.
+
+    Raises:
+        DataError: None or several could be meant.
+    """
+    free = [name for name in table.columns if name not in ignored]
+    text, text_pair = _pair_by_name(table, free) if has_pairs else (None, None)
+    # Where no type says what a column holds, its name does: texts may be numbers, all of them.
+    text = text or _by_name(table, free, _TEXT_NAMES, "text", by_content=not table.untyped)
+    try:
+        return text or _by_content(table, free, "text", needs_label=True), text_pair
+    except DataError:
+        named = _by_name(table, free, _TEXT_NAMES, "text", by_content=False)
+        if named is None:
+            raise
+        return named, text_pair  # whoever reads it says what it holds instead of texts
+
+
+def is_text_name(name: str) -> bool:
+    """Whether a column's name is one that texts go by."""
+    names = (*_TEXT_NAMES, *_PAIR_NAMES)
+    return any(_plain_name(name) in group for group in names)
+
+
 def _refuse_missing_header(table: Table, label: str) -> None:
     """Refuse a CSV file whose first line is a row: its label column is then named like a class."""
     import pyarrow.compute as pc
@@ -164,12 +200,25 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _by_name(
-    table: Table, free: Sequence[str], tiers: Sequence[Sequence[str]], what: str
+    table: Table,
+    free: Sequence[str],
+    tiers: Sequence[Sequence[str]],
+    what: str,
+    *,
+    by_content: bool = True,
 ) -> str | None:
-    """Return the column that is named like a text or a label, the strongest name first."""
+    """Return the column that is named like a text or a label, the strongest name first.
+
+    Args:
+        table: The columns.
+        free: Those that may be meant.
+        tiers: Names in the order of their strength.
+        what: ``text`` or ``label``.
+        by_content: Whether a column of texts has to hold texts, too.
+    """
     for tier in tiers:
         found = [name for name in free if _plain_name(name) in tier]
-        if what == "text":
+        if what == "text" and by_content:
             found = [name for name in found if _is_text(table, name) or holds_bytes(table, name)]
         if len(found) == 1:
             return found[0]

@@ -1,0 +1,171 @@
+"""Which columns of a file hold the texts to classify, and whether its first line names them."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xautolm_core.cli.output import warn
+from xautolm_core.cli.prediction_files import TEXT_COLUMN
+from xautolm_core.cli.prediction_files import RowFile
+from xautolm_core.cli.prediction_files import decoded
+from xautolm_core.cli.prediction_files import open_cells
+from xautolm_core.cli.prediction_records import check_names
+from xautolm_core.cli.prediction_records import first_record
+from xautolm_core.errors import DataError
+
+_LONGEST_NAME_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class TaskColumns:
+    """The names of the task's columns, where the user gave them."""
+
+    text: str | None = None
+    text_pair: str | None = None
+    label: str | None = None
+
+    def names(self) -> list[str]:
+        """Return those that are known."""
+        return [name for name in (self.text, self.text_pair, self.label) if name is not None]
+
+
+def columns_of_run(run: Path) -> TaskColumns:
+    """Return the columns of the task that a run, or the run around a model, was about."""
+    from xautolm_core.search.contract import SEARCH_FILE
+
+    for folder in (run, run.parent):
+        try:
+            task = json.loads((folder / SEARCH_FILE).read_text(encoding="utf-8"))["task"]
+            return TaskColumns(task.get("text"), task.get("text_pair"), task.get("label"))
+        except (OSError, ValueError, KeyError, AttributeError):
+            continue
+    return TaskColumns()
+
+
+def open_named(
+    path: Path, task: TaskColumns, *, header: bool | None, column: str | None
+) -> RowFile:
+    """Open a delimited file, after a decision whether its first line names the columns.
+
+    Args:
+        path: The file.
+        task: Whose columns tell, if nobody else does.
+        header: What the user says of the first line, if anything.
+        column: Name, or number in a file without names, of the text's column, if given.
+
+    Raises:
+        DataError: Nothing tells, or the columns cannot be told apart.
+    """
+    first = first_record(path)
+    if header is None:
+        header = _names_columns(first, task, path)
+        if not header:
+            warn(f"{path}: the first line is a text; if it names the column, say so with --header")
+    if header:
+        return open_cells(path, _column_names(first, path), has_header=True)
+    if len(first) == 1:
+        return open_cells(path, [column or TEXT_COLUMN], has_header=False)
+    if column is None:
+        raise DataError(
+            f"{path} has {len(first)} columns without names",
+            hint="Give the number of the text's column, as in --no-header --column 2",
+        )
+    numbers = [str(number) for number in range(1, len(first) + 1)]
+    return open_cells(path, numbers, has_header=False)
+
+
+def _column_names(first: Sequence[str], path: Path) -> list[str]:
+    """Return the names in a header; several columns without one are named by their numbers."""
+    nameless = sum(not name.strip() for name in first)
+    names = [
+        f"column {number}" if nameless > 1 and not name.strip() else name
+        for number, name in enumerate(first, start=1)
+    ]
+    check_names(names, str(path))
+    return names
+
+
+def _names_columns(first: Sequence[str], task: TaskColumns, path: Path) -> bool:
+    """Whether a first line names columns, as the task's columns tell.
+
+    A task whose columns were found by their names is as good as one that says them: what would be
+    found in it again is a header.
+
+    Raises:
+        DataError: Nothing tells.
+    """
+    from xautolm_core.tasks.columns import is_text_name
+
+    if set(first) & set(task.names()):
+        return True
+    looks_named = any(is_text_name(name) for name in first)
+    if looks_named and task.text is None:
+        return True
+    if len(first) == 1 and not looks_named:
+        return False
+    shown = ", ".join(textwrap.shorten(name, _LONGEST_NAME_SHOWN) for name in first)
+    known = f": the task's are {', '.join(task.names())}" if task.names() else ""
+    raise DataError(
+        f"{path}: the first line ({shown}) may be names of columns or a row{known}",
+        hint="Say which column holds the text with --column COL, or that there are no names with"
+        " --no-header" + (" and the column's number, as in --column 2" if len(first) > 1 else ""),
+    )
+
+
+def choose_columns(
+    file: RowFile,
+    task: TaskColumns,
+    *,
+    column: str | None,
+    pair_column: str | None,
+    has_pairs: bool | None,
+) -> tuple[str, str | None]:
+    """Find the columns of the texts: as given, as the task has them, or by name and content.
+
+    Args:
+        file: The rows.
+        task: Whose columns are taken where none is given.
+        column: Column of the text, if given.
+        pair_column: Column of the second text, if given.
+        has_pairs: Whether the model wants second texts, if that is known.
+
+    Returns:
+        The column of the text, and that of the second one if there is any.
+
+    Raises:
+        DataError: There is no such column, or several could be meant.
+    """
+    from xautolm_core.tasks.columns import find_text_columns
+    from xautolm_core.tasks.columns import require_column
+    from xautolm_core.tasks.tables import Table
+
+    some = next(file.pieces(), None)
+    if some is None:
+        raise DataError(f"{file.source} has columns but no rows", hint="Give texts to classify")
+    columns = {name: decoded(values) for name, values in some.columns.items()}
+    table = Table(some.source, some.rows, columns, untyped=some.untyped)
+    for option, given in (("--column", column), ("--pair-column", pair_column)):
+        if given is not None:
+            require_column(table, given, option)
+    if column is None and task.text in columns:
+        column = task.text
+    if pair_column is None and task.text_pair in columns:
+        pair_column = task.text_pair
+    if column is None:
+        ignored = [name for name in (pair_column, task.label) if name is not None]
+        looks_for_pairs = pair_column is None and has_pairs is not False
+        try:
+            column, found = find_text_columns(table, ignored=ignored, has_pairs=looks_for_pairs)
+        except DataError as error:
+            raise DataError(error.problem, hint="Name the column with --column COL") from error
+        pair_column = pair_column or found
+    if column == pair_column:
+        raise DataError(
+            f"{file.source}: '{column}' cannot be both texts of a pair",
+            hint="Name two columns with --column COL and --pair-column COL",
+        )
+    return column, pair_column

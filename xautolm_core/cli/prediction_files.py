@@ -1,0 +1,261 @@
+"""Files of rows to classify, read piece by piece: memory does not grow with their number."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import BinaryIO
+from typing import Literal
+from typing import TypeVar
+
+from xautolm_core.cli.prediction_records import check_names
+from xautolm_core.cli.prediction_records import decoded_lines
+from xautolm_core.cli.prediction_records import delimited_rows
+from xautolm_core.cli.prediction_records import json_records
+from xautolm_core.cli.prediction_records import reading
+from xautolm_core.errors import DataError
+from xautolm_core.tasks.tables import Table
+from xautolm_core.tasks.tables import plain
+from xautolm_core.tasks.text_files import open_bytes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TEXT_COLUMN = "text"
+PIECE_ROWS = 1_024
+# A piece of long texts ends earlier.
+_PIECE_CHARACTERS = 1 << 22
+_PARQUET_BUFFER_BYTES = 1 << 20
+_INT64 = range(-(1 << 63), 1 << 63)
+_Row = TypeVar("_Row")
+
+
+@dataclass(frozen=True)
+class RowFile:
+    """A file of rows, not yet read.
+
+    Attributes:
+        source: What messages call it.
+        types: Column name to Arrow type, in the file's order; None where the values have several
+            types, or one that Arrow does not know.
+        pieces: Reads the rows from the beginning, in order, some at a time.
+        unit: What messages call a row.
+        is_stream: Whether it can be read only once.
+    """
+
+    source: str
+    types: Mapping[str, pa.DataType | None]
+    pieces: Callable[[], Iterator[Table]]
+    unit: Literal["row", "line"] = "row"
+    is_stream: bool = False
+
+
+def open_lines(path: Path) -> RowFile:
+    """Open a text file with one text a line."""
+
+    def pieces() -> Iterator[Table]:
+        with reading(path), open_bytes(path) as file:
+            yield from _line_pieces(file, str(path))
+
+    return RowFile(str(path), _text_types(), pieces, unit="line")
+
+
+def open_standard_input() -> RowFile:
+    """Open standard input, with one text a line."""
+    source = "standard input"
+
+    def pieces() -> Iterator[Table]:
+        with reading(source):
+            yield from _line_pieces(sys.stdin.buffer, source)
+
+    return RowFile(source, _text_types(), pieces, unit="line", is_stream=True)
+
+
+def open_cells(path: Path, names: Sequence[str], *, has_header: bool) -> RowFile:
+    """Open a delimited file, every column as text.
+
+    Args:
+        path: The file.
+        names: Names of its columns.
+        has_header: Whether its first record holds names, and no row.
+    """
+    import pyarrow as pa
+
+    text = pa.large_string()
+
+    def pieces() -> Iterator[Table]:
+        with reading(path):
+            rows = delimited_rows(path, len(names), has_header=has_header)
+            for gathered in _gathered(rows, lambda row: sum(map(len, row))):
+                cells = zip(*gathered, strict=True)
+                columns = {
+                    name: pa.chunked_array([pa.array(values, type=text)])
+                    for name, values in zip(names, cells, strict=True)
+                }
+                yield Table(str(path), len(gathered), columns, untyped=True)
+
+    return RowFile(str(path), dict.fromkeys(names, text), pieces)
+
+
+def open_json_lines(path: Path) -> RowFile:
+    """Open JSON Lines: read once to know the columns of all objects and their types.
+
+    Raises:
+        DataError: A line is no JSON object.
+    """
+    kinds: dict[str, set[type]] = {}
+    with reading(path):
+        for record in json_records(path):
+            for name, value in record.items():
+                kinds.setdefault(name, set()).add(_kind(value))
+
+    def pieces() -> Iterator[Table]:
+        with reading(path):
+            for gathered in _gathered(json_records(path), _characters):
+                columns = {name: [record.get(name) for record in gathered] for name in kinds}
+                yield Table(str(path), len(gathered), columns)
+
+    return RowFile(str(path), {name: _json_type(found) for name, found in kinds.items()}, pieces)
+
+
+def open_parquet(path: Path) -> RowFile:
+    """Open a Parquet file.
+
+    Raises:
+        DataError: It is no Parquet file, or two of its columns have one name.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    @contextlib.contextmanager
+    def parquet_file() -> Iterator[Any]:
+        try:
+            with (
+                reading(path),
+                path.open("rb") as stream,
+                pyarrow.parquet.ParquetFile(stream, buffer_size=_PARQUET_BUFFER_BYTES) as file,
+            ):
+                yield file
+        except pa.ArrowInvalid as error:
+            raise DataError(
+                f"{path} is no valid Parquet file ({error})",
+                hint="Check that it was written and copied whole",
+            ) from error
+
+    with parquet_file() as file:
+        schema = file.schema_arrow
+    check_names(schema.names, str(path))
+
+    def pieces() -> Iterator[Table]:
+        with parquet_file() as file:
+            for batch in file.iter_batches(batch_size=PIECE_ROWS, use_threads=False):
+                batch.validate(full=True)
+                columns = {
+                    name: pa.chunked_array([column])
+                    for name, column in zip(schema.names, batch.columns, strict=True)
+                }
+                yield Table(str(path), batch.num_rows, columns)
+
+    return RowFile(str(path), {field.name: field.type for field in schema}, pieces)
+
+
+def open_whole(path: Path) -> RowFile:
+    """Open a data file that can be read only as a whole, such as a JSON array.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    from xautolm_core.tasks.data_files import read_table
+
+    table = read_table(path)
+    types = {
+        name: None if isinstance(column, list) else column.type
+        for name, column in table.columns.items()
+    }
+
+    def pieces() -> Iterator[Table]:
+        for start in range(0, table.rows, PIECE_ROWS):
+            columns = {
+                name: column[start : start + PIECE_ROWS] for name, column in table.columns.items()
+            }
+            rows = min(PIECE_ROWS, table.rows - start)
+            yield Table(table.source, rows, columns, untyped=table.untyped)
+
+    return RowFile(table.source, types, pieces)
+
+
+def decoded(values: pa.ChunkedArray | list[Any]) -> pa.ChunkedArray | list[Any]:
+    """Bring what may be texts to one type: strings of every kind, and bytes that are UTF-8."""
+    import pyarrow as pa
+
+    if isinstance(values, list):
+        return values
+    found = plain(values)
+    if pa.types.is_binary(found.type) or pa.types.is_large_binary(found.type):
+        with contextlib.suppress(pa.ArrowInvalid):
+            return found.cast(pa.large_string())
+    return found
+
+
+def _text_types() -> dict[str, pa.DataType | None]:
+    import pyarrow as pa
+
+    return {TEXT_COLUMN: pa.large_string()}
+
+
+def _line_pieces(stream: io.BufferedIOBase | BinaryIO, source: str) -> Iterator[Table]:
+    import pyarrow as pa
+
+    lines = (line.removesuffix("\n").removesuffix("\r") for line in decoded_lines(stream, source))
+    for gathered in _gathered(lines, len):
+        column = pa.chunked_array([pa.array(gathered, type=pa.large_string())])
+        yield Table(source, len(gathered), {TEXT_COLUMN: column})
+
+
+def _characters(record: Mapping[str, Any]) -> int:
+    return sum(len(value) for value in record.values() if isinstance(value, str | list | dict))
+
+
+def _kind(value: Any) -> type:
+    """Return the type of a JSON value; object for what Arrow has no scalar for."""
+    if isinstance(value, bool | float | str | None):
+        return type(value)
+    return int if isinstance(value, int) and value in _INT64 else object
+
+
+def _json_type(kinds: set[type]) -> pa.DataType | None:
+    """Return the Arrow type of a column with such values."""
+    import pyarrow as pa
+
+    found = kinds - {type(None)}
+    if found <= {str}:
+        return pa.large_string()
+    if found == {bool}:
+        return pa.bool_()
+    if found == {int}:
+        return pa.int64()
+    return pa.float64() if found <= {int, float} else None
+
+
+def _gathered(rows: Iterable[_Row], size: Callable[[_Row], int]) -> Iterator[list[_Row]]:
+    """Yield rows by pieces of so many rows or characters."""
+    piece: list[_Row] = []
+    characters = 0
+    for row in rows:
+        piece.append(row)
+        characters += size(row)
+        if len(piece) == PIECE_ROWS or characters >= _PIECE_CHARACTERS:
+            yield piece
+            piece, characters = [], 0
+    if piece:
+        yield piece

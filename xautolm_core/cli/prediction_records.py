@@ -1,0 +1,217 @@
+"""Records of text files, decoded one at a time: lines, cells of delimited files, JSON objects."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import itertools
+import json
+import re
+import zlib
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from typing import BinaryIO
+
+from xautolm_core.errors import DataError
+from xautolm_core.tasks.data_files import data_suffix
+from xautolm_core.tasks.text_files import open_bytes
+
+# Python's reader refuses fields beyond 131,072 characters by itself.
+_LONGEST_FIELD = 1 << 30
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def is_json_lines(path: Path) -> bool:
+    """Whether a JSON file has an object a line; one of a single line may be anything."""
+    with reading(path), open_bytes(path) as file:
+        lines = (line for line in decoded_lines(file, str(path)) if line.strip())
+        first, second = next(lines, None), next(lines, None)
+    if first is None or second is None:
+        return False
+    try:
+        return isinstance(json.loads(first), dict)
+    except ValueError:
+        return False
+
+
+def first_record(path: Path) -> list[str]:
+    """Return the first record of a delimited file, blank lines left out.
+
+    Raises:
+        DataError: There is none.
+    """
+    with reading(path):
+        records = (record for _, record in delimited_records(path))
+        record = next((record for record in records if not _is_blank(record)), None)
+    if record is None:
+        raise DataError(f"{path} holds nothing but blank lines", hint="Give a file with texts")
+    return record
+
+
+def delimited_records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the records of a delimited file, each after the number of the line it begins in.
+
+    A blank line is a record without cells.
+
+    Raises:
+        DataError: A quote is not closed, or text follows a closing one.
+    """
+    csv.field_size_limit(_LONGEST_FIELD)
+    with open_bytes(path) as file:
+        lines = decoded_lines(file, str(path))
+        beginning = list(_until_text(lines))
+        delimiter = "\t" if data_suffix(path) == ".tsv" else _delimiter("".join(beginning))
+        reader = csv.reader(itertools.chain(beginning, lines), delimiter=delimiter, strict=True)
+        begin = 1
+        try:
+            for record in reader:
+                yield begin, record
+                begin = reader.line_num + 1
+        except csv.Error as error:
+            raise DataError(
+                f"{path}: the record that begins in line {begin} is no valid CSV ({error})",
+                hint="Close every quote, and double the quotes within a quoted text",
+            ) from error
+
+
+def delimited_rows(path: Path, width: int, *, has_header: bool) -> Iterator[list[str]]:
+    """Yield the rows of a delimited file; a blank line is one if there is but one column."""
+    wants_header = has_header
+    row = 0
+    for line, record in delimited_records(path):
+        if wants_header:
+            wants_header = _is_blank(record)
+            continue
+        if _is_blank(record) and width > 1:
+            continue
+        row += 1
+        cells = record or [""]
+        if len(cells) != width:
+            raise DataError(
+                f"{path}, row {row} (line {line}) has {len(cells)} fields, the first line has"
+                f" {width}",
+                hint="Put texts with delimiters, quotes or line breaks into double quotes",
+            )
+        yield cells
+
+
+def json_records(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of JSON Lines; a blank line is none."""
+    with open_bytes(path) as file:
+        for number, line in enumerate(decoded_lines(file, str(path)), start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except ValueError as error:
+                raise DataError(
+                    f"{path}, line {number} is not valid JSON ({error})",
+                    hint='Each line must be one JSON object, such as {"text": "..."}',
+                ) from error
+            if not isinstance(record, dict):
+                raise DataError(
+                    f"{path}, line {number} is not a JSON object",
+                    hint='Each line must look like {"text": "..."}',
+                )
+            # JSON may hold halves of surrogate pairs, which no other format can.
+            yield _well_formed(record) if "\\u" in line else record
+
+
+def decoded_lines(stream: io.BufferedIOBase | BinaryIO, source: str) -> Iterator[str]:
+    """Yield the lines of UTF-8, with their ends: LF, CR LF or CR, and no other character.
+
+    A byte order mark at the beginning is left out.
+
+    Args:
+        stream: Left open.
+        source: What messages call it.
+
+    Raises:
+        DataError: A line is not UTF-8.
+    """
+    text = io.TextIOWrapper(
+        stream,  # type: ignore[type-var]
+        encoding="utf-8-sig",
+        errors="surrogateescape",
+        newline="",
+    )
+    try:
+        for number, line in enumerate(text, start=1):
+            if not line.isascii():
+                _check_utf8(line, number, source)
+            yield line
+    finally:
+        # Whoever opened the stream closes it, and may have done so.
+        with contextlib.suppress(ValueError):
+            text.detach()
+
+
+def check_names(names: Sequence[str], source: str) -> None:
+    """Refuse columns of one name.
+
+    Raises:
+        DataError: Two have one.
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise DataError(
+                f"{source} has the column '{name}' twice", hint="Give each column its own name"
+            )
+        seen.add(name)
+
+
+@contextlib.contextmanager
+def reading(source: Path | str) -> Iterator[None]:
+    """Say of what cannot be read what stands in the way."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"{source} cannot be read ({type(error).__name__}: {error})",
+            hint="Check that the file is whole and that you may read it",
+        ) from error
+
+
+def _until_text(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines up to the first that is not blank, that one included."""
+    for line in lines:
+        yield line
+        if line.strip():
+            return
+
+
+def _is_blank(record: Sequence[str]) -> bool:
+    """Whether a record comes from a line without anything in it."""
+    return len(record) < 2 and not "".join(record).strip()
+
+
+def _delimiter(line: str) -> str:
+    """Return the delimiter that a line uses."""
+    return max((",", ";", "\t", "|"), key=line.count)
+
+
+def _well_formed(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_well_formed(name): _well_formed(item) for name, item in value.items()}
+    return [_well_formed(item) for item in value] if isinstance(value, list) else value
+
+
+def _check_utf8(line: str, number: int, source: str) -> None:
+    """Refuse a line with bytes that are not UTF-8, which were decoded to surrogates."""
+    found = _SURROGATE.search(line)
+    if found is None:
+        return
+    byte = ord(found[0]) - 0xDC00
+    place = len(line[: found.start()].encode()) + 1
+    encoding = "UTF-16" if (number, place) == (1, 1) and byte in (0xFE, 0xFF) else "WINDOWS-1252"
+    raise DataError(
+        f"{source}, line {number} is not UTF-8: its byte {place} is 0x{byte:02x}",
+        hint=f"Re-encode it, for example with: iconv -f {encoding} -t UTF-8",
+    )
