@@ -285,7 +285,7 @@ def predict(run: Path, splits: Path, log: Path) -> list[str]:
     out, log = run.with_name("predictions.parquet"), log.with_suffix(".predict.log")
     command = [*XAUTOLM, "predict", str(run), str(splits / "test.parquet")]
     check(call([*command, "--column", "text", "--out", str(out)], log), log, 0)
-    predicted: list[str] = pq.read_table(out, columns=["label"])["label"].to_pylist()
+    predicted: list[str] = pq.read_table(out, columns=["prediction"])["prediction"].to_pylist()
     return predicted
 
 

@@ -279,8 +279,9 @@ def tfidf_test(search: Search, summary: Mapping[str, Any]) -> float | None:
     if predicted.returncode != 0:
         return None
     labels = summary["data"]["labels"]
-    numbers = [[labels.index(row["label"]) for row in read_rows(path)] for path in (truth, answers)]
-    return classification_scores(*numbers, labels).macro_f1
+    true = [labels.index(row["label"]) for row in read_rows(truth)]
+    predicted_classes = [labels.index(row["prediction"]) for row in read_rows(answers)]
+    return classification_scores(true, predicted_classes, labels).macro_f1
 
 
 def memory_lines(cold: Search | None, warm: Search, *, begun_at: datetime) -> list[str]:
