@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.column_content import has_few_values
+from xautolm_core.tasks.column_content import holds
+from xautolm_core.tasks.column_content import is_text
 from xautolm_core.tasks.suggest import did_you_mean
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.tables import holds_bytes
@@ -86,9 +89,6 @@ _PAIR_NAMES: tuple[tuple[str, str], ...] = (
     ("claim", "evidence"),
 )
 _MAX_LISTED = 12
-# A column is taken for the classes by itself only if its values look like names.
-_MAX_CLASSES_FOUND = 1000
-_MAX_NAME_CHARACTERS = 50
 _OPTIONS = "Say which with --text COL and --label COL (and --text-pair COL for a second text)"
 
 
@@ -99,6 +99,14 @@ class Columns:
     text: str
     text_pair: str | None
     label: str
+
+
+def are_column_names(cells: Sequence[str]) -> bool:
+    """Whether cells are the usual names of a column of texts and of one of classes."""
+    names = {_plain_name(cell) for cell in cells}
+    texts = {name for tier in (*_TEXT_NAMES, *_PAIR_NAMES) for name in tier}
+    labels = {name for tier in _LABEL_NAMES for name in tier}
+    return not names.isdisjoint(texts) and not names.isdisjoint(labels)
 
 
 def find_columns(
@@ -118,7 +126,7 @@ def find_columns(
             f"{table.source}: the same column is given twice ({', '.join(given_names)})",
             hint="Text and label must be different columns",
         )
-    free = [name for name in table.columns if name not in given_names]
+    free = [n for n in table.columns if n not in given_names and n not in table.nameless]
     if label is None:
         label = _by_name(table, free, _LABEL_NAMES, "label")
     free = [name for name in free if name != label]
@@ -194,7 +202,7 @@ def require_column(table: Table, name: str, option: str) -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """List column names, at most a dozen."""
+    """List column names, or what is said of columns, at most a dozen."""
     shown = ", ".join(names[:_MAX_LISTED])
     return shown if len(names) <= _MAX_LISTED else f"{shown}, and {len(names) - _MAX_LISTED} more"
 
@@ -219,7 +227,7 @@ def _by_name(
     for tier in tiers:
         found = [name for name in free if _plain_name(name) in tier]
         if what == "text" and by_content:
-            found = [name for name in found if _is_text(table, name) or holds_bytes(table, name)]
+            found = [name for name in found if is_text(table, name) or holds_bytes(table, name)]
         if len(found) == 1:
             return found[0]
         if found:
@@ -237,7 +245,7 @@ def _pair_by_name(table: Table, free: Sequence[str]) -> tuple[str | None, str | 
     by_name = {
         _plain_name(name): name
         for name in free
-        if _is_text(table, name) or holds_bytes(table, name)
+        if is_text(table, name) or holds_bytes(table, name)
     }
     found = [pair for pair in _PAIR_NAMES if pair[0] in by_name and pair[1] in by_name]
     if len(found) > 1:
@@ -252,11 +260,11 @@ def _pair_by_name(table: Table, free: Sequence[str]) -> tuple[str | None, str | 
 def _by_content(table: Table, free: Sequence[str], what: str, *, needs_label: bool) -> str:
     """Return the only column that can hold the texts, or the only one that can hold classes."""
     if what == "text":
-        found = [name for name in free if _is_text(table, name)]
+        found = [name for name in free if is_text(table, name)]
         if needs_label and len(found) > 1:
-            found = [name for name in found if not _has_few_values(table, name)]
+            found = [name for name in found if not has_few_values(table, name)]
     else:
-        found = [name for name in free if _has_few_values(table, name)]
+        found = [name for name in free if has_few_values(table, name)]
     if len(found) != 1:
         raise _ambiguous(table, what, found)
     return found[0]
@@ -264,61 +272,11 @@ def _by_content(table: Table, free: Sequence[str], what: str, *, needs_label: bo
 
 def _ambiguous(table: Table, what: str, found: Sequence[str]) -> DataError:
     """Say that none or several columns could hold the texts or the classes."""
-    columns = _listed(list(table.columns))
     if found:
-        problem = (
-            f"{table.source}: the {what} could be any of {_listed(list(dict.fromkeys(found)))}"
-        )
+        columns = _listed(list(table.columns))
+        candidates = _listed(list(dict.fromkeys(found)))
+        problem = f"the {what} could be any of {candidates} (columns: {columns})"
     else:
-        problem = f"{table.source}: no column looks like the {what}"
-    return DataError(f"{problem} (columns: {columns})", hint=_OPTIONS)
-
-
-def _is_text(table: Table, name: str) -> bool:
-    """Whether a column holds strings (of CSV: strings that are not all numbers)."""
-    import pyarrow as pa
-
-    column = table.columns[name]
-    if isinstance(column, list):
-        return any(isinstance(value, str) for value in column)
-    if not pa.types.is_large_string(column.type):
-        return False
-    return not (table.untyped and _all_numbers(column))
-
-
-def _all_numbers(column: object) -> bool:
-    """Whether every string of a column of CSV reads as a number."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    try:
-        pc.cast(pc.replace_substring_regex(column, r"^$", "0"), pa.float64())
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def _has_few_values(table: Table, name: str) -> bool:
-    """Whether a column's values repeat often enough to be classes."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    column = table.columns[name]
-    if isinstance(column, list):
-        if not all(isinstance(value, str | int | float | bool | None) for value in column):
-            return False
-        values = {str(value) for value in column if value is not None}
-        return _may_be_classes(table, len(values), sum(map(len, values)))
-    if pa.types.is_floating(column.type):
-        column = column.drop_null()
-    values = pc.unique(column).drop_null()
-    characters = 0
-    if pa.types.is_large_string(column.type):
-        characters = pc.sum(pc.utf8_length(values)).as_py() or 0
-    return _may_be_classes(table, len(values), characters)
-
-
-def _may_be_classes(table: Table, distinct: int, characters: int) -> bool:
-    """Whether so many different values, of so many characters together, may be class names."""
-    few = 2 <= distinct <= min(table.rows // 2, _MAX_CLASSES_FOUND)
-    return few and characters <= _MAX_NAME_CHARACTERS * distinct
+        held = _listed([f"'{name}' holds {holds(table, name)}" for name in table.columns])
+        problem = f"no column can be taken for the {what}: {held}"
+    return DataError(f"{table.source}: {problem}", hint=_OPTIONS)

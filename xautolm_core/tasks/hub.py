@@ -16,7 +16,9 @@ from typing import Any
 
 from xautolm_core.errors import DataError
 from xautolm_core.errors import MissingExtraError
+from xautolm_core.tasks.column_content import kind_words
 from xautolm_core.tasks.tables import Table
+from xautolm_core.tasks.tables import is_scalar
 from xautolm_core.tasks.tables import readable_columns
 
 if TYPE_CHECKING:
@@ -139,9 +141,10 @@ def _tables(loaded: Any, source: str) -> Mapping[str, Table]:
 def _table(dataset: Any, source: str) -> Table:
     """Turn one ``Dataset`` into a table of its scalar columns."""
     rows: pa.Table = dataset.with_format("arrow")[:]
+    others = {f.name: kind_words(f.type) for f in rows.schema if not is_scalar(f.type)}
     class_names = {
         name: list(feature.names)
         for name, feature in dataset.features.items()
         if type(feature).__name__ == "ClassLabel"
     }
-    return Table(source, rows.num_rows, readable_columns(rows), class_names)
+    return Table(source, rows.num_rows, readable_columns(rows), class_names, others=others)

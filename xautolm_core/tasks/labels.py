@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.column_content import holds
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.task import SplitName
 from xautolm_core.tasks.texts import is_nan
@@ -114,7 +115,7 @@ def _distinct(table: Table, column: str) -> _Distinct:
     if isinstance(values, list):
         if len(values) < table.rows:
             raise DataError(
-                f"{table.source}: column '{column}' holds values of a type that cannot be a class",
+                f"{table.source}: column '{column}' holds {holds(table, column)}, not classes",
                 hint="Name the column of the classes with --label COL",
             )
         raw = values

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.column_content import kind_words
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.tables import as_bytes
 from xautolm_core.tasks.tables import is_scalar
@@ -41,9 +42,12 @@ def read_parquet(path: Path) -> Table:
             f"{path} is no valid Parquet file ({error})",
             hint="Check that it was written and copied whole",
         ) from error
-    # Columns of other types are kept by name alone, so that messages can list them.
+    # Columns of other types are kept by name and kind alone, so that messages can list them.
     columns: dict[str, pa.ChunkedArray | list[Any]] = {n: read.get(n, []) for n in schema.names}
-    return Table(str(path), table.num_rows, columns, _hub_class_names(schema.metadata))
+    others = {f.name: kind_words(f.type) for f in schema if f.name not in read}
+    return Table(
+        str(path), table.num_rows, columns, _hub_class_names(schema.metadata), others=others
+    )
 
 
 def _unpacked(path: Path) -> Any:

@@ -30,6 +30,10 @@ class Table:
             ``require_utf8`` refuses. A list without values stands for nested and other types.
         class_names: Column name to the class names that its integers stand for (-1: no label).
         untyped: Whether every value is text because the format knows no types (CSV).
+        nameless: Columns whose name was made up: they are used only if they are asked for.
+        others: Column name to what it holds, for columns of types that are neither text nor class;
+            their values are not read.
+        warnings: What the user should know of the file.
     """
 
     source: str
@@ -37,6 +41,9 @@ class Table:
     columns: Mapping[str, pa.ChunkedArray | list[Any]]
     class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     untyped: bool = False
+    nameless: frozenset[str] = frozenset()
+    others: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def refuse_duplicate_columns(source: object, names: Iterable[str]) -> None:
@@ -193,6 +200,7 @@ def concatenate(tables: Sequence[Table]) -> Table:
         columns=columns,
         class_names=class_names,
         untyped=all(table.untyped for table in tables),
+        warnings=tuple(warning for table in tables for warning in table.warnings),
     )
 
 

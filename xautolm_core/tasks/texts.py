@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.column_content import holds
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.tables import require_utf8
 
@@ -74,7 +75,7 @@ def _strings(table: Table, column: str) -> pa.ChunkedArray:
         )
     if len(values) < table.rows:
         raise DataError(
-            f"{table.source}: column '{column}' holds nested values, not texts",
+            f"{table.source}: column '{column}' holds {holds(table, column)}, not texts",
             hint="Name the column of the texts with --text COL",
         )
     values = [None if is_nan(value) else value for value in values]
