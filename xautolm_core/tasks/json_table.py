@@ -1,8 +1,9 @@
-"""JSON Lines, and JSON arrays of objects."""
+"""JSON Lines, JSON arrays of objects, and JSON objects that hold either rows or columns."""
 
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +19,19 @@ if TYPE_CHECKING:
 
 
 def read_json(path: Path) -> Table:
-    """Read JSON Lines, or one JSON array of objects."""
+    """Read JSON Lines, one JSON array of objects, or one object that holds rows or columns."""
     check_utf8(path)
     with open_bytes(path) as file:
         start = file.read(4096).lstrip(b"\xef\xbb\xbf").lstrip()
     if not start:
         raise DataError(f"{path} holds nothing but white space", hint="Give labelled texts")
-    objects = _json_array(path) if start[:1] == b"[" else _json_lines(path)
+    # A file of lines may have a single one, with nested values; only .json is a document.
+    may_be_document = path.name.lower().removesuffix(".gz").endswith(".json")
+    document = _one_object(path) if may_be_document and start[:1] == b"{" else None
+    if document is not None:
+        objects = iter(_rows_of(path, document))
+    else:
+        objects = _json_array(path) if start[:1] == b"[" else _json_lines(path)
     columns: dict[str, list[Any]] = {}
     rows = 0
     for record in objects:
@@ -38,6 +45,62 @@ def read_json(path: Path) -> Table:
                 if len(values) < rows:
                     values.append(None)
     return Table(str(path), rows, {name: _typed(values) for name, values in columns.items()})
+
+
+def _one_object(path: Path) -> dict[str, Any] | None:
+    """Return the object that the whole file is, or None if it is none, or lines of objects."""
+    with open_bytes(path) as file:
+        first = next((line for line in file if line.lstrip(b"\xef\xbb\xbf").strip()), b"")
+        second = next((line for line in file if line.strip()), b"")
+    if second and _parsed(first) is not None:
+        return None
+    with open_bytes(path) as file:
+        document = _parsed(file.read())
+    return document if isinstance(document, dict) else None
+
+
+def _parsed(text: bytes) -> Any:
+    """Return what a JSON text holds, or None if it is not valid."""
+    try:
+        return json.loads(text.decode("utf-8-sig"))
+    except ValueError:
+        return None
+
+
+def _rows_of(path: Path, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of an object of columns, of one around an array of rows, or of one row.
+
+    Raises:
+        DataError: It is neither.
+    """
+    tables = {name: value for name, value in document.items() if _is_rows(value)}
+    if len(tables) == 1:
+        rows: list[dict[str, Any]] = next(iter(tables.values()))
+        return rows
+    values = list(document.values())
+    lists = [value for value in values if isinstance(value, list)]
+    lengths = {len(value) for value in lists}
+    if not tables and values and len(lists) == len(values) and len(lengths) == 1:
+        return [dict(zip(document, row, strict=True)) for row in zip(*values, strict=True)]
+    if not tables and any(isinstance(value, str) for value in values):
+        return [document]
+    hint = "Write one JSON object a line, with text and label (in pandas: to_json(FILE, orient="
+    hint += "'records', lines=True))"
+    if tables:
+        what = f"several arrays of rows ({', '.join(tables)})"
+        hint = "Write each of them to a file of its own"
+    elif len(lists) == len(values):
+        sizes = ", ".join(f"{name}: {len(value)}" for name, value in document.items())
+        what = f"arrays of different lengths ({sizes})"
+    else:
+        kinds = ", ".join(f"{name}: {_json_kind(value)}" for name, value in document.items())
+        what = f"one object that is neither rows nor columns ({textwrap.shorten(kinds, 200)})"
+    raise DataError(f"{path} holds {what}", hint=hint)
+
+
+def _is_rows(value: object) -> bool:
+    """Whether a JSON value is an array of objects."""
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -84,7 +147,8 @@ def _json_array(path: Path) -> Iterator[dict[str, Any]]:
 
 def _json_kind(value: object) -> str:
     """Name the JSON type of a value."""
-    names = {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
+    names = {list: "array", dict: "object", str: "string", bool: "boolean"}
+    names |= {int: "number", float: "number"}
     return names.get(type(value), "null")
 
 
