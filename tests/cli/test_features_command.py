@@ -93,3 +93,16 @@ def test_quality_of_good_data_is_said_in_a_sentence(call: Call, tmp_path: Path) 
     ended = call("features", file, "--quality")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("Nothing was found")
+
+
+def test_a_stray_quote_is_named_and_loses_no_row(call: Call, data: Path) -> None:
+    data.write_text(data.read_text().replace("bad things there 8", '"bad things there 8'))
+    ended = call("features", data, "--json")
+    assert ended.code == 0
+    assert sum(json.loads(ended.out)["rows"].values()) == 60
+    assert "line 10: the quote that opens a cell is never closed" in ended.err
+    confirmed = call("features", data, "--json", "--quoting", "none")
+    assert (confirmed.code, confirmed.err) == (0, "")
+    refused = call("features", data, "--quoting", "quoted")
+    assert refused.code == 2
+    assert "line 10" in refused.err

@@ -15,6 +15,7 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import Objective
+from xautolm_core.tasks.quoting import Quoting
 
 pytest.importorskip("torch")
 
@@ -61,8 +62,10 @@ def test_what_is_given_arrives(options: SearchOptions, tmp_path: Path) -> None:
         tenant="team",
         keep_models="all",
         drop_invalid=True,
+        quoting=Quoting.NONE,
     )
     spec = new_search(given).spec
+    assert spec.task.quoting is Quoting.NONE
     assert (spec.task.text, spec.task.label, spec.task.name) == ("text", "label", "my-reviews")
     assert (spec.task.seed, spec.seed, spec.task.drop_invalid) == (7, 7, True)
     assert spec.methods == ("tfidf", "lora")

@@ -312,7 +312,7 @@ class TestBadInput:
         path = tmp_path / "a.csv"
         path.write_text("text,label\nfine,a\nnot, fine,b\n")
         message = refusal(path)
-        assert "row 2 (line 3" in message
+        assert "row 2 (line 3)" in message
         assert "has 3 fields, the header has 2" in message
 
     def test_broken_json_line(self, tmp_path):

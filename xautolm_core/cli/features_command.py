@@ -9,6 +9,9 @@ from typing import Any
 
 import typer
 
+from xautolm_core.tasks.quoting import QUOTING_HELP
+from xautolm_core.tasks.quoting import Quoting
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -47,6 +50,7 @@ def features(
             help="Show instead what in the data makes scores hard to believe, with the rows.",
         ),
     ] = False,
+    quoting: Annotated[Quoting | None, typer.Option(help=QUOTING_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show what the search would know of a task and of this machine."""
@@ -56,7 +60,13 @@ def features(
     from xautolm_core.tasks.source import read_task_spec
 
     spec = read_task_spec(
-        data, text=text, text_pair=text_pair, label=label, seed=seed, drop_invalid=drop_invalid
+        data,
+        text=text,
+        text_pair=text_pair,
+        label=label,
+        seed=seed,
+        drop_invalid=drop_invalid,
+        quoting=quoting,
     )
     task = load_task(spec)
     for warning in task.warnings:

@@ -12,6 +12,8 @@ from xautolm_core.cli.carbon_options import GRAMS_OPTION
 from xautolm_core.cli.carbon_options import INTENSITIES_OPTION
 from xautolm_core.cli.carbon_options import PUE_OPTION
 from xautolm_core.cli.carbon_options import ZONE_OPTION
+from xautolm_core.tasks.quoting import QUOTING_HELP
+from xautolm_core.tasks.quoting import Quoting
 
 if TYPE_CHECKING:
     from xautolm_core.cli.search_request import SearchRequest
@@ -64,6 +66,9 @@ def search(
             "--drop-invalid", help="Leave out rows without text or label.", rich_help_panel=_TASK
         ),
     ] = False,
+    quoting: Annotated[
+        Quoting | None, typer.Option(help=QUOTING_HELP, rich_help_panel=_TASK)
+    ] = None,
     space: Annotated[
         str | None,
         typer.Option(
@@ -284,6 +289,7 @@ def search(
         label=label,
         name=name,
         drop_invalid=drop_invalid,
+        quoting=quoting,
         space=space,
         methods=methods,
         sampler=sampler,

@@ -39,6 +39,7 @@ from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.space.cheap import parse_methods
 from xautolm_core.space.methods import has_model
+from xautolm_core.tasks.quoting import Quoting
 from xautolm_core.tasks.source import read_task_spec
 
 SAMPLERS = ("xautolm", "zero_shot", "knn", "random")
@@ -75,6 +76,7 @@ class SearchOptions:
     label: str | None = None
     name: str | None = None
     drop_invalid: bool = False
+    quoting: Quoting | None = None
     space: str | None = None
     methods: str | None = None
     sampler: str | None = None
@@ -144,6 +146,7 @@ def new_search(options: SearchOptions) -> SearchRequest:
         name=options.name,
         seed=seed,
         drop_invalid=options.drop_invalid,
+        quoting=options.quoting,
     )
     now = datetime.now(UTC)
     out_folder = (options.out or default_run_folder(task.name or "task", now)).expanduser()

@@ -134,6 +134,7 @@ def _task_spec(spec: TaskSpec, data: str | None) -> TaskSpec:
         name=spec.name,
         seed=spec.seed,
         drop_invalid=spec.drop_invalid,
+        quoting=spec.quoting,
     )
     return found if spec.labels is None else found.model_copy(update={"labels": spec.labels})
 

@@ -12,6 +12,7 @@ from xautolm_core.tasks.containers import refuse_container
 from xautolm_core.tasks.csv_table import read_csv
 from xautolm_core.tasks.json_table import read_json
 from xautolm_core.tasks.parquet_table import read_parquet
+from xautolm_core.tasks.quoting import Quoting
 from xautolm_core.tasks.suggest import did_you_mean
 from xautolm_core.tasks.tables import Table
 
@@ -67,8 +68,12 @@ def missing(path: Path) -> DataError:
     )
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, quoting: Quoting = Quoting.AUTO) -> Table:
     """Read one data file.
+
+    Args:
+        path: The file.
+        quoting: What the double quotes are, if it is a CSV or TSV file.
 
     Raises:
         DataError: If the file is missing, empty, of an unknown format, or broken.
@@ -80,7 +85,7 @@ def read_table(path: Path) -> Table:
         if suffix in PARQUET_SUFFIXES or is_parquet(path):
             table = read_parquet(path)
         elif suffix in CSV_SUFFIXES:
-            table = read_csv(path, "\t" if suffix == ".tsv" else None)
+            table = read_csv(path, tabs=suffix == ".tsv", quoting=quoting)
         elif suffix in JSON_SUFFIXES:
             table = read_json(path)
         else:

@@ -55,12 +55,13 @@ def load_task(spec: TaskSpec) -> Task:
     columns = find_columns(
         tables["train"], text=spec.text, text_pair=spec.text_pair, label=spec.label
     )
+    warnings = tuple(warning for table in tables.values() for warning in table.warnings)
     unlabelled = _leave_out_unlabelled(tables, columns, spec.labels)
     for table in tables.values():
         for column, option in _wanted(columns):
             require_column(table, column, option)
     labels = read_labels(tables, columns.label, spec.labels)
-    warnings = labels.warnings
+    warnings += labels.warnings
     indices = dict(labels.indices)
     for split in tables:
         if split != "train":

@@ -21,6 +21,7 @@ from xautolm_core.tasks.data_files import read_table
 from xautolm_core.tasks.hub import is_saved_dataset
 from xautolm_core.tasks.hub import read_hub_dataset
 from xautolm_core.tasks.hub import read_saved_dataset
+from xautolm_core.tasks.quoting import Quoting
 from xautolm_core.tasks.remote import fetched
 from xautolm_core.tasks.remote import remote_path
 from xautolm_core.tasks.spec import TaskSpec
@@ -62,37 +63,45 @@ def read_splits(spec: TaskSpec) -> Mapping[SplitName, Table]:
             hint="Give either 'data' or 'train' (with 'validation' and 'test')",
         )
     if spec.data is not None:
-        return _read_data(spec.data)
+        return _read_data(spec.data, spec.quoting)
     paths: dict[SplitName, Path | None] = {
         "train": spec.train,
         "validation": spec.validation,
         "test": spec.test,
     }
-    return {split: read_table(path) for split, path in paths.items() if path is not None}
+    return {
+        split: read_table(path, spec.quoting) for split, path in paths.items() if path is not None
+    }
 
 
-def _read_data(data: str) -> Mapping[SplitName, Table]:
+def _read_data(data: str, quoting: Quoting) -> Mapping[SplitName, Table]:
     """Read one file, one folder, what an ``s3://`` address names, or a data set by its name."""
     if is_s3_address(data):
         with fetched(data) as path:
             tables: Mapping[SplitName, Table] = (
-                _read_folder(path) if path.is_dir() else {"train": read_table(path)}
+                _read_folder(path, quoting)
+                if path.is_dir()
+                else {"train": read_table(path, quoting)}
             )
         return {split: _as_from(table, path, data) for split, table in tables.items()}
     path = Path(data).expanduser()
     if path.is_dir():
         if is_saved_dataset(path):
             return _with_our_names(read_saved_dataset(path), data)
-        return _read_folder(path)
+        return _read_folder(path, quoting)
     if path.exists() or path.is_absolute() or is_data_file(path):
-        return {"train": read_table(path)}
+        return {"train": read_table(path, quoting)}
     return _with_our_names(read_hub_dataset(data), data)
 
 
 def _as_from(table: Table, path: Path, address: str) -> Table:
     """Return a table that names the address that its file was fetched from."""
-    source = table.source.replace(str(path), f"s3:/{remote_path(address)}")
-    return dataclasses.replace(table, source=source)
+    here, there = str(path), f"s3:/{remote_path(address)}"
+    return dataclasses.replace(
+        table,
+        source=table.source.replace(here, there),
+        warnings=tuple(warning.replace(here, there) for warning in table.warnings),
+    )
 
 
 def _with_our_names(tables: Mapping[str, Table], source: str) -> Mapping[SplitName, Table]:
@@ -110,10 +119,10 @@ def _with_our_names(tables: Mapping[str, Table], source: str) -> Mapping[SplitNa
     return renamed
 
 
-def _read_folder(folder: Path) -> Mapping[SplitName, Table]:
+def _read_folder(folder: Path, quoting: Quoting) -> Mapping[SplitName, Table]:
     """Read the data files of a folder."""
     return {
-        split: concatenate([read_table(path) for path in paths])
+        split: concatenate([read_table(path, quoting) for path in paths])
         for split, paths in _find_files(folder).items()
     }
 

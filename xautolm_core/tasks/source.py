@@ -19,6 +19,7 @@ from xautolm_core.tasks.data_files import data_suffix
 from xautolm_core.tasks.data_files import is_container
 from xautolm_core.tasks.data_files import missing
 from xautolm_core.tasks.hub import looks_like_hub_name
+from xautolm_core.tasks.quoting import Quoting
 from xautolm_core.tasks.remote import check_remote
 from xautolm_core.tasks.remote import is_remote_file
 from xautolm_core.tasks.remote import remote_path
@@ -42,6 +43,7 @@ def read_task_spec(
     name: str | None = None,
     seed: int = 0,
     drop_invalid: bool = False,
+    quoting: Quoting | None = None,
 ) -> TaskSpec:
     """Describe the task that an argument of the command line names.
 
@@ -58,6 +60,7 @@ def read_task_spec(
         name: Name of the task.
         seed: Seed of the splits.
         drop_invalid: Leave out rows that cannot be used.
+        quoting: What the double quotes in CSV and TSV files are.
 
     Returns:
         The description, with absolute paths and a name.
@@ -73,6 +76,7 @@ def read_task_spec(
         "name": name,
         "seed": seed or None,
         "drop_invalid": drop_invalid or None,
+        "quoting": quoting,
     }
     given = {key: value for key, value in given.items() if value is not None}
     path = Path(argument).expanduser()

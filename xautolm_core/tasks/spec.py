@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
 
+from xautolm_core.tasks.quoting import Quoting
+
 
 class TaskType(StrEnum):
     """What kind of answer the model has to give. More kinds will follow."""
@@ -51,6 +53,7 @@ class TaskSpec(BaseModel):
         seed: Seed of the split.
         drop_invalid: Leave out rows whose text is missing or empty, or whose label is missing,
             instead of refusing the data.
+        quoting: What the double quotes in CSV and TSV files are.
         languages: ISO 639-1 codes of the languages of the texts, if known.
     """
 
@@ -69,4 +72,5 @@ class TaskSpec(BaseModel):
     splits: SplitFractions = SplitFractions()
     seed: int = Field(default=0, ge=0)
     drop_invalid: bool = False
+    quoting: Quoting = Quoting.AUTO
     languages: tuple[str, ...] = ()

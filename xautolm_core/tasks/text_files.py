@@ -1,11 +1,15 @@
-"""Text files as bytes: unpacked, and checked to be UTF-8."""
+"""Text files: unpacked, and checked to be UTF-8."""
 
 from __future__ import annotations
 
 import codecs
 import gzip
 import io
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
+from typing import TextIO
+from typing import cast
 
 from xautolm_core.errors import DataError
 
@@ -19,15 +23,55 @@ def is_gzip(path: Path) -> bool:
         return file.read(len(_GZIP)) == _GZIP
 
 
+@dataclass(frozen=True)
+class ByteCounts:
+    """How often the bytes stand in a file that decide how its records are told apart.
+
+    Attributes:
+        quotes: Double quotes.
+        backslashes: Backslashes.
+        lf: Line feeds, those of ``crlf`` included.
+        cr: Carriage returns, those of ``crlf`` included.
+        crlf: Carriage returns that a line feed follows.
+    """
+
+    quotes: int
+    backslashes: int
+    lf: int
+    cr: int
+    crlf: int
+
+
 def open_bytes(path: Path) -> io.BufferedIOBase:
     """Open a file for reading bytes, unpacked if gzip has packed it."""
     return gzip.open(path, "rb") if is_gzip(path) else path.open("rb")
 
 
-def check_utf8(path: Path) -> None:
-    """Refuse a file that is not UTF-8, and say at which byte."""
+def open_text(path: Path, line_end: str = "") -> TextIO:
+    r"""Open a file for reading its lines, unpacked and without a byte order mark.
+
+    Args:
+        path: A file of UTF-8 text.
+        line_end: What ends a line: ``"\n"`` or ``"\r"`` alone, or any of these two and both
+            together if empty. Line ends are returned as they stand.
+    """
+    file = cast(BinaryIO, open_bytes(path))
+    return io.TextIOWrapper(file, encoding="utf-8-sig", newline=line_end)
+
+
+def check_utf8(path: Path) -> ByteCounts:
+    """Refuse a file that is not UTF-8, and say at which byte.
+
+    Returns:
+        Counts of the bytes that matter to CSV.
+
+    Raises:
+        DataError: The file is not UTF-8.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = 0
+    counts = dict.fromkeys((b'"', b"\\", b"\n", b"\r", b"\r\n"), 0)
+    last = b""
     with open_bytes(path) as file:
         while True:
             chunk = file.read(CHUNK_BYTES)
@@ -41,7 +85,12 @@ def check_utf8(path: Path) -> None:
                     hint=_encoding_hint(path),
                 ) from error
             if not chunk:
-                return
+                return ByteCounts(*counts.values())
+            for value in counts:
+                counts[value] += chunk.count(value)
+            if last == b"\r" and chunk[:1] == b"\n":
+                counts[b"\r\n"] += 1
+            last = chunk[-1:]
             offset += len(chunk)
 
 
