@@ -102,7 +102,8 @@ def test_a_stray_quote_is_named_and_loses_no_row(call: Call, data: Path) -> None
     assert sum(json.loads(ended.out)["rows"].values()) == 60
     assert "line 10: the quote that opens a cell is never closed" in ended.err
     confirmed = call("features", data, "--json", "--quoting", "none")
-    assert (confirmed.code, confirmed.err) == (0, "")
+    assert confirmed.code == 0
+    assert "quote" not in confirmed.err
     refused = call("features", data, "--quoting", "quoted")
     assert refused.code == 2
     assert "line 10" in refused.err

@@ -254,7 +254,7 @@ def test_a_task_file_and_an_option_say_the_quoting(tmp_path):
     (tmp_path / "t.yaml").write_text("data: a.tsv\nquoting: none\n")
     for task in (load(tmp_path / "t.yaml"), load(tmp_path / "a.tsv", quoting=Quoting.NONE)):
         assert task.train.texts[0].as_py().startswith('"')
-        assert task.warnings == ()
+        assert not any("quot" in warning for warning in task.warnings)
     loose = load(tmp_path / "t.yaml", quoting=Quoting.AUTO)
     assert loose.train.texts[0].as_py().startswith("text")
     assert any("--quoting none" in warning for warning in loose.warnings)

@@ -37,6 +37,8 @@ PIECE_ROWS = 1_024
 _PIECE_CHARACTERS = 1 << 22
 _PARQUET_BUFFER_BYTES = 1 << 20
 _INT64 = range(-(1 << 63), 1 << 63)
+# Up to it every integer is a double, too.
+_LARGEST_EXACT = 2**53
 _Row = TypeVar("_Row")
 
 
@@ -226,11 +228,17 @@ def _characters(record: Mapping[str, Any]) -> int:
     return sum(len(value) for value in record.values() if isinstance(value, str | list | dict))
 
 
+class _LongInteger:
+    """Stands for integers that a column of floating point numbers would change."""
+
+
 def _kind(value: Any) -> type:
     """Return the type of a JSON value; object for what Arrow has no scalar for."""
     if isinstance(value, bool | float | str | None):
         return type(value)
-    return int if isinstance(value, int) and value in _INT64 else object
+    if not isinstance(value, int) or value not in _INT64:
+        return object
+    return int if abs(value) <= _LARGEST_EXACT else _LongInteger
 
 
 def _json_type(kinds: set[type]) -> pa.DataType | None:
@@ -242,7 +250,7 @@ def _json_type(kinds: set[type]) -> pa.DataType | None:
         return pa.large_string()
     if found == {bool}:
         return pa.bool_()
-    if found == {int}:
+    if found <= {int, _LongInteger}:
         return pa.int64()
     return pa.float64() if found <= {int, float} else None
 

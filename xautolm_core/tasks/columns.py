@@ -243,9 +243,7 @@ def _plain_name(name: str) -> str:
 def _pair_by_name(table: Table, free: Sequence[str]) -> tuple[str | None, str | None]:
     """Return the two columns that are named like a pair of texts, or two Nones."""
     by_name = {
-        _plain_name(name): name
-        for name in free
-        if is_text(table, name) or holds_bytes(table, name)
+        _plain_name(name): name for name in free if is_text(table, name) or holds_bytes(table, name)
     }
     found = [pair for pair in _PAIR_NAMES if pair[0] in by_name and pair[1] in by_name]
     if len(found) > 1:
