@@ -42,8 +42,9 @@ class TestAReportOfLongClassNames(PageSuite):
     """Names of 300 characters, with and without a place to break, wrap."""
 
     @pytest.fixture(scope="class", params=[12, 40])
+    @classmethod
     def page(
-        self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+        cls, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     ) -> Path:
         folder = tmp_path_factory.mktemp("long")
         count = request.param

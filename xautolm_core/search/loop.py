@@ -68,6 +68,10 @@ class TrialLoop:
         setup: What the trials share.
         resumed: Trials of an earlier process; those that are not final are run first.
         outbox: Takes the experiences; a new one if None.
+
+    Attributes:
+        pace: Gives each trial its part of the budget.
+        records: All trials that have ended.
     """
 
     def __init__(
@@ -82,9 +86,9 @@ class TrialLoop:
         self._outbox = outbox or ExperienceOutbox(setup)
         self._exhausted = False
         self._saved_at = 0.0
-        self._pace = Pace(setup)
+        self.pace = Pace(setup)
         self._early_stops = EarlyStops.of(setup)
-        setup.sampler.adapt = lambda one: self._pace.fit(one, self.records)
+        setup.sampler.adapt = lambda one: self.pace.fit(one, self.records)
         self._spending = Spending(
             setup.spec.spending, resumed, expected=setup.state.expected_shares
         )
@@ -99,15 +103,6 @@ class TrialLoop:
     def best(self) -> TrialRecord | None:
         """The best trial so far."""
         return choose_best(self.records)
-
-    @property
-    def reserve_seconds(self) -> float:
-        """What the end of the search will take."""
-        return self._pace.reserve_seconds(self.records)
-
-    def test_seconds(self, record: TrialRecord) -> float:
-        """Return what the test of a trial's model will take."""
-        return self._pace.test_seconds(record.configuration, record.result, self.records)
 
     def run(self) -> str:
         """Run trials until the budget is used; return why it stopped.
@@ -195,9 +190,9 @@ class TrialLoop:
             started_trials=sum(
                 not is_cheap(one.method) for one in tried(self._running, self.records)
             ),
-            left_seconds=self._pace.left_seconds(self.records),
-            overhead_seconds=self._pace.overhead_seconds,
-            evaluation_seconds=0.0 if cheap else self._pace.evaluation_seconds(self.records),
+            left_seconds=self.pace.left_seconds(self.records),
+            overhead_seconds=self.pace.overhead_seconds,
+            evaluation_seconds=0.0 if cheap else self.pace.evaluation_seconds(self.records),
         )
 
     def continued(self) -> set[int]:
@@ -222,7 +217,7 @@ class TrialLoop:
     def _planned(self) -> PlannedTrial | None:
         """Return what the search itself has to try now; None if a sampler is to draw."""
         cheap = next_cheap(self._setup.space, tried(self._running, self.records))
-        return cheap or self._pace.continuation(
+        return cheap or self.pace.continuation(
             self.records, self.continued(), may_draw=not self._exhausted
         )
 
@@ -277,7 +272,7 @@ class TrialLoop:
         if infra_attempts:
             require_room(self._setup.out_folder)
         setup = self._setup
-        spec = trial_spec(setup, self._pace, self.records, planned, (trial.number, attempt))
+        spec = trial_spec(setup, self.pace, self.records, planned, (trial.number, attempt))
         proposal = Proposal(
             number=trial.number,
             configuration=planned.configuration,
@@ -390,7 +385,7 @@ class TrialLoop:
         if running.spec.continues is not None and not is_final(result.outcome, 0):
             kept.add(running.spec.continues)  # a resumed search continues it again
         self.records = discard_checkpoints(setup, self.records, kept)
-        self._pace.learn(result, wall_seconds=time.monotonic() - running.launched_seconds)
+        self.pace.learn(result, wall_seconds=time.monotonic() - running.launched_seconds)
         self._save_state()
         shown = next(r for r in self.records if r.number == record.number)
         setup.observer.trial_ended(shown, [r for r in self.records if r.on_front], best)

@@ -75,12 +75,18 @@ def _search(session: Session, *, with_test: bool) -> SearchResult:
     setup.interrupts.graceful = True
     with setup.clock.phase("trials"):
         stopped_by = loop.run()
-    reserve_seconds = loop.reserve_seconds if with_test else None
-    if reserve_seconds is not None and loop.best is not None:
-        evaluate_best(setup, loop.records, loop.best, loop.test_seconds)
+    records, best = loop.records, loop.best
+    reserve_seconds = loop.pace.reserve_seconds(records) if with_test else None
+    if with_test and best is not None:
+        evaluate_best(
+            setup,
+            records,
+            best,
+            lambda one: loop.pace.test_seconds(one.configuration, one.result, records),
+        )
     if stopped_by != "interrupted":
-        discard_checkpoints(setup, loop.records, keep=loop.continued())
-    settle_best(setup.out_folder, loop.best, choose_alternative(loop.records, loop.best))
+        discard_checkpoints(setup, records, keep=loop.continued())
+    settle_best(setup.out_folder, best, choose_alternative(records, best))
     if stopped_by != "interrupted":
         shutil.rmtree(setup.cache_folder, ignore_errors=True)
-    return conclude(setup, loop.records, loop.best, stopped_by, reserve_seconds=reserve_seconds)
+    return conclude(setup, records, best, stopped_by, reserve_seconds=reserve_seconds)
