@@ -43,9 +43,7 @@ class TestAReportOfLongClassNames(PageSuite):
 
     @pytest.fixture(scope="class", params=[12, 40])
     @classmethod
-    def page(
-        cls, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-    ) -> Path:
+    def page(cls, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = tmp_path_factory.mktemp("long")
         count = request.param
         labels = tuple(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 from hypothesis import HealthCheck
 from hypothesis import given
 from hypothesis import settings
@@ -25,12 +24,7 @@ def test_what_pandas_writes_is_read_back_or_refused(tmp_path, written):
     outcome_of(written, tmp_path / "a.csv")
 
 
-def test_what_polars_writes_is_read_back_or_refused(tmp_path):
-    pytest.importorskip("polars")
-
-    @settings(max_examples=150, deadline=None, suppress_health_check=_QUIET)
-    @given(written=written_by_polars())
-    def check(written):
-        outcome_of(written, tmp_path / "a.csv")
-
-    check()
+@settings(max_examples=150, deadline=None, suppress_health_check=_QUIET)
+@given(written=written_by_polars())
+def test_what_polars_writes_is_read_back_or_refused(tmp_path, written):
+    outcome_of(written, tmp_path / "a.csv")
