@@ -111,6 +111,20 @@ def test_the_best_of_several_searches_says_so():
     )
 
 
+def test_the_best_of_poor_ones_is_not_as_good_as_what_beat_the_cheap_candidates():
+    def cheap(method: str) -> Configuration:
+        model = None if method == "tfidf" else spaces.configuration().model
+        return Configuration(branch=method, model=model, method=method, parameters={})
+
+    obvious = [cheap(name) for name in ("tfidf", "linear_probe", "linear_probe_tfidf")]
+    many = [(tried(epochs), 0.5 - 0.01 * epochs) for epochs in (4, 8, 9, 10)]
+    poor = past("poor", [*((one, 0.9) for one in obvious), *many])
+    good = past("good", [*((one, 0.5) for one in obvious), (tried(6), 0.6), (tried(7), 0.55)])
+    assert proposals(sampler([*poor, *good]), 1)[0][0] == tried(6)
+    # Without the cheap ones nothing tells that all of the many were poor.
+    assert proposals(sampler([*poor[3:], *good[3:]]), 1)[0][0] == tried(4)
+
+
 def test_what_cannot_be_tried_is_passed_over():
     elsewhere = spaces.configuration("encoder-lora", epochs=40)
     cheap = Configuration(branch="tfidf", model=None, method="tfidf", parameters={})

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xautolm_core.outcomes import Outcome
-from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,10 +59,6 @@ def irrelevant(
             & _comparable(history.system_features, relevance.system_extractor)
         ),
         DropReason.OUTCOME: ~_INFORMATIVE[history.outcomes],
-        # Every search runs them anyway, and no sampler can propose them.
-        DropReason.CHEAP_METHOD: history.method.spread(
-            [is_cheap(name) for name in history.method.values], none=False
-        ),
     }
     dropped = np.zeros(len(history), dtype=bool)
     counts: dict[DropReason, int] = {}

@@ -2,9 +2,10 @@
 
 A search on a task that the store knows by its name begins with the best configuration of that
 task's experiences. With a history on other tasks, the two follow that rank best on them: of each
-task the ranks of the scores are scaled to (0, 1), a failure below all successes, and averaged over
-the tasks with the weights that the sampler has for them. ``_DOUBT`` tasks of a middling rank are
-averaged in, so that a lucky rank on one task does not beat good ranks on several.
+task the ranks of the scores among all that was tried on it, cheap candidates included, are scaled
+to (0, 1), a failure below all successes, and averaged over the tasks with the weights that the
+sampler has for them. ``_DOUBT`` tasks of a middling rank are averaged in, so that a lucky rank on
+one task does not beat good ranks on several.
 
 What a configuration costs is the geometric mean of the seconds that its successes took, each scaled
 by the rows of this task over those of its own. The history does not say how far a trial's schedule
@@ -121,7 +122,10 @@ class Recollection:
         if not (succeeded & ~self._own).any():
             return
         names, name_of_task = np.unique([n for n, _ in history.task.values], return_inverse=True)
-        ranks = ranks_within(self._scores, history.task.codes)[known]
+        # What else was tried on a task counts: the best of poor ones is not as good as a cheap one.
+        scores = np.append(self._scores, self._usable.rival_scores)
+        tasks = np.append(history.task.codes, self._usable.rival_tasks)
+        ranks = ranks_within(scores, tasks)[: len(history)][known]
         weights = (self._similarity * history.trust)[known]
         # Of each configuration and task the means, so that a task counts once, however often it
         # was searched.

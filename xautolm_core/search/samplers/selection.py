@@ -16,6 +16,7 @@ from xautolm_core.search.history.relevance import Relevance
 from xautolm_core.search.samplers.mapping import MappedHistory
 from xautolm_core.search.samplers.mapping import corresponding_branches
 from xautolm_core.search.samplers.mapping import map_history
+from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,12 +70,17 @@ class UsableHistory:
         costs: Shape (rows, objectives), all minimised (a score is negated); NaN where one was not
             measured, and for failures.
         succeeded: Shape (rows,): whether the trial came to a score.
+        rival_tasks: Shape (rivals,): tasks (codes of ``history.task``) of successes that have no
+            branch in this space, such as cheap candidates.
+        rival_scores: Shape (rivals,): what these came to.
     """
 
     history: History
     mapped: MappedHistory
     costs: NDArray[np.float64]
     succeeded: NDArray[np.bool_]
+    rival_tasks: NDArray[np.int32]
+    rival_scores: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.history)
@@ -89,13 +95,24 @@ def select_usable(
     succeeded = has_score(relevant)
     has_branch = corresponding_branches(relevant, context.space) != NONE
     says_nothing = ~succeeded & ~_IS_FAILURE[relevant.outcomes]
-    dropped[DropReason.NO_BRANCH] += int(np.count_nonzero(~has_branch))
+    # Every search runs them anyway, and no sampler can propose them.
+    cheap = relevant.method.spread([is_cheap(n) for n in relevant.method.values], none=False)
+    dropped[DropReason.CHEAP_METHOD] += int(np.count_nonzero(cheap))
+    dropped[DropReason.NO_BRANCH] += int(np.count_nonzero(~has_branch & ~cheap))
     dropped[DropReason.NO_SCORE] += int(np.count_nonzero(has_branch & says_nothing))
     usable = has_branch & ~says_nothing
     chosen = relevant if usable.all() else relevant.take(usable)
     mapped = map_history(chosen, context.space)
-    succeeded = succeeded[usable]
-    return UsableHistory(chosen, mapped, costs(chosen, context.objectives), succeeded), +dropped
+    rivals = succeeded & ~has_branch
+    found = UsableHistory(
+        chosen,
+        mapped,
+        costs(chosen, context.objectives),
+        succeeded[usable],
+        rival_tasks=relevant.task.codes[rivals],
+        rival_scores=-_column(relevant, Objective.F1)[rivals],
+    )
+    return found, +dropped
 
 
 def has_score(history: History) -> NDArray[np.bool_]:
