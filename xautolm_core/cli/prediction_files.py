@@ -145,7 +145,10 @@ def open_parquet(path: Path) -> RowFile:
             with (
                 reading(path),
                 path.open("rb") as stream,
-                pyarrow.parquet.ParquetFile(stream, buffer_size=_PARQUET_BUFFER_BYTES) as file,
+                # By itself it would read ahead, row group after row group, whole columns of each.
+                pyarrow.parquet.ParquetFile(
+                    stream, buffer_size=_PARQUET_BUFFER_BYTES, pre_buffer=False
+                ) as file,
             ):
                 yield file
         except pa.ArrowInvalid as error:
