@@ -5,6 +5,7 @@ import gzip
 import json
 import math
 import re
+import zipfile
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from xautolm_core.errors import DataError
 from xautolm_core.outcomes import Outcome
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.tasks.prepared import write_prepared
+from xautolm_core.tasks.quoting import Quoting
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.predict import load_classifier
 from xautolm_core.trial.run import run_trial
@@ -109,6 +111,42 @@ def test_columns_without_names_go_by_number(tmp_path: Path) -> None:
     assert list(batch.columns) == ["1", "2"]
 
 
+def test_nothing_above_a_first_text_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("#happy day\n#slow lamp\nLovely chair\n")
+    assert _read(path, header=False).texts == ["#happy day", "#slow lamp", "Lovely chair"]
+    assert _read(path).texts == ["#happy day", "#slow lamp", "Lovely chair"]
+    path.write_text("# made by hand\ntext,id\nLovely chair,1\n")
+    assert _read(path).texts == ["Lovely chair"]
+    path.write_text("\n\nLovely chair\n")
+    with pytest.raises(DataError, match=r"2 rows without a text \(rows 1, 2\)"):
+        _read(path)
+    assert _read(path, header=False, blank=True).texts == ["", "", "Lovely chair"]
+
+
+def test_quotes_are_what_the_user_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('id,text\n1,"Lovely" chair\n2,"Slow lamp"\n')
+    assert _read(path).texts == ['"Lovely" chair', '"Slow lamp"']
+    path.write_text('id,text\n1,Lovely chair\n2,"Slow lamp"\n')
+    assert _read(path).texts == ["Lovely chair", "Slow lamp"]
+    assert _read(path, quoting=Quoting.NONE).texts == ["Lovely chair", '"Slow lamp"']
+
+
+def test_a_file_is_what_it_begins_with(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a b"], "n": [[1]]}), tmp_path / "a.csv")
+    assert _read(tmp_path / "a.csv").texts == ["a b"]
+    packed = gzip.compress((tmp_path / "a.csv").read_bytes())
+    (tmp_path / "b.parquet").write_bytes(packed)
+    assert _read(tmp_path / "b.parquet").texts == ["a b"]
+    (tmp_path / "c.txt").write_bytes(gzip.compress(b"a b\n"))
+    assert _read(tmp_path / "c.txt").texts == ["a b"]
+    with zipfile.ZipFile(tmp_path / "d.csv", "w") as archive:
+        archive.writestr("xl/workbook.xml", "")
+    with pytest.raises(DataError, match="is an Excel workbook"):
+        _read(tmp_path / "d.csv")
+
+
 def test_texts_may_be_numbers_where_the_column_says_text(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,when\n12,monday\n13,tuesday\n")
     assert _read(tmp_path / "a.csv").texts == ["12", "13"]
@@ -158,7 +196,7 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "blank.csv").write_text("\n\n")
     (tmp_path / "names.csv").write_text("text,n\n")
     (tmp_path / "ragged.csv").write_text('text,n\n"a\nb",1\n\nc\n')
-    (tmp_path / "open.csv").write_text('text,n\na,1\n"b,2\nc,3\n')
+    (tmp_path / "open.csv").write_text('text,n\na,1\n"b\nc,3\n')
     (tmp_path / "two.csv").write_text("title,body\na b c,d e f\ng h i,j k l\n")
     (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(b"some text\n" * 99)[:-9])
     (tmp_path / "a.jsonl").write_text('{"text": "a"}\n["b"]\n')
@@ -173,8 +211,8 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
         ("missing.txt", "does not exist"),
         ("blank.csv", "nothing but blank lines"),
         ("names.csv", "columns but no rows"),
-        ("ragged.csv", r"row 2 \(line 5\) has 1 fields"),
-        ("open.csv", "begins in line 3"),
+        ("ragged.csv", r"row 2 \(line 5\) has 1 field"),
+        ("open.csv", "line 3: the quote that opens a cell is never closed"),
         ("two.csv", r"any of title, body \(columns: title, body\).* --column COL"),
         ("cut.txt.gz", "cannot be read"),
         ("a.jsonl", "line 2 is not a JSON object"),
@@ -198,6 +236,8 @@ def test_options_that_belong_to_other_files_are_refused(tmp_path: Path) -> None:
         _read(tmp_path / "a.txt", column="text")
     with pytest.raises(ConfigError, match="--no-header is for files"):
         _read(tmp_path / "a.txt", header=False)
+    with pytest.raises(ConfigError, match="--quoting is for files"):
+        _read(tmp_path / "a.txt", quoting=Quoting.NONE)
 
 
 def test_either_texts_or_a_file() -> None:

@@ -10,6 +10,9 @@ from typing import Annotated
 
 import typer
 
+from xautolm_core.tasks.quoting import QUOTING_HELP
+from xautolm_core.tasks.quoting import Quoting
+
 if TYPE_CHECKING:
     from xautolm_core.cli.prediction_input import InputRows
     from xautolm_core.cli.prediction_output import AnsweredBatch
@@ -63,6 +66,7 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    quoting: Annotated[Quoting | None, typer.Option(help=QUOTING_HELP)] = None,
     blank: Annotated[
         Blank, typer.Option(help="Refuse rows without a text, or answer them like any other.")
     ] = Blank.REFUSE,
@@ -102,6 +106,7 @@ def predict(
         column=column,
         pair_column=pair_column,
         header=header,
+        quoting=quoting,
         has_pairs=has_pairs,
         run=run,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import textwrap
 from collections.abc import Sequence
@@ -13,9 +14,12 @@ from xautolm_core.cli.prediction_files import TEXT_COLUMN
 from xautolm_core.cli.prediction_files import RowFile
 from xautolm_core.cli.prediction_files import decoded
 from xautolm_core.cli.prediction_files import open_cells
-from xautolm_core.cli.prediction_records import check_names
-from xautolm_core.cli.prediction_records import first_record
+from xautolm_core.cli.prediction_records import reading
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.csv_table import column_names
+from xautolm_core.tasks.csv_table import open_delimited
+from xautolm_core.tasks.data_files import data_suffix
+from xautolm_core.tasks.quoting import Quoting
 
 _LONGEST_NAME_SHOWN = 60
 
@@ -47,7 +51,12 @@ def columns_of_run(run: Path) -> TaskColumns:
 
 
 def open_named(
-    path: Path, task: TaskColumns, *, header: bool | None, column: str | None
+    path: Path,
+    task: TaskColumns,
+    *,
+    header: bool | None,
+    column: str | None,
+    quoting: Quoting = Quoting.AUTO,
 ) -> RowFile:
     """Open a delimited file, after a decision whether its first line names the columns.
 
@@ -56,37 +65,36 @@ def open_named(
         task: Whose columns tell, if nobody else does.
         header: What the user says of the first line, if anything.
         column: Name, or number in a file without names, of the text's column, if given.
+        quoting: What the user says of the file's quotes.
 
     Raises:
         DataError: Nothing tells, or the columns cannot be told apart.
     """
-    first = first_record(path)
-    if header is None:
-        header = _names_columns(first, task, path)
-        if not header:
-            warn(f"{path}: the first line is a text; if it names the column, say so with --header")
+    tabs = data_suffix(path) == ".tsv"
+    with reading(path):
+        file = open_delimited(path, tabs=tabs, quoting=quoting)
+        is_known = header is not None
+        if header is None:
+            header = _names_columns(file.first, task, path)
+        if not header and file.layout.comment_lines:
+            # Comments stand above names: without these, such lines are rows.
+            file = open_delimited(path, tabs=tabs, quoting=quoting, with_comments=False)
+    for warning in file.warnings:
+        warn(warning)
     if header:
-        return open_cells(path, _column_names(first, path), has_header=True)
-    if len(first) == 1:
-        return open_cells(path, [column or TEXT_COLUMN], has_header=False)
+        names, nameless = column_names(path, file.first)
+        return open_cells(file, names, nameless=nameless, has_header=True)
+    if not is_known:
+        warn(f"{path}: the first line is a text; if it names the column, say so with --header")
+    if len(file.first) == 1:
+        return open_cells(file, [column or TEXT_COLUMN], has_header=False)
     if column is None:
         raise DataError(
-            f"{path} has {len(first)} columns without names",
+            f"{path} has {len(file.first)} columns without names",
             hint="Give the number of the text's column, as in --no-header --column 2",
         )
-    numbers = [str(number) for number in range(1, len(first) + 1)]
-    return open_cells(path, numbers, has_header=False)
-
-
-def _column_names(first: Sequence[str], path: Path) -> list[str]:
-    """Return the names in a header; several columns without one are named by their numbers."""
-    nameless = sum(not name.strip() for name in first)
-    names = [
-        f"column {number}" if nameless > 1 and not name.strip() else name
-        for number, name in enumerate(first, start=1)
-    ]
-    check_names(names, str(path))
-    return names
+    numbers = [str(number) for number in range(1, len(file.first) + 1)]
+    return open_cells(file, numbers, has_header=False)
 
 
 def _names_columns(first: Sequence[str], task: TaskColumns, path: Path) -> bool:
@@ -141,13 +149,12 @@ def choose_columns(
     """
     from xautolm_core.tasks.columns import find_text_columns
     from xautolm_core.tasks.columns import require_column
-    from xautolm_core.tasks.tables import Table
 
     some = next(file.pieces(), None)
     if some is None:
         raise DataError(f"{file.source} has columns but no rows", hint="Give texts to classify")
     columns = {name: decoded(values) for name, values in some.columns.items()}
-    table = Table(some.source, some.rows, columns, untyped=some.untyped)
+    table = dataclasses.replace(some, columns=columns)
     for option, given in (("--column", column), ("--pair-column", pair_column)):
         if given is not None:
             require_column(table, given, option)

@@ -18,18 +18,20 @@ from typing import BinaryIO
 from typing import Literal
 from typing import TypeVar
 
-from xautolm_core.cli.prediction_records import check_names
 from xautolm_core.cli.prediction_records import decoded_lines
-from xautolm_core.cli.prediction_records import delimited_rows
 from xautolm_core.cli.prediction_records import json_records
 from xautolm_core.cli.prediction_records import reading
 from xautolm_core.errors import DataError
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.tables import plain
+from xautolm_core.tasks.tables import refuse_duplicate_columns
+from xautolm_core.tasks.text_files import is_gzip
 from xautolm_core.tasks.text_files import open_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from xautolm_core.tasks.csv_table import DelimitedFile
 
 TEXT_COLUMN = "text"
 PIECE_ROWS = 1_024
@@ -83,28 +85,33 @@ def open_standard_input() -> RowFile:
     return RowFile(source, _text_types(), pieces, unit="line", is_stream=True)
 
 
-def open_cells(path: Path, names: Sequence[str], *, has_header: bool) -> RowFile:
+def open_cells(
+    file: DelimitedFile,
+    names: Sequence[str],
+    *,
+    nameless: frozenset[str] = frozenset(),
+    has_header: bool,
+) -> RowFile:
     """Open a delimited file, every column as text.
 
     Args:
-        path: The file.
+        file: The file.
         names: Names of its columns.
+        nameless: Those that were made up.
         has_header: Whether its first record holds names, and no row.
     """
     import pyarrow as pa
 
-    text = pa.large_string()
+    path, text = file.layout.path, pa.large_string()
 
     def pieces() -> Iterator[Table]:
         with reading(path):
-            rows = delimited_rows(path, len(names), has_header=has_header)
-            for gathered in _gathered(rows, lambda row: sum(map(len, row))):
-                cells = zip(*gathered, strict=True)
+            for batch in file.batches(header=has_header, batch_rows=PIECE_ROWS):
                 columns = {
-                    name: pa.chunked_array([pa.array(values, type=text)])
-                    for name, values in zip(names, cells, strict=True)
+                    name: pa.chunked_array([pa.array(cells, type=text)])
+                    for name, cells in zip(names, zip(*batch, strict=True), strict=True)
                 }
-                yield Table(str(path), len(gathered), columns, untyped=True)
+                yield Table(str(path), len(batch), columns, untyped=True, nameless=nameless)
 
     return RowFile(str(path), dict.fromkeys(names, text), pieces)
 
@@ -142,15 +149,14 @@ def open_parquet(path: Path) -> RowFile:
     @contextlib.contextmanager
     def parquet_file() -> Iterator[Any]:
         try:
-            with (
-                reading(path),
-                path.open("rb") as stream,
-                # By itself it would read ahead, row group after row group, whole columns of each.
-                pyarrow.parquet.ParquetFile(
-                    stream, buffer_size=_PARQUET_BUFFER_BYTES, pre_buffer=False
-                ) as file,
-            ):
-                yield file
+            with reading(path), open_bytes(path) as stream:
+                # A packed file cannot be read in any other order than its own.
+                source = io.BytesIO(stream.read()) if is_gzip(path) else stream
+                # By itself it would read ahead, whole columns of one row group after the other.
+                with pyarrow.parquet.ParquetFile(
+                    source, buffer_size=_PARQUET_BUFFER_BYTES, pre_buffer=False
+                ) as file:
+                    yield file
         except pa.ArrowInvalid as error:
             raise DataError(
                 f"{path} is no valid Parquet file ({error})",
@@ -159,7 +165,7 @@ def open_parquet(path: Path) -> RowFile:
 
     with parquet_file() as file:
         schema = file.schema_arrow
-    check_names(schema.names, str(path))
+    refuse_duplicate_columns(path, schema.names)
 
     def pieces() -> Iterator[Table]:
         with parquet_file() as file:
@@ -201,15 +207,7 @@ def open_whole(path: Path) -> RowFile:
 
 def decoded(values: pa.ChunkedArray | list[Any]) -> pa.ChunkedArray | list[Any]:
     """Bring what may be texts to one type: strings of every kind, and bytes that are UTF-8."""
-    import pyarrow as pa
-
-    if isinstance(values, list):
-        return values
-    found = plain(values)
-    if pa.types.is_binary(found.type) or pa.types.is_large_binary(found.type):
-        with contextlib.suppress(pa.ArrowInvalid):
-            return found.cast(pa.large_string())
-    return found
+    return values if isinstance(values, list) else plain(values)
 
 
 def _text_types() -> dict[str, pa.DataType | None]:

@@ -23,8 +23,10 @@ from xautolm_core.cli.prediction_files import open_parquet
 from xautolm_core.cli.prediction_files import open_standard_input
 from xautolm_core.cli.prediction_files import open_whole
 from xautolm_core.cli.prediction_records import is_json_lines
+from xautolm_core.cli.prediction_records import reading
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.quoting import Quoting
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -159,6 +161,7 @@ def open_rows(
     column: str | None = None,
     pair_column: str | None = None,
     header: bool | None = None,
+    quoting: Quoting | None = None,
     has_pairs: bool | None = None,
     run: Path,
 ) -> InputRows:
@@ -172,6 +175,7 @@ def open_rows(
         pair_column: Column of the second text, likewise.
         header: Whether the first line of a delimited file names its columns; None: the task's
             columns tell.
+        quoting: What the user says of the quotes in a delimited file.
         has_pairs: Whether the model wants second texts, if that is known.
         run: The run, which knows the names of the task's columns.
 
@@ -191,7 +195,7 @@ def open_rows(
     task = columns_of_run(run)
     if header is None and (column is not None or pair_column is not None):
         header = _is_delimited(file) or None
-    opened = _open_file(file, task, header=header, column=column)
+    opened = _open_file(file, task, header=header, quoting=quoting, column=column)
     if opened.unit == "line":
         if column is not None or pair_column is not None:
             raise ConfigError(
@@ -241,20 +245,25 @@ def _is_delimited(path: Path) -> bool:
 
 
 def _open_file(
-    path: Path, task: TaskColumns, *, header: bool | None, column: str | None
+    path: Path,
+    task: TaskColumns,
+    *,
+    header: bool | None,
+    quoting: Quoting | None,
+    column: str | None,
 ) -> RowFile:
-    """Open a file by its ending."""
+    """Open a file by its ending, or by what it turns out to be."""
+    from xautolm_core.tasks.containers import is_parquet
+    from xautolm_core.tasks.containers import refuse_container
     from xautolm_core.tasks.data_files import JSON_SUFFIXES
     from xautolm_core.tasks.data_files import PARQUET_SUFFIXES
     from xautolm_core.tasks.data_files import data_suffix
     from xautolm_core.tasks.data_files import read_table
 
-    suffix = data_suffix(path)
-    if header is not None and not _is_delimited(path):
-        raise ConfigError(
-            f"--{'' if header else 'no-'}header is for files such as .csv and .tsv",
-            hint="Leave it out",
-        )
+    header_option = None if header is None else "--header" if header else "--no-header"
+    option = header_option or (None if quoting is None else "--quoting")
+    if option is not None and not _is_delimited(path):
+        raise ConfigError(f"{option} is for files such as .csv and .tsv", hint="Leave it out")
     if str(path) == _STANDARD_INPUT:
         return open_standard_input()
     if path.exists() and not path.is_dir() and not path.is_file():
@@ -264,12 +273,16 @@ def _open_file(
         )
     if not path.is_file() or not path.stat().st_size:
         read_table(path)  # which says what is wrong with it
+    suffix = data_suffix(path)
+    with reading(path):
+        refuse_container(path)
+        is_table = suffix in PARQUET_SUFFIXES or is_parquet(path)
+    if is_table:
+        return open_parquet(path)
     if suffix == _LINES_SUFFIX:
         return open_lines(path)
     if _is_delimited(path):
-        return open_named(path, task, header=header, column=column)
-    if suffix in PARQUET_SUFFIXES:
-        return open_parquet(path)
+        return open_named(path, task, header=header, column=column, quoting=quoting or Quoting.AUTO)
     if suffix in JSON_SUFFIXES and is_json_lines(path):
         return open_json_lines(path)
     return open_whole(path)

@@ -1,27 +1,20 @@
-"""Records of text files, decoded one at a time: lines, cells of delimited files, JSON objects."""
+"""Records of text files, decoded one at a time: lines and JSON objects."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
-import itertools
 import json
 import re
 import zlib
-from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from typing import BinaryIO
 
 from xautolm_core.errors import DataError
-from xautolm_core.tasks.data_files import data_suffix
 from xautolm_core.tasks.text_files import open_bytes
 
-# Python's reader refuses fields beyond 131,072 characters by itself.
-_LONGEST_FIELD = 1 << 30
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -36,67 +29,6 @@ def is_json_lines(path: Path) -> bool:
         return isinstance(json.loads(first), dict)
     except ValueError:
         return False
-
-
-def first_record(path: Path) -> list[str]:
-    """Return the first record of a delimited file, blank lines left out.
-
-    Raises:
-        DataError: There is none.
-    """
-    with reading(path):
-        records = (record for _, record in delimited_records(path))
-        record = next((record for record in records if not _is_blank(record)), None)
-    if record is None:
-        raise DataError(f"{path} holds nothing but blank lines", hint="Give a file with texts")
-    return record
-
-
-def delimited_records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the records of a delimited file, each after the number of the line it begins in.
-
-    A blank line is a record without cells.
-
-    Raises:
-        DataError: A quote is not closed, or text follows a closing one.
-    """
-    csv.field_size_limit(_LONGEST_FIELD)
-    with open_bytes(path) as file:
-        lines = decoded_lines(file, str(path))
-        beginning = list(_until_text(lines))
-        delimiter = "\t" if data_suffix(path) == ".tsv" else _delimiter("".join(beginning))
-        reader = csv.reader(itertools.chain(beginning, lines), delimiter=delimiter, strict=True)
-        begin = 1
-        try:
-            for record in reader:
-                yield begin, record
-                begin = reader.line_num + 1
-        except csv.Error as error:
-            raise DataError(
-                f"{path}: the record that begins in line {begin} is no valid CSV ({error})",
-                hint="Close every quote, and double the quotes within a quoted text",
-            ) from error
-
-
-def delimited_rows(path: Path, width: int, *, has_header: bool) -> Iterator[list[str]]:
-    """Yield the rows of a delimited file; a blank line is one if there is but one column."""
-    wants_header = has_header
-    row = 0
-    for line, record in delimited_records(path):
-        if wants_header:
-            wants_header = _is_blank(record)
-            continue
-        if _is_blank(record) and width > 1:
-            continue
-        row += 1
-        cells = record or [""]
-        if len(cells) != width:
-            raise DataError(
-                f"{path}, row {row} (line {line}) has {len(cells)} fields, the first line has"
-                f" {width}",
-                hint="Put texts with delimiters, quotes or line breaks into double quotes",
-            )
-        yield cells
 
 
 def json_records(path: Path) -> Iterator[dict[str, Any]]:
@@ -150,21 +82,6 @@ def decoded_lines(stream: io.BufferedIOBase | BinaryIO, source: str) -> Iterator
             text.detach()
 
 
-def check_names(names: Sequence[str], source: str) -> None:
-    """Refuse columns of one name.
-
-    Raises:
-        DataError: Two have one.
-    """
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise DataError(
-                f"{source} has the column '{name}' twice", hint="Give each column its own name"
-            )
-        seen.add(name)
-
-
 @contextlib.contextmanager
 def reading(source: Path | str) -> Iterator[None]:
     """Say of what cannot be read what stands in the way."""
@@ -175,24 +92,6 @@ def reading(source: Path | str) -> Iterator[None]:
             f"{source} cannot be read ({type(error).__name__}: {error})",
             hint="Check that the file is whole and that you may read it",
         ) from error
-
-
-def _until_text(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the lines up to the first that is not blank, that one included."""
-    for line in lines:
-        yield line
-        if line.strip():
-            return
-
-
-def _is_blank(record: Sequence[str]) -> bool:
-    """Whether a record comes from a line without anything in it."""
-    return len(record) < 2 and not "".join(record).strip()
-
-
-def _delimiter(line: str) -> str:
-    """Return the delimiter that a line uses."""
-    return max((",", ";", "\t", "|"), key=line.count)
 
 
 def _well_formed(value: Any) -> Any:

@@ -160,7 +160,8 @@ def find_text_columns(
     Raises:
         DataError: None or several could be meant.
     """
-    free = [name for name in table.columns if name not in ignored]
+    unwanted = {*ignored, *table.nameless}
+    free = [name for name in table.columns if name not in unwanted]
     text, text_pair = _pair_by_name(table, free) if has_pairs else (None, None)
     # Where no type says what a column holds, its name does: texts may be numbers, all of them.
     text = text or _by_name(table, free, _TEXT_NAMES, "text", by_content=not table.untyped)

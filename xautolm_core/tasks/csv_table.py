@@ -38,12 +38,14 @@ class DelimitedFile:
         layout: The file, its delimiter and the lines before the first record.
         reading: How its quotes, backslashes and line ends are taken.
         first: The cells of the first record: the column names, if it has any.
+        blank_lines: Blank lines before it: rows, if it is one as well and there is one column.
         warnings: What the user should know.
     """
 
     layout: Layout
     reading: Reading
     first: tuple[str, ...]
+    blank_lines: int
     warnings: tuple[str, ...]
 
     def batches(
@@ -59,15 +61,23 @@ class DelimitedFile:
             DataError: A row has a wrong number of cells.
         """
         records = itertools.islice(read_records(self.layout, self.reading), int(header), None)
+        blank_lines = 0 if header or len(self.first) > 1 else self.blank_lines
+        rows = itertools.chain(
+            itertools.repeat([""], blank_lines), (record.cells for record in records)
+        )
         try:
-            while batch := [record.cells for record in itertools.islice(records, batch_rows)]:
+            while batch := list(itertools.islice(rows, batch_rows)):
                 yield batch
         except MisfitError as error:
             raise refusal(self.layout, None, error) from error
 
 
 def open_delimited(
-    path: Path, *, tabs: bool = False, quoting: Quoting = Quoting.AUTO
+    path: Path,
+    *,
+    tabs: bool = False,
+    quoting: Quoting = Quoting.AUTO,
+    with_comments: bool = True,
 ) -> DelimitedFile:
     """Find out how a delimited text file has to be read.
 
@@ -75,12 +85,13 @@ def open_delimited(
         path: The file.
         tabs: Whether its name says that tabs stand between the cells.
         quoting: What the user says of its quotes.
+        with_comments: Whether lines that begin with ``#`` above the first record are comments.
 
     Raises:
         DataError: It is not UTF-8, holds no record, or cannot be read without losing rows.
     """
     counts = check_utf8(path)
-    layout = find_layout(path, tabs=tabs)
+    layout = find_layout(path, tabs=tabs, with_comments=with_comments)
     choice = choose_reading(layout, quoting, counts)
     try:
         first = next(read_records(layout, choice.reading), None)
@@ -95,7 +106,8 @@ def open_delimited(
             f"{path}: lines above the column names that begin with # were taken for comments"
             f" (line {lines})",
         )
-    return DelimitedFile(layout, choice.reading, tuple(first.cells), warnings)
+    blank_lines = first.begin - 1 - layout.skipped_lines
+    return DelimitedFile(layout, choice.reading, tuple(first.cells), blank_lines, warnings)
 
 
 def column_names(path: Path, cells: Sequence[str]) -> tuple[list[str], frozenset[str]]:

@@ -92,12 +92,13 @@ class Record(NamedTuple):
     cells: list[str]
 
 
-def find_layout(path: Path, *, tabs: bool = False) -> Layout:
+def find_layout(path: Path, *, tabs: bool = False, with_comments: bool = True) -> Layout:
     """Find the first record and the delimiter.
 
     Args:
         path: A file of UTF-8 text.
         tabs: Whether the file's name says that tabs stand between the cells.
+        with_comments: Whether lines that begin with ``#`` above the first record are comments.
     """
     delimiter = None
     skipped = 0
@@ -110,7 +111,7 @@ def find_layout(path: Path, *, tabs: bool = False) -> Layout:
             separator = _SEPARATOR_LINE.fullmatch(line.rstrip("\r\n"))
             if separator and delimiter is None and not comments:
                 delimiter, skipped = separator[1], number
-            elif line.startswith("#"):
+            elif with_comments and line.startswith("#"):
                 comments.append((number, line))
             else:
                 header = line
