@@ -31,7 +31,6 @@ from xautolm_core.cli.read_stores import read_stores
 from xautolm_core.cli.report_basis import basis_of
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
-from xautolm_core.errors import SpaceError
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import ReadStore
@@ -131,7 +130,7 @@ def new_search(options: SearchOptions) -> SearchRequest:
         raise ConfigError(
             "no data given", hint="Write for example: xautolm search reviews.csv --budget 10m"
         )
-    methods = _methods(options.methods or "")
+    methods = parse_methods(options.methods or "", "--methods")
     _require_trial_packages(methods)
     limits = _limits(options, SpendingLimits())
     sampler = _sampler(options)
@@ -220,14 +219,6 @@ def parse_objectives(text: str) -> tuple[Objective, ...]:
     if not names or names[0] != Objective.F1.value:
         raise ConfigError("--objectives: f1 must be the first", hint="Write for example f1,time")
     return tuple(Objective(name) for name in names)
-
-
-def _methods(text: str) -> tuple[str, ...]:
-    try:
-        return parse_methods(text)
-    except SpaceError as error:
-        error.problem = f"--methods: {error.problem}"
-        raise
 
 
 def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:

@@ -184,12 +184,11 @@ class TrialLoop:
             return "exhausted"
         policy = self._setup.policy
         is_bounded = not (policy.effective_budget_seconds is None and policy.max_trials is None)
-        cheap = next_cheap(self._setup.space, tried(self._running, self.records))
+        configurations = tried(self._running, self.records)
+        cheap = next_cheap(self._setup.space, configurations)
         spent = self._spending.reached(uses_of(self._running), is_bounded=is_bounded)
         return spent or policy.may_start(
-            started_trials=sum(
-                not is_cheap(one.method) for one in tried(self._running, self.records)
-            ),
+            started_trials=sum(not is_cheap(one.method) for one in configurations),
             left_seconds=self.pace.left_seconds(self.records),
             overhead_seconds=self.pace.overhead_seconds,
             evaluation_seconds=0.0 if cheap else self.pace.evaluation_seconds(self.records),

@@ -59,14 +59,22 @@ def cheap_candidates(
     return (tfidf, *probes)
 
 
-def parse_methods(text: str) -> tuple[str, ...]:
+def parse_methods(text: str, parameter: str) -> tuple[str, ...]:
     """Return the methods of a list such as ``tfidf,full``, each once; none if it is empty.
+
+    Args:
+        text: The list.
+        parameter: What it was given as, for the message.
 
     Raises:
         SpaceError: One is not known.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    check_methods(names)
+    try:
+        check_methods(names)
+    except SpaceError as error:
+        error.problem = f"{parameter}: {error.problem}"
+        raise
     return names
 
 

@@ -21,7 +21,6 @@ from pydantic import Field
 from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
-from xautolm_core.errors import SpaceError
 from xautolm_core.experience.keys import given_tenant
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
 from xautolm_core.objects.s3_settings import join_s3_uri
@@ -206,7 +205,7 @@ def make_request(
         "task": task_spec(task, seed=seed),
         "space": "given as text" if space_text is not None else space,
         "sampler": sampler,
-        "methods": _methods(methods),
+        "methods": parse_methods(methods, "methods"),
         "objectives": [name.strip() for name in objectives.split(",") if name.strip()],
         "max_trials": allowed.get("trials"),
         "budget_seconds": _times(allowed.get("hours"), _SECONDS_PER_HOUR),
@@ -300,14 +299,6 @@ def _spending(
         return SpendingLimits.model_validate(fields)
     except ValidationError as error:
         raise ConfigError(f"limits and prices: {_first(error)}") from None
-
-
-def _methods(text: str) -> tuple[str, ...]:
-    try:
-        return parse_methods(text)
-    except SpaceError as error:
-        error.problem = f"methods: {error.problem}"
-        raise
 
 
 def _check_keys(parameter: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
