@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 TFIDF = "tfidf"
 LINEAR_PROBE = "linear_probe"
 LINEAR_PROBE_TFIDF = "linear_probe_tfidf"
@@ -14,6 +17,12 @@ CHEAP_METHODS = (TFIDF, LINEAR_PROBE, LINEAR_PROBE_TFIDF)
 features of a frozen language model, and on both."""
 
 METHODS = (*FINE_TUNING_METHODS, *CHEAP_METHODS)
+
+USUAL_LEARNING_RATES: Mapping[str, float] = MappingProxyType(
+    {"full": 4e-5, "partial": 1e-4, "lora": 4e-4, "head": 4e-3}
+)
+"""Learning rate that a method is commonly used with. The fewer weights it trains, the larger; rates
+of different methods compare by their ratio to it."""
 
 
 def is_cheap(method: str) -> bool:

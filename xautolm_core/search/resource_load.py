@@ -1,0 +1,20 @@
+"""What a configuration is estimated to need, relative to what it is allowed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ResourceLoad:
+    """Needs of a configuration relative to its limits, known before it runs.
+
+    Attributes:
+        log_memory: Natural logarithm of estimated over allowed bytes, of host or GPU memory,
+            whichever is scarcer; NaN if not known or not limited.
+        log_time: Likewise of training and evaluation seconds.
+    """
+
+    log_memory: float = math.nan
+    log_time: float = math.nan
