@@ -11,6 +11,7 @@ from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.experience.schema import ExperienceFeatures
+from xautolm_core.experience.schema import ExperiencePlan
 from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.schema import experience_id
 from xautolm_core.outcomes import Outcome
@@ -103,6 +104,14 @@ def complete_sample() -> Experience:
             "pretrained": True,
             "languages": ("en",),
         },
+        plan=ExperiencePlan(
+            estimated_seconds=14.5,
+            estimated_host_bytes=2_500_000_000,
+            estimated_gpu_bytes=22_000_000_000,
+            allowed_seconds=60.0,
+            allowed_host_bytes=8_000_000_000,
+            allowed_gpu_bytes=25_000_000_000,
+        ),
         outcome=Outcome.OOM_GPU,
         scores={"macro_f1": ExperienceScore(value=0.51, low=0.0, high=1.0)},
         seconds={"startup": 0.5, "train": 12.25, "evaluate": 0.75},

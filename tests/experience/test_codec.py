@@ -26,10 +26,10 @@ def test_version_1_is_read_for_ever() -> None:
     assert experience_of(decode(data)) == complete_sample()
 
 
-def test_version_1_before_it_had_provenance_is_read_for_ever() -> None:
+def test_version_1_before_it_had_provenance_and_plan_is_read_for_ever() -> None:
     data = (GOLDEN / "experience-v1-without-provenance.json").read_bytes()
     assert b"provenance" not in data
-    expected = complete_sample().model_copy(update={"provenance": {}})
+    expected = complete_sample().model_copy(update={"provenance": {}, "plan": None})
     assert experience_of(decode(data)) == expected
 
 

@@ -71,6 +71,7 @@ _fields = (*WORDS, *BLOBS, *WHOLE_NUMBERS, *NUMBERS, *SWITCHES, *TIMES)
 _PATHS: list[tuple[str, ...]] = [tuple(name.split(".")) for name in _fields]
 _PATHS += [("scores",), ("scores", "macro_f1"), ("scores", "macro_f1", "value"), ("scores", "new")]
 _PATHS += [("seconds",), ("seconds", "train"), ("seconds", "new phase"), ("seconds", "new")]
+_PATHS += [("plan",), ("plan", "estimated_seconds"), ("plan", "allowed_host_bytes"), ("plan", "x")]
 _PATHS += [("configuration",), ("configuration", "parameters"), ("configuration", "revision")]
 _PATHS += [("configuration", "parameters", n) for n in ("lora_r", "new", "a b", "é", "x.y")]
 _PATHS += [("unknown",), ("rest",), ("key",), ("digest",), ("a.b",), ("schema_version",), ("",)]
@@ -146,6 +147,8 @@ def test_a_usual_experience_has_its_own_columns() -> None:
     assert values["seconds.train"] == 12.25
     assert values["scores.macro_f1"] == 0.51
     assert values["peak_gpu_bytes"] == 25_000_000_000
+    assert values["plan.allowed_gpu_bytes"] == 25_000_000_000
+    assert values["plan.estimated_seconds"] == 14.5
     assert values["energy"].startswith('[{"component":"gpu"')
     assert '"seed"' not in values["rest"]
 

@@ -47,6 +47,13 @@ def test_an_experience_holds_all_but_the_texts(make_spec, tmp_path, data_file):
     assert first.task_features.values["n_classes"] == 2
     assert first.system_features.values["logical_cores"]
     assert first.energy == ()
+    assert first.plan is not None
+    assert first.plan.allowed_host_bytes == submitted.budget.host_memory_bytes
+    assert first.plan.allowed_seconds == (
+        submitted.budget.soft_deadline_seconds or submitted.budget.wall_limit_seconds
+    )
+    assert first.plan.estimated_host_bytes
+    assert first.plan.estimated_seconds
     assert "happy" not in first.model_dump_json()
 
 
@@ -78,5 +85,6 @@ def test_a_cut_continuation_tells_what_it_did(make_spec, tmp_path):
     found = experience_of(decode(encode(writer.experience(spec, result, None))))
     assert (found.schedule_fraction, found.cut_by, found.continues) == (0.25, "wall", 1)
     assert (found.cumulative_seconds, found.cumulative_joules) == (12.5, 99.0)
+    assert found.plan is None
     rows = list(from_table(to_table([Row("k", decode(encode(found)))])))
     assert experience_of(rows[0].payload) == found

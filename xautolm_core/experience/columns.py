@@ -79,6 +79,9 @@ SECONDS = "seconds."
 SCORE = "scores."
 """Prefix of a score's column: float64, the value; direction and range stay in ``rest``."""
 
+PLAN = "plan."
+"""Prefix of what was estimated and allowed: int64 for bytes, float64 for all else."""
+
 _FIXED = (
     *("id", "digest", "key", "rest"),
     *WORDS,
@@ -148,7 +151,7 @@ def readable_rows(table: pa.Table) -> list[bool]:
 
 def is_known_column(name: str) -> bool:
     """Whether this version writes columns of such a name."""
-    return name in _FIXED or name.startswith((PARAMETER, SECONDS, SCORE))
+    return name in _FIXED or name.startswith((PARAMETER, SECONDS, SCORE, PLAN))
 
 
 def rows_or_faults(table: pa.Table) -> Iterator[Row | CorruptObjectError]:
@@ -199,9 +202,16 @@ def column_type(name: str) -> pa.DataType:
     }
     if name in plain:
         return plain[name]
-    if name.startswith((SECONDS, SCORE)):
+    if is_plan_bytes(name):
+        return pa.int64()
+    if name.startswith((SECONDS, SCORE, PLAN)):
         return pa.float64()
     return pa.dictionary(pa.int32(), pa.string())
+
+
+def is_plan_bytes(name: str) -> bool:
+    """Whether a column has bytes that were estimated or allowed: whole numbers."""
+    return name.startswith(PLAN) and name.endswith("_bytes")
 
 
 def fixed_columns() -> tuple[str, ...]:
@@ -239,6 +249,10 @@ def _take_apart(row: Row, known: Mapping[str, Any]) -> dict[str, Any]:
     for name, score in _named(content.get("scores"), SCORE, known, room):
         if isinstance(score, dict) and type(score.get("value")) is float:
             values[SCORE + name] = score.pop("value")
+    plan: Any = content.get("plan")
+    for name, value in _named(plan, PLAN, known, room):
+        if _fits_plan(PLAN + name, value):
+            values[PLAN + name] = plan.pop(name)
     values["rest"] = canonical(content)
     return values
 
@@ -305,6 +319,12 @@ def _move(content: dict[str, Any], configuration: object, values: dict[str, Any]
         for name in names:
             if type(content.get(name)) is kind:
                 values[name] = content.pop(name)
+
+
+def _fits_plan(column: str, value: object) -> bool:
+    if is_plan_bytes(column):
+        return type(value) is int and _SMALLEST <= value <= _LARGEST
+    return type(value) is float
 
 
 def _move_time(content: dict[str, Any], name: str, values: dict[str, Any]) -> None:

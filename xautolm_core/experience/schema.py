@@ -64,6 +64,28 @@ class ExperienceFeatures(_Frozen):
     facts: Mapping[str, str] = Field(default_factory=dict)
 
 
+class ExperiencePlan(_Frozen):
+    """What was estimated of an attempt, and allowed to it, before it ran.
+
+    Each is None where it was not known, or not limited.
+
+    Attributes:
+        estimated_seconds: Training, on the rows that it was given; None for a continuation.
+        estimated_host_bytes: Peak resident memory.
+        estimated_gpu_bytes: Peak memory on the GPU; None without one.
+        allowed_seconds: Training plus evaluation.
+        allowed_host_bytes: Host memory.
+        allowed_gpu_bytes: Memory of its GPU.
+    """
+
+    estimated_seconds: float | None = None
+    estimated_host_bytes: int | None = None
+    estimated_gpu_bytes: int | None = None
+    allowed_seconds: float | None = None
+    allowed_host_bytes: int | None = None
+    allowed_gpu_bytes: int | None = None
+
+
 class Experience(_Frozen):
     """One attempt of one trial.
 
@@ -81,6 +103,7 @@ class Experience(_Frozen):
         system_features: Meta-features of the machine.
         configuration: What was tried; active hyper-parameters only.
         model_descriptor: Descriptor of its model (numbers and short names); None without a model.
+        plan: What was estimated and allowed before it ran; None if nothing is known of that.
         outcome: How it ended.
         cut_by: What ended an attempt that is ``ok`` before the end of its schedule: its times are
             right-censored, the whole schedule would have taken longer.
@@ -128,6 +151,7 @@ class Experience(_Frozen):
     system_features: ExperienceFeatures
     configuration: Configuration
     model_descriptor: Mapping[str, int | float | bool | str | tuple[str, ...]] | None = None
+    plan: ExperiencePlan | None = None
     outcome: Outcome
     cut_by: Literal["deadline", "wall"] | None = None
     continues: int | None = Field(default=None, ge=0)

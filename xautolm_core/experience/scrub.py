@@ -186,6 +186,10 @@ def _scores(rules: Rules, value: Any) -> Any:
     }
 
 
+def _plan(rules: Rules, value: Any) -> Any:
+    return None if value is None else {n: _finite_or_none(rules, v) for n, v in value.items()}
+
+
 def _energy(rules: Rules, value: Any) -> Any:
     return tuple(
         {**part, "source": _WORD(rules, part["source"])}
@@ -236,6 +240,7 @@ _FIELDS: Mapping[str, Cleaner] = {
     "system_features": _features,
     "configuration": _configuration,
     "model_descriptor": _descriptor,
+    "plan": _plan,
     "scores": _scores,
     "seconds": _mapping(_finite_or_none),
     "latency_ms": _finite_or_none,

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.experience.columns import COLUMNS_VERSION
+from xautolm_core.experience.columns import PLAN
 from xautolm_core.experience.columns import SCORE
 from xautolm_core.experience.columns import SECONDS
 from xautolm_core.experience.columns import TIMES
 from xautolm_core.experience.columns import WHOLE_NUMBERS
 from xautolm_core.experience.columns import column_type
 from xautolm_core.experience.columns import from_table
+from xautolm_core.experience.columns import is_plan_bytes
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.footer import footer_of
 from xautolm_core.experience.keys import SEGMENTS
@@ -207,8 +209,8 @@ def _typed(table: pa.Table) -> pa.Table:
 
 
 def _encoding(name: str) -> str:
-    if name in TIMES or name in WHOLE_NUMBERS:
+    if name in TIMES or name in WHOLE_NUMBERS or is_plan_bytes(name):
         return "DELTA_BINARY_PACKED"
-    if name.startswith((SECONDS, SCORE)) or name in ("latency_ms", "data_fraction"):
+    if name.startswith((SECONDS, SCORE, PLAN)) or name in ("latency_ms", "data_fraction"):
         return "BYTE_STREAM_SPLIT"
     return "PLAIN"

@@ -17,6 +17,7 @@ from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.experience.schema import ExperienceFeatures
+from xautolm_core.experience.schema import ExperiencePlan
 from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.space.configuration import Configuration
 
@@ -25,6 +26,7 @@ _PARTS: Mapping[str, type[BaseModel]] = {
     "system_features": ExperienceFeatures,
     "configuration": Configuration,
     "failure": ExperienceFailure,
+    "plan": ExperiencePlan,
 }
 _PARTS_IN: Mapping[str, type[BaseModel]] = {"scores": ExperienceScore, "energy": ExperienceEnergy}
 

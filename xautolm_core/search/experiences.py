@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC
@@ -12,6 +13,7 @@ from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.experience.schema import ExperienceFeatures
+from xautolm_core.experience.schema import ExperiencePlan
 from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.schema import experience_id
 from xautolm_core.outcomes import Outcome
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from xautolm_core.features.vector import FeatureVector
     from xautolm_core.search.contract import SearchSpec
+    from xautolm_core.search.feasibility import Feasibility
     from xautolm_core.space.model import ModelDescriptor
     from xautolm_core.tasks.task import Task
     from xautolm_core.trial.contract import EnergyReading
@@ -43,6 +46,7 @@ class ExperienceWriter:
         task_features: Its meta-features.
         system_features: Those of the machine.
         warm_started: Whether history biased the sampler.
+        feasibility: Estimates what a configuration needs; None if that is not known.
     """
 
     search: SearchSpec
@@ -50,6 +54,7 @@ class ExperienceWriter:
     task_features: FeatureVector
     system_features: FeatureVector
     warm_started: bool
+    feasibility: Feasibility | None = None
 
     def experience(
         self, spec: TrialSpec, result: TrialResult, descriptor: ModelDescriptor | None
@@ -71,6 +76,7 @@ class ExperienceWriter:
             system_features=features_of(self.system_features),
             configuration=spec.configuration,
             model_descriptor=None if descriptor is None else descriptor.model_dump(mode="python"),
+            plan=None if self.feasibility is None else plan_of(spec, self.feasibility),
             outcome=result.outcome,
             cut_by=result.cut_by,
             continues=result.continues,
@@ -100,6 +106,25 @@ class ExperienceWriter:
             started_at=result.started_at,
             ended_at=result.ended_at or datetime.now(UTC),
         )
+
+
+def plan_of(spec: TrialSpec, feasibility: Feasibility) -> ExperiencePlan:
+    """Return what was estimated of an attempt, and allowed to it, before it ran.
+
+    A continuation trains for a part of its epochs only, which the estimate cannot tell.
+    """
+    budget = spec.budget
+    rows = math.ceil(budget.data_fraction * feasibility.statistics.rows)
+    estimate = feasibility.estimate(spec.configuration, rows)
+    on_gpu = feasibility.gpu_bytes is not None
+    return ExperiencePlan(
+        estimated_seconds=None if spec.continues is not None else estimate.train_seconds,
+        estimated_host_bytes=estimate.host_bytes,
+        estimated_gpu_bytes=estimate.gpu_bytes if on_gpu else None,
+        allowed_seconds=budget.soft_deadline_seconds or budget.wall_limit_seconds,
+        allowed_host_bytes=budget.host_memory_bytes,
+        allowed_gpu_bytes=feasibility.gpu_bytes,
+    )
 
 
 def scores_of(result: TrialResult) -> Mapping[str, Score]:

@@ -127,6 +127,7 @@ def set_up(
             task_features=task_features,
             system_features=system_features,
             warm_started=report.applied + report.mapped > 0,
+            feasibility=opening.feasibility,
         ),
         state=state,
         threads=opening.threads,

@@ -33,6 +33,7 @@ from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.experience.schema import ExperienceFeatures
+from xautolm_core.experience.schema import ExperiencePlan
 from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.transfer import export_experiences
 from xautolm_core.outcomes import Outcome
@@ -65,6 +66,13 @@ def experiences(draw: st.DrawFn) -> Experience:
         "task_name": st.sampled_from(["reviews", "Fragen und Antworten", "日本"]),
         "task_features": _features,
         "system_features": _features,
+        "plan": st.none()
+        | st.builds(
+            ExperiencePlan,
+            estimated_seconds=st.none() | _amounts,
+            estimated_host_bytes=st.none() | st.integers(0, 2**70),
+            allowed_seconds=st.none() | _amounts,
+        ),
         "outcome": st.sampled_from(list(Outcome)),
         "cut_by": st.sampled_from([None, "deadline", "wall"]),
         "continues": st.none() | st.integers(0, 2**63),
