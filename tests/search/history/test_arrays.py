@@ -22,6 +22,7 @@ from xautolm_core.experience.codec import experience_of
 from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.schema import ExperienceFeatures
+from xautolm_core.experience.schema import ExperiencePlan
 from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.history import History
@@ -35,8 +36,19 @@ from xautolm_core.search.history.rows import Rows
 finite = st.floats(allow_nan=False, allow_infinity=False)
 values = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), finite, st.text())
 names = st.one_of(st.sampled_from(["epochs", "learning_rate", "a.b", ""]), st.text(max_size=8))
+sizes = st.none() | st.integers(0, 2**40) | st.just(2**70)
+amounts = st.none() | st.just(0.0) | st.floats(1e-3, 1e9)
+plans = st.none() | st.builds(
+    ExperiencePlan,
+    estimated_seconds=amounts,
+    estimated_host_bytes=sizes,
+    estimated_gpu_bytes=sizes,
+    allowed_seconds=amounts,
+    allowed_host_bytes=sizes,
+    allowed_gpu_bytes=sizes,
+)
 experiences = st.builds(
-    lambda trial, parameters, features, scores, seconds, latency, outcome: sample(
+    lambda trial, parameters, features, scores, seconds, latency, outcome, more: sample(
         trial=trial,
         configuration=sample().configuration.model_copy(update={"parameters": parameters}),
         task_features=ExperienceFeatures(extractor="e", version="1.0", values=features),
@@ -44,6 +56,7 @@ experiences = st.builds(
         seconds=seconds,
         latency_ms=latency,
         outcome=outcome,
+        **more,
     ),
     st.integers(0, 9),
     st.dictionaries(names, values, max_size=4),
@@ -52,6 +65,17 @@ experiences = st.builds(
     st.dictionaries(st.sampled_from(["train", "evaluate", "load"]), finite),
     st.none() | finite,
     st.sampled_from(list(Outcome)),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "plan": plans,
+            "peak_host_bytes": sizes,
+            "peak_gpu_bytes": sizes,
+            "schedule_fraction": st.floats(0.1, 1.0),
+            "cut_by": st.sampled_from([None, "deadline", "wall"]),
+            "continues": st.none() | st.just(3),
+        },
+    ),
 )
 
 

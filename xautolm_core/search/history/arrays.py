@@ -19,12 +19,19 @@ import numpy as np
 from xautolm_core.experience.columns import PARAMETER
 from xautolm_core.experience.columns import SCORE
 from xautolm_core.outcomes import Outcome
+from xautolm_core.search.history.coded import NONE
 from xautolm_core.search.history.coded import Coded
 from xautolm_core.search.history.features import FeatureRows
+from xautolm_core.search.history.layout import CUT_BY
 from xautolm_core.search.history.layout import DESCRIPTOR
-from xautolm_core.search.history.layout import LATENCY
-from xautolm_core.search.history.layout import TIME
 from xautolm_core.search.history.layout import to_history_table
+from xautolm_core.search.history.measures import ENERGY
+from xautolm_core.search.history.measures import LATENCY
+from xautolm_core.search.history.measures import MEMORY_ERROR
+from xautolm_core.search.history.measures import MEMORY_LOAD
+from xautolm_core.search.history.measures import TIME
+from xautolm_core.search.history.measures import TIME_ERROR
+from xautolm_core.search.history.measures import TIME_LOAD
 from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.relevance import Relevance
 from xautolm_core.search.history.relevance import irrelevant
@@ -76,7 +83,17 @@ class History:
         model_descriptor: Descriptor of the model.
         scores: Name of a score to its values, float64; NaN where there is none.
         time_seconds: Training plus evaluation seconds, float64; NaN if neither ran.
+        is_cut: Whether a deadline or the wall limit ended an ``ok`` trial before the end of its
+            schedule, bool: its seconds are right-censored.
         latency_ms: Milliseconds a text, float64; NaN if not measured.
+        energy_joules: Comparable joules, where all readings are of one quality class, A or B,
+            float64; NaN elsewhere.
+        log_memory_load: Natural logarithm of estimated over allowed bytes, of host or GPU memory,
+            whichever is scarcer, float64; NaN if not known or not limited.
+        log_time_load: Likewise of seconds.
+        log_memory_error: Natural logarithm of measured over estimated bytes of that memory,
+            float64; NaN if one is not known.
+        log_time_error: Likewise of the seconds of training, for the steps of its schedule.
         trust: Weight in (0, 1] of the store that each row comes from, float64.
         left_out: Experiences that were left out when the stores were read, by reason.
     """
@@ -96,7 +113,13 @@ class History:
     model_descriptor: Coded
     scores: Mapping[str, NDArray[np.float64]]
     time_seconds: NDArray[np.float64]
+    is_cut: NDArray[np.bool_]
     latency_ms: NDArray[np.float64]
+    energy_joules: NDArray[np.float64]
+    log_memory_load: NDArray[np.float64]
+    log_time_load: NDArray[np.float64]
+    log_memory_error: NDArray[np.float64]
+    log_time_error: NDArray[np.float64]
     trust: NDArray[np.float64]
     left_out: Mapping[DropReason, int] = field(default_factory=dict)
 
@@ -163,7 +186,13 @@ class History:
                 if name.startswith(SCORE)
             },
             time_seconds=joined.number(TIME),
+            is_cut=joined.text(CUT_BY).codes != NONE,
             latency_ms=joined.number(LATENCY),
+            energy_joules=joined.number(ENERGY),
+            log_memory_load=joined.number(MEMORY_LOAD),
+            log_time_load=joined.number(TIME_LOAD),
+            log_memory_error=joined.number(MEMORY_ERROR),
+            log_time_error=joined.number(TIME_ERROR),
             trust=joined.trust,
         )
         order = time_order(joined.ended_at, joined.ids)
@@ -194,7 +223,13 @@ class History:
             model_descriptor=self.model_descriptor.take(rows),
             scores={name: column[rows] for name, column in self.scores.items()},
             time_seconds=self.time_seconds[rows],
+            is_cut=self.is_cut[rows],
             latency_ms=self.latency_ms[rows],
+            energy_joules=self.energy_joules[rows],
+            log_memory_load=self.log_memory_load[rows],
+            log_time_load=self.log_time_load[rows],
+            log_memory_error=self.log_memory_error[rows],
+            log_time_error=self.log_time_error[rows],
             trust=self.trust[rows],
         )
 

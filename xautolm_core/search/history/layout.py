@@ -2,13 +2,13 @@
 
 They are made from the store's columns (``xautolm_core.experience.columns``), so that arrays can be
 taken from them without another look: text as small codes into a dictionary without a missing index
-(a dictionary's null stands for it), numbers as float64 with NaN, training and evaluation added up.
+(a dictionary's null stands for it), numbers as float64 with NaN, training and evaluation added up
+(``measures``).
 What the store kept in ``rest``, because it did not fit its column, is put in its place.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,9 +18,15 @@ import numpy as np
 
 from xautolm_core.experience.codec import canonical
 from xautolm_core.experience.columns import PARAMETER
+from xautolm_core.experience.columns import PLAN
 from xautolm_core.experience.columns import SCORE
 from xautolm_core.experience.columns import SECONDS
 from xautolm_core.outcomes import Outcome
+from xautolm_core.search.history.measures import MADE_FROM
+from xautolm_core.search.history.measures import READINGS
+from xautolm_core.search.history.measures import finite
+from xautolm_core.search.history.measures import measures
+from xautolm_core.search.history.measures import number
 from xautolm_core.space.configuration import NO_MODEL
 from xautolm_core.space.methods import TFIDF
 
@@ -28,16 +34,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 """Raised whenever these columns change, so that no older cache is used."""
 
 UNREADABLE = b"unreadable"
 """Metadata: how many rows do not fit the schema, and were left out."""
 
-TIME = "time_seconds"
-LATENCY = "latency_ms"
-REUSED = "reused_seconds"
-CUMULATIVE = "cumulative_seconds"
 WORDS = (
     "tenant",
     "search_id",
@@ -54,16 +56,15 @@ WORDS = (
 """Text that every experience has."""
 
 DESCRIPTOR = "model_descriptor"
-_TRAIN, _EVALUATE = SECONDS + "train", SECONDS + "evaluate"
-_NUMBERS = (LATENCY, REUSED, CUMULATIVE)
+CUT_BY = "cut_by"
 _DEFAULTS = {"tenant": "default"}
 _SMALL_TYPES = ("int8", "int16", "int32")
 
 
 def wanted_columns(names: Sequence[str]) -> list[str]:
     """Return which of the store's columns the history is made from."""
-    plain = {"id", "ended_at", "rest", LATENCY, DESCRIPTOR, _TRAIN, _EVALUATE, *WORDS}
-    return [n for n in names if n in plain or n.startswith((PARAMETER, SCORE))]
+    plain = {"id", "ended_at", "rest", DESCRIPTOR, READINGS, *MADE_FROM, *WORDS}
+    return [n for n in names if n in plain or n.startswith((PARAMETER, SCORE, PLAN))]
 
 
 def to_history_table(table: pa.Table) -> pa.Table:
@@ -80,13 +81,12 @@ def to_history_table(table: pa.Table) -> pa.Table:
     result: dict[str, pa.Array] = {
         "id": columns["id"],
         "ended_at": pc.cast(columns["ended_at"], pa.int64()),
-        TIME: _time(columns, rows),
-        LATENCY: _number(columns.get(LATENCY), rows),
+        **measures(columns, rows),
     }
     for name in sorted(columns):
         if name.startswith(SCORE):
-            result[name] = _number(columns[name], rows)
-        elif name in WORDS or name == DESCRIPTOR or name.startswith(PARAMETER):
+            result[name] = number(columns[name], rows)
+        elif name in (*WORDS, DESCRIPTOR, CUT_BY) or name.startswith(PARAMETER):
             result[name] = _without_missing_index(columns[name])
     found = pa.table(result)
     readable = _readable(result)
@@ -123,12 +123,12 @@ def _put_back(columns: dict[str, pa.Array], rows: int) -> None:
     rest = columns.get("rest", pa.nulls(rows, pa.string()).dictionary_encode())
     found = [_left_over(text) for text in rest.dictionary.to_pylist()]
     for name in dict.fromkeys(name for values in found for name in values):
-        is_number = name in (_TRAIN, _EVALUATE, *_NUMBERS) or name.startswith(SCORE)
+        is_number = name in MADE_FROM or name.startswith((SCORE, SECONDS, PLAN))
         kind = pa.float64() if is_number else pa.string()
         by_code = pa.array([values.get(name) for values in found], kind)
         missing = by_code.take(rest.indices)
         known = columns.get(name)
-        whole = missing if known is None else pc.coalesce(known.cast(kind), missing)
+        whole = missing if known is None else pc.coalesce(known.cast(kind, safe=False), missing)
         columns[name] = whole if is_number else whole.dictionary_encode()
     _name_no_model(columns)
     for name, value in _DEFAULTS.items():
@@ -159,14 +159,15 @@ def _left_over(text: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {PARAMETER + name: canonical(v) for name, v in parameters.items()}
     for name, score in _object(content.get("scores")).items():
         if "value" in _object(score):
-            found[SCORE + name] = _finite(score["value"])
-    seconds = _object(content.get("seconds"))
-    for name in ("train", "evaluate"):
-        if name in seconds:
-            found[SECONDS + name] = _finite(seconds[name])
-    for name in _NUMBERS:
+            found[SCORE + name] = finite(score["value"])
+    for prefix, field in ((SECONDS, "seconds"), (PLAN, "plan")):
+        for name, value in _object(content.get(field)).items():
+            found[prefix + name] = finite(value)
+    for name in MADE_FROM:
         if content.get(name) is not None:
-            found[name] = _finite(content[name])
+            found[name] = finite(content[name])
+    if isinstance(content.get(CUT_BY), str):
+        found[CUT_BY] = content[CUT_BY]
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -174,42 +175,7 @@ def _object(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _finite(value: object) -> float | None:
-    try:
-        number = float(value) if isinstance(value, (int, float)) else math.nan
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
 # --- arrays without gaps ---
-
-
-def _time(columns: Mapping[str, pa.Array], rows: int) -> pa.Array:
-    """Return training plus evaluation seconds; what is missing of the two adds nothing.
-
-    What was reused of earlier trials counts with what it had cost, and of a continuation all trials
-    that it continues do.
-    """
-    import pyarrow as pa
-
-    train, evaluate, reused, cumulative = (
-        _number(columns.get(name), rows).to_numpy(zero_copy_only=False)
-        for name in (_TRAIN, _EVALUATE, REUSED, CUMULATIVE)
-    )
-    with np.errstate(over="ignore"):
-        both = np.where(np.isnan(evaluate), train, train + evaluate)
-        own = np.where(np.isnan(train), evaluate, both)
-        return pa.array(np.where(np.isnan(cumulative), own + np.nan_to_num(reused), cumulative))
-
-
-def _number(column: pa.Array | None, rows: int) -> pa.Array:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if column is None:
-        return pa.array(np.full(rows, math.nan))
-    return pc.fill_null(pc.cast(column, pa.float64()), math.nan)
 
 
 def _without_missing_index(column: pa.Array) -> pa.Array:

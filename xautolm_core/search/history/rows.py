@@ -15,8 +15,7 @@ from xautolm_core.experience.columns import SCORE
 from xautolm_core.search.history.coded import Coded
 from xautolm_core.search.history.coded import RawColumn
 from xautolm_core.search.history.coded import merge
-from xautolm_core.search.history.layout import LATENCY
-from xautolm_core.search.history.layout import TIME
+from xautolm_core.search.history.measures import NUMBERS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,7 +63,7 @@ class Rows:
         for name in table.column_names:
             if name in ("id", "ended_at"):
                 continue
-            if name in (TIME, LATENCY) or name.startswith(SCORE):
+            if name in NUMBERS or name.startswith(SCORE):
                 numbers[name] = number_array(table, name)[chosen]
             else:
                 coded[name] = _coded(table, name, chosen)
