@@ -136,7 +136,8 @@ def _own_joules(readings: pa.Array | None, rows: int) -> NDArray[np.float64]:
         return np.full(rows, math.nan)
     by_code = [_sum_of_readings(text) for text in readings.dictionary.to_pylist()]
     codes = pc.fill_null(readings.indices, len(by_code)).to_numpy(zero_copy_only=False)
-    return np.asarray([*by_code, math.nan])[codes]
+    found: NDArray[np.float64] = np.asarray([*by_code, math.nan])[codes]
+    return found
 
 
 def _sum_of_readings(text: str | None) -> float:
