@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
     Codes = NDArray[np.int64]
 
-REFUSED_PROBABILITY = 0.9
-"""What is known to be good elsewhere, or a sound default, is left out only above this."""
-
 _OUTCOMES = tuple(Outcome)
 _INFORMS = np.asarray([o.says_something_about_configuration for o in _OUTCOMES])
 _OOM = (Outcome.OOM_GPU, Outcome.OOM_HOST)
@@ -134,6 +131,7 @@ class _Kind:
         silent: Outcomes that say nothing of this kind.
         slope: Of the cause, before anything is known.
         intercept: Log-odds at cause 0, before anything is known.
+        deviations: How far each coefficient (see ``_INTERCEPT``) may be from what it is before.
     """
 
     name: str
@@ -142,10 +140,19 @@ class _Kind:
     silent: tuple[Outcome, ...]
     slope: float
     intercept: float
+    deviations: tuple[float, float, float, float, float]
 
 
 _KINDS = (
-    _Kind("oom", "log_memory_load", _OOM, (Outcome.INVALID,), slope=6.0, intercept=0.0),
+    _Kind(
+        "oom",
+        "log_memory_load",
+        _OOM,
+        (Outcome.INVALID,),
+        slope=6.0,
+        intercept=0.0,
+        deviations=(1.0, 4.0, 1.0, 2.0, 0.5),
+    ),
     _Kind(
         "timeout",
         "log_time_load",
@@ -153,6 +160,8 @@ _KINDS = (
         (*_OOM, Outcome.DIVERGED, Outcome.PRUNED, Outcome.INVALID),
         slope=4.0,
         intercept=0.0,
+        # Estimates of time err more, and by machine.
+        deviations=(1.5, 3.0, 1.0, 2.0, 0.7),
     ),
     # Weak: half of the trials at ten times the usual rate.
     _Kind(
@@ -162,6 +171,7 @@ _KINDS = (
         (*_OOM, Outcome.INVALID),
         slope=3.0,
         intercept=-3.0,
+        deviations=(1.0, 2.0, 1.0, 2.0, 1.0),
     ),
 )
 
@@ -169,7 +179,6 @@ _KINDS = (
 # where the cause is not known, and what is added for this very task. The offsets of models follow.
 _INTERCEPT, _SLOPE, _SIZE, _UNKNOWN, _OWN = range(5)
 _UNKNOWN_LOG_ODDS = -4.0
-_DEVIATIONS = np.asarray([2.0, 5.0, 1.0, 2.0, 1.0])
 _MODEL_DEVIATION = 1.0
 
 
@@ -274,8 +283,9 @@ def _fit(
     if len(rows) > _MANY_ROWS:
         columns, failed, place, weights = _condensed(columns, failed, place, weights)
     # In units of the prior's standard deviations, so that all directions are alike.
-    columns = columns * _DEVIATIONS
-    mean = prior.coefficients / _DEVIATIONS
+    deviations = np.asarray(kind.deviations)
+    columns = columns * deviations
+    mean = prior.coefficients / deviations
     sign = np.where(failed, -1.0, 1.0)
 
     def loss(scaled: Numbers) -> tuple[float, Numbers]:
@@ -302,7 +312,7 @@ def _fit(
         bounds=bounds,
         options={"gtol": _GRADIENT_TOLERANCE, "maxiter": 200},
     ).x
-    return _Regression(kind, found[:5] * _DEVIATIONS, models, _MODEL_DEVIATION * found[5:])
+    return _Regression(kind, found[:5] * deviations, models, _MODEL_DEVIATION * found[5:])
 
 
 def _columns(rows: FailureRows, kind: _Kind) -> Numbers:
@@ -328,7 +338,7 @@ def _condensed(
     for values in (failed, columns[:, _UNKNOWN], columns[:, _OWN], *rough.T):
         keys = keys * 2 * _PLACES + values.astype(np.int64)
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-    total = np.bincount(which, weights)
+    total: Numbers = np.bincount(which, weights).astype(np.float64)
     means = [np.bincount(which, weights * column) / total for column in columns.T]
     return np.column_stack(means), failed[first], place[first], total
 
