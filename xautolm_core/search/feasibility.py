@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 
 from xautolm_core.errors import SpaceError
 from xautolm_core.search.plan import LARGE_TRAINING_ROWS
+from xautolm_core.search.resource_load import ResourceLoad
 from xautolm_core.search.samplers.probabilistic_model import UniformChooser
 from xautolm_core.space.draw import draw
 
@@ -85,6 +87,7 @@ class Feasibility:
     gpu_bytes: int | None
     seconds_allowed: float | None
     _verdicts: dict[Configuration, str | None] = field(default_factory=dict)
+    _loads: dict[Configuration, ResourceLoad] = field(default_factory=dict)
 
     def learn_token_lengths(self, features: FeatureVector) -> None:
         """Take the token lengths that a tokenizer measured, in place of those from characters."""
@@ -93,6 +96,7 @@ class Feasibility:
             return
         self.statistics = replace(self.statistics, mean_tokens=mean, p99_tokens=p99)
         self._verdicts.clear()
+        self._loads.clear()
 
     def estimate(self, configuration: Configuration, rows: int | None = None) -> CostEstimate:
         """Return the estimated memory and time of a configuration.
@@ -115,15 +119,32 @@ class Feasibility:
             gpu=self.gpu_bytes is not None,
         )
 
+    def load(self, configuration: Configuration) -> ResourceLoad:
+        """Return what a configuration is estimated to need of what a trial has here."""
+        if configuration not in self._loads:
+            needed = self.estimate(configuration, self._most_rows)
+            memory = (
+                _log_ratio(needed.host_bytes, self.host_bytes),
+                _log_ratio(needed.gpu_bytes, self.gpu_bytes),
+            )
+            self._loads[configuration] = ResourceLoad(
+                log_memory=float(np.fmax(*memory)),
+                log_time=_log_ratio(needed.train_seconds, self.seconds_allowed),
+            )
+        return self._loads[configuration]
+
+    @property
+    def _most_rows(self) -> int:
+        # Of large data a trial gets a share that fits: their size makes nothing infeasible.
+        return min(self.statistics.rows, LARGE_TRAINING_ROWS)
+
     def __call__(self, configuration: Configuration) -> str | None:
         """Return why a configuration cannot run here, or None if it can."""
         from xautolm_core.space.feasible import infeasibility
 
         if configuration not in self._verdicts:
-            # Of large data a trial gets a share that fits: their size makes nothing infeasible.
-            rows = min(self.statistics.rows, LARGE_TRAINING_ROWS)
             self._verdicts[configuration] = infeasibility(
-                self.estimate(configuration, rows),
+                self.estimate(configuration, self._most_rows),
                 host_bytes_available=self.host_bytes,
                 gpu_bytes_available=self.gpu_bytes,
                 seconds_allowed=self.seconds_allowed,
@@ -158,3 +179,8 @@ class Feasibility:
         chooser = UniformChooser(np.random.default_rng(seed))
         for _ in range(_DRAWS):
             yield draw(self.space, chooser)
+
+
+def _log_ratio(needed: float, allowed: float | None) -> float:
+    """Return the natural logarithm of needed over allowed; NaN where there is no limit."""
+    return math.log(needed / allowed) if allowed and needed > 0 else math.nan

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from xautolm_core.errors import StoreError
-from xautolm_core.search.samplers.factory import learns_from_history
+from xautolm_core.search.samplers.factory import reads_history
 
 if TYPE_CHECKING:
     from xautolm_core.experience.contract import ExperienceStore
@@ -30,7 +30,7 @@ def open_memory(spec: SearchSpec) -> ExperienceStore:
 
     own = _opened(spec.store, create=True)
     own.admission.require(spec.tenant)
-    if not spec.read_stores or not learns_from_history(spec.sampler):
+    if not spec.read_stores or not reads_history(spec.sampler, spec.sampler_options):
         return own
     others: list[TrustedStore] = []
     absent: dict[str, str] = {}

@@ -22,6 +22,7 @@ from xautolm_core.search.resume import resumed_values
 from xautolm_core.search.run_folder import pin_snapshot
 from xautolm_core.search.samplers.factory import learns_from_history
 from xautolm_core.search.samplers.factory import make_sampler
+from xautolm_core.search.samplers.factory import reads_history
 from xautolm_core.search.setup import SearchSetup
 from xautolm_core.search.study import create_study
 
@@ -103,6 +104,7 @@ def set_up(
             infeasible=opening.feasibility,
             task_name=opening.task.name,
             seconds_allowed=opening.feasibility.seconds_allowed,
+            load=opening.feasibility.load,
         )
     report = sampler.report
     setup = SearchSetup(
@@ -199,7 +201,8 @@ def _history(
 ) -> History | None:
     from xautolm_core.search.history.relevance import Relevance
 
-    if spec.snapshot is None or not _learns(spec, opening.space):
+    is_read = reads_history(spec.sampler, spec.sampler_options)
+    if spec.snapshot is None or not opening.space.branches or not is_read:
         return None
     relevance = Relevance(
         opening.task.type.value,

@@ -23,7 +23,7 @@ from xautolm_core.search.folders import STATE_FILE
 from xautolm_core.search.folders import RunState
 from xautolm_core.search.folders import read_state
 from xautolm_core.search.opening import Opening
-from xautolm_core.search.samplers.factory import learns_from_history
+from xautolm_core.search.samplers.factory import reads_history
 from xautolm_core.storage_faults import storage_fault
 from xautolm_core.trial.files import write_json_atomic
 
@@ -171,7 +171,7 @@ def pin_snapshot(spec: SearchSpec, out_folder: Path, opening: Opening) -> Search
     """Fix which experiences the search starts from, so that a resume starts from the same."""
     known = read_spec(out_folder / SEARCH_FILE)
     snapshot = known.snapshot or spec.snapshot
-    if snapshot is None and learns_from_history(spec.sampler):
+    if snapshot is None and reads_history(spec.sampler, spec.sampler_options):
         snapshot = opening.store.snapshot().value
     pinned = spec.model_copy(
         update={"snapshot": snapshot, "created_at": known.created_at or spec.created_at}

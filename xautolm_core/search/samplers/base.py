@@ -29,11 +29,18 @@ from xautolm_core.space.draw import encode
 from xautolm_core.space.space import SearchSpace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
+    from xautolm_core.search.samplers.failure_rows import FailureForecaster
+
 MAX_TRIES = 200
+REFUSED_PROBABILITY = 0.9
+"""What memory gave, or a sound default, is left out only if it fails with more than this."""
+
 # So many experiences, and as many configurations from memory, say more of a task than the space's
 # untried first configurations do.
 ENOUGH_HISTORY = 8
@@ -63,7 +70,8 @@ class SpaceSampler(BaseSampler):
     alone: a new instance on the same study goes on where another one stopped. The first proposals
     are what memory gave, then the space's own starts (one of them, where memory gave enough).
     Configurations that cannot run, and exact repetitions, are drawn again, up to ``MAX_TRIES``
-    times, and then uniformly as often.
+    times, and then uniformly as often. With a failure model a draw that fails with probability p is
+    drawn again with probability p; where nothing else was found, the least risky one is taken.
 
     Args:
         space: What to draw from.
@@ -72,6 +80,7 @@ class SpaceSampler(BaseSampler):
         infeasible: Returns why a configuration cannot run here, or None if it can.
         report: What the history did to the sampler.
         from_memory: What to try before the space's own starts.
+        failures: Says how probable failures are; None to draw without a failure model.
 
     Attributes:
         adapt: Changes what a trial costs (its epochs) to what is left, before it is proposed; what
@@ -89,6 +98,7 @@ class SpaceSampler(BaseSampler):
         infeasible: Infeasibility | None = None,
         report: WarmStartReport | None = None,
         from_memory: Sequence[FirstConfiguration] = (),
+        failures: FailureForecaster | None = None,
     ) -> None:
         self.space = space
         self.report = report or WarmStartReport()
@@ -96,6 +106,7 @@ class SpaceSampler(BaseSampler):
         self._common = options
         self._infeasible = infeasible or (lambda _: None)
         self._from_memory = tuple(from_memory)
+        self._failures = failures
         self.adapt = _as_it_is
         self._distributions = distributions(space)
         self._why: dict[int, str] = {}
@@ -109,6 +120,25 @@ class SpaceSampler(BaseSampler):
     def why(self, number: int) -> str:
         """Return where the configuration of a trial comes from, in words."""
         return self._why.get(number, "given from outside")
+
+    def failure_probabilities(
+        self, configuration: Configuration, study: Study
+    ) -> Mapping[str, float]:
+        """Return kind of failure to its probability; empty without a failure model.
+
+        Args:
+            configuration: Of the space.
+            study: Whose finished trials are learnt from.
+        """
+        if self._failures is None:
+            return {}
+        return self._failures.probabilities([configuration], study).of(0)
+
+    def failure_probability(self, configuration: Configuration, study: Study) -> float:
+        """Return how probable it is that a configuration fails; 0 without a failure model."""
+        if self._failures is None:
+            return 0.0
+        return float(self._failures.probabilities([configuration], study).any[0])
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -135,17 +165,20 @@ class SpaceSampler(BaseSampler):
                 continue
             configuration = self.adapt(first.configuration)
             handles = encode(self.space, configuration)
-            if handles_key(handles) not in tried and self._infeasible(configuration) is None:
-                self._why[trial.number] = first.why
-                return handles
+            if handles_key(handles) in tried or self._infeasible(configuration) is not None:
+                continue
+            if self.failure_probability(configuration, study) > REFUSED_PROBABILITY:
+                continue
+            self._why[trial.number] = first.why
+            return handles
         if self._common.allow_duplicates:
             tried = set()
         generator = np.random.default_rng([self._seed, trial.number])
         chooser, why = self.chooser(study, trial.number, generator)
-        drawn = self._draw_new(chooser, tried)
+        drawn = self._draw_new(chooser, tried, study, generator)
         if drawn is None:
             why = "uniform draw, since all else was tried already or cannot run"
-            drawn = self._draw_new(UniformChooser(generator), tried)
+            drawn = self._draw_new(UniformChooser(generator), tried, study, generator)
         if drawn is None:
             raise SpaceExhaustedError
         self._why[trial.number] = why
@@ -198,13 +231,26 @@ class SpaceSampler(BaseSampler):
             if other.number != number and other.state is not TrialState.WAITING
         }
 
-    def _draw_new(self, chooser: Chooser, tried: set[frozenset[Any]]) -> dict[str, Value] | None:
+    def _draw_new(
+        self,
+        chooser: Chooser,
+        tried: set[frozenset[Any]],
+        study: Study,
+        generator: np.random.Generator,
+    ) -> dict[str, Value] | None:
+        least_risky: dict[str, Value] | None = None
+        lowest = np.inf
         for _ in range(MAX_TRIES):
             configuration = self.adapt(draw(self.space, chooser))
             handles = encode(self.space, configuration)
-            if handles_key(handles) not in tried and self._infeasible(configuration) is None:
+            if handles_key(handles) in tried or self._infeasible(configuration) is not None:
+                continue
+            risk = self.failure_probability(configuration, study)
+            if risk == 0 or generator.random() >= risk:
                 return handles
-        return None
+            if risk < lowest:
+                least_risky, lowest = handles, risk
+        return least_risky
 
 
 def _as_it_is(configuration: Configuration) -> Configuration:

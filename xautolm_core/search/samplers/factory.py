@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
     from xautolm_core.search.contract import Objective
     from xautolm_core.search.contract import WarmStartReport
     from xautolm_core.search.history import History
+    from xautolm_core.search.resource_load import ResourceLoad
     from xautolm_core.search.samplers.base import FirstConfiguration
     from xautolm_core.search.samplers.base import Infeasibility
     from xautolm_core.search.samplers.base import SpaceSampler
     from xautolm_core.search.samplers.options import RandomOptions
+    from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.space import SearchSpace
 
 SAMPLER_NAMES = ("xautolm", "zero_shot", "knn", "random")
@@ -43,8 +46,17 @@ def check_sampler(name: str, options: Mapping[str, Any]) -> RandomOptions:
 
 
 def learns_from_history(name: str) -> bool:
-    """Whether a sampler of that name uses earlier experiences."""
+    """Whether a sampler of that name draws what earlier experiences made it draw."""
     return name in ("xautolm", "knn")
+
+
+def reads_history(name: str, options: Mapping[str, Any]) -> bool:
+    """Whether a sampler uses earlier experiences, be it to foresee failures alone.
+
+    Raises:
+        ConfigError: See ``check_sampler``.
+    """
+    return learns_from_history(name) or check_sampler(name, options).failure_model
 
 
 def make_sampler(
@@ -62,6 +74,7 @@ def make_sampler(
     infeasible: Infeasibility | None = None,
     task_name: str | None = None,
     seconds_allowed: float | None = None,
+    load: Callable[[Configuration], ResourceLoad] | None = None,
 ) -> SpaceSampler:
     """Build a sampler.
 
@@ -74,17 +87,21 @@ def make_sampler(
         task_features: Meta-features of the current task.
         system_features: Meta-features of the machine.
         options: See ``xautolm_core.search.samplers.options``.
-        history: Earlier experiences, none if None; ``zero_shot`` and ``random`` do not read them.
+        history: Earlier experiences, none if None; ``zero_shot`` and ``random`` read them only for
+            the failure model.
         expected_trials: How many trials the search will probably come to; None if unbounded.
         infeasible: Returns why a configuration cannot run here, or None if it can.
         task_name: Name of the current task, by which the history knows it.
         seconds_allowed: What one trial may take; None if unbounded. What history says of similar
             tasks is tried first only if it fits.
+        load: Returns what a configuration is estimated to need of what a trial is allowed; None if
+            that is not known.
 
     Raises:
         ConfigError: The name or an option is unknown, or a value is wrong.
     """
     from xautolm_core.search.history import History
+    from xautolm_core.search.samplers.failure_rows import FailureForecaster
     from xautolm_core.search.samplers.neighbours import neighbour_start
     from xautolm_core.search.samplers.options import EvolutionOptions
     from xautolm_core.search.samplers.options import HistoryOptions
@@ -102,9 +119,16 @@ def make_sampler(
         task_features = _paper_features(task_features)
         system_features = _paper_features(system_features)
     context = SearchContext(space, objectives, task_type, task_features, system_features, task_name)
-    if not isinstance(parsed, EvolutionOptions) or not space.branches:
-        return UniformSampler(space, seed=seed, options=parsed, infeasible=infeasible)
     past = History.empty() if history is None else history
+    failures = None
+    if parsed.failure_model:
+        failures = FailureForecaster(
+            space, load=load, history=past.relevant(context.relevance), task_name=task_name
+        )
+    if not isinstance(parsed, EvolutionOptions) or not space.branches:
+        return UniformSampler(
+            space, seed=seed, options=parsed, infeasible=infeasible, failures=failures
+        )
     started = None
     exploration = None
     if isinstance(parsed, WarmStartOptions):
@@ -133,6 +157,7 @@ def make_sampler(
         infeasible=infeasible,
         report=started.report if started else None,
         from_memory=from_memory,
+        failures=failures,
     )
 
 

@@ -27,12 +27,15 @@ class RandomOptions(BaseModel):
             tries all of them, and only the first one where history gave at least two
             configurations to try before, so that a short search gets to what it has learnt.
         allow_duplicates: Whether a configuration may be tried twice in one search.
+        failure_model: Whether what will probably fail is drawn less often (``failure_model``); the
+            samplers of the paper have no such thing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     starts: Literal["auto", "preset", "none"] = "auto"
     allow_duplicates: bool = False
+    failure_model: bool = False
 
 
 class EvolutionOptions(RandomOptions):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
+    from xautolm_core.search.samplers.failure_rows import FailureForecaster
     from xautolm_core.space.draw import Chooser
     from xautolm_core.space.space import SearchSpace
 
@@ -97,6 +98,7 @@ class EvolutionSampler(SpaceSampler):
         infeasible: See ``SpaceSampler``.
         report: See ``SpaceSampler``.
         from_memory: See ``SpaceSampler``.
+        failures: See ``SpaceSampler``.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class EvolutionSampler(SpaceSampler):
         infeasible: Infeasibility | None = None,
         report: WarmStartReport | None = None,
         from_memory: Sequence[FirstConfiguration] = (),
+        failures: FailureForecaster | None = None,
     ) -> None:
         super().__init__(
             space,
@@ -120,6 +123,7 @@ class EvolutionSampler(SpaceSampler):
             infeasible=infeasible,
             report=report,
             from_memory=from_memory,
+            failures=failures,
         )
         self.constants = resolve(options, expected_trials)
         self.initial = initial or ProbabilisticModel.initial(space)
