@@ -134,12 +134,6 @@ class SpaceSampler(BaseSampler):
             return {}
         return self._failures.probabilities([configuration], study).of(0)
 
-    def failure_probability(self, configuration: Configuration, study: Study) -> float:
-        """Return how probable it is that a configuration fails; 0 without a failure model."""
-        if self._failures is None:
-            return 0.0
-        return float(self._failures.probabilities([configuration], study).any[0])
-
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
@@ -159,6 +153,7 @@ class SpaceSampler(BaseSampler):
         asked = {handles_key(encode(self.space, first.configuration)) for first in first_ones}
         # What was tried with fewer epochs than were asked for was tried all the same.
         shortened = {_without_epochs(key) for key in tried - asked}
+        risk = self._risk(study)
         for first in first_ones:
             whole = handles_key(encode(self.space, first.configuration))
             if whole in tried or _without_epochs(whole) in shortened:
@@ -167,7 +162,7 @@ class SpaceSampler(BaseSampler):
             handles = encode(self.space, configuration)
             if handles_key(handles) in tried or self._infeasible(configuration) is not None:
                 continue
-            if self.failure_probability(configuration, study) > REFUSED_PROBABILITY:
+            if risk(configuration) > REFUSED_PROBABILITY:
                 continue
             self._why[trial.number] = first.why
             return handles
@@ -175,10 +170,10 @@ class SpaceSampler(BaseSampler):
             tried = set()
         generator = np.random.default_rng([self._seed, trial.number])
         chooser, why = self.chooser(study, trial.number, generator)
-        drawn = self._draw_new(chooser, tried, study, generator)
+        drawn = self._draw_new(chooser, tried, risk, generator)
         if drawn is None:
             why = "uniform draw, since all else was tried already or cannot run"
-            drawn = self._draw_new(UniformChooser(generator), tried, study, generator)
+            drawn = self._draw_new(UniformChooser(generator), tried, risk, generator)
         if drawn is None:
             raise SpaceExhaustedError
         self._why[trial.number] = why
@@ -224,6 +219,14 @@ class SpaceSampler(BaseSampler):
             case _:
                 return self.space.starts
 
+    def _risk(self, study: Study) -> Callable[[Configuration], float]:
+        """Return what says how probable it is that a configuration fails, as of now."""
+        failures = self._failures
+        if failures is None:
+            return lambda _: 0.0
+        model = failures.model(study)
+        return lambda one: float(failures.foreseen([one], model).any[0])
+
     def _tried(self, study: Study, number: int) -> set[frozenset[Any]]:
         return {
             handles_key(other.params)
@@ -235,7 +238,7 @@ class SpaceSampler(BaseSampler):
         self,
         chooser: Chooser,
         tried: set[frozenset[Any]],
-        study: Study,
+        risk: Callable[[Configuration], float],
         generator: np.random.Generator,
     ) -> dict[str, Value] | None:
         least_risky: dict[str, Value] | None = None
@@ -245,11 +248,11 @@ class SpaceSampler(BaseSampler):
             handles = encode(self.space, configuration)
             if handles_key(handles) in tried or self._infeasible(configuration) is not None:
                 continue
-            risk = self.failure_probability(configuration, study)
-            if risk == 0 or generator.random() >= risk:
+            probability = risk(configuration)
+            if probability == 0 or generator.random() >= probability:
                 return handles
-            if risk < lowest:
-                least_risky, lowest = handles, risk
+            if probability < lowest:
+                least_risky, lowest = handles, probability
         return least_risky
 
 

@@ -151,7 +151,7 @@ _KINDS = (
         (Outcome.INVALID,),
         slope=6.0,
         intercept=0.0,
-        deviations=(1.0, 4.0, 1.0, 2.0, 0.5),
+        deviations=(1.0, 4.0, 1.0, 2.0, 0.8),
     ),
     _Kind(
         "timeout",
@@ -161,7 +161,7 @@ _KINDS = (
         slope=4.0,
         intercept=0.0,
         # Estimates of time err more, and by machine.
-        deviations=(1.5, 3.0, 1.0, 2.0, 0.7),
+        deviations=(1.5, 3.0, 1.0, 2.0, 1.5),
     ),
     # Weak: half of the trials at ten times the usual rate.
     _Kind(
@@ -171,7 +171,7 @@ _KINDS = (
         (*_OOM, Outcome.INVALID),
         slope=3.0,
         intercept=-3.0,
-        deviations=(1.0, 2.0, 1.0, 2.0, 1.0),
+        deviations=(1.0, 2.0, 1.0, 2.0, 1.2),
     ),
 )
 

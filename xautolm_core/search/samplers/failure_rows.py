@@ -197,8 +197,14 @@ class FailureForecaster:
             configurations: Of the space.
             study: Whose finished trials are learnt from.
         """
+        return self.foreseen(configurations, self.model(study))
+
+    def foreseen(
+        self, configurations: Sequence[Configuration], model: FailureModel
+    ) -> FailureProbabilities:
+        """Return the same by a model that ``model`` has returned, for many configurations."""
         rows = failure_rows_of(configurations, self._space, self._load)
-        return self.model(study).probabilities(self._correction.applied(rows))
+        return model.probabilities(self._correction.applied(rows))
 
     def _fit(self, finished: Sequence[tuple[FrozenTrial, Outcome]]) -> FailureModel:
         tried = [decode(self._space, trial.params) for trial, _ in finished]
