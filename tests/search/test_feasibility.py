@@ -34,6 +34,24 @@ def test_large_data_make_nothing_infeasible():
     assert huge.estimate(spaces.configuration()).train_seconds > 100
 
 
+def test_a_load_is_what_is_estimated_of_what_is_allowed():
+    tried = spaces.configuration()
+    checked = feasibility(host_bytes=2**30, seconds=60.0)
+    needed = checked.estimate(tried)
+    found = checked.load(tried)
+    assert found.log_memory == pytest.approx(np.log(needed.host_bytes / 2**30))
+    assert found.log_time == pytest.approx(np.log(needed.train_seconds / 60.0))
+    assert np.isnan(
+        [feasibility().load(tried).log_memory, feasibility().load(tried).log_time]
+    ).all()
+    # The scarcer memory counts, and lengths that a tokenizer measured take the place of others.
+    checked.gpu_bytes = 2**20
+    values: dict[str, float | None] = {"tokens_mean": 33.0, "tokens_p99": 99.0}
+    checked.learn_token_lengths(FeatureVector("x", "1.0", values, {}, {"tokenizer": "org/small"}))
+    needed = checked.estimate(tried)
+    assert checked.load(tried).log_memory == pytest.approx(np.log(needed.gpu_bytes / 2**20))
+
+
 def test_nothing_feasible_is_an_error_that_says_why():
     feasibility(host_bytes=2**35).require_any(0)
     with pytest.raises(SpaceError, match="needs about"):
