@@ -35,7 +35,16 @@ def test_the_version(call: Call) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("search",), ("predict",), ("features",), ("trial",), ("store", "ls"), ("space", "check")],
+    [
+        (),
+        ("search",),
+        ("predict",),
+        ("features",),
+        ("trial",),
+        ("why",),
+        ("store", "ls"),
+        ("space", "check"),
+    ],
 )
 def test_every_command_has_help(call: Call, arguments: tuple[str, ...]) -> None:
     ended = call(*arguments, "--help")

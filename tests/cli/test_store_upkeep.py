@@ -11,6 +11,7 @@ from tests.cli.running import run_process
 from tests.experience.samples import sample
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.schema import Experience
+from xautolm_core.experience.schema import ExperiencePrediction
 
 OTHER_TASK = "e" * 64
 
@@ -146,3 +147,28 @@ def test_a_store_without_experiences_is_a_store(call: Call, tmp_path: Path, plac
     FolderStore(tmp_path / "store").storage.put(place, b"{}")
     ended = call("store", "stats", "--store", tmp_path / "store")
     assert "There is no experience store" not in ended.err
+
+
+def test_stats_tell_how_well_trials_were_predicted(call: Call, store: Path) -> None:
+    assert "predicted" not in call("store", "stats", "--store", store).out
+    empty = json.loads(call("store", "stats", "--store", store, "--json").out)["predictions"]
+    assert empty == {"objectives": {}, "failures": None}
+    told = ExperiencePrediction(
+        score_median=0.79,
+        score_low=0.7,
+        score_high=0.81,
+        seconds_median=23.5,
+        seconds_low=10.0,
+        seconds_high=40.0,
+        failure_probability=0.9,
+    )
+    FolderStore(store).append(sample("told", predicted=told))
+    shown = call("store", "stats", "--store", store)
+    rows = [line.split() for line in shown.out.splitlines()]
+    assert ["macro", "F1", "1", "100", "%", "0.0100"] in rows
+    assert ["time", "1", "100", "%", "x", "2.00"] in rows
+    assert ["80", "%", "to", "100", "%", "1", "90", "%", "0", "%"] in rows
+    assert "Brier score 0.8100 over 1 trials" in shown.out
+    document = json.loads(call("store", "stats", "--store", store, "--json").out)["predictions"]
+    assert document["objectives"]["seconds"]["median_error"] == pytest.approx(2.0)
+    assert document["failures"]["bins"][0]["predicted"] is None

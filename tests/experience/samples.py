@@ -12,6 +12,7 @@ from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.experience.schema import ExperiencePlan
+from xautolm_core.experience.schema import ExperiencePrediction
 from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.schema import experience_id
 from xautolm_core.outcomes import Outcome
@@ -129,6 +130,18 @@ def complete_sample() -> Experience:
         device="cuda",
         sampler="xautolm",
         warm_started=True,
+        predicted=ExperiencePrediction(
+            score_median=0.75,
+            score_low=0.625,
+            score_high=0.875,
+            seconds_median=16.5,
+            seconds_low=8.25,
+            seconds_high=33.0,
+            joules_median=1500.5,
+            joules_low=750.25,
+            joules_high=3001.0,
+            failure_probability=0.25,
+        ),
         versions={"torch": "2.13.0", "xautolm": "0.1.0"},
         seed=7,
         provenance={"importer": "published/1", "source_path": "store/liar/experience.json"},

@@ -29,7 +29,9 @@ def test_version_1_is_read_for_ever() -> None:
 def test_version_1_before_it_had_provenance_and_plan_is_read_for_ever() -> None:
     data = (GOLDEN / "experience-v1-without-provenance.json").read_bytes()
     assert b"provenance" not in data
-    expected = complete_sample().model_copy(update={"provenance": {}, "plan": None})
+    expected = complete_sample().model_copy(
+        update={"provenance": {}, "plan": None, "predicted": None}
+    )
     assert experience_of(decode(data)) == expected
 
 

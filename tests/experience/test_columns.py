@@ -72,6 +72,7 @@ _PATHS: list[tuple[str, ...]] = [tuple(name.split(".")) for name in _fields]
 _PATHS += [("scores",), ("scores", "macro_f1"), ("scores", "macro_f1", "value"), ("scores", "new")]
 _PATHS += [("seconds",), ("seconds", "train"), ("seconds", "new phase"), ("seconds", "new")]
 _PATHS += [("plan",), ("plan", "estimated_seconds"), ("plan", "allowed_host_bytes"), ("plan", "x")]
+_PATHS += [("predicted",), ("predicted", "score_low"), ("predicted", "new")]
 _PATHS += [("configuration",), ("configuration", "parameters"), ("configuration", "revision")]
 _PATHS += [("configuration", "parameters", n) for n in ("lora_r", "new", "a b", "é", "x.y")]
 _PATHS += [("unknown",), ("rest",), ("key",), ("digest",), ("a.b",), ("schema_version",), ("",)]
@@ -146,6 +147,8 @@ def test_a_usual_experience_has_its_own_columns() -> None:
     assert values["configuration.parameters.init_lora_weights"] == "null"
     assert values["seconds.train"] == 12.25
     assert values["scores.macro_f1"] == 0.51
+    assert values["predicted.joules_high"] == 3001.0
+    assert values["predicted.failure_probability"] == 0.25
     assert values["peak_gpu_bytes"] == 25_000_000_000
     assert values["plan.allowed_gpu_bytes"] == 25_000_000_000
     assert values["plan.estimated_seconds"] == 14.5

@@ -32,7 +32,7 @@ SNAPSHOTS = {
 
 def _expected() -> list[Experience]:
     experiences = [
-        complete_sample().model_copy(update={"provenance": {}, "plan": None}),
+        complete_sample().model_copy(update={"provenance": {}, "plan": None, "predicted": None}),
         sample("a", 0),
         sample("a", 1, outcome=Outcome.OOM_HOST),
         sample("b c/d", 2, tenant="team-b"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.experience.samples import sample
 from xautolm_core.experience.messages import scrub_foreign_message
+from xautolm_core.experience.schema import ExperiencePrediction
 from xautolm_core.experience.scrub import MAX_MESSAGE_CHARACTERS
 from xautolm_core.experience.scrub import scrub_experience
 from xautolm_core.experience.scrub import scrub_message
@@ -87,3 +88,10 @@ def test_of_foreign_messages_only_names_of_code_stay_in_quotations() -> None:
     text = "{0: 'billing', 1: \"refund\"}: 'lora_alpha' and 'torch.bfloat16', not `Acme`"
     clean = "{0: <text>, 1: <text>}: 'lora_alpha' and 'torch.bfloat16', not <text>"
     assert scrub_foreign_message(text) == clean
+
+
+def test_predictions_that_are_not_finite_are_left_out() -> None:
+    odd = ExperiencePrediction(score_median=0.5, seconds_low=float("nan"), joules_high=float("inf"))
+    clean = scrub_experience(sample(predicted=odd))
+    assert clean.predicted == ExperiencePrediction(score_median=0.5)
+    assert scrub_experience(clean) == clean

@@ -34,6 +34,7 @@ def with_part(name: str, **changes: Any) -> Experience:
         lambda: with_part("configuration", note="hello"),
         lambda: with_part("failure", note="hello"),
         lambda: with_part("plan", note="hello"),
+        lambda: with_part("predicted", note="hello"),
         lambda: complete_sample().model_copy(update={"failure": {"kind": "x", "note": "hello"}}),
         lambda: complete_sample().model_copy(update={"scores": {"f1": {"value": 1.0, "n": "o"}}}),
         lambda: complete_sample().model_copy(update={"energy": ({"component": "gpu"},)}),

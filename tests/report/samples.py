@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -17,6 +18,9 @@ from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.contract import TestReport
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.contract import WarmStartReport
+from xautolm_core.search.explanation import NearTask
+from xautolm_core.search.explanation import Prediction
+from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
@@ -156,6 +160,35 @@ def trials() -> list[TrialRecord]:
             failure=Failure(kind="NonFiniteLoss", message="the loss was not finite at step 12"),
         ),
         record(8, f1=0.8302, train_seconds=9.3, method="partial", on_front=True),
+    ]
+
+
+def explanation(number: int = 4, *, tasks: Sequence[str] = ("docstrings-a",)) -> TrialExplanation:
+    """Return what a sampler that weighs structures expected of a trial."""
+    return TrialExplanation(
+        structures={
+            "f1": {"without history": 0.25, "history as the mean": 0.75},
+            "time": {"without history": 0.9, "history as the mean": 0.1},
+        },
+        nearest_tasks=tuple(
+            NearTask(name=name, weight=0.5 / (i + 1), trials=21) for i, name in enumerate(tasks)
+        ),
+        predictions={
+            "f1": Prediction(median=0.88, low=0.85, high=0.91),
+            "time": Prediction(median=40.5, low=30.0, high=47.0 + number),
+        },
+        failure_probabilities={"oom": 0.015, "timeout": 0.02, "diverged": 0.0},
+        failure_probability=0.034,
+    )
+
+
+def explained_trials(tasks: Sequence[str] = ("docstrings-a",)) -> list[TrialRecord]:
+    """Return trials of all sorts, those of language models with what was expected of them."""
+    return [
+        one
+        if is_cheap(one.configuration.method)
+        else replace(one, explanation=explanation(one.number, tasks=tasks))
+        for one in trials()
     ]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.report.pages import PageSuite
 from tests.report.pages import show
+from tests.report.samples import explained_trials
 from tests.report.samples import search_result
 from xautolm_core.report.folder import write_result_folder
 from xautolm_core.search.contract import Objective
@@ -83,3 +84,25 @@ def test_warnings_of_the_data_are_on_the_first_screen(
     )
     assert len(bottoms) == len(_WARNINGS)
     assert max(bottoms) <= 844
+
+
+class TestAReportOfExplainedTrials(PageSuite):
+    """Many objectives, and tasks with names of any length."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def page(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        folder = tmp_path_factory.mktemp("explained")
+        tasks = ("n" * 100, "a long name of a task that goes on " * 3, "short")
+        write_result_folder(search_result(folder, records=explained_trials(tasks)))
+        return folder / "report.html"
+
+    @pytest.mark.parametrize("width", [390, 1280])
+    def test_no_row_is_tall(self, browser: Any, page: Path, width: int) -> None:
+        show(browser, page, width)
+        heights = browser.execute_script(
+            "return [...document.querySelector('#why ~ .scroll').querySelectorAll('tbody tr')]"
+            ".map(e => e.getBoundingClientRect().height);"
+        )
+        assert len(heights) == 7
+        assert max(heights) <= 320

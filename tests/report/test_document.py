@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.report.samples import explained_trials
 from tests.report.samples import record
 from tests.report.samples import search_result
 from xautolm_core.report.document import summary_document
@@ -67,3 +68,12 @@ def test_a_search_without_a_model_has_nulls(tmp_path: Path) -> None:
 def test_the_document_is_strict_json_whatever_was_measured(tmp_path: Path) -> None:
     result = search_result(tmp_path, test_f1=math.nan)
     assert json.loads(to_json(summary_document(result)))["test"]["macro_f1"] is None
+
+
+def test_what_was_expected_stands_beside_what_came_out(tmp_path: Path) -> None:
+    document = summary_document(search_result(tmp_path, records=explained_trials()))
+    assert document["best"]["predicted"]["f1"] == {"median": 0.88, "low": 0.85, "high": 0.91}
+    assert document["best"]["predicted"]["failure_probability"] == 0.034
+    by_trial = {entry["trial"]: entry["predicted"] for entry in document["pareto"]}
+    assert by_trial[0] is None
+    assert by_trial[4] == document["best"]["predicted"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.report.samples import explained_trials
 from tests.report.samples import record
 from tests.report.samples import search_result
 from tests.report.samples import trials
@@ -16,6 +17,8 @@ from xautolm_core.report.page_context import OUTCOME_COLOURS
 from xautolm_core.report.page_context import SHOWN_TRIALS
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import WarmStartReport
+from xautolm_core.search.explanation import NearTask
+from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.trial.contract import EnergyReading
 
 _VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -183,3 +186,35 @@ def test_many_classes_get_no_matrix(tmp_path: Path) -> None:
 def test_every_outcome_has_a_colour_of_its_own() -> None:
     assert set(OUTCOME_COLOURS) == set(Outcome)
     assert len(set(OUTCOME_COLOURS.values())) == len(Outcome)
+
+
+def test_it_says_what_was_expected_of_a_trial_and_what_came_out(tmp_path: Path) -> None:
+    task = "<b>a task</b> of a very long name " * 4
+    records = explained_trials((task, "docstrings-b"))
+    page = report_page(search_result(tmp_path, records=records))
+    _checked(page)
+    section = page[page.index('id="why"') : page.index('id="trials"')]
+    for part in (
+        "macro F1 2 of 4, time 1 of 4",
+        "0.8500 to 0.9100",
+        "30.0 s to 51.0 s",
+        "48.6 s",
+        "3.4 %",
+        "expected: out of memory 1.5 %, past its time limit 2.0 %, training diverged 0 %",
+        "macro F1: history as the mean 75 %, without history 25 %",
+        "docstrings-b (weight 0.25, 21 trials)",
+        "&lt;b&gt;a task",
+    ):
+        assert part in section, part
+    assert "None" not in section and "nan" not in section
+
+
+def test_what_is_not_known_of_trials_is_not_shown(tmp_path: Path) -> None:
+    assert "Why these trials" not in report_page(search_result(tmp_path))
+    leaning = TrialExplanation(nearest_tasks=(NearTask(name="past", weight=0.5, trials=3),))
+    records = [replace(one, explanation=leaning) for one in trials()]
+    page = report_page(search_result(tmp_path, records=records))
+    section = page[page.index('id="why"') : page.index('id="trials"')]
+    assert "past (weight 0.50, 3 trials)" in section
+    for absent in ("Expected", "Came to", "Failure</th>", "None", "in their interval:"):
+        assert absent not in section

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from tests.report.samples import explained_trials
 from tests.report.samples import record
 from tests.report.samples import search_result
 from xautolm_core.report.trials_table import trials_table
@@ -42,3 +43,15 @@ def test_mixed_values_of_a_hyper_parameter_do_not_break_the_table(tmp_path: Path
 def test_no_trial_makes_an_empty_table(tmp_path: Path) -> None:
     write_trials_table(search_result(tmp_path, records=[], best=None), tmp_path / "t.parquet")
     assert pq.read_table(tmp_path / "t.parquet").num_rows == 0
+
+
+def test_what_was_expected_has_columns_of_its_own(tmp_path: Path) -> None:
+    table = trials_table(search_result(tmp_path, records=explained_trials()))
+    rows = {row["trial"]: row for row in table.to_pylist()}
+    assert rows[4]["predicted.f1"] == 0.88
+    assert rows[4]["predicted.time.high"] == 51.0
+    assert rows[4]["predicted.failure_probability"] == 0.034
+    assert rows[4]["predicted.failure_probability.timeout"] == 0.02
+    assert rows[0]["predicted.f1"] is None
+    plain = trials_table(search_result(tmp_path))
+    assert not any(name.startswith("predicted") for name in plain.column_names)

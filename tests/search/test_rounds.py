@@ -5,6 +5,8 @@ from datetime import datetime
 
 import pytest
 
+from tests.search.explaining import explain_draws
+from tests.search.explaining import explanation
 from tests.search.instant import Silent
 from tests.search.instant import analytic_result
 from tests.search.instant import write_model
@@ -132,3 +134,17 @@ def test_a_result_survives_its_file(pipeline, tmp_path):
     again = write_result(read_result(result.out_folder), result.out_folder).read_bytes()
     assert again == first
     assert read_result(result.out_folder).trials == result.trials
+
+
+def test_what_was_expected_goes_from_round_to_round(pipeline, monkeypatch):
+    explain_draws(monkeypatch)
+    pipeline.spec = pipeline.spec.model_copy(update={"sampler": "random"})
+    for trial in pipeline.propose(2).specs:
+        pipeline.run(trial)
+    monkeypatch.undo()
+    result = pipeline.record()
+    assert [t.explanation for t in result.trials] == [explanation(0), explanation(1)]
+    write_result(result, result.out_folder)
+    assert read_result(result.out_folder).trials == result.trials
+    kept = list(open_store(pipeline.spec.store).scan())
+    assert all(e.predicted is not None for e in kept)

@@ -12,6 +12,7 @@ from xautolm_core.search.contract import Objective
 from xautolm_core.search.history import History
 from xautolm_core.search.samplers import SAMPLER_NAMES
 from xautolm_core.search.samplers import make_sampler
+from xautolm_core.search.samplers.base import MAX_TRIES
 from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import SpaceExhaustedError
 from xautolm_core.search.samplers.encoding import ask_configuration
@@ -243,6 +244,42 @@ def test_history_moves_the_first_proposals():
     assert branches.count("encoder-lora") > 24
     assert "past-task" in warm.why(0)
     assert sampler("zero_shot").report.applied == 0
+
+
+def test_draws_from_what_history_made_of_the_model_name_its_tasks():
+    space = spaces.space()
+    options = {"memory_first": False, "population": 10, "epsilon": 0.1}
+    warm = sampler("xautolm", options=options)
+    run(study_of(warm), space, 14)
+    neighbours = [tuple(one.model_dump().values()) for one in warm.explanation(0).nearest_tasks]
+    assert neighbours == warm.report.neighbours
+    assert warm.explanation(11) == warm.explanation(0)
+    assert warm.explanation(10) is None  # explores from the uniform model
+    paper = sampler("xautolm", options={**options, "exploration": "warm"})
+    run(study_of(paper), space, 11)
+    assert paper.explanation(10) is not None
+    remembering = sampler("xautolm")
+    run(study_of(remembering), space, 1)
+    assert remembering.explanation(0) is None  # from memory, not from the model
+    for name in ("zero_shot", "random"):
+        cold = sampler(name)
+        run(study_of(cold), space, 1)
+        assert cold.explanation(0) is None
+
+
+def test_a_uniform_draw_in_place_of_one_that_found_nothing_leans_on_nothing():
+    # What the model draws is refused as often as it draws.
+    refused = iter([True] * MAX_TRIES)
+    options = {"memory_first": False, "starts": "none"}
+    warm = sampler(
+        "xautolm",
+        options=options,
+        infeasible=lambda _: "no" if next(refused, False) else None,
+    )
+    run(study_of(warm), spaces.space(), 1)
+    assert "uniform draw" in warm.why(0)
+    assert warm.report.neighbours
+    assert warm.explanation(0) is None
 
 
 def test_enqueued_trials_are_respected():

@@ -27,6 +27,7 @@ from xautolm_core.cli.space_commands import app as space_app
 from xautolm_core.cli.store_commands import app as store_app
 from xautolm_core.cli.streams import escape_unknown_characters
 from xautolm_core.cli.trial_command import trial
+from xautolm_core.cli.why_command import why
 from xautolm_core.errors import XautolmError
 from xautolm_core.storage_faults import as_store_error
 
@@ -49,6 +50,7 @@ app.command()(trial)
 app.command()(probe)
 app.command()(exporter)
 app.command()(report)
+app.command()(why)
 app.add_typer(models_app, name="models")
 app.add_typer(store_app, name="store")
 app.add_typer(space_app, name="space")

@@ -20,14 +20,16 @@ from xautolm_core.cli.store_options import report_faults
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from xautolm_core.experience.calibration import Calibration
     from xautolm_core.experience.forget import ForgetReport
     from xautolm_core.experience.stats import StoreStats
 
 _MOST_LINES = 20
+_PREDICTED_WORDS = {"score": "macro F1", "seconds": "time", "joules": "energy"}
 
 
 def stats(*, store: STORE_OPTION = None, as_json: JSON_OPTION = False) -> None:
-    """Show how much the store holds, of what, and where."""
+    """Show how much the store holds, of what, and where, and how well trials were predicted."""
     from xautolm_core.cli.output import print_json
 
     opened = open_existing(store)
@@ -152,6 +154,7 @@ def _print_stats(found: StoreStats) -> None:
         ("outcome", found.by_outcome),
     ):
         _print_counts(title, counts)
+    _print_predictions(found.predictions)
 
 
 def _print_counts(title: str, counts: Mapping[str, int]) -> None:
@@ -164,3 +167,40 @@ def _print_counts(title: str, counts: Mapping[str, int]) -> None:
         rows.append((f"{len(most) - _MOST_LINES} others", str(rest)))
     if rows:
         print_table((title, "experiences"), rows, right=("experiences",))
+
+
+def _print_predictions(found: Calibration) -> None:
+    """Print how well trials were predicted; nothing where none was."""
+    from xautolm_core.cli.output import print_table
+    from xautolm_core.report.wording import share_words
+
+    if found.objectives:
+        print_table(
+            ("predicted", "trials", "in their 80 % interval", "median error"),
+            [
+                (
+                    _PREDICTED_WORDS.get(name, name),
+                    str(one.trials),
+                    share_words(one.inside_share),
+                    f"{one.median_error:.4f}" if name == "score" else f"x {one.median_error:.2f}",
+                )
+                for name, one in found.objectives.items()
+            ],
+            right=("trials", "in their 80 % interval", "median error"),
+        )
+    failures = found.failures
+    if failures is not None:
+        print_table(
+            ("probability of failure", "trials", "predicted", "failed"),
+            [
+                (
+                    f"{one.low:.0%} to {one.high:.0%}".replace("%", " %"),
+                    str(one.trials),
+                    "" if one.predicted is None else share_words(one.predicted),
+                    "" if one.observed is None else share_words(one.observed),
+                )
+                for one in failures.bins
+            ],
+            right=("trials", "predicted", "failed"),
+        )
+        typer.echo(f"Brier score {failures.brier_score:.4f} over {failures.trials} trials")

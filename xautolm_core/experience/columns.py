@@ -82,6 +82,9 @@ SCORE = "scores."
 PLAN = "plan."
 """Prefix of what was estimated and allowed: int64 for bytes, float64 for all else."""
 
+PREDICTED = "predicted."
+"""Prefix of a predicted number's column: float64."""
+
 _FIXED = (
     *("id", "digest", "key", "rest"),
     *WORDS,
@@ -151,7 +154,7 @@ def readable_rows(table: pa.Table) -> list[bool]:
 
 def is_known_column(name: str) -> bool:
     """Whether this version writes columns of such a name."""
-    return name in _FIXED or name.startswith((PARAMETER, SECONDS, SCORE, PLAN))
+    return name in _FIXED or name.startswith((PARAMETER, SECONDS, SCORE, PLAN, PREDICTED))
 
 
 def rows_or_faults(table: pa.Table) -> Iterator[Row | CorruptObjectError]:
@@ -204,7 +207,7 @@ def column_type(name: str) -> pa.DataType:
         return plain[name]
     if is_plan_bytes(name):
         return pa.int64()
-    if name.startswith((SECONDS, SCORE, PLAN)):
+    if name.startswith((SECONDS, SCORE, PLAN, PREDICTED)):
         return pa.float64()
     return pa.dictionary(pa.int32(), pa.string())
 
@@ -241,18 +244,14 @@ def _take_apart(row: Row, known: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in _named(parameters, PARAMETER, known, room):
             values[PARAMETER + name] = canonical(value)
             parameters.pop(name)
-    seconds: Any = content.get("seconds")
-    for name, value in _named(seconds, SECONDS, known, room):
-        if type(value) is float:
-            values[SECONDS + name] = value
-            seconds.pop(name)
+    for prefix in (SECONDS, PLAN, PREDICTED):
+        part: Any = content.get(prefix.removesuffix("."))
+        for name, value in _named(part, prefix, known, room):
+            if _is_own_number(prefix + name, value):
+                values[prefix + name] = part.pop(name)
     for name, score in _named(content.get("scores"), SCORE, known, room):
         if isinstance(score, dict) and type(score.get("value")) is float:
             values[SCORE + name] = score.pop("value")
-    plan: Any = content.get("plan")
-    for name, value in _named(plan, PLAN, known, room):
-        if _fits_plan(PLAN + name, value):
-            values[PLAN + name] = plan.pop(name)
     values["rest"] = canonical(content)
     return values
 
@@ -321,7 +320,8 @@ def _move(content: dict[str, Any], configuration: object, values: dict[str, Any]
                 values[name] = content.pop(name)
 
 
-def _fits_plan(column: str, value: object) -> bool:
+def _is_own_number(column: str, value: object) -> bool:
+    """Whether a value has the type of its column, so that nothing is changed in it."""
     if is_plan_bytes(column):
         return type(value) is int and _SMALLEST <= value <= _LARGEST
     return type(value) is float

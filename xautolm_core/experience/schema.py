@@ -86,6 +86,36 @@ class ExperiencePlan(_Frozen):
     allowed_gpu_bytes: int | None = None
 
 
+class ExperiencePrediction(_Frozen):
+    """What the sampler predicted of the trial before it ran; None where it predicted nothing.
+
+    Medians and the ends of intervals that are to hold 80 % of the outcomes.
+
+    Attributes:
+        score_median: Of ``macro_f1`` on validation data.
+        score_low: Likewise.
+        score_high: Likewise.
+        seconds_median: Of ``time_seconds``.
+        seconds_low: Likewise.
+        seconds_high: Likewise.
+        joules_median: Of the joules of the same.
+        joules_low: Likewise.
+        joules_high: Likewise.
+        failure_probability: Of running out of memory or time, or diverging.
+    """
+
+    score_median: float | None = None
+    score_low: float | None = None
+    score_high: float | None = None
+    seconds_median: float | None = None
+    seconds_low: float | None = None
+    seconds_high: float | None = None
+    joules_median: float | None = None
+    joules_low: float | None = None
+    joules_high: float | None = None
+    failure_probability: float | None = Field(default=None, ge=0, le=1)
+
+
 class Experience(_Frozen):
     """One attempt of one trial.
 
@@ -130,6 +160,7 @@ class Experience(_Frozen):
         device: ``cpu`` or ``cuda``.
         sampler: Name of the sampler that proposed it.
         warm_started: Whether history biased that sampler.
+        predicted: What that sampler expected of it; None if it said nothing.
         versions: Software versions.
         seed: The trial's seed.
         provenance: Where an imported experience came from; empty for our own.
@@ -173,6 +204,7 @@ class Experience(_Frozen):
     device: str = "cpu"
     sampler: str = ""
     warm_started: bool = False
+    predicted: ExperiencePrediction | None = None
     versions: Mapping[str, str] = Field(default_factory=dict)
     seed: int = 0
     provenance: Mapping[str, str] = Field(default_factory=dict)

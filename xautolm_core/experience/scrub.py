@@ -128,6 +128,10 @@ def _failure(rules: Rules, value: Any) -> Any:
     return None if value is None else {k: fields[k](rules, v) for k, v in value.items()}
 
 
+def _predicted(rules: Rules, value: Any) -> Any:
+    return None if value is None else {k: _finite_or_none(rules, v) for k, v in value.items()}
+
+
 def _facts(rules: Rules, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
@@ -252,6 +256,7 @@ _FIELDS: Mapping[str, Cleaner] = {
     "failure": _failure,
     "device": _WORD,
     "sampler": _WORD,
+    "predicted": _predicted,
     "versions": _mapping(_VERSION),
     "provenance": _mapping(_string(Rules.origin)),
     "started_at": _time,

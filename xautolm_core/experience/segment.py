@@ -17,6 +17,7 @@ from typing import Any
 
 from xautolm_core.experience.columns import COLUMNS_VERSION
 from xautolm_core.experience.columns import PLAN
+from xautolm_core.experience.columns import PREDICTED
 from xautolm_core.experience.columns import SCORE
 from xautolm_core.experience.columns import SECONDS
 from xautolm_core.experience.columns import TIMES
@@ -211,6 +212,9 @@ def _typed(table: pa.Table) -> pa.Table:
 def _encoding(name: str) -> str:
     if name in TIMES or name in WHOLE_NUMBERS or is_plan_bytes(name):
         return "DELTA_BINARY_PACKED"
-    if name.startswith((SECONDS, SCORE, PLAN)) or name in ("latency_ms", "data_fraction"):
+    if name.startswith((SECONDS, SCORE, PLAN, PREDICTED)) or name in (
+        "latency_ms",
+        "data_fraction",
+    ):
         return "BYTE_STREAM_SPLIT"
     return "PLAIN"

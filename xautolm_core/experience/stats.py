@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from xautolm_core.experience.calibration import Calibration
+from xautolm_core.experience.calibration import calibration_columns
+from xautolm_core.experience.calibration import calibration_of
+from xautolm_core.experience.calibration import predicted_rows
 from xautolm_core.experience.contract import Fault
 from xautolm_core.experience.keys import MANIFESTS
 from xautolm_core.experience.reader import StoreReader
@@ -43,6 +47,7 @@ class StoreStats:
             ``segments``, ``tenants``, ...).
         bytes_by_kind: Their bytes.
         newest_manifest_at: When the store was last changed by a compaction (UTC).
+        predictions: How well the trials were predicted, over all searches.
         faults: What could not be read.
     """
 
@@ -60,6 +65,7 @@ class StoreStats:
     objects_by_kind: Mapping[str, int]
     bytes_by_kind: Mapping[str, int]
     newest_manifest_at: datetime | None
+    predictions: Calibration
     faults: Sequence[Fault]
 
 
@@ -78,7 +84,7 @@ def store_stats(reader: StoreReader) -> StoreStats:
         sizes[kind] += info.size_bytes
         if info.key.startswith(MANIFESTS):
             newest = max(newest or info.modified_at, info.modified_at)
-    state, table = reader.settled(lambda state: (state, _table(reader, state)))
+    state, (table, predicted) = reader.settled(lambda state: (state, _tables(reader, state)))
     ends = table["ended_at"]
     return StoreStats(
         experiences=table.num_rows,
@@ -95,20 +101,32 @@ def store_stats(reader: StoreReader) -> StoreStats:
         objects_by_kind=dict(objects),
         bytes_by_kind=dict(sizes),
         newest_manifest_at=newest,
+        predictions=calibration_of(predicted),
         faults=reader.damage.faults,
     )
 
 
-def _table(reader: StoreReader, state: State) -> pa.Table:
-    """Return a few columns of all experiences, each once."""
-    import numpy as np
-
-    tables = [reader.tail(state.tail, state).table.select(_COLUMNS)]
+def _tables(reader: StoreReader, state: State) -> tuple[pa.Table, pa.Table]:
+    """Return a few columns of all experiences, and more of those that were predicted."""
+    tail = reader.tail(state.tail, state).table
+    tables = [tail.select(_COLUMNS)]
+    columns = calibration_columns(tail.column_names)
+    predicted = [predicted_rows(tail.select(columns))] if columns else []
     for entry in state.segments:
         segment = reader.open(entry)
+        columns = calibration_columns(segment.column_names)
         for group in reader.readable_groups(segment):
             tables.append(without_ids(reader.read(segment, group, _COLUMNS), state.hidden))
-    table = join_tables(tables)
+            if columns:
+                found = predicted_rows(reader.read(segment, group, columns))
+                predicted.append(without_ids(found, state.hidden))
+    return _each_once(join_tables(tables)), _each_once(join_tables(predicted))
+
+
+def _each_once(table: pa.Table) -> pa.Table:
+    """Return the rows of different ids."""
+    import numpy as np
+
     identities = fixed_bytes(table["id"]).view(np.dtype("V16")).ravel()
     _, first = np.unique(identities, return_index=True)
     return table if len(first) == table.num_rows else table.take(first)

@@ -18,6 +18,7 @@ from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.experience.schema import ExperiencePlan
+from xautolm_core.experience.schema import ExperiencePrediction
 from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.space.configuration import Configuration
 
@@ -27,6 +28,7 @@ _PARTS: Mapping[str, type[BaseModel]] = {
     "configuration": Configuration,
     "failure": ExperienceFailure,
     "plan": ExperiencePlan,
+    "predicted": ExperiencePrediction,
 }
 _PARTS_IN: Mapping[str, type[BaseModel]] = {"scores": ExperienceScore, "energy": ExperienceEnergy}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.report.energy_account import account_energy
+from xautolm_core.report.predictions import predicted_document
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
 from xautolm_core.search.contract import REPORT_FILE
 from xautolm_core.search.records import choose_of_kind
@@ -131,6 +132,7 @@ def front_entry(result: SearchResult, record: TrialRecord) -> dict[str, Any]:
         "latency_ms": record.result.latency_ms,
         "energy_joules": record.result.comparable_joules,
         "pretrained": not is_untrained(result, record.configuration),
+        "predicted": predicted_document(record.explanation),
         "why": record.why,
     }
 
@@ -142,6 +144,7 @@ def _best(result: SearchResult, best: TrialRecord) -> dict[str, Any]:
         "validation": validation_scores(best),
         "seconds": best.result.comparable_seconds,
         "pretrained": not is_untrained(result, best.configuration),
+        "predicted": predicted_document(best.explanation),
         "why": best.why,
     }
 

@@ -24,6 +24,15 @@ from xautolm_core.report.front_plot import FailedPoint
 from xautolm_core.report.front_plot import PlotPoint
 from xautolm_core.report.front_plot import front_plot
 from xautolm_core.report.outcome_colours import OUTCOME_COLOURS
+from xautolm_core.report.predictions import OBJECTIVE_WORDS
+from xautolm_core.report.predictions import amount_words
+from xautolm_core.report.predictions import came_to
+from xautolm_core.report.predictions import hits_words
+from xautolm_core.report.predictions import interval_words
+from xautolm_core.report.predictions import kinds_words
+from xautolm_core.report.predictions import objectives_of
+from xautolm_core.report.predictions import structure_words
+from xautolm_core.report.predictions import task_words
 from xautolm_core.report.score_curve import curve_plot
 from xautolm_core.report.score_curve import score_curve
 from xautolm_core.report.verdict import verdict
@@ -39,14 +48,17 @@ from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Sequence
 
     from markupsafe import Markup
 
     from xautolm_core.report.score_curve import ScoreCurve
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.explanation import TrialExplanation
 
 SHOWN_TRIALS = 300
+SHOWN_TASKS = 3
 _SIZES = {"wide": (960, 420), "narrow": (360, 340)}
 _CURVE_SIZES = {"wide": (960, 340), "narrow": (360, 320)}
 
@@ -81,6 +93,7 @@ def page_context(result: SearchResult, *, written_at: datetime | None = None) ->
         "unmetered": _unmetered(result),
         "verdict": verdict(result),
         "plots": _plots(result),
+        "reasons": _reasons(result),
         "trials": _shown_trials(result),
         "hidden_trials": max(len(result.trials) - SHOWN_TRIALS, 0),
         "any_reused": any(r.result.reused_seconds > 0 for r in result.trials),
@@ -105,6 +118,52 @@ def _shown_trials(result: SearchResult) -> list[TrialRecord]:
         return list(result.trials)
     ranked = sorted(result.trials, key=lambda r: (not r.on_front, -_score(r), r.number))
     return sorted(ranked[:SHOWN_TRIALS], key=lambda r: r.number)
+
+
+def _reasons(result: SearchResult) -> dict[str, Any] | None:
+    """Return what the sampler expected of each trial; None if it expected nothing of any."""
+    explained = [
+        (record, record.explanation)
+        for record in _shown_trials(result)
+        if record.explanation is not None
+    ]
+    if not explained:
+        return None
+    objectives = objectives_of(explanation for _, explanation in explained)
+    failures = [one.failure_probability for _, one in explained]
+    return {
+        "objectives": [OBJECTIVE_WORDS.get(name, name) for name in objectives],
+        "has_failures": any(probability is not None for probability in failures),
+        "hits": hits_words(result.trials),
+        "rows": [_reason(record, one, objectives) for record, one in explained],
+    }
+
+
+def _reason(
+    record: TrialRecord, explanation: TrialExplanation, objectives: Sequence[str]
+) -> dict[str, Any]:
+    actual = came_to(record.result)
+    cells = []
+    for name in objectives:
+        one = explanation.predictions.get(name)
+        cells.append(
+            {
+                "median": "" if one is None else amount_words(name, one.median),
+                "interval": "" if one is None else interval_words(name, one),
+                "came_to": "" if one is None else amount_words(name, actual.get(name)),
+            }
+        )
+    return {
+        "record": record,
+        "cells": cells,
+        "failure": explanation.failure_probability,
+        "kinds": kinds_words(explanation),
+        "structures": {
+            OBJECTIVE_WORDS.get(name, name): structure_words(weights)
+            for name, weights in explanation.structures.items()
+        },
+        "tasks": ", ".join(map(task_words, explanation.nearest_tasks[:SHOWN_TASKS])),
+    }
 
 
 def _score(record: TrialRecord) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 from xautolm_core.report.document import is_untrained
 from xautolm_core.report.files import write_bytes
+from xautolm_core.report.predictions import predicted_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +23,8 @@ def trials_table(result: SearchResult) -> pa.Table:
     """Return all trials as a table.
 
     Columns of hyper-parameters begin with ``parameter.``, of scores on validation with ``score.``,
-    of objectives with ``objective.``, of seconds by phase with ``seconds.``, of joules by component
+    of objectives with ``objective.``, of what the sampler expected with ``predicted.`` (its median;
+    ``.low`` and ``.high`` hold 80 %), of seconds by phase with ``seconds.``, of joules by component
     with ``energy.`` (the worst quality class counts). What a trial does not
     have is null. A hyper-parameter whose values are of different types over the trials is a string
     column of JSON values.
@@ -66,6 +68,7 @@ def _row(result: SearchResult, record: TrialRecord) -> dict[str, Any]:
     }
     row |= {f"objective.{name}": float(value) for name, value in record.values.items()}
     row |= {f"score.{name}": score.value for name, score in outcome.scores.items()}
+    row |= predicted_columns(record.explanation)
     row["time_seconds"] = outcome.time_seconds
     row["latency_ms"] = outcome.latency_ms
     row["energy_joules"] = outcome.energy_joules

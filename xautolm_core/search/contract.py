@@ -21,12 +21,14 @@ from pydantic import model_validator
 
 from xautolm_core.energy.intensity import LARGEST_GRAMS_PER_KWH
 from xautolm_core.outcomes import Outcome
+from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.trial.contract import TrialResult
 
 SEARCH_FILE = "search.json"
+DEFAULT_SAMPLER = "guarded"
 STUDY_FILE = "study.journal"
 SUMMARY_FILE = "summary.json"
 PARETO_FILE = "pareto.json"
@@ -54,6 +56,11 @@ class Objective(StrEnum):
     def maximize(self) -> bool:
         """Whether more is better."""
         return self is Objective.F1
+
+    @property
+    def grows_with_schedule(self) -> bool:
+        """Whether a trial that was cut would have come to more of it."""
+        return self in (Objective.TIME, Objective.ENERGY)
 
 
 class ReadStore(BaseModel):
@@ -156,7 +163,9 @@ class SearchSpec(BaseModel):
         task: The task as the user described it.
         space: Preset name or path of the space's file.
         methods: The space is restricted to them; empty for all that it has.
-        sampler: ``random``, ``zero_shot``, ``xautolm`` or ``knn``.
+        screening: Whether the space's models are compared on a few rows first (see
+            ``xautolm_core.search.screening``).
+        sampler: ``guarded``, ``xautolm``, ``zero_shot``, ``knn`` or ``random``.
         sampler_options: Options of the sampler (see its documentation).
         objectives: At least one, the first of them ``f1``.
         max_trials: Stop after so many trials, or None.
@@ -184,7 +193,8 @@ class SearchSpec(BaseModel):
     task: TaskSpec
     space: str = "starter"
     methods: tuple[str, ...] = ()
-    sampler: str = "xautolm"
+    screening: bool = True
+    sampler: str = DEFAULT_SAMPLER
     sampler_options: Mapping[str, Any] = Field(default_factory=dict)
     objectives: tuple[Objective, ...] = (Objective.F1, Objective.TIME)
     max_trials: int | None = Field(default=None, gt=0)
@@ -240,6 +250,7 @@ class TrialRecord:
         values: Objective name to value; empty if the trial did not end ok, and without energy if
             that could not be read.
         on_front: Whether it is on the Pareto front.
+        explanation: What the sampler expected of it; None where it said nothing.
     """
 
     number: int
@@ -248,6 +259,7 @@ class TrialRecord:
     why: str
     values: Mapping[str, float]
     on_front: bool = False
+    explanation: TrialExplanation | None = None
 
 
 @dataclass(frozen=True)

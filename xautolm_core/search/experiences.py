@@ -14,9 +14,11 @@ from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.experience.schema import ExperiencePlan
+from xautolm_core.experience.schema import ExperiencePrediction
 from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.schema import experience_id
 from xautolm_core.outcomes import Outcome
+from xautolm_core.search.contract import Objective
 from xautolm_core.trial.contract import Score
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from xautolm_core.features.vector import FeatureVector
     from xautolm_core.search.contract import SearchSpec
+    from xautolm_core.search.explanation import TrialExplanation
     from xautolm_core.search.feasibility import Feasibility
     from xautolm_core.space.model import ModelDescriptor
     from xautolm_core.tasks.task import Task
@@ -57,9 +60,20 @@ class ExperienceWriter:
     feasibility: Feasibility | None = None
 
     def experience(
-        self, spec: TrialSpec, result: TrialResult, descriptor: ModelDescriptor | None
+        self,
+        spec: TrialSpec,
+        result: TrialResult,
+        descriptor: ModelDescriptor | None,
+        explanation: TrialExplanation | None = None,
     ) -> Experience:
-        """Return the experience of one attempt."""
+        """Return the experience of one attempt.
+
+        Args:
+            spec: What was run.
+            result: How it ended.
+            descriptor: Of the model, if there is one.
+            explanation: What the sampler expected of it.
+        """
         progress = result.progress
         planned = progress.planned_steps
         failure = result.failure
@@ -101,6 +115,7 @@ class ExperienceWriter:
             device=result.device,
             sampler=self.search.sampler,
             warm_started=self.warm_started,
+            predicted=prediction_of(explanation),
             versions=dict(result.versions),
             seed=spec.seed,
             started_at=result.started_at,
@@ -125,6 +140,29 @@ def plan_of(spec: TrialSpec, feasibility: Feasibility) -> ExperiencePlan:
         allowed_host_bytes=budget.host_memory_bytes,
         allowed_gpu_bytes=feasibility.gpu_bytes,
     )
+
+
+def prediction_of(explanation: TrialExplanation | None) -> ExperiencePrediction | None:
+    """Return what was predicted as it stands in an experience; None if nothing was.
+
+    Numbers that are not finite are left out.
+    """
+    if explanation is None:
+        return None
+    names = {Objective.F1: "score", Objective.TIME: "seconds", Objective.ENERGY: "joules"}
+    found: dict[str, float] = {}
+    for objective, name in names.items():
+        one = explanation.predictions.get(objective.value)
+        if one is not None:
+            found |= {
+                f"{name}_median": one.median,
+                f"{name}_low": one.low,
+                f"{name}_high": one.high,
+            }
+    if explanation.failure_probability is not None:
+        found["failure_probability"] = min(max(explanation.failure_probability, 0.0), 1.0)
+    finite = {name: value for name, value in found.items() if math.isfinite(value)}
+    return ExperiencePrediction(**finite) if finite else None
 
 
 def scores_of(result: TrialResult) -> Mapping[str, Score]:

@@ -8,6 +8,9 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
 
+WITHOUT_HISTORY = "without history"
+"""Name of the structure that uses no history; the weights of all others are the history's."""
+
 
 class Prediction(BaseModel):
     """A predicted value of an objective, in the objective's own unit.

@@ -13,8 +13,11 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import ValidationError
+from pydantic import ValidatorFunctionWrapHandler
+from pydantic import field_validator
 
 from xautolm_core.search.contract import TRIALS_FOLDER
+from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialResult
@@ -39,6 +42,8 @@ class Proposal(BaseModel):
         configuration: What to try.
         why: Where it comes from, in words.
         continues: Number of the trial that it continues; None if it begins anew.
+        explanation: What the sampler expected of it; None where it said nothing, or what it said
+            cannot be read.
         study_attributes: Attributes of the study that the sampler had set by then.
     """
 
@@ -48,7 +53,20 @@ class Proposal(BaseModel):
     configuration: Configuration
     why: str
     continues: int | None = Field(default=None, ge=0)
+    explanation: TrialExplanation | None = None
     study_attributes: Mapping[str, Any] = Field(default_factory=dict)
+
+    @field_validator("explanation", mode="wrap")
+    @classmethod
+    def _none_if_unreadable(
+        cls, value: Any, handler: ValidatorFunctionWrapHandler
+    ) -> TrialExplanation | None:
+        # The trial counts, whatever was expected of it.
+        try:
+            found: TrialExplanation | None = handler(value)
+        except ValidationError:
+            return None
+        return found
 
 
 class RunState(BaseModel):

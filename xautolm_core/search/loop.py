@@ -15,19 +15,20 @@ from xautolm_core.search.continuation import worth_a_checkpoint
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import PROPOSAL_FILE
 from xautolm_core.search.folders import Proposal
+from xautolm_core.search.misleading import misleading_history
 from xautolm_core.search.models import delete_useless
 from xautolm_core.search.models import point_to_best
 from xautolm_core.search.outbox import ExperienceOutbox
 from xautolm_core.search.pace import Pace
 from xautolm_core.search.planned import PlannedTrial
-from xautolm_core.search.planned import next_cheap
-from xautolm_core.search.records import as_continuation
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.records import objective_values
+from xautolm_core.search.records import record_of
 from xautolm_core.search.records import values_to_tell
 from xautolm_core.search.records import with_front
 from xautolm_core.search.resume import ResumedTrial
 from xautolm_core.search.resume import is_final
+from xautolm_core.search.resume import planned_again
 from xautolm_core.search.resume import resumed_records
 from xautolm_core.search.run_folder import require_room
 from xautolm_core.search.rungs import EarlyStops
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     import optuna
 
     from xautolm_core.launch.contract import TrialHandle
+    from xautolm_core.search.explanation import TrialExplanation
     from xautolm_core.search.setup import SearchSetup
 
 _WAIT_SECONDS = 0.5
@@ -185,7 +187,7 @@ class TrialLoop:
         policy = self._setup.policy
         is_bounded = not (policy.effective_budget_seconds is None and policy.max_trials is None)
         configurations = tried(self._running, self.records)
-        cheap = next_cheap(self._setup.space, configurations)
+        cheap = self.pace.next_cheap(self.records, self._running)
         spent = self._spending.reached(uses_of(self._running), is_bounded=is_bounded)
         return spent or policy.may_start(
             started_trials=sum(not is_cheap(one.method) for one in configurations),
@@ -215,7 +217,7 @@ class TrialLoop:
 
     def _planned(self) -> PlannedTrial | None:
         """Return what the search itself has to try now; None if a sampler is to draw."""
-        cheap = next_cheap(self._setup.space, tried(self._running, self.records))
+        cheap = self.pace.next_cheap(self.records, self._running)
         return cheap or self.pace.continuation(
             self.records, self.continued(), may_draw=not self._exhausted
         )
@@ -225,20 +227,19 @@ class TrialLoop:
         setup = self._setup
         trial = setup.study.ask()
         resumed = self._waiting.pop(trial.number)
-        proposal = resumed.proposal
+        proposal = resumed.attempts[-1].proposal
         settle_parameters(trial, setup.space, proposal.configuration)
         if resumed.lost_spec is not None:
             handle = setup.launcher.adopt(resumed.lost_spec)
             if handle is not None:
-                self._watch_over(
-                    trial, resumed.lost_spec, handle, proposal.why, resumed.infra_attempts
-                )
+                self._watch_over(trial, resumed.lost_spec, handle, proposal, resumed.infra_attempts)
                 return
         self._launch(
             trial,
-            PlannedTrial(proposal.configuration, proposal.why, continues=proposal.continues),
+            planned_again(resumed.proposal),
             attempt=resumed.next_attempt,
             infra_attempts=resumed.infra_attempts,
+            explanation=resumed.proposal.explanation,
         )
 
     def _start_planned(self, planned: PlannedTrial) -> None:
@@ -256,9 +257,13 @@ class TrialLoop:
             self._exhausted = True
             return
         planned = PlannedTrial(configuration, setup.sampler.why(trial.number))
-        for name, value in attributes_of(configuration, planned.why).items():
+        explanation = setup.sampler.explanation(trial.number)
+        for name, value in attributes_of(planned, explanation).items():
             trial.set_user_attr(name, value)
-        self._launch(trial, planned, attempt=0, infra_attempts=0)
+        warning = misleading_history([*(one.explanation for one in self.records), explanation])
+        if warning is not None:
+            setup.note(warning, warning=True)
+        self._launch(trial, planned, attempt=0, infra_attempts=0, explanation=explanation)
 
     def _launch(
         self,
@@ -267,6 +272,7 @@ class TrialLoop:
         *,
         attempt: int,
         infra_attempts: int,
+        explanation: TrialExplanation | None = None,
     ) -> None:
         if infra_attempts:
             require_room(self._setup.out_folder)
@@ -277,22 +283,22 @@ class TrialLoop:
             configuration=planned.configuration,
             why=planned.why,
             continues=spec.continues,
+            explanation=explanation,
             study_attributes=sampler_attributes(setup.study),
         )
         write_json_atomic(spec.out_folder / PROPOSAL_FILE, proposal)
-        self._watch_over(trial, spec, setup.launcher.submit(spec), planned.why, infra_attempts)
+        self._watch_over(trial, spec, setup.launcher.submit(spec), proposal, infra_attempts)
 
     def _watch_over(
         self,
         trial: optuna.Trial,
         spec: TrialSpec,
         handle: TrialHandle,
-        why: str,
+        proposal: Proposal,
         infra_attempts: int,
     ) -> None:
-        now = time.monotonic()
-        self._running[trial.number] = RunningTrial(trial, spec, handle, why, infra_attempts, now)
-        self._setup.observer.trial_started(trial.number, spec.configuration, why)
+        self._running[trial.number] = RunningTrial(trial, spec, handle, proposal, infra_attempts)
+        self._setup.observer.trial_started(trial.number, spec.configuration, proposal.why)
 
     # --- taking results ---
 
@@ -338,18 +344,17 @@ class TrialLoop:
     def _take(self, running: RunningTrial, result: TrialResult) -> None:
         """Keep a result: in the store first, then in the study, then as the best model."""
         setup = self._setup
-        self._outbox.post(running.spec, result)
+        self._outbox.post(running.spec, result, running.proposal.explanation)
         self._count_spending(running, result)
         infra_attempts = running.infra_attempts + (result.outcome is Outcome.INFRA)
         if not is_final(result.outcome, infra_attempts):
             if result.outcome is not Outcome.CANCELLED and not setup.interrupts.count:
                 self._launch(
                     running.trial,
-                    PlannedTrial(
-                        running.spec.configuration, running.why, continues=running.spec.continues
-                    ),
+                    planned_again(running.proposal),
                     attempt=running.spec.attempt + 1,
                     infra_attempts=infra_attempts,
+                    explanation=running.proposal.explanation,
                 )
                 return
         else:
@@ -366,13 +371,7 @@ class TrialLoop:
 
     def _record(self, running: RunningTrial, result: TrialResult) -> None:
         setup = self._setup
-        record = TrialRecord(
-            number=running.spec.trial_number,
-            configuration=running.spec.configuration,
-            result=as_continuation(result, running.spec.continues),
-            why=running.why,
-            values=objective_values(result, setup.spec.objectives),
-        )
+        record = record_of(running.proposal, result, setup.spec.objectives)
         before = self.best
         others = [r for r in self.records if r.number != record.number]
         self.records = with_front([*others, record], setup.spec.objectives)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from xautolm_core.experience.schema import Experience
     from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.explanation import TrialExplanation
     from xautolm_core.search.resume import ResumedTrial
     from xautolm_core.search.setup import SearchSetup
     from xautolm_core.trial.contract import TrialResult
@@ -32,15 +33,17 @@ class ExperienceOutbox:
         self._waiting: list[Experience] = []
         self._has_warned = False
 
-    def post(self, spec: TrialSpec, result: TrialResult) -> None:
-        """Append what one attempt has come to."""
-        self._waiting.append(self._experience(spec, result))
+    def post(
+        self, spec: TrialSpec, result: TrialResult, explanation: TrialExplanation | None = None
+    ) -> None:
+        """Append what one attempt has come to, with what the sampler expected of it."""
+        self._waiting.append(self._experience(spec, result, explanation))
         self.flush()
 
     def post_again(self, resumed: Iterable[ResumedTrial]) -> None:
         """Append what an earlier process may not have come to append; twice is no harm."""
         self._waiting += [
-            self._experience(attempt.spec, attempt.result)
+            self._experience(attempt.spec, attempt.result, attempt.proposal.explanation)
             for one in resumed
             for attempt in one.attempts
             if attempt.spec is not None and attempt.result is not None
@@ -63,10 +66,12 @@ class ExperienceOutbox:
                 self._warn(error)
         self._setup.state.unkept_experiences = len(self._waiting)
 
-    def _experience(self, spec: TrialSpec, result: TrialResult) -> Experience:
+    def _experience(
+        self, spec: TrialSpec, result: TrialResult, explanation: TrialExplanation | None
+    ) -> Experience:
         model = self._setup.space.model_of(spec.configuration)
         descriptor = None if model is None else model.descriptor
-        return self._setup.writer.experience(spec, result, descriptor)
+        return self._setup.writer.experience(spec, result, descriptor, explanation)
 
     def _warn(self, error: StoreError) -> None:
         # Once: what makes one experience wait keeps the next ones waiting.

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.pareto import non_dominated_fronts
 from xautolm_core.space.methods import is_cheap
 from xautolm_core.trial.contract import TrialResult
+
+if TYPE_CHECKING:
+    from xautolm_core.search.folders import Proposal
 
 
 def objective_values(result: TrialResult, objectives: Sequence[Objective]) -> Mapping[str, float]:
@@ -54,6 +58,20 @@ def values_to_tell(
 def as_continuation(result: TrialResult, continues: int | None) -> TrialResult:
     """Return a result that says which trial it continues, also where its trial could not tell."""
     return result.model_copy(update={"continues": continues})
+
+
+def record_of(
+    proposal: Proposal, result: TrialResult, objectives: Sequence[Objective]
+) -> TrialRecord:
+    """Return the record of a trial that has ended; whether it is on the front is not known yet."""
+    return TrialRecord(
+        number=proposal.number,
+        configuration=proposal.configuration,
+        result=as_continuation(result, proposal.continues),
+        why=proposal.why,
+        values=objective_values(result, objectives),
+        explanation=proposal.explanation,
+    )
 
 
 def costs(record: TrialRecord, objectives: Sequence[Objective]) -> list[float]:

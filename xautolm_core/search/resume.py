@@ -14,8 +14,9 @@ from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import Attempt
 from xautolm_core.search.folders import Proposal
 from xautolm_core.search.folders import read_attempts
-from xautolm_core.search.records import as_continuation
+from xautolm_core.search.planned import PlannedTrial
 from xautolm_core.search.records import objective_values
+from xautolm_core.search.records import record_of
 from xautolm_core.storage_faults import told_storage_fault
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
@@ -104,6 +105,11 @@ def _resumed(attempts: tuple[Attempt, ...]) -> ResumedTrial:
     return ResumedTrial(attempts[0].proposal, attempts, final)
 
 
+def planned_again(proposal: Proposal) -> PlannedTrial:
+    """Return a trial that was proposed before, to be run in another attempt."""
+    return PlannedTrial(proposal.configuration, proposal.why, continues=proposal.continues)
+
+
 def resumed_values(one: ResumedTrial, objectives: Sequence[Objective]) -> Mapping[str, float]:
     """Return the objectives of a trial that an earlier process has finished; empty if none."""
     result = None if one.final is None else one.final.result
@@ -115,13 +121,7 @@ def resumed_records(
 ) -> list[TrialRecord]:
     """Return the records of trials that an earlier process has finished."""
     return [
-        TrialRecord(
-            number=one.proposal.number,
-            configuration=one.proposal.configuration,
-            result=as_continuation(one.final.result, one.proposal.continues),
-            why=one.proposal.why,
-            values=resumed_values(one, objectives),
-        )
+        record_of(one.proposal, one.final.result, objectives)
         for one in resumed
         if one.final is not None and one.final.result is not None
     ]

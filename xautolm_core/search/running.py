@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from xautolm_core.launch.contract import TrialHandle
     from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.folders import Proposal
     from xautolm_core.space.configuration import Configuration
     from xautolm_core.trial.contract import TrialSpec
 
@@ -31,7 +33,7 @@ class RunningTrial:
         trial: In the study.
         spec: What it runs.
         handle: The launcher's.
-        why: Where its configuration came from, in words.
+        proposal: What it tries, and where that came from.
         infra_attempts: Attempts before it that ended by a fault of their machine.
         launched_seconds: When, on the monotonic clock.
     """
@@ -39,9 +41,9 @@ class RunningTrial:
     trial: optuna.Trial
     spec: TrialSpec
     handle: TrialHandle
-    why: str
+    proposal: Proposal
     infra_attempts: int
-    launched_seconds: float
+    launched_seconds: float = field(default_factory=time.monotonic)
 
 
 def heartbeats_of(running: Mapping[int, RunningTrial]) -> dict[int, Mapping[str, Any]]:

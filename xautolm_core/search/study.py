@@ -17,16 +17,24 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import STUDY_FILE
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.records import values_to_tell
+from xautolm_core.search.resume import planned_again
 from xautolm_core.search.samplers.base import CONTINUES_ATTRIBUTE
+from xautolm_core.search.samplers.base import CUT_ATTRIBUTE
+from xautolm_core.search.samplers.base import METHOD_ATTRIBUTE
+from xautolm_core.search.samplers.base import MODEL_ATTRIBUTE
 from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
+from xautolm_core.search.samplers.base import ROWS_ATTRIBUTE
+from xautolm_core.search.samplers.base import SCREENING_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.samplers.encoding import distributions
 from xautolm_core.space.draw import encode
 from xautolm_core.space.methods import is_cheap
+from xautolm_core.space.screening import screening_rows
 
 if TYPE_CHECKING:
     import optuna
 
+    from xautolm_core.search.explanation import TrialExplanation
     from xautolm_core.search.folders import Proposal
     from xautolm_core.search.planned import PlannedTrial
     from xautolm_core.search.samplers.base import SpaceSampler
@@ -36,7 +44,7 @@ if TYPE_CHECKING:
     from xautolm_core.trial.contract import TrialResult
 
 WHY_ATTRIBUTE = "why"
-METHOD_ATTRIBUTE = "method"
+PREDICTED_ATTRIBUTE = "predicted"
 
 
 def create_study(
@@ -111,7 +119,7 @@ def _add_trial(
     import optuna
 
     handles = handles_of(space, proposal.configuration)
-    attributes = attributes_of(proposal.configuration, proposal.why, proposal.continues)
+    attributes = attributes_of(planned_again(proposal), proposal.explanation)
     if result is None:
         study.enqueue_trial(handles, user_attrs=attributes)
         return
@@ -133,17 +141,34 @@ def handles_of(space: SearchSpace, configuration: Configuration) -> dict[str, Va
 
 
 def attributes_of(
-    configuration: Configuration, why: str, continues: int | None = None
+    planned: PlannedTrial, explanation: TrialExplanation | None = None
 ) -> dict[str, Any]:
     """Return what a trial's user attributes say of its configuration.
 
     Args:
-        configuration: What is tried.
-        why: Where it comes from, in words.
-        continues: Number of the trial that it continues, if it does.
+        planned: What is tried.
+        explanation: What the sampler expected of it. Its predictions alone are kept: the journal is
+            read again and again.
     """
-    attributes: dict[str, Any] = {WHY_ATTRIBUTE: why, METHOD_ATTRIBUTE: configuration.method}
-    return attributes if continues is None else {**attributes, CONTINUES_ATTRIBUTE: continues}
+    known = {
+        WHY_ATTRIBUTE: planned.why,
+        METHOD_ATTRIBUTE: planned.configuration.method,
+        MODEL_ATTRIBUTE: planned.configuration.model,
+        SCREENING_ATTRIBUTE: screening_rows(planned.configuration),
+        CONTINUES_ATTRIBUTE: planned.continues,
+        PREDICTED_ATTRIBUTE: None if explanation is None else _predicted(explanation) or None,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _predicted(explanation: TrialExplanation) -> dict[str, Any]:
+    """Return objective to low, median and high; ``failure`` to its probability."""
+    found: dict[str, Any] = {
+        name: [one.low, one.median, one.high] for name, one in explanation.predictions.items()
+    }
+    if explanation.failure_probability is not None:
+        found["failure"] = explanation.failure_probability
+    return found
 
 
 def ask_for(study: optuna.Study, space: SearchSpace, planned: PlannedTrial) -> optuna.Trial:
@@ -151,7 +176,7 @@ def ask_for(study: optuna.Study, space: SearchSpace, planned: PlannedTrial) -> o
     configuration = planned.configuration
     study.enqueue_trial(
         handles_of(space, configuration),
-        user_attrs=attributes_of(configuration, planned.why, planned.continues),
+        user_attrs=attributes_of(planned),
     )
     trial = study.ask()
     settle_parameters(trial, space, configuration)
@@ -179,7 +204,12 @@ def told_state(result: TrialResult, values: Sequence[float] | None) -> optuna.tr
 
 def result_attributes(result: TrialResult) -> dict[str, Any]:
     """Return what the study says of a result beside its values."""
-    attributes: dict[str, Any] = {OUTCOME_ATTRIBUTE: result.outcome.value}
+    attributes: dict[str, Any] = {
+        OUTCOME_ATTRIBUTE: result.outcome.value,
+        ROWS_ATTRIBUTE: result.progress.rows,
+    }
+    if result.cut_by is not None:
+        attributes[CUT_ATTRIBUTE] = result.cut_by
     if result.failure is not None:
         attributes["failure"] = result.failure.kind
     return attributes

@@ -34,6 +34,7 @@ from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.experience.schema import ExperiencePlan
+from xautolm_core.experience.schema import ExperiencePrediction
 from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.transfer import export_experiences
 from xautolm_core.outcomes import Outcome
@@ -95,6 +96,7 @@ def experiences(draw: st.DrawFn) -> Experience:
         "failure": st.none() | st.builds(ExperienceFailure, kind=_words),
         "seed": st.integers(-(2**70), 2**70),
         "warm_started": st.booleans(),
+        "predicted": st.none() | st.builds(ExperiencePrediction, seconds_low=st.none() | _numbers),
         "provenance": st.dictionaries(_words, _words, max_size=2),
         "started_at": st.none() | _times,
         "ended_at": _times,

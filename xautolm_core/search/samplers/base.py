@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from abc import abstractmethod
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from optuna.trial import TrialState
 
 from xautolm_core.search.contract import WarmStartReport
 from xautolm_core.search.epochs import EPOCHS
+from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.search.samplers.encoding import distributions
 from xautolm_core.search.samplers.encoding import handles_key
 from xautolm_core.search.samplers.options import RandomOptions
@@ -47,6 +47,11 @@ ENOUGH_HISTORY = 8
 ENOUGH_FROM_MEMORY = 2
 OUTCOME_ATTRIBUTE = "outcome"
 CONTINUES_ATTRIBUTE = "continues"
+CUT_ATTRIBUTE = "cut_by"
+METHOD_ATTRIBUTE = "method"
+MODEL_ATTRIBUTE = "model"
+SCREENING_ATTRIBUTE = "screening_rows"
+ROWS_ATTRIBUTE = "rows"
 
 Infeasibility = Callable[[Configuration], str | None]
 
@@ -110,16 +115,21 @@ class SpaceSampler(BaseSampler):
         self.adapt = _as_it_is
         self._distributions = distributions(space)
         self._why: dict[int, str] = {}
+        self._explanations: dict[int, TrialExplanation] = {}
 
-    @abstractmethod
     def chooser(
         self, study: Study, number: int, generator: np.random.Generator
     ) -> tuple[Chooser, str]:
         """Return what draws the trial's configuration, and in words where it comes from."""
+        raise NotImplementedError
 
     def why(self, number: int) -> str:
         """Return where the configuration of a trial comes from, in words."""
         return self._why.get(number, "given from outside")
+
+    def explanation(self, number: int) -> TrialExplanation | None:
+        """Return what was known when a trial was drawn; None where it was not drawn by a model."""
+        return self._explanations.get(number)
 
     def failure_probabilities(
         self, configuration: Configuration, study: Study
@@ -165,19 +175,44 @@ class SpaceSampler(BaseSampler):
             if risk(configuration) > REFUSED_PROBABILITY:
                 continue
             self._why[trial.number] = first.why
+            self.foretell(study, trial.number, configuration)
             return handles
         if self._common.allow_duplicates:
             tried = set()
-        generator = np.random.default_rng([self._seed, trial.number])
-        chooser, why = self.chooser(study, trial.number, generator)
-        drawn = self._draw_new(chooser, tried, risk, generator)
-        if drawn is None:
-            why = "uniform draw, since all else was tried already or cannot run"
-            drawn = self._draw_new(UniformChooser(generator), tried, risk, generator)
-        if drawn is None:
-            raise SpaceExhaustedError
-        self._why[trial.number] = why
-        return drawn
+        proposed = self.propose(study, trial.number, tried)
+        if proposed is None:
+            self._explanations.pop(trial.number, None)
+            generator = np.random.default_rng([self._seed, trial.number, len(tried)])
+            drawn = self._draw_new(UniformChooser(generator), tried, self._risk(study), generator)
+            if drawn is None:
+                raise SpaceExhaustedError
+            proposed = drawn, "uniform draw, since all else was tried already or cannot run"
+        handles, self._why[trial.number] = proposed
+        return handles
+
+    def foretell(self, study: Study, number: int, configuration: Configuration) -> None:
+        """Keep what is expected of a first configuration; samplers that predict nothing do not.
+
+        Args:
+            study: Whose finished trials are learnt from.
+            number: Of the trial.
+            configuration: What it tries.
+        """
+
+    def propose(
+        self, study: Study, number: int, tried: set[frozenset[Any]]
+    ) -> tuple[dict[str, Value], str] | None:
+        """Return what to try next and why; None if all that could be found was tried or cannot run.
+
+        Args:
+            study: Whose finished trials are learnt from.
+            number: Of the trial.
+            tried: Keys of what must not be proposed again.
+        """
+        generator = np.random.default_rng([self._seed, number])
+        chooser, why = self.chooser(study, number, generator)
+        drawn = self._draw_new(chooser, tried, self._risk(study), generator)
+        return None if drawn is None else (drawn, why)
 
     def sample_independent(
         self,

@@ -20,6 +20,8 @@ from optuna.trial import TrialState
 
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import WarmStartReport
+from xautolm_core.search.explanation import NearTask
+from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.search.pareto import select_fittest
 from xautolm_core.search.samplers.base import CONTINUES_ATTRIBUTE
 from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
@@ -129,6 +131,7 @@ class EvolutionSampler(SpaceSampler):
         self.initial = initial or ProbabilisticModel.initial(space)
         self._exploration = exploration or self.initial
         self._prior = prior
+        self._leaning = _leaning(self.report)
 
     def chooser(
         self, study: Study, number: int, generator: np.random.Generator
@@ -136,16 +139,25 @@ class EvolutionSampler(SpaceSampler):
         """Draw from the model of the trial's generation, or explore."""
         generation, place = divmod(number, self.constants.population)
         if generation == 0:
+            self._explain(number)
             return ModelChooser(self.initial, generator), f"drawn from {self._prior}"
         model, learnt_from = self.generation_model(study, number)
         if place < self.constants.epsilon * self.constants.population:
+            if self._exploration is self.initial:
+                self._explain(number)
             return (
                 ModelChooser(self._exploration, generator),
                 f"exploration in generation {generation}",
             )
         best = ", ".join(map(str, learnt_from)) or "none"
         why = f"drawn in generation {generation} from {self._prior}, moved by trials {best}"
+        self._explain(number)
         return ModelChooser(model, generator), why
+
+    def _explain(self, number: int) -> None:
+        """Keep that a trial is drawn from what the history made of the model."""
+        if self._leaning is not None:
+            self._explanations[number] = self._leaning
 
     def generation_model(self, study: Study, number: int) -> tuple[ProbabilisticModel, list[int]]:
         """Return the model that a trial is drawn from, and the trials that moved it last.
@@ -193,6 +205,15 @@ class EvolutionSampler(SpaceSampler):
         costs = np.asarray([_costs(study, trial) for trial in trials])
         count = max(1, math.floor(self.constants.selection * len(trials) + 1e-9))
         return [trials[i] for i in select_fittest(costs, count) if np.isfinite(costs[i]).all()]
+
+
+def _leaning(report: WarmStartReport) -> TrialExplanation | None:
+    """Return the tasks that the first model leans on; None if no history moved it."""
+    tasks = tuple(
+        NearTask(name=name, weight=weight, trials=trials)
+        for name, weight, trials in report.neighbours
+    )
+    return TrialExplanation(nearest_tasks=tasks) if tasks else None
 
 
 def _is_evidence(trial: FrozenTrial) -> bool:
