@@ -32,7 +32,7 @@ def test_what_is_not_given_has_sound_defaults(options: SearchOptions, tmp_path: 
     spec = request.spec
     assert request.out_folder == tmp_path / "out"
     assert spec.store == str(tmp_path / "store")
-    assert (spec.task.name, spec.space, spec.sampler) == ("reviews", "starter", "xautolm")
+    assert (spec.task.name, spec.space, spec.sampler) == ("reviews", "starter", "guarded")
     assert spec.objectives == (Objective.F1, Objective.TIME)
     assert (spec.seed, spec.workers, spec.keep_models) == (0, 1, "front")
     assert (spec.budget_seconds, spec.max_trials, spec.trial_memory_bytes) == (None, None, None)
@@ -58,6 +58,7 @@ def test_what_is_given_arrives(options: SearchOptions, tmp_path: Path) -> None:
         trial_timeout="90s",
         trial_memory="2GiB",
         workers=2,
+        no_screening=True,
         no_early_stopping=True,
         tenant="team",
         keep_models="all",
@@ -72,7 +73,7 @@ def test_what_is_given_arrives(options: SearchOptions, tmp_path: Path) -> None:
     assert (spec.space, spec.sampler, dict(spec.sampler_options)) == ("small", "knn", {"k": 25})
     assert spec.objectives == (Objective.F1, Objective.TIME, Objective.LATENCY)
     assert (spec.budget_seconds, spec.max_trials, spec.workers) == (600, 5, 2)
-    assert not spec.early_stopping
+    assert not spec.early_stopping and not spec.screening
     assert (spec.trial_timeout_seconds, spec.trial_memory_bytes) == (90, 2 * 2**30)
     assert (spec.model_folders, spec.offline) == ((tmp_path,), True)
     assert (spec.tenant, spec.keep_models) == ("team", "all")
@@ -83,7 +84,10 @@ def test_each_search_has_an_id_of_its_own(options: SearchOptions) -> None:
 
 
 def test_cold_leaves_the_warm_start_out(options: SearchOptions) -> None:
-    assert new_search(replace(options, cold=True)).spec.sampler == "zero_shot"
+    cold = new_search(replace(options, cold=True)).spec
+    assert (cold.sampler, cold.sampler_options) == ("guarded", {"history": False})
+    of_paper = replace(options, cold=True, sampler="xautolm")
+    assert new_search(of_paper).spec.sampler == "zero_shot"
     assert new_search(replace(options, cold=True, sampler="random")).spec.sampler == "random"
     with pytest.raises(ConfigError, match="knn is nothing without history"):
         new_search(replace(options, cold=True, sampler="knn"))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from xautolm_core.outcomes import Outcome
 from xautolm_core.report.wording import OUTCOME_WORDS
 from xautolm_core.report.wording import bytes_words
+from xautolm_core.report.wording import configuration_label
 from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import method_label
 from xautolm_core.report.wording import method_words
@@ -111,6 +112,17 @@ def test_labels_of_methods_are_short_and_tell_them_apart() -> None:
     labels = [method_label(method) for method in METHODS]
     assert len(set(labels)) == len(METHODS)
     assert max(map(len, labels)) <= 14
+
+
+def test_nobody_takes_a_screening_for_a_candidate_on_all_rows() -> None:
+    method = "linear_probe"
+    parameters = {"max_length": 128, "screening_rows": 1_000}
+    one = Configuration(branch=method, model="org/m", method=method, parameters=parameters)
+    assert configuration_words(one) == "linear probe on m, screening on 1 000 rows, length 128"
+    assert configuration_label(one) == "screening"
+    full = one.model_copy(update={"parameters": {"max_length": 128}})
+    assert configuration_words(full) == "linear probe on m, length 128"
+    assert configuration_label(full) == "probe"
 
 
 @pytest.mark.parametrize(

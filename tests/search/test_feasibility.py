@@ -52,6 +52,13 @@ def test_a_load_is_what_is_estimated_of_what_is_allowed():
     assert checked.load(tried).log_memory == pytest.approx(np.log(needed.gpu_bytes / 2**20))
 
 
+def test_a_screening_takes_as_long_on_large_data_as_on_small():
+    one = spaces.configuration("linear_probe", method="linear_probe", screening_rows=1_000)
+    small, huge = feasibility(rows=1_000), feasibility(rows=20_000_000)
+    assert huge.estimate(one) == small.estimate(one)
+    assert feasibility(rows=400).estimate(one).train_seconds < small.estimate(one).train_seconds
+
+
 def test_nothing_feasible_is_an_error_that_says_why():
     feasibility(host_bytes=2**35).require_any(0)
     with pytest.raises(SpaceError, match="needs about"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -70,6 +71,19 @@ def test_else_one_of_the_same_model_and_a_probe_counts(forecaster):
     elsewhere = trial(configuration(model="other"), seconds=2.0)
     assert forecaster.forecast(configuration(), [elsewhere]).spread > found.spread
     assert forecaster.forecast(configuration(), [elsewhere, probe]) == found
+
+
+def test_a_screening_is_scored_on_no_more_rows_than_it_is_fitted_on(forecaster):
+    whole = configuration("linear_probe")
+    parameters = {**whole.parameters, "screening_rows": 100}
+    screening = whole.model_copy(update={"parameters": parameters})
+    assert forecaster.forecast(screening, []).evaluation_seconds == pytest.approx(0.1 / 3)
+    # 200 rows take 0.067 s by the estimate, and took three times as long.
+    measured = trial(screening, seconds=0.2, rows=100)
+    measured = replace(
+        measured, result=measured.result.model_copy(update={"seconds": {"train": 0.2}})
+    )
+    assert forecaster.forecast(whole, [measured]).evaluation_seconds == pytest.approx(0.3)
 
 
 def test_what_tells_nothing_is_left_out(forecaster):

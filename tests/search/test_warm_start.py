@@ -303,3 +303,30 @@ def test_neighbours_by_hand():
 def test_metric_distances_ignore_what_was_not_measured():
     costs = np.asarray([[-0.9, 10.0], [-0.5, np.nan], [-0.7, 10.0]])
     assert metric_distances(costs) == pytest.approx([0.0, 1.0, 0.5])
+
+
+def test_a_scaled_metric_distance_lets_scores_count_beside_seconds():
+    # The worst and quickest, the best and slowest, one that is nearly as good at half the octaves.
+    costs = np.asarray([[-0.5, 10.0], [-0.9, 1000.0], [-0.86, 100.0]])
+    objectives = (Objective.F1, Objective.TIME)
+    assert int(np.argmin(metric_distances(costs, objectives))) == 0
+    scaled = metric_distances(costs, objectives, scale="minmax")
+    # Gaps of 1 and 0, of 0 and 1, of 0.1 and 0.5.
+    assert scaled == pytest.approx([1.0, 1.0, 0.0])
+    other_units = costs * [1.0, 60.0]
+    assert metric_distances(other_units, objectives, scale="minmax") == pytest.approx(scaled)
+    gaps = np.asarray([[-0.9, np.nan], [-0.5, np.nan], [-0.7, 10.0]])
+    assert metric_distances(gaps, objectives, scale="minmax") == pytest.approx([0.0, 1.0, 0.5])
+
+
+@pytest.mark.parametrize(("scale", "nearest"), [("raw", 0), ("minmax", 1)])
+def test_the_scale_decides_whom_the_neighbours_search_replays(scale, nearest):
+    # All at the same distance: a poor and quick trial, a good one that is slower, a poor slow one.
+    figures = ((0.3, 20.0), (0.9, 40.0), (0.31, 2000.0))
+    past = [
+        spaces.experience(spaces.configuration(), number=i, f1=f1, seconds=seconds)
+        for i, (f1, seconds) in enumerate(figures)
+    ]
+    usable, _ = select_usable(history(*past), context())
+    plan, _ = plan_neighbours(usable, context(), NeighbourOptions(k=1, metric_scale=scale))
+    assert usable.history.identity(int(plan.rows[0])).id == past[nearest].id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,20 +10,30 @@ from pydantic import ValidationError
 
 from tests.space.folders import SPACE
 from tests.space.folders import TINY_BERT
+from tests.space.folders import write_model
 from tests.space.test_draw import SPACES
 from xautolm_core.errors import SpaceError
 from xautolm_core.space.cheap import cheap_candidates
 from xautolm_core.space.cheap import restrict
 from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.configuration import Value
 from xautolm_core.space.definition import parse_definition
 from xautolm_core.space.descriptor import describe
 from xautolm_core.space.draw import decode
 from xautolm_core.space.draw import encode
 from xautolm_core.space.load import load_space
 from xautolm_core.space.methods import CHEAP_METHODS
+from xautolm_core.space.methods import LINEAR_PROBE
 from xautolm_core.space.methods import METHODS
 from xautolm_core.space.model import ModelReference
+from xautolm_core.space.screening import screening_rows
 from xautolm_core.space.space import SpaceModel
+
+_UNTRAINED = """\
+    - id: untrained/tiny
+      untrained: {model_type: bert, vocab_size: 300, hidden_size: 16, num_hidden_layers: 1,
+                  num_attention_heads: 2, intermediate_size: 32}
+"""
 
 
 def _model(name: str, parameters: int, *, pretrained: bool = True) -> SpaceModel:
@@ -74,6 +85,47 @@ def test_the_probe_reads_the_first_starts_model_else_the_smallest_pretrained_one
     assert probe() == ("small", "r1", 64)
     untrained = {"untrained": models["untrained"]}
     assert [c.method for c in cheap_candidates((start("untrained", 9),), untrained)] == ["tfidf"]
+
+
+def test_each_pretrained_model_that_a_branch_offers_is_screened_on_the_same_rows(
+    tmp_path: Path,
+) -> None:
+    config = {**TINY_BERT, "max_position_embeddings": 512}
+    for folder in ("org/tiny", "other"):
+        write_model(tmp_path / folder, config)
+    text = SPACE.replace("    - other\n", f"    - other\n{_UNTRAINED}")
+    file = tmp_path / "space.yaml"
+    file.write_text(text)
+    space = load_space(str(file), model_folders=[tmp_path], offline=True)
+    assert [one.model for one in space.screening] == ["org/tiny", "other"]
+    for one in space.screening:
+        assert one.method == LINEAR_PROBE
+        assert dict(one.parameters) == {"max_length": 128, "screening_rows": 1_000}
+        assert space.contains(one)
+        assert decode(space, encode(space, one)) == one
+        again = Configuration.model_validate_json(one.model_dump_json())
+        assert again == one and hash(again) == hash(one)
+    assert decode(space, encode(space, space.cheap[1])) == space.cheap[1]
+    assert not set(space.cheap) & set(space.screening)
+
+    def screened(*methods: str) -> list[str | None]:
+        return [one.model for one in restrict(space, methods).screening]
+
+    assert screened("linear_probe", "full") == ["org/tiny", "other"]
+    assert screened("tfidf", "full") == screened("linear_probe") == []
+    file.write_text(f"cheap: false\n{text}")
+    assert not load_space(str(file), model_folders=[tmp_path], offline=True).screening
+    shutil.rmtree(tmp_path / "other")
+    file.write_text(text)
+    assert not load_space(str(file), model_folders=[tmp_path], offline=True).screening
+
+
+@pytest.mark.parametrize("rows", [0, -1, 1.5, True, "1000", None])
+def test_screening_rows_are_a_whole_number_above_0(rows: Value) -> None:
+    parameters: dict[str, Value] = {"screening_rows": rows}
+    one = Configuration(branch=LINEAR_PROBE, model="m", method=LINEAR_PROBE, parameters=parameters)
+    with pytest.raises(ValueError, match="screening_rows"):
+        screening_rows(one)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,36 @@ def test_minilm_tokens_are_those_of_auto_tokenizer(minilm: ModelReference, tmp_p
     assert tokenizer.traits.max_length == 512
 
 
+@pytest.mark.parametrize("pairs", [False, True])
+def test_a_few_rows_have_the_tokens_that_they_have_among_all(pairs: bool, tmp_path: Path) -> None:
+    task = make_task(30, pairs=pairs)
+    tokenizer = open_tokenizer(tiny_model(), task, "k", tmp_path)
+    rows = np.asarray([0, 3, 4, 17, 29])
+
+    def few(cache: Path) -> Tokens:
+        return open_tokens(
+            task,
+            "train",
+            key="k",
+            tokenizer=tokenizer,
+            max_length=16,
+            cache_folder=cache,
+            rows=rows,
+        )
+
+    found, whole = few(tmp_path), _open(task, tokenizer, tmp_path, 16)
+    assert len(found) == len(whole) == 30
+    assert (
+        found.lengths.tolist() == np.where(np.isin(np.arange(30), rows), whole.lengths, 0).tolist()
+    )
+    assert [_row(found, row) for row in rows] == [_row(whole, row) for row in rows]
+    if found.types is not None and whole.types is not None:
+        kept = np.repeat(np.isin(np.arange(30), rows), whole.lengths)
+        assert found.types.tolist() == whole.types[kept].tolist()
+    assert (found.types is None) == (whole.types is None)
+    assert few(tmp_path).key == whole.key != found.key
+
+
 def test_a_longer_limit_shares_tokens_that_were_not_cut(tmp_path: Path) -> None:
     task = make_task(30)
     tokenizer = open_tokenizer(tiny_model(), task, "k", tmp_path)

@@ -84,6 +84,14 @@ def search(
             rich_help_panel=_SEARCH,
         ),
     ] = None,
+    no_screening: Annotated[
+        bool,
+        typer.Option(
+            "--no-screening",
+            help="Do not compare the space's models on a few rows first.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = False,
     sampler: Annotated[
         str | None,
         typer.Option(
@@ -292,6 +300,7 @@ def search(
         quoting=quoting,
         space=space,
         methods=methods,
+        no_screening=no_screening,
         sampler=sampler,
         sampler_options=tuple(sampler_option or ()),
         objectives=objectives,

@@ -31,6 +31,7 @@ from xautolm_core.cli.read_stores import read_stores
 from xautolm_core.cli.report_basis import basis_of
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
+from xautolm_core.search.contract import DEFAULT_SAMPLER
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import ReadStore
@@ -41,7 +42,7 @@ from xautolm_core.space.methods import has_model
 from xautolm_core.tasks.quoting import Quoting
 from xautolm_core.tasks.source import read_task_spec
 
-SAMPLERS = ("xautolm", "zero_shot", "knn", "random")
+SAMPLERS = ("guarded", "xautolm", "zero_shot", "knn", "random")
 # These samplers do not look at the history anyway.
 _WITHOUT_HISTORY = ("zero_shot", "random")
 _KEEP = ("front", "best", "all")
@@ -57,6 +58,7 @@ _CHANGEABLE = frozenset(
         "trial_timeout",
         "trial_memory",
         "workers",
+        "no_screening",
         "no_early_stopping",
         "keep_models",
         "offline",
@@ -78,6 +80,7 @@ class SearchOptions:
     quoting: Quoting | None = None
     space: str | None = None
     methods: str | None = None
+    no_screening: bool = False
     sampler: str | None = None
     sampler_options: tuple[str, ...] = ()
     objectives: str | None = None
@@ -134,6 +137,9 @@ def new_search(options: SearchOptions) -> SearchRequest:
     _require_trial_packages(methods)
     limits = _limits(options, SpendingLimits())
     sampler = _sampler(options)
+    sampler_options = parse_pairs(options.sampler_options, "--sampler-option")
+    if options.cold and sampler == "guarded":
+        sampler_options = {**sampler_options, "history": False}
     tenant = {} if options.tenant is None else {"tenant": _tenant(options.tenant)}
     objectives = parse_objectives(options.objectives or "f1,time")
     seed = options.seed or 0
@@ -159,7 +165,7 @@ def new_search(options: SearchOptions) -> SearchRequest:
             "space": _space(options.space or "starter"),
             "methods": methods,
             "sampler": sampler,
-            "sampler_options": parse_pairs(options.sampler_options, "--sampler-option"),
+            "sampler_options": sampler_options,
             "objectives": objectives,
             "seed": seed,
             "store": store,
@@ -245,6 +251,8 @@ def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:
         limits["trial_memory_bytes"] = parse_size(options.trial_memory, "--trial-memory")
     if options.workers is not None:
         limits["workers"] = options.workers
+    if options.no_screening:
+        limits["screening"] = False
     if options.no_early_stopping:
         limits["early_stopping"] = False
     if options.keep_models is not None:
@@ -282,12 +290,12 @@ def _gpus_per_trial() -> int:
 
 
 def _sampler(options: SearchOptions) -> str:
-    sampler = options.sampler or "xautolm"
+    sampler = options.sampler or DEFAULT_SAMPLER
     if sampler not in SAMPLERS:
         raise ConfigError(
             f"--sampler: there is no sampler '{sampler}'", hint=f"Known are {', '.join(SAMPLERS)}"
         )
-    if not options.cold or sampler in _WITHOUT_HISTORY:
+    if not options.cold or sampler in (*_WITHOUT_HISTORY, "guarded"):
         return sampler
     if sampler == "knn":
         raise ConfigError(

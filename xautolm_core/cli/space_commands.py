@@ -87,6 +87,7 @@ def check(
                 },
                 "starts": [start.model_dump(mode="json") for start in space.starts],
                 "cheap": [cheap.model_dump(mode="json") for cheap in space.cheap],
+                "screening": [one.model_dump(mode="json") for one in space.screening],
                 "warnings": list(space.warnings),
             }
         )
@@ -121,6 +122,7 @@ def check(
     )
     cheap = ", ".join(candidate.method for candidate in space.cheap) or "none"
     typer.echo(f"\nCheap candidates: {cheap}")
+    typer.echo(f"Models to be screened: {len(space.screening) or 'none'}")
     typer.echo(f"{space.name}: no fault found; {len(space.starts)} start configurations")
 
 

@@ -12,8 +12,8 @@ from markupsafe import Markup
 from xautolm_core.report import svg_plot
 from xautolm_core.report.svg_plot import RADIUS
 from xautolm_core.report.svg_plot import Frame
+from xautolm_core.report.wording import configuration_label
 from xautolm_core.report.wording import configuration_words
-from xautolm_core.report.wording import method_label
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.search.contract import Objective
@@ -155,7 +155,7 @@ def curve_plot(
     parts.append(svg_plot.staircase(frame, [(step.seconds, step.score) for step in steps]))
     parts += [_point(frame, step, is_chosen=step.record.number == chosen) for step in steps]
     places = [(frame.x(step.seconds), frame.y(step.score)) for step in steps]
-    words = [f"#{s.record.number} {method_label(s.record.configuration.method)}" for s in steps]
+    words = [f"#{s.record.number} {configuration_label(s.record.configuration)}" for s in steps]
     # The last ones first: where there is no room for all, they matter most.
     labelled = [(x, y, text) for (x, y), text in zip(places, words, strict=True)][::-1]
     parts += svg_plot.labels(frame, labelled, places, _beside_a_step)
@@ -194,7 +194,7 @@ def _beside_a_step(x: float, y: float, w: float, h: float) -> Sequence[tuple[flo
 def _description(curve: ScoreCurve, cheap_score: float | None) -> str:
     steps = [
         f"{score_words(step.score)} after {seconds_words(step.seconds)} (trial "
-        f"{step.record.number}, {method_label(step.record.configuration.method)})"
+        f"{step.record.number}, {configuration_label(step.record.configuration)})"
         for step in curve.improvements
     ]
     words = f"The best macro F1 on validation was {', '.join(steps)}."

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from xautolm_core.space.methods import LINEAR_PROBE
 from xautolm_core.space.methods import LINEAR_PROBE_TFIDF
 from xautolm_core.space.methods import TFIDF
+from xautolm_core.space.screening import is_screening
+from xautolm_core.space.screening import screening_rows
 
 if TYPE_CHECKING:
     from xautolm_core.outcomes import Outcome
@@ -206,6 +208,11 @@ def method_label(method: str) -> str:
     return _LABELS.get(method, method)
 
 
+def configuration_label(configuration: Configuration) -> str:
+    """Return how a configuration's classifier is made in a word or two, for labels in plots."""
+    return "screening" if is_screening(configuration) else method_label(configuration.method)
+
+
 _SHORT_NAMES: Mapping[str, str] = {
     "learning_rate": "lr",
     "batch_size": "batch",
@@ -240,4 +247,6 @@ def made_words(configuration: Configuration, *, full_id: bool = True) -> str:
         full_id: Name the model by its whole id, not by the last part of it.
     """
     model = configuration.model if full_id else short_model(configuration)
-    return method_words(configuration.method, model or "")
+    words = method_words(configuration.method, model or "")
+    rows = screening_rows(configuration)
+    return words if rows is None else f"{words}, screening on {number_words(rows)} rows"

@@ -17,6 +17,7 @@ from xautolm_core.search.plan import LARGE_TRAINING_ROWS
 from xautolm_core.search.resource_load import ResourceLoad
 from xautolm_core.search.samplers.probabilistic_model import UniformChooser
 from xautolm_core.space.draw import draw
+from xautolm_core.space.screening import at_most_screened
 
 if TYPE_CHECKING:
     from xautolm_core.features.vector import FeatureVector
@@ -103,7 +104,7 @@ class Feasibility:
 
         Args:
             configuration: Of the space.
-            rows: Training rows; all of them if None.
+            rows: Training rows; all of them if None. A screening trial uses few of them.
         """
         from xautolm_core.space.estimate import estimate
 
@@ -111,7 +112,7 @@ class Feasibility:
         return estimate(
             configuration,
             None if model is None else model.descriptor,
-            rows=rows or self.statistics.rows,
+            rows=at_most_screened(configuration, rows or self.statistics.rows),
             mean_tokens=self.statistics.mean_tokens,
             p99_tokens=self.statistics.p99_tokens,
             classes=self.statistics.classes,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.methods import LINEAR_PROBE
 from xautolm_core.space.methods import is_cheap
+from xautolm_core.space.screening import at_most_screened
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
@@ -68,22 +70,25 @@ class Forecaster:
     def __init__(self, feasibility: Feasibility, *, validation_rows: int) -> None:
         self._feasibility = feasibility
         self._validation_rows = validation_rows
+        self._known: (
+            tuple[list[TrialResult], Mapping[tuple[str | None, str], list[float]]] | None
+        ) = None
 
     def forecast(self, configuration: Configuration, records: Iterable[TrialRecord]) -> Forecast:
-        """Return what a language model's trial will take.
+        """Return what a language model's trial, or the probe of one, will take.
 
         The correction is the mean ratio (of logarithms) of measured to estimated seconds: of trials
         with the same model and method, else of the same model, else of any. Features of a frozen
         model count as training of a head.
 
         Args:
-            configuration: Of a language model.
+            configuration: Of a language model, or of a linear probe.
             records: All trials so far.
         """
         estimated = self._feasibility.estimate(configuration).train_seconds
         epochs = epochs_of(configuration)
         ratio, spread = self._correction(configuration, list(records))
-        forward = self._forward_seconds(configuration, self._validation_rows)
+        forward = self._forward_seconds(configuration, self._scored_rows(configuration))
         return Forecast(
             train_seconds=max(estimated * ratio, 1e-6),
             epochs=epochs,
@@ -95,20 +100,34 @@ class Forecaster:
         self, configuration: Configuration, records: list[TrialRecord]
     ) -> tuple[float, float]:
         levels: dict[float, list[float]] = {}
-        for record in records:
-            ratio = self._measured_ratio(record.configuration, record.result)
-            if ratio is None:
-                continue
-            tried = record.configuration
-            same_model = tried.model == configuration.model
-            same_method = same_model and tried.method == configuration.method
+        for (model, method), logarithms in self._logarithms(records).items():
+            same_model = model == configuration.model
+            same_method = same_model and method == configuration.method
             level = _SAME_METHOD if same_method else _SAME_MODEL if same_model else _OTHER_MODEL
-            levels.setdefault(level, []).append(math.log(ratio))
+            levels.setdefault(level, []).extend(logarithms)
         if not levels:
             return 1.0, _NOTHING
         spread = min(levels)
         logarithms = levels[spread]
         return math.exp(sum(logarithms) / len(logarithms)), spread
+
+    def _logarithms(
+        self, records: list[TrialRecord]
+    ) -> Mapping[tuple[str | None, str], list[float]]:
+        """Return model and method to log(measured / estimated) of their trials.
+
+        It is asked for hundreds of configurations between two trials, so the last one is kept.
+        """
+        results = [record.result for record in records]
+        if self._known is None or list(map(id, self._known[0])) != list(map(id, results)):
+            found: dict[tuple[str | None, str], list[float]] = {}
+            for record in records:
+                tried = record.configuration
+                ratio = self._measured_ratio(tried, record.result)
+                if ratio is not None:
+                    found.setdefault((tried.model, tried.method), []).append(math.log(ratio))
+            self._known = (results, found)
+        return self._known[1]
 
     def _measured_ratio(self, configuration: Configuration, result: TrialResult) -> float | None:
         """Return measured by estimated seconds of what a trial has done; None if it tells none."""
@@ -123,7 +142,8 @@ class Forecaster:
                 return None
             # Its pass over the validation rows counts as evaluation.
             measured += result.seconds.get("evaluate", 0.0)
-            estimated = self._forward_seconds(configuration, rows + self._validation_rows)
+            passed = rows + self._scored_rows(configuration)
+            estimated = self._forward_seconds(configuration, passed)
             return (measured + result.reused_seconds) / estimated if estimated > 0 else None
         progress = result.progress
         share = progress.steps / progress.planned_steps if progress.planned_steps else 0.0
@@ -131,6 +151,9 @@ class Forecaster:
             return None
         estimated = self._feasibility.estimate(configuration, rows).train_seconds * share
         return (measured + result.reused_seconds) / estimated if estimated > 0 else None
+
+    def _scored_rows(self, configuration: Configuration) -> int:
+        return at_most_screened(configuration, self._validation_rows)
 
     def _forward_seconds(self, configuration: Configuration, rows: int) -> float:
         """Return the estimated seconds of one forward pass over so many rows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,15 +19,21 @@ from xautolm_core.search.plan import SHARE_OF_COMPARISON
 from xautolm_core.search.plan import SHARE_OF_WHOLE_EPOCHS
 from xautolm_core.search.plan import data_fraction
 from xautolm_core.search.plan import final_reserve_seconds
+from xautolm_core.search.planned import next_cheap
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.records import choose_best
+from xautolm_core.search.running import tried
+from xautolm_core.search.screening import Screening
 from xautolm_core.space.methods import has_model
 from xautolm_core.space.methods import is_cheap
+from xautolm_core.space.screening import at_most_screened
+from xautolm_core.space.screening import is_screening
 from xautolm_core.trial.contract import TrialBudget
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.planned import PlannedTrial
+    from xautolm_core.search.running import RunningTrial
     from xautolm_core.search.setup import SearchSetup
     from xautolm_core.space.configuration import Configuration
     from xautolm_core.trial.contract import TrialResult
@@ -54,7 +61,9 @@ class Pace:
         self._overheads: list[float] = []
         self._made_at = time.monotonic()
         self._import_seconds: float | None = None
-        self._forecaster = Forecaster(setup.feasibility, validation_rows=self._validation_rows)
+        rows = self._validation_rows
+        self._forecaster = Forecaster(setup.feasibility, validation_rows=rows)
+        self._screening = Screening(setup, self._forecaster, validation_rows=rows)
 
     @property
     def overhead_seconds(self) -> float:
@@ -110,11 +119,24 @@ class Pace:
             return 0.0
         return self._forecaster.forecast(starts[0], records).evaluation_seconds
 
+    def next_cheap(
+        self, records: Sequence[TrialRecord], running: Mapping[int, RunningTrial]
+    ) -> PlannedTrial | None:
+        """Return the next cheap candidate, then the next screening trial; None if none is due.
+
+        Args:
+            records: All trials that have ended.
+            running: Those that run, by number.
+        """
+        cheap = next_cheap(self._setup.space, tried(running, records))
+        return cheap or self._screening.next(records, tried(running, ()))
+
     def trial_budget(self, planned: PlannedTrial, records: Sequence[TrialRecord]) -> TrialBudget:
         """Return what a trial may use.
 
-        A cheap candidate gets a small part of the budget; a language model what its whole schedule
-        will take, cautiously, as far as that is left, and not less than its epochs were chosen for.
+        A cheap candidate gets a small part of the budget; a screening trial what its kind has left,
+        and all of its rows or none; a language model what its whole schedule will take, cautiously,
+        as far as that is left, and not less than its epochs were chosen for.
 
         Args:
             planned: What is tried, maybe with what it may take.
@@ -124,7 +146,9 @@ class Pace:
         cheap = is_cheap(configuration.method)
         left_seconds = self.left_seconds(records)
         wanted, epoch_seconds = planned.soft_deadline_seconds, 0.0
-        if cheap:
+        if is_screening(configuration):
+            wanted = self._screening.seconds_left(records)
+        elif cheap:
             wanted = wanted or self._setup.policy.cheap_seconds
         else:
             forecast = self._forecaster.forecast(configuration, records)
@@ -138,17 +162,20 @@ class Pace:
             overhead_seconds=self.overhead_seconds,
             wanted_seconds=wanted,
         )
+        rows = len(self._setup.task.train)
+        # A cheap candidate chooses its rows itself, as it knows its pace.
+        share = data_fraction(
+            rows=rows,
+            epoch_seconds=epoch_seconds,
+            soft_deadline_seconds=allowance.soft_deadline_seconds,
+        )
         return TrialBudget(
             soft_deadline_seconds=allowance.soft_deadline_seconds,
             wall_limit_seconds=allowance.wall_limit_seconds,
             host_memory_bytes=self._setup.trial_memory_bytes,
-            # A cheap candidate chooses its rows itself, as it knows its pace.
-            data_fraction=data_fraction(
-                rows=len(self._setup.task.train),
-                epoch_seconds=epoch_seconds,
-                soft_deadline_seconds=allowance.soft_deadline_seconds,
-            ),
-            max_validation_rows=MAX_VALIDATION_ROWS,
+            data_fraction=min(share, at_most_screened(configuration, rows) / rows),
+            max_validation_rows=at_most_screened(configuration, MAX_VALIDATION_ROWS),
+            on_overrun="stop" if is_screening(configuration) else "shrink",
         )
 
     def fit(self, configuration: Configuration, records: Sequence[TrialRecord]) -> Configuration:
@@ -215,12 +242,13 @@ class Pace:
             result: Of its trial; None for one that is still to come.
             records: All trials so far, for the pace of the machine.
         """
-        paces = [] if result is None else [_measured_pace(result, self._validation_rows)]
+        scored_rows = at_most_screened(configuration, self._validation_rows)
+        paces = [] if result is None else [_measured_pace(result, scored_rows)]
         imports = _LEAST_IMPORT_SECONDS
         if has_model(configuration.method):
             imports = _IMPORT_SECONDS
             forecast = self._forecaster.forecast(configuration, records)
-            paces.append(forecast.evaluation_seconds / max(self._validation_rows, 1))
+            paces.append(forecast.evaluation_seconds / max(scored_rows, 1))
         slower = max(1.0, (self._import_seconds or 0.0) / _IMPORT_SECONDS)
         loading = 0.0
         if result is not None:

@@ -14,6 +14,7 @@ from xautolm_core.space.methods import LINEAR_PROBE
 from xautolm_core.space.methods import LINEAR_PROBE_TFIDF
 from xautolm_core.space.methods import METHODS
 from xautolm_core.space.methods import TFIDF
+from xautolm_core.space.screening import comparable
 from xautolm_core.space.space import SearchSpace
 from xautolm_core.space.space import SpaceModel
 
@@ -37,15 +38,14 @@ def cheap_candidates(
     pretrained = {name: m for name, m in models.items() if m.descriptor.pretrained}
     if not pretrained:
         return (tfidf,)
-    start = next((start for start in starts if start.model in pretrained), None)
+    start = _probed_start(starts, models)
     if start is not None and start.model is not None:
         name = start.model
     else:
         name = min(pretrained, key=lambda name: pretrained[name].descriptor.parameters)
     model = pretrained[name]
-    asked = start.parameters.get("max_length") if start is not None else None
-    length = asked if isinstance(asked, int) else _DEFAULT_LENGTH
-    parameters: dict[str, Value] = {"max_length": min(length, model.descriptor.max_length)}
+    length = min(probe_length(starts, models), model.descriptor.max_length)
+    parameters: dict[str, Value] = {"max_length": length}
     probes = (
         Configuration(
             branch=method,
@@ -57,6 +57,26 @@ def cheap_candidates(
         for method in (LINEAR_PROBE, LINEAR_PROBE_TFIDF)
     )
     return (tfidf, *probes)
+
+
+def probe_length(starts: Sequence[Configuration], models: Mapping[str, SpaceModel]) -> int:
+    """Return how many tokens of a text the probes of a space read, as far as a model admits them.
+
+    Args:
+        starts: The space's starts.
+        models: Model id to model, of those that can be had.
+    """
+    start = _probed_start(starts, models)
+    asked = start.parameters.get("max_length") if start is not None else None
+    return asked if isinstance(asked, int) else _DEFAULT_LENGTH
+
+
+def _probed_start(
+    starts: Sequence[Configuration], models: Mapping[str, SpaceModel]
+) -> Configuration | None:
+    """Return the first start of a pretrained model, which the probes read."""
+    pretrained = {name for name, model in models.items() if model.descriptor.pretrained}
+    return next((start for start in starts if start.model in pretrained), None)
 
 
 def parse_methods(text: str, parameter: str) -> tuple[str, ...]:
@@ -102,6 +122,7 @@ def restrict(space: SearchSpace, methods: Sequence[str]) -> SearchSpace:
     check_methods(methods)
     branches = tuple(b for b in space.branches if b.method in methods)
     cheap = tuple(c for c in space.cheap if c.method in methods)
+    screening = comparable([s for s in space.screening if s.method in methods], branches)
     if not branches and not cheap:
         has = dict.fromkeys([*(b.method for b in space.branches), *(c.method for c in space.cheap)])
         raise SpaceError(
@@ -116,4 +137,5 @@ def restrict(space: SearchSpace, methods: Sequence[str]) -> SearchSpace:
         models={name: model for name, model in space.models.items() if name in names},
         starts=tuple(s for s in space.starts if s.method in methods),
         cheap=cheap,
+        screening=screening,
     )

@@ -11,10 +11,14 @@ from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
 from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.parameters import Parameter
+from xautolm_core.space.screening import is_screening
 from xautolm_core.space.space import Branch
 from xautolm_core.space.space import SearchSpace
 
 BRANCH_HANDLE = "branch"
+SCREENED_HANDLE = "screened_model"
+"""Tells a screening trial from the probe of the same method; the handle of no parameter, as these
+have a dot."""
 
 
 class Chooser(Protocol):
@@ -45,17 +49,21 @@ def draw(space: SearchSpace, chooser: Chooser) -> Configuration:
 def encode(space: SearchSpace, configuration: Configuration) -> dict[str, Value]:
     """Return the choices that lead to a configuration, by handle.
 
-    A cheap candidate leaves no choice but itself: its name takes the branch's place.
+    A cheap candidate leaves no choice but itself: its name takes the branch's place, of a screening
+    trial with its model.
 
     Raises:
         SpaceError: The configuration is not of this space.
     """
     if is_cheap(configuration.method) and space.contains(configuration):
-        return {BRANCH_HANDLE: configuration.branch}
+        choices: dict[str, Value] = {BRANCH_HANDLE: configuration.branch}
+        if is_screening(configuration):
+            choices[SCREENED_HANDLE] = configuration.model
+        return choices
     branch = _branch(space, configuration.branch)
     if not space.contains(configuration):
         raise SpaceError(f"Space {space.name!r} does not contain this configuration")
-    choices: dict[str, Value] = {
+    choices = {
         BRANCH_HANDLE: branch.name,
         branch.model.handle: configuration.model,
     }
@@ -70,7 +78,10 @@ def decode(space: SearchSpace, choices: Mapping[str, Value]) -> Configuration:
         SpaceError: A choice is missing or is not in the space.
     """
     name = choices.get(BRANCH_HANDLE)
-    if cheap := next((c for c in space.cheap if c.branch == name), None):
+    screened = choices.get(SCREENED_HANDLE)
+    fixed = space.cheap if screened is None else space.screening
+    of_model = (c for c in fixed if screened in (None, c.model))
+    if cheap := next((c for c in of_model if c.branch == name), None):
         return cheap
     branch = _branch(space, name)
     try:

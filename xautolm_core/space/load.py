@@ -12,12 +12,14 @@ from pathlib import Path
 from xautolm_core.errors import SpaceError
 from xautolm_core.space.cheap import cheap_candidates
 from xautolm_core.space.cheap import check_methods
+from xautolm_core.space.cheap import probe_length
 from xautolm_core.space.cheap import restrict
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.definition import SpaceDefinition
 from xautolm_core.space.definition import read_definition
 from xautolm_core.space.methods import has_model
 from xautolm_core.space.schema import ModelEntry
+from xautolm_core.space.screening import screening_candidates
 from xautolm_core.space.sources import ModelSources
 from xautolm_core.space.sources import ModelUnavailableError
 from xautolm_core.space.space import Branch
@@ -83,6 +85,7 @@ def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
     if gone:
         warnings.append(f"Without models left out: branch {', '.join(sorted(gone))}")
     starts = tuple(_pinned(s, models[s.model]) for s in definition.starts if s.model in models)
+    length = probe_length(starts, models)
     return SearchSpace(
         name=definition.name,
         branches=branches,
@@ -90,6 +93,9 @@ def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
         starts=starts,
         warnings=tuple(warnings),
         cheap=cheap_candidates(starts, models) if definition.cheap else (),
+        screening=screening_candidates(branches, models, max_length=length)
+        if definition.cheap
+        else (),
     )
 
 

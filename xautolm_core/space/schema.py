@@ -138,7 +138,7 @@ class SpaceFile(_Strict):
         branches: Branch to its description.
         starts: Configurations to try first, in this order.
         cheap: Whether the cheap methods (``tfidf``, ``linear_probe``, ``linear_probe_tfidf``)
-            belong to it.
+            belong to it, and with them the screening of its models.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)

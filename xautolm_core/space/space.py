@@ -59,6 +59,9 @@ class SearchSpace:
         warnings: What was left out, and why.
         cheap: Candidates that cost seconds (see ``xautolm_core.space.methods``), in the order in
             which they are tried. They are enqueued; no branch has them, so nobody draws them.
+        screening: Probes of each pretrained model on the same few rows (see
+            ``xautolm_core.space.screening``); empty where fewer than two could be compared. They
+            are enqueued likewise.
     """
 
     name: str
@@ -67,6 +70,7 @@ class SearchSpace:
     starts: tuple[Configuration, ...] = ()
     warnings: tuple[str, ...] = ()
     cheap: tuple[Configuration, ...] = ()
+    screening: tuple[Configuration, ...] = ()
 
     def branch(self, name: str) -> Branch | None:
         """Return the branch of that name, or None."""
@@ -79,7 +83,7 @@ class SearchSpace:
     def contains(self, configuration: Configuration) -> bool:
         """Whether the configuration can be drawn from this space, or is one of the cheap ones."""
         if is_cheap(configuration.method):
-            return configuration in self.cheap
+            return configuration in self.cheap or configuration in self.screening
         branch = self.branch(configuration.branch)
         if branch is None or branch.method != configuration.method:
             return False

@@ -20,6 +20,7 @@ from xautolm_core.trial.backbone_features import backbone_key
 from xautolm_core.trial.backbone_features import open_feature_store
 from xautolm_core.trial.backbone_features import reused_cost
 from xautolm_core.trial.batches import stratified_order
+from xautolm_core.trial.contract import FEATURES_FOLDER
 from xautolm_core.trial.evaluation import evaluation_tokens
 from xautolm_core.trial.inputs import FeatureInput
 from xautolm_core.trial.inputs import TokenInput
@@ -110,7 +111,7 @@ def replace_backbone(
     def open_store(split: SplitRows) -> FeatureStore:
         key = backbone_key(reference, split.tokens.key, precision, seed, "head")
         rows = len(split.tokens)
-        return open_feature_store(cache_folder / "features" / key, rows, backbone.width)
+        return open_feature_store(cache_folder / FEATURES_FOLDER / key, rows, backbone.width)
 
     def always(_seconds: float) -> bool:
         goes_on()

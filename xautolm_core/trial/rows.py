@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xautolm_core.space.screening import screening_rows
 from xautolm_core.tasks.sampling import stratified_sample
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.contract import TrialSpec
@@ -20,11 +21,17 @@ class Rows:
 
 
 def choose_rows(task: Task, spec: TrialSpec) -> Rows:
-    """Return the rows that a trial's budget allows, stratified and seeded."""
+    """Return the rows that a trial's budget allows, stratified and seeded.
+
+    All screening trials of a task have the same ones, whatever their seeds.
+    """
     budget = spec.budget
-    size = max(round(len(task.train) * budget.data_fraction), 1)
-    train = stratified_sample(task.train.labels, size, spec.seed)
+    size, seed = max(round(len(task.train) * budget.data_fraction), 1), spec.seed
     limit = budget.max_validation_rows or len(task.validation)
+    screened = screening_rows(spec.configuration)
+    if screened is not None:
+        size, limit, seed = min(size, screened), min(limit, screened), 0
+    train = stratified_sample(task.train.labels, size, seed)
     # Not seeded by the trial: all trials of a search are scored on the same rows.
     validation = stratified_sample(task.validation.labels, limit, 0)
     return Rows(train, validation)

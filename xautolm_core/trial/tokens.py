@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,12 @@ _META_FILE = "meta.json"
 
 @dataclass(frozen=True)
 class Tokens:
-    """The tokens of all rows of a split, one after the other.
+    """The tokens of the rows of a split, one after the other.
 
     Attributes:
         ids: Token ids, flat; uint16 where the vocabulary allows it, else int32.
-        offsets: Start of each row in ``ids`` and, last, the end; int64, rows + 1.
+        offsets: Start of each row in ``ids`` and, last, the end; int64, rows + 1. A row that was
+            not asked for is empty.
         types: Segment ids beside ``ids`` (uint8), or None where all are zero.
         key: Identifies task, split, tokenizer and length.
     """
@@ -55,6 +57,7 @@ def open_tokens(
     tokenizer: TokenizerFolder,
     max_length: int,
     cache_folder: Path,
+    rows: np.ndarray | None = None,
 ) -> Tokens:
     """Return the tokens of a split, encoding it if nobody has done so before.
 
@@ -68,6 +71,8 @@ def open_tokens(
         tokenizer: The tokenizer.
         max_length: Longest row in tokens.
         cache_folder: The trials' common cache.
+        rows: Ascending numbers of the rows that are needed; all if None. Where all are there they
+            are taken, else these alone are encoded.
     """
     parent = cache_folder / "tokens" / f"{key}-{tokenizer.key}" / split_name
     folder = parent / str(max_length)
@@ -77,12 +82,15 @@ def open_tokens(
         found = _uncut(parent, max_length)
         if found is None:
             split = task.splits[split_name]
+            if rows is not None and len(rows) < len(split):
+                folder = parent / f"{max_length}-{_digest(rows)}"
             encoder = Encoder(tokenizer.path, max_length)
             uses_types = tokenizer.traits.uses_types
             wide = tokenizer.traits.vocabulary > np.iinfo(np.uint16).max
 
             def fill(target: Path) -> None:
-                _encode_to(target, split, encoder, max_length, uses_types=uses_types, wide=wide)
+                encoded = _encode(split, encoder, rows, uses_types=uses_types, wide=wide)
+                _write(target, *encoded, max_length)
 
             make_folder_once(folder, fill)
             found = folder
@@ -138,16 +146,42 @@ def encode_rows(
     return (np.concatenate(ids) if ids else np.zeros(0, dtype=kind)), offsets, flat_types
 
 
-def _encode_to(
-    folder: Path,
+def _encode(
     split: Split,
     encoder: Encoder,
-    max_length: int,
+    rows: np.ndarray | None,
     *,
     uses_types: bool,
     wide: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Encode some rows of a split, the others left empty; return as ``encode_rows`` does."""
+    if rows is None or len(rows) == len(split):
+        return encode_rows(split, encoder, uses_types=uses_types, wide=wide)
+    import pyarrow as pa
+
+    chosen, pairs = pa.array(rows), split.text_pairs
+    part = Split(
+        texts=split.texts.take(chosen),
+        text_pairs=None if pairs is None else pairs.take(chosen),
+        labels=split.labels[rows],
+    )
+    ids, offsets, types = encode_rows(part, encoder, uses_types=uses_types, wide=wide)
+    ends = np.zeros(len(split) + 1, dtype=np.int64)
+    ends[rows + 1] = np.diff(offsets)
+    return ids, np.cumsum(ends), types
+
+
+def _digest(rows: np.ndarray) -> str:
+    return hashlib.sha256(rows.astype(np.int64).tobytes()).hexdigest()[:12]
+
+
+def _write(
+    folder: Path,
+    ids: np.ndarray,
+    offsets: np.ndarray,
+    types: np.ndarray | None,
+    max_length: int,
 ) -> None:
-    ids, offsets, types = encode_rows(split, encoder, uses_types=uses_types, wide=wide)
     np.save(folder / "ids.npy", ids)
     np.save(folder / "offsets.npy", offsets)
     if types is not None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from safetensors.numpy import save_file
 
@@ -16,8 +21,10 @@ from tests.trial.tiny import tiny_model
 from xautolm_core.errors import ConfigError
 from xautolm_core.outcomes import Outcome
 from xautolm_core.registry.files import model_files
+from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.prepared import write_prepared
+from xautolm_core.tasks.task import Split
 from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
@@ -25,6 +32,8 @@ from xautolm_core.trial.evaluate import EvaluationRequest
 from xautolm_core.trial.evaluate import evaluate_model
 from xautolm_core.trial.linear.parts import average
 from xautolm_core.trial.predict import load_classifier
+from xautolm_core.trial.rows import Rows
+from xautolm_core.trial.rows import choose_rows
 from xautolm_core.trial.run import run_trial
 
 MakeSpec = Callable[..., TrialSpec]
@@ -102,6 +111,85 @@ def test_rows_follow_the_deadline(make_spec: MakeSpec, cache: Path, tmp_path: Pa
     assert result.time_seconds is not None and result.time_seconds < 2
 
 
+def test_a_screening_reads_its_rows_alone_and_takes_what_a_probe_on_all_has_left(
+    make_spec: MakeSpec, cache: Path, tmp_path: Path
+) -> None:
+    folder = write_prepared(make_task(seed=78), cache)
+    common = {"task_folder": folder, "save_model": False}
+    few = {"screening_rows": 30}
+    alone = tmp_path / "alone"
+    first = _train(make_spec("linear_probe", few, cache_folder=alone, **common))
+    assert first.progress.rows == 30
+    for split in ("train", "validation"):
+        (encoded,) = alone.glob(f"tokens/*/{split}/*/offsets.npy")
+        assert int((np.diff(np.load(encoded)) > 0).sum()) == 30
+    together = tmp_path / "together"
+    _train(make_spec("linear_probe", cache_folder=together, **common))
+    again = _train(make_spec("linear_probe", few, cache_folder=together, **common))
+    assert again.scores == first.scores
+    assert again.reused_seconds > 0
+    assert len(list(together.glob("tokens/*/train/*/offsets.npy"))) == 1
+
+
+def test_a_screening_has_all_of_its_rows_or_no_score(
+    make_spec: MakeSpec, cache: Path, tmp_path: Path
+) -> None:
+    folder = write_prepared(make_task(rows=4_000, held_out=60), cache)
+    spec = make_spec(
+        "linear_probe",
+        {"screening_rows": 1_000},
+        task_folder=folder,
+        cache_folder=tmp_path,
+        budget=TrialBudget(soft_deadline_seconds=0.01, on_overrun="stop"),
+    )
+    result = run_trial(spec)
+    assert (result.outcome, result.scores) == (Outcome.TIMEOUT, {})
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.integers(1, 80), min_size=2, max_size=4),
+    st.integers(1, 120),
+    st.lists(st.integers(0, 2**31 - 1), min_size=2, max_size=2),
+    st.floats(0.01, 1.0),
+)
+def test_screenings_share_their_rows_which_keep_the_shares_of_classes(
+    counts: list[int], most: int, seeds: list[int], fraction: float
+) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int32)
+    texts = pa.chunked_array([pa.array([""] * len(labels), pa.large_string())])
+    split = Split(texts, None, labels)
+    task = replace(make_task(), splits=dict.fromkeys(("train", "validation", "test"), split))
+
+    def rows(seed: int) -> Rows:
+        configuration = Configuration(
+            branch="linear_probe",
+            model="m",
+            method="linear_probe",
+            parameters={"screening_rows": most},
+        )
+        spec = TrialSpec(
+            search_id="s",
+            trial_number=0,
+            task_folder=Path(),
+            out_folder=Path(),
+            cache_folder=Path(),
+            configuration=configuration,
+            model=ModelReference(id="m"),
+            seed=seed,
+            budget=TrialBudget(data_fraction=fraction),
+        )
+        return choose_rows(task, spec)
+
+    one, other = map(rows, seeds)
+    for first, second in ((one.train, other.train), (one.validation, other.validation)):
+        assert first.tolist() == second.tolist()
+    assert len(one.train) == min(most, max(round(len(labels) * fraction), 1))
+    assert len(one.validation) == min(most, len(labels))
+    if most >= len(counts):
+        assert len(np.unique(labels[one.validation])) == len(counts)
+
+
 def test_a_folder_model_is_linked_and_stands_alone(
     minilm: ModelReference, make_spec: MakeSpec, tmp_path: Path
 ) -> None:
@@ -122,11 +210,19 @@ def test_a_folder_model_is_linked_and_stands_alone(
     assert answer.label == "space"
 
 
-@pytest.mark.parametrize("parameters", [{"epochs": 1}, {"max_length": 1}, {"max_length": "128"}])
+@pytest.mark.parametrize(
+    "parameters",
+    [{"epochs": 1}, {"max_length": 1}, {"max_length": "128"}, {"screening_rows": 0}],
+)
 def test_wrong_hyperparameters_are_invalid(
     parameters: dict[str, object], make_spec: MakeSpec
 ) -> None:
     assert run_trial(make_spec("linear_probe", parameters)).outcome is Outcome.INVALID
+
+
+def test_a_joined_probe_is_no_screening(make_spec: MakeSpec) -> None:
+    spec = make_spec("linear_probe_tfidf", {"screening_rows": 10})
+    assert run_trial(spec).outcome is Outcome.INVALID
 
 
 def test_damaged_folders_are_one_line_with_a_hint(make_spec: MakeSpec, tmp_path: Path) -> None:

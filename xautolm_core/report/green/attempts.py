@@ -14,6 +14,8 @@ from xautolm_core.energy.reading import Quality
 from xautolm_core.experience.codec import canonical
 from xautolm_core.experience.codec import digest_of
 from xautolm_core.outcomes import Outcome
+from xautolm_core.report.wording import method_words
+from xautolm_core.space.screening import is_screening
 
 if TYPE_CHECKING:
     from xautolm_core.experience.schema import Experience
@@ -77,6 +79,7 @@ class Attempt:
         dropped_readings: Readings that cannot be (negative, not finite) and are left out.
         versions: Of software.
         ended_at: UTC.
+        is_screening: Whether it compared its model with others on a few rows.
     """
 
     identity: str
@@ -104,6 +107,13 @@ class Attempt:
     dropped_readings: int
     versions: tuple[tuple[str, str], ...]
     ended_at: datetime
+    is_screening: bool = False
+
+    @property
+    def made(self) -> str:
+        """How its classifier was made, in words."""
+        words = method_words(self.method, self.model)
+        return f"{words}, screening" if self.is_screening else words
 
     @property
     def joules(self) -> float | None:
@@ -175,6 +185,7 @@ def _attempt(experience: Experience) -> Attempt:
         dropped_readings=len(energy) - len(sound),
         versions=tuple(sorted(experience.versions.items())),
         ended_at=experience.ended_at,
+        is_screening=is_screening(experience.configuration),
     )
 
 

@@ -20,7 +20,6 @@ from xautolm_core.report.green.winner import beside_winner
 from xautolm_core.report.outcome_colours import OUTCOME_COLOURS
 from xautolm_core.report.templating import template_environment
 from xautolm_core.report.wording import joules_words
-from xautolm_core.report.wording import method_words
 from xautolm_core.report.wording import outcome_words
 from xautolm_core.report.wording import score_words
 
@@ -125,8 +124,7 @@ def _points(search: GreenSearch) -> tuple[list[PlotPoint], list[FailedPoint]]:
         joules = attempt.joules
         if joules is None:
             continue
-        made = method_words(attempt.method, attempt.model)
-        words = f"Trial {attempt.trial_number}: {made}"
+        words = f"Trial {attempt.trial_number}: {attempt.made}"
         if not attempt.is_evaluated or attempt.macro_f1 is None:
             how = outcome_words(attempt.outcome)
             failed.append(FailedPoint(attempt.trial_number, joules, f"{words}; {how}"))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from xautolm_core.report.green.attempts import Attempt
 from xautolm_core.report.green.searches import GreenSearch
-from xautolm_core.report.wording import method_words
 from xautolm_core.space.methods import is_cheap
 
 
@@ -66,7 +65,7 @@ def _of_trial(what: str, attempt: Attempt, search: GreenSearch) -> Beside:
     parts = [s for s in (attempt.train_seconds, attempt.evaluate_seconds) if s is not None]
     return Beside(
         what=f"{what}, trial {attempt.trial_number}",
-        model=method_words(attempt.method, attempt.model),
+        model=attempt.made,
         parameters=attempt.parameters,
         validation_macro_f1=attempt.macro_f1,
         test_macro_f1=search.run.test_scores.get(attempt.trial_number) if search.run else None,

@@ -18,6 +18,8 @@ from xautolm_core.search.samplers.distance import Distance
 from xautolm_core.search.samplers.normalize import Normalizer
 from xautolm_core.search.samplers.utility import Utility
 
+MetricScale = Literal["raw", "minmax"]
+
 
 class RandomOptions(BaseModel):
     """Options that every sampler has.
@@ -133,10 +135,37 @@ class NeighbourOptions(HistoryOptions):
     Attributes:
         k: Successes and failures that are replayed; the paper's baselines are 25 and 50.
         feature_weight: Weight of the features' distance beside that of the scores.
+        metric_scale: How the distance to the best past values adds them up: ``raw`` as they are
+            (the paper's: seconds outweigh scores), ``minmax`` each by its range in the history,
+            costs on a logarithmic scale.
     """
 
     k: int = Field(default=25, gt=0)
     feature_weight: float = Field(default=0.7, ge=0, le=1)
+    metric_scale: MetricScale = "raw"
+
+
+class GuardedOptions(RandomOptions):
+    """Options of the guarded sampler.
+
+    Attributes:
+        history: Whether earlier experiences are used at all (``--cold``: no).
+        structures: Which structures are weighed: ``all``, ``without_history``, ``mean`` or
+            ``feature`` (that one beside none), or ``history`` alone, without a guard.
+        portfolio: First configurations that are taken from a greedy portfolio over the tasks of the
+            history; ``auto`` decides by their number.
+        exploration: Share of the trials that are drawn from all that can run.
+        learn_scales: Whether the covariance's scales are learnt on the history.
+        memory_first: Whether the first trial is what won last time on this task.
+    """
+
+    failure_model: bool = True
+    history: bool = True
+    structures: Literal["all", "without_history", "mean", "feature", "history"] = "all"
+    portfolio: int | Literal["auto"] = "auto"
+    exploration: float = Field(default=0.1, ge=0, le=1)
+    learn_scales: bool = True
+    memory_first: bool = True
 
 
 OptionsT = TypeVar("OptionsT", bound=RandomOptions)

@@ -16,7 +16,9 @@ from xautolm_core.search.history.relevance import Relevance
 from xautolm_core.search.samplers.mapping import MappedHistory
 from xautolm_core.search.samplers.mapping import corresponding_branches
 from xautolm_core.search.samplers.mapping import map_history
+from xautolm_core.space.methods import LINEAR_PROBE
 from xautolm_core.space.methods import is_cheap
+from xautolm_core.space.screening import ROWS_PARAMETER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +73,8 @@ class UsableHistory:
             measured, and for failures.
         succeeded: Shape (rows,): whether the trial came to a score.
         rival_tasks: Shape (rivals,): tasks (codes of ``history.task``) of successes that have no
-            branch in this space, such as cheap candidates.
+            branch in this space, such as cheap candidates; without screening trials, which are on
+            too few rows to be compared with others.
         rival_scores: Shape (rivals,): what these came to.
     """
 
@@ -103,7 +106,7 @@ def select_usable(
     usable = has_branch & ~says_nothing
     chosen = relevant if usable.all() else relevant.take(usable)
     mapped = map_history(chosen, context.space)
-    rivals = succeeded & ~has_branch
+    rivals = succeeded & ~has_branch & ~screening_trials(relevant)
     found = UsableHistory(
         chosen,
         mapped,
@@ -118,6 +121,14 @@ def select_usable(
 def has_score(history: History) -> NDArray[np.bool_]:
     """Return which experiences are successes with a finite score, shape (rows,)."""
     return np.asarray((history.outcomes == _OK) & np.isfinite(_column(history, Objective.F1)))
+
+
+def screening_trials(history: History) -> NDArray[np.bool_]:
+    """Return which experiences are of screening trials, shape (rows,)."""
+    column = history.parameters.get(ROWS_PARAMETER)
+    if column is None:
+        return np.zeros(len(history), dtype=bool)
+    return np.asarray(history.method.equals(LINEAR_PROBE) & (column.codes != NONE))
 
 
 def costs(history: History, objectives: tuple[Objective, ...]) -> NDArray[np.float64]:

@@ -13,7 +13,9 @@ from xautolm_core.trial.backbone_features import backbone_key
 from xautolm_core.trial.backbone_features import open_feature_store
 from xautolm_core.trial.backbone_features import reused_cost
 from xautolm_core.trial.batches import stratified_order
+from xautolm_core.trial.contract import FEATURES_FOLDER
 from xautolm_core.trial.evaluation import evaluation_tokens
+from xautolm_core.trial.failures import DeadlineExceeded
 from xautolm_core.trial.linear.fitting import FittedPart
 from xautolm_core.trial.linear.fitting import LinearTrial
 from xautolm_core.trial.linear.mean_pooling import MeanPooling
@@ -68,6 +70,9 @@ def fit_probe_part(
         probe: What its features are made of.
         share: Of the time that is left, in (0, 1].
         setting: What to fit with, where it was chosen before.
+
+    Raises:
+        DeadlineExceeded: It is to be all of them or none, and there is no time for all.
     """
     limits = trial.limits(share)
     stores = _open_store(trial, probe, probe.train), _open_store(trial, probe, probe.validation)
@@ -102,7 +107,7 @@ def fit_probe_part(
 def _open_store(trial: LinearTrial, probe: Probe, tokens: Tokens) -> FeatureStore:
     pooling = probe.pooling
     key = backbone_key(probe.reference, tokens.key, pooling.precision, trial.spec.seed, "mean")
-    folder = trial.spec.cache_folder / "features" / key
+    folder = trial.spec.cache_folder / FEATURES_FOLDER / key
     return open_feature_store(folder, len(tokens), pooling.width)
 
 
@@ -113,6 +118,9 @@ def _fill(
 
     Validation comes first, because without it nothing can be scored; the training rows follow in a
     stratified order, so that whatever is there when the time is over is a fair sample.
+
+    Raises:
+        DeadlineExceeded: There is no time for all of them, and the budget says to stop then.
     """
     state, pooling, rows = trial.state, probe.pooling, trial.rows
     train, validation = (
@@ -141,6 +149,8 @@ def _fill(
     for start in range(0, len(order), _PART_ROWS):
         part = rows.train[order[start : start + _PART_ROWS]]
         if not fill(stores[0], train, part, between=in_time):
+            if trial.spec.budget.on_overrun == "stop":
+                raise DeadlineExceeded(f"Features of {len(order):,} rows do not fit into the time")
             break
     there = np.setdiff1d(rows.train, stores[0].missing(rows.train))
     if len(there) < min(_FEWEST_ROWS, len(rows.train)):

@@ -11,6 +11,9 @@ import torch
 
 from xautolm_core.space.methods import LINEAR_PROBE_TFIDF
 from xautolm_core.space.model import ModelReference
+from xautolm_core.space.screening import ROWS_PARAMETER
+from xautolm_core.space.screening import is_screening
+from xautolm_core.space.screening import screening_rows
 from xautolm_core.tasks.task import SplitName
 from xautolm_core.trial.architectures import longest_input
 from xautolm_core.trial.contract import TrialSpec
@@ -110,8 +113,9 @@ class ProbeRun:
             tokenizer = open_tokenizer(self._model, task, key, spec.cache_folder)
             config = load_config(self._model, task.labels, tokenizer.traits, None)
             max_length = min(self._max_length, longest_input(config, tokenizer.traits.max_length))
+            few = is_screening(spec.configuration)
 
-            def tokens_of(split: SplitName) -> Tokens:
+            def tokens_of(split: SplitName, rows: np.ndarray) -> Tokens:
                 return open_tokens(
                     task,
                     split,
@@ -119,9 +123,11 @@ class ProbeRun:
                     tokenizer=tokenizer,
                     max_length=max_length,
                     cache_folder=spec.cache_folder,
+                    rows=rows if few else None,
                 )
 
-            train, validation = tokens_of("train"), tokens_of("validation")
+            train = tokens_of("train", trial.rows.train)
+            validation = tokens_of("validation", trial.rows.validation)
         self._interruption.check()
         precision = choose_precision(device, None)
         with clock.phase("load_model"):
@@ -179,6 +185,11 @@ def _settings_key(model: ModelReference | None, reader: TextReader | None) -> st
 def _asked_length(spec: TrialSpec) -> int:
     parameters = dict(spec.configuration.parameters)
     length = parameters.pop("max_length", _DEFAULT_LENGTH)
+    try:
+        if screening_rows(spec.configuration) is not None:
+            del parameters[ROWS_PARAMETER]
+    except ValueError as error:
+        raise InvalidConfiguration(str(error)) from error
     if parameters:
         raise InvalidConfiguration(f"A probe has no hyper-parameter '{min(parameters)}'")
     if not isinstance(length, int) or isinstance(length, bool) or length < _SHORTEST_LENGTH:
