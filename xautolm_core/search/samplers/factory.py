@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.space import SearchSpace
 
-SAMPLER_NAMES = ("xautolm", "zero_shot", "knn", "random")
+SAMPLER_NAMES = ("guarded", "xautolm", "zero_shot", "knn", "random")
 
 
 def check_sampler(name: str, options: Mapping[str, Any]) -> RandomOptions:
@@ -35,6 +35,7 @@ def check_sampler(name: str, options: Mapping[str, Any]) -> RandomOptions:
     from xautolm_core.search.samplers import options as kinds
 
     types: dict[str, type[RandomOptions]] = {
+        "guarded": kinds.GuardedOptions,
         "xautolm": kinds.WarmStartOptions,
         "zero_shot": kinds.EvolutionOptions,
         "knn": kinds.NeighbourOptions,
@@ -45,8 +46,14 @@ def check_sampler(name: str, options: Mapping[str, Any]) -> RandomOptions:
     return kinds.parse_options(types[name], options, name)
 
 
-def learns_from_history(name: str) -> bool:
-    """Whether a sampler of that name draws what earlier experiences made it draw."""
+def learns_from_history(name: str, options: Mapping[str, Any]) -> bool:
+    """Whether a sampler draws what earlier experiences made it draw.
+
+    Raises:
+        ConfigError: See ``check_sampler``.
+    """
+    if name == "guarded":
+        return bool(getattr(check_sampler(name, options), "history", True))
     return name in ("xautolm", "knn")
 
 
@@ -56,7 +63,9 @@ def reads_history(name: str, options: Mapping[str, Any]) -> bool:
     Raises:
         ConfigError: See ``check_sampler``.
     """
-    return learns_from_history(name) or check_sampler(name, options).failure_model
+    if learns_from_history(name, options):
+        return True
+    return name != "guarded" and check_sampler(name, options).failure_model
 
 
 def make_sampler(
@@ -102,8 +111,10 @@ def make_sampler(
     """
     from xautolm_core.search.history import History
     from xautolm_core.search.samplers.failure_rows import FailureForecaster
+    from xautolm_core.search.samplers.guarded.start import guarded_sampler
     from xautolm_core.search.samplers.neighbours import neighbour_start
     from xautolm_core.search.samplers.options import EvolutionOptions
+    from xautolm_core.search.samplers.options import GuardedOptions
     from xautolm_core.search.samplers.options import HistoryOptions
     from xautolm_core.search.samplers.options import NeighbourOptions
     from xautolm_core.search.samplers.options import WarmStartOptions
@@ -119,11 +130,16 @@ def make_sampler(
         task_features = _paper_features(task_features)
         system_features = _paper_features(system_features)
     context = SearchContext(space, objectives, task_type, task_features, system_features, task_name)
-    past = History.empty() if history is None else history
+    is_read = history is not None and reads_history(name, options or {})
+    past = history if history is not None and is_read else History.empty()
     failures = None
     if parsed.failure_model:
         failures = FailureForecaster(
             space, load=load, history=past.relevant(context.relevance), task_name=task_name
+        )
+    if isinstance(parsed, GuardedOptions) and space.branches:
+        return guarded_sampler(
+            past, context, parsed, seed=seed, infeasible=infeasible, failures=failures
         )
     if not isinstance(parsed, EvolutionOptions) or not space.branches:
         return UniformSampler(

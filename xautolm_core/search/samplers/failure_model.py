@@ -1,20 +1,17 @@
 """How probable it is that a configuration fails here, by kind of failure.
 
-A failure has three kinds, each with a cause that is known before the trial runs: memory runs out
-where the estimate comes near the limit, time likewise, and training diverges where the learning
-rate is far above the usual one. Each kind has a logistic regression on its cause and on the
-model's size, with a slope of the cause that is never negative: more load, or a larger rate, never
-makes a failure less probable. Every model has an offset of its own, for estimates err by model; so
-has this task, for they err by task and machine.
+Memory runs out where the estimate comes near the limit, time likewise, and training diverges where
+the learning rate is far above the usual one. Each kind has a logistic regression on its cause and
+on the model's size; its slope of the cause is never negative. Models and this task have offsets:
+estimates err by model, task and machine.
 
 What a trial says is censored: after an OOM nothing is known of time and divergence, after a
 divergence nothing of time, and a trial that was pruned was stopped before its time was up. One that
 a deadline cut, and that handed over a model, did not fail by time.
 
-Before anything is known the regressions are the analytic walls alone; the coefficients are
-penalised for their distance from these, not from zero (ridge regression with a prior mean), so that
-a few trials move them a little. What they cannot explain of this task's own trials is counted by
-model and method.
+Before anything is known the regressions are the analytic walls alone, from which the coefficients
+are penalised for departing (ridge regression with a prior mean). What they cannot explain of this
+task's own trials is counted by model and method.
 """
 
 from __future__ import annotations
@@ -112,7 +109,8 @@ class FailureProbabilities:
     @property
     def any(self) -> Numbers:
         """Probability that it fails in whatever way."""
-        return 1 - (1 - self.oom) * (1 - self.timeout) * (1 - self.diverged) * (1 - self.invalid)
+        chance = (1 - self.oom) * (1 - self.timeout) * (1 - self.diverged) * (1 - self.invalid)
+        return 1 - np.maximum(chance, _CERTAIN)
 
     def of(self, row: int) -> dict[str, float]:
         """Return kind to probability of one trial; ``invalid`` only where it is above 0."""
@@ -262,7 +260,8 @@ class FailureModel:
         """Return how probable it is that trials fail."""
         found = {one.kind.name: one.probabilities(rows) for one in self.regressions}
         for name, factors in self.factors.items():
-            found[name] = 1 - (1 - found[name]) ** _by_group(rows, factors, otherwise=1.0)
+            raised = 1 - (1 - found[name]) ** _by_group(rows, factors, otherwise=1.0)
+            found[name] = np.minimum(raised, 1 - _CERTAIN)
         return FailureProbabilities(**found, invalid=_by_group(rows, self.invalid, otherwise=0.0))
 
 

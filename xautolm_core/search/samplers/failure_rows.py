@@ -22,6 +22,7 @@ from xautolm_core.search.samplers.failure_model import FailureProbabilities
 from xautolm_core.search.samplers.failure_model import FailureRows
 from xautolm_core.space.draw import BRANCH_HANDLE
 from xautolm_core.space.draw import decode
+from xautolm_core.space.methods import LEARNING_RATE
 from xautolm_core.space.methods import USUAL_LEARNING_RATES
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from xautolm_core.search.history.arrays import History
     from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.space import SearchSpace
-
-LEARNING_RATE = "learning_rate"
 
 Load = Callable[["Configuration"], ResourceLoad]
 
@@ -73,11 +72,9 @@ class LoadCorrection:
 
     def applied(self, rows: FailureRows) -> FailureRows:
         """Return rows whose loads are as they probably are."""
-        memory = np.full(len(rows), self.other_memory)
-        time = np.full(len(rows), self.other_time)
-        for into, known in ((memory, self.memory), (time, self.time)):
-            for (model, method), value in known.items():
-                into[(rows.model == model) & (rows.method == method)] = value
+        pairs = list(zip(rows.model.tolist(), rows.method.tolist(), strict=True))
+        memory = np.asarray([self.memory.get(pair, self.other_memory) for pair in pairs])
+        time = np.asarray([self.time.get(pair, self.other_time) for pair in pairs])
         return FailureRows(
             **vars(rows)
             | {
@@ -187,6 +184,10 @@ class FailureForecaster:
             self._model = self._fit(finished)
             self._fitted_on = known
         return self._model
+
+    def without_trials(self) -> FailureModel:
+        """Return the model that the history alone comes to."""
+        return self._fit([])
 
     def probabilities(
         self, configurations: Sequence[Configuration], study: Study

@@ -93,10 +93,18 @@ class Recollection:
         scores = usable.history.scores.get(SCORE, np.full(len(usable), np.nan))
         self._scores = np.where(usable.succeeded, scores, np.nan)
 
-    def first_configurations(self) -> list[FirstConfiguration]:
-        """Return what to try first, in this order; nothing twice."""
+    def first_configurations(
+        self, from_similar: int = FROM_SIMILAR_TASKS
+    ) -> list[FirstConfiguration]:
+        """Return what to try first, in this order; nothing twice.
+
+        Args:
+            from_similar: How many of what ranks best on similar tasks.
+        """
         found = list(islice(self._winners(), 1))
-        wanted = len(found) + FROM_SIMILAR_TASKS
+        if from_similar == 0:
+            return found
+        wanted = len(found) + from_similar
         won = {first.configuration for first in found}
         for rank, first in zip(_RANKS, self._best_on_similar(), strict=False):
             if first.configuration not in won and len(found) < wanted:

@@ -165,20 +165,32 @@ def warm_started_model(
         mapped=len(plan) - applied,
         dropped={str(reason): count for reason, count in sorted(dropped.items())},
         prior_shift=sum(abs(p - 1 / len(probabilities)) for p in probabilities.values()) / 2,
-        neighbours=_neighbours(usable.history, plan),
+        neighbours=similar_tasks(usable.history, plan.rows, plan.similarity),
         branch_probabilities=probabilities,
     )
     return WarmStart(model, report, usable, plan.similarity)
 
 
-def _neighbours(history: History, plan: ReplayPlan, count: int = 5) -> list[tuple[str, float, int]]:
-    """Return the most similar tasks: name, weight, number of experiences."""
+def similar_tasks(
+    history: History,
+    rows: NDArray[np.int64],
+    similarity: NDArray[np.float64],
+    count: int = 5,
+) -> list[tuple[str, float, int]]:
+    """Return the most similar tasks: name, weight, number of experiences.
+
+    Args:
+        history: The experiences.
+        rows: Those that count.
+        similarity: Shape (experiences,): of each one's task, in [0, 1].
+        count: How many tasks.
+    """
     codes, first, place, counts = np.unique(
-        history.task.codes[plan.rows], return_index=True, return_inverse=True, return_counts=True
+        history.task.codes[rows], return_index=True, return_inverse=True, return_counts=True
     )
     # Taken from the first weight on, the mean of equal weights is that weight, to the last bit:
     # equally similar tasks stay in the order of their names.
-    weight = plan.similarity[plan.rows]
+    weight = similarity[rows]
     begin = weight[first]
     sums = np.bincount(place, weights=weight - begin[place], minlength=len(codes))
     found = [

@@ -1,0 +1,144 @@
+"""The covariance of two configurations in a conditional space.
+
+``k = (a RBF(model descriptors) + (1 - a) [same model]) * method * product over hyper-parameters``,
+where ``method`` is 1 for the same method and below 1 for two, a hyper-parameter that both have adds
+an RBF of their distance (a number) or a factor below 1 if they differ (a choice), and one that only
+one of two configurations of the same method has adds a constant factor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xautolm_core.search.samplers.guarded.design import Design
+from xautolm_core.search.samplers.guarded.design import DesignSpace
+from xautolm_core.space.methods import LEARNING_RATE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_IMPORTANT = ("batch_size", "epochs", "max_length", "num_trainable_layers", "lora_r")
+_USUAL_LENGTH = 0.8
+_MINOR_LENGTH = 2.0
+_RATE_DECADES = 0.6
+_CHOICE_FACTOR = 0.9
+_ONE_SIDED = 0.3
+
+
+@dataclass(frozen=True)
+class KernelScales:
+    """The constants of the covariance.
+
+    Attributes:
+        identity_share: Of the variance, that belongs to the model itself, in [0, 1].
+        model_length: Length scale over the standardised descriptors.
+        linear_share: Of the descriptors' part, that is linear in them, in [0, 1].
+        method_factor: Covariance of two methods, all else equal, in [0, 1].
+        lengths: Shape (numeric hyper-parameters,): in the units of ``Design.numbers``.
+        choice_factors: Shape (other hyper-parameters,): covariance of two values, in [0, 1].
+        own_share: Of the variance over the tasks of a history, that is a task's own, in [0, 1].
+        noise: Variance of one trial's normal score beside what its configuration says.
+    """
+
+    identity_share: float
+    model_length: float
+    linear_share: float
+    method_factor: float
+    lengths: tuple[float, ...]
+    choice_factors: tuple[float, ...]
+    own_share: float = 0.3
+    noise: float = 0.25
+
+    @classmethod
+    def usual(cls, space: DesignSpace) -> KernelScales:
+        """Return what is known to work before anything is learnt."""
+        return cls(
+            identity_share=0.25,
+            model_length=0.8,
+            linear_share=0.0,
+            method_factor=0.55,
+            lengths=tuple(_usual_length(name) for name in space.number_names),
+            choice_factors=tuple(_CHOICE_FACTOR for _ in space.choice_names),
+        )
+
+    def stretched(self, factor: float) -> KernelScales:
+        """Return the same with all length scales multiplied."""
+        return replace(
+            self,
+            model_length=self.model_length * factor,
+            lengths=tuple(length * factor for length in self.lengths),
+        )
+
+    def with_linear(self, share: float) -> KernelScales:
+        """Return the same with a part of the descriptors' covariance linear in them."""
+        return replace(self, linear_share=share)
+
+    def variances(self, design: Design) -> NDArray[np.float64]:
+        """Return the variance of each configuration, shape (rows,)."""
+        if not self.linear_share:
+            return np.ones(len(design))
+        squares = (design.model_numbers**2).mean(axis=1) if design.model_numbers.size else 0.0
+        described = (1 - self.linear_share) + self.linear_share * squares
+        return np.asarray((1 - self.identity_share) * described + self.identity_share)
+
+
+def _usual_length(name: str) -> float:
+    if name == LEARNING_RATE:
+        return _RATE_DECADES
+    return _USUAL_LENGTH if name in _IMPORTANT else _MINOR_LENGTH
+
+
+def covariance(first: Design, second: Design, scales: KernelScales) -> NDArray[np.float64]:
+    """Return the covariance of each row of one design with each of another.
+
+    Returns:
+        Shape (rows of the first, rows of the second); 1 for equal configurations.
+    """
+    same_model = (first.model[:, None] == second.model[None, :]) & (first.model[:, None] >= 0)
+    described = _rbf(first.model_numbers, second.model_numbers, scales.model_length)
+    if scales.linear_share:
+        described = (1 - scales.linear_share) * described + scales.linear_share * _linear(
+            first.model_numbers, second.model_numbers
+        )
+    found = (1 - scales.identity_share) * described + scales.identity_share * same_model
+    same_method = first.method[:, None] == second.method[None, :]
+    found = found * np.where(same_method, 1.0, scales.method_factor)
+    for column, length in enumerate(scales.lengths):
+        a, b = first.numbers[:, column][:, None], second.numbers[:, column][None, :]
+        found *= _factor(
+            np.exp(-0.5 * ((a - b) / length) ** 2), np.isnan(a), np.isnan(b), same_method
+        )
+    for column, factor in enumerate(scales.choice_factors):
+        c, d = first.choices[:, column][:, None], second.choices[:, column][None, :]
+        found *= _factor(np.where(c == d, 1.0, factor), c < 0, d < 0, same_method)
+    return np.asarray(found)
+
+
+def _factor(
+    both: NDArray[np.float64],
+    first_idle: NDArray[np.bool_],
+    second_idle: NDArray[np.bool_],
+    same_method: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    if not (first_idle.any() or second_idle.any()):
+        return both
+    one_sided = np.where(same_method, _ONE_SIDED, 1.0)
+    idle = first_idle | second_idle
+    return np.where(idle, np.where(first_idle & second_idle, 1.0, one_sided), both)
+
+
+def _rbf(
+    first: NDArray[np.float64], second: NDArray[np.float64], length: float
+) -> NDArray[np.float64]:
+    columns = max(first.shape[1], 1)
+    squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None, :]
+    distances = np.maximum(squares - 2 * first @ second.T, 0.0)
+    return np.asarray(np.exp(-0.5 * distances / (columns * length**2)))
+
+
+def _linear(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(first @ second.T / max(first.shape[1], 1))

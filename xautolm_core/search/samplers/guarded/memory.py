@@ -1,0 +1,167 @@
+"""What a history is to a guarded search, made once before its first trial."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xautolm_core.search.samplers.guarded.acquisition import greedy_portfolio
+from xautolm_core.search.samplers.guarded.acquisition import reach
+from xautolm_core.search.samplers.guarded.candidates import FROM_HISTORY
+from xautolm_core.search.samplers.guarded.design import DesignSpace
+from xautolm_core.search.samplers.guarded.kernel import KernelScales
+from xautolm_core.search.samplers.guarded.predictions import OutcomeScale
+from xautolm_core.search.samplers.guarded.scales import learnt_scales
+from xautolm_core.search.samplers.guarded.scores import ValueCurve
+from xautolm_core.search.samplers.guarded.sources import Sources
+from xautolm_core.search.samplers.guarded.sources import sources_of
+from xautolm_core.search.samplers.guarded.structures import Structure
+from xautolm_core.search.samplers.guarded.structures import StructureSet
+from xautolm_core.search.samplers.guarded.transfer import TaskTrials
+from xautolm_core.search.samplers.recall import configuration_at
+from xautolm_core.search.samplers.recall import configuration_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from xautolm_core.search.history import History
+    from xautolm_core.search.samplers.base import Infeasibility
+    from xautolm_core.search.samplers.guarded.design import Design
+    from xautolm_core.search.samplers.options import GuardedOptions
+    from xautolm_core.search.samplers.selection import SearchContext
+    from xautolm_core.search.samplers.selection import UsableHistory
+    from xautolm_core.space.configuration import Configuration
+
+_UNKNOWN_WORTH = 0.5
+_MOST_LOOKED_AT = 1_000
+
+
+class Memory:
+    """The structures of each objective, the worth of scores, and the history's configurations.
+
+    Args:
+        usable: The experiences that say something in terms of the search.
+        context: The search.
+        options: Which structures are weighed, and whether scales are learnt.
+        history: All experiences, those of cheap candidates included.
+        infeasible: Returns why a configuration cannot run here, or None if it can.
+    """
+
+    def __init__(
+        self,
+        usable: UsableHistory,
+        context: SearchContext,
+        options: GuardedOptions,
+        *,
+        history: History,
+        infeasible: Infeasibility,
+    ) -> None:
+        self._usable = usable
+        self._context = context
+        self._infeasible = infeasible
+        self.space = DesignSpace(context.space, usable.history)
+        self.sources: Sources = sources_of(usable, context, self.space, history)
+        self.structures: list[StructureSet] = []
+        self.curves: list[ValueCurve] = []
+        self.scales: list[KernelScales] = []
+        self.outcome_scales: list[OutcomeScale] = []
+        for column in range(len(context.objectives)):
+            trials = self._trials(column)
+            usual = KernelScales.usual(self.space)
+            scales = learnt_scales(trials, usual) if options.learn_scales else usual
+            self.scales.append(scales)
+            self.structures.append(StructureSet(scales, trials, _ALLOWED[options.structures]))
+            samples = [
+                self.sources.values[self.sources.task == task, column]
+                for task in range(len(self.sources.names))
+            ]
+            self.curves.append(ValueCurve(samples))
+            self.outcome_scales.append(OutcomeScale(context.objectives[column], samples))
+
+    def _trials(self, column: int) -> TaskTrials | None:
+        known = np.isfinite(self.sources.scores[:, column])
+        if not known.any():
+            return None
+        return TaskTrials(
+            self.sources.design.take(known),
+            self.sources.task[known],
+            self.sources.scores[known, column],
+            self.sources.trust,
+            self.sources.own,
+        )
+
+    @cached_property
+    def candidates(self) -> tuple[Configuration, ...]:
+        """Configurations of the history that can run here, the most promising first."""
+        found = self._runnable()
+        if not found or not self.knows_score:
+            return tuple(found[:FROM_HISTORY])
+        design = self.space.of_configurations(found)
+        worth = self._expected_worth(design).mean(axis=0)  # (configurations, objectives)
+        reaches = reach(worth)
+        # The best of each direction in turn, so that quick ones and good ones are among them.
+        ranks = np.argsort(np.argsort(-reaches, axis=0, kind="stable"), axis=0).min(axis=1)
+        order = np.lexsort((-reaches.mean(axis=1), ranks))
+        return tuple(found[place] for place in order[:FROM_HISTORY].tolist())
+
+    def portfolio(
+        self, count: int, chance: Callable[[Sequence[Configuration]], NDArray[np.float64]]
+    ) -> list[Configuration]:
+        """Return configurations that together did best on the tasks of the history.
+
+        Args:
+            count: How many.
+            chance: Returns the probability of each configuration not to fail here.
+        """
+        found = list(self.candidates)
+        others = self.sources.others
+        if not found or not others or not self.knows_score or count == 0:
+            return []
+        worth = self._expected_worth(self.space.of_configurations(found))[others]
+        return [found[place] for place in greedy_portfolio(worth, chance(found), count)]
+
+    @property
+    def knows_score(self) -> bool:
+        """Whether the history tells which configurations score well."""
+        return self.structures[0].transfer is not None
+
+    def _expected_worth(self, design: Design) -> NDArray[np.float64]:
+        """Return what each task makes of configurations, shape (tasks, rows, objectives)."""
+        found = []
+        for one, curve in zip(self.structures, self.curves, strict=True):
+            if one.transfer is None:  # nothing tells of this objective: all are alike
+                found.append(np.full((len(self.sources.names), len(design)), _UNKNOWN_WORTH))
+            else:
+                found.append(curve(one.transfer.by_task(design)))
+        return np.stack(found, axis=-1)
+
+    def _runnable(self) -> list[Configuration]:
+        """Return the different configurations of the history that can run here."""
+        rows = self.sources.history_rows
+        which = configuration_numbers(self._usable.mapped)[rows]
+        seen: dict[int, int] = {}
+        for row, number in zip(rows.tolist(), which.tolist(), strict=True):
+            if number >= 0:
+                seen.setdefault(number, row)
+        found = []
+        for row in list(seen.values())[:_MOST_LOOKED_AT]:
+            if self._usable.history.model[row] not in self._context.space.models:
+                continue
+            configuration = configuration_at(self._usable.mapped, self._context.space, row)
+            if self._infeasible(configuration) is None:
+                found.append(configuration)
+        return found
+
+
+_ALLOWED: dict[str, tuple[Structure, ...]] = {
+    "all": tuple(Structure),
+    "without_history": (Structure.WITHOUT_HISTORY,),
+    "mean": (Structure.WITHOUT_HISTORY, Structure.HISTORY_AS_MEAN),
+    "feature": (Structure.WITHOUT_HISTORY, Structure.HISTORY_AS_FEATURE),
+    "history": (Structure.HISTORY_AS_MEAN,),
+}

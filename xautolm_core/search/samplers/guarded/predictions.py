@@ -1,0 +1,108 @@
+"""From normal scores back to scores, seconds and joules, with what is not known of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xautolm_core.search.contract import Objective
+from xautolm_core.search.explanation import Prediction
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_OUTER_TENTH = 1.2816
+"""Standard deviations beyond which a tenth of a normal variable lies."""
+
+_NOISE = 0.3
+_TRUST_IN_SLOPE = 3.0
+_LEAST_SPREAD = 1e-3
+_OFFSET_NOISE = 0.6
+
+
+class OutcomeScale:
+    """How the values of one objective lie along normal scores: ``value = offset + slope * score``.
+
+    The slope is that of the earlier tasks, drawn towards that of the task's own trials; the offset
+    is that of the own trials, drawn towards the mean of the earlier tasks.
+
+    Args:
+        objective: Whose values they are.
+        samples: Values of each earlier task, more is better (see ``better_values``).
+    """
+
+    def __init__(self, objective: Objective, samples: Sequence[NDArray[np.float64]]) -> None:
+        self._objective = objective
+        known = [one[np.isfinite(one)] for one in samples]
+        known = [one for one in known if len(one) >= 3]
+        self._has_history = bool(known)
+        means = np.asarray([one.mean() for one in known])
+        spreads = np.asarray([max(one.std(), _LEAST_SPREAD) for one in known])
+        self._slope = float(np.exp(np.log(spreads).mean())) if known else math.nan
+        self._mean = float(means.mean()) if known else 0.0
+        # Of one task alone nothing says how far the next one will lie.
+        between = float(means.std(ddof=1)) if len(known) > 1 else math.inf
+        self._between = max(between, self._slope) if known else math.inf
+
+    def prediction(
+        self,
+        values: NDArray[np.float64],
+        expected: NDArray[np.float64],
+        mean: float,
+        variance: float,
+    ) -> Prediction | None:
+        """Return what a configuration is expected to come to; None if nothing tells its scale.
+
+        Args:
+            values: Shape (n,): of the task's own trials, more is better.
+            expected: Shape (n,): their posterior normal scores.
+            mean: Posterior normal score of the configuration.
+            variance: Its variance.
+        """
+        slope = self._own_slope(values, expected)
+        if slope is None:
+            return None
+        offset, doubt = self._offset(values, expected, slope)
+        if not math.isfinite(doubt):
+            return None
+        middle = offset + slope * mean
+        spread = math.sqrt(slope**2 * (variance + _NOISE) + doubt**2)
+        low, high = middle - _OUTER_TENTH * spread, middle + _OUTER_TENTH * spread
+        if self._objective is Objective.F1:
+            low, middle, high = (min(1.0, max(0.0, value)) for value in (low, middle, high))
+            return Prediction(median=middle, low=low, high=high)
+        return Prediction(median=_exp(-middle), low=_exp(-high), high=_exp(-low))
+
+    def _own_slope(
+        self, values: NDArray[np.float64], expected: NDArray[np.float64]
+    ) -> float | None:
+        count = len(values)
+        spread = float(expected.std()) if count >= 3 else 0.0
+        own = float(values.std()) / spread if spread > 1e-6 else 0.0
+        if not self._has_history:
+            return own if own > 0 else None
+        if own <= 0:
+            return self._slope
+        weight = count / (count + _TRUST_IN_SLOPE)
+        return math.exp(weight * math.log(own) + (1 - weight) * math.log(self._slope))
+
+    def _offset(
+        self, values: NDArray[np.float64], expected: NDArray[np.float64], slope: float
+    ) -> tuple[float, float]:
+        """Return the offset and its standard deviation."""
+        precision = 0.0 if math.isinf(self._between) else 1.0 / self._between**2
+        weighted = precision * self._mean
+        if len(values):
+            own = len(values) / (_OFFSET_NOISE * slope) ** 2
+            weighted += own * float((values - slope * expected).mean())
+            precision += own
+        if precision == 0:
+            return 0.0, math.inf
+        return weighted / precision, math.sqrt(1.0 / precision)
+
+
+def _exp(value: float) -> float:
+    return math.exp(min(max(value, -50.0), 50.0))
