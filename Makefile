@@ -84,6 +84,14 @@ endif
 test-servers: install s3-server docker-engine prometheus ## Run the tests with real servers, containers and whole pipelines
 	$(PYTEST) $(or $(strip $(PYTEST_ARGS)),-m '$(SERVER_TESTS)')
 
+REPLAY_OUT ?= runs/replay
+# Such as REPLAY_ARGS="--arms guarded,portfolio --tables synthetic --seeds 2".
+REPLAY_ARGS ?=
+
+.PHONY: bench-replay
+bench-replay: install ## Replay samplers and their peers on recorded outcomes (up to three hours; goes on after a stop)
+	$(BIN)/python -m benchmarks.replay --out $(REPLAY_OUT) $(REPLAY_ARGS)
+
 .PHONY: lint
 lint: install ## Check style, types and who imports whom
 	$(BIN)/ruff check .
