@@ -15,11 +15,14 @@ from xautolm_core.experience.codec import canonical
 from xautolm_core.features import system_features
 from xautolm_core.features import task_features
 from xautolm_core.space.definition import read_definition
+from xautolm_core.space.model import ModelDescriptor
+from xautolm_core.space.model import ModelReference
 from xautolm_core.space.parameters import Boolean
 from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer
 from xautolm_core.space.parameters import Parameter
 from xautolm_core.space.space import SearchSpace
+from xautolm_core.space.space import SpaceModel
 
 TASKS = 500
 TENANTS = tuple(f"team-{letter}" for letter in "abcdefghij")
@@ -38,7 +41,14 @@ class Branches:
 def space_of(name: str) -> SearchSpace:
     """Return a preset with all models of its file, wherever they may be."""
     definition = read_definition(name)
-    return SearchSpace(name=name, branches=definition.branches, models={})
+    models = {
+        model: SpaceModel(
+            ModelReference(id=model, revision=revision_of(model)),
+            ModelDescriptor.model_validate_json(descriptor_of(model)),
+        )
+        for model in definition.models
+    }
+    return SearchSpace(name=name, branches=definition.branches, models=models)
 
 
 @cache

@@ -323,7 +323,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[0, 1])
     parser.add_argument("--budgets", type=budgets_from, default=budgets_from("5m,15m"))
     parser.add_argument("--parts", type=names_from, default=PARTS, help=",".join(PARTS))
-    parser.add_argument("--sampler", default="xautolm")
+    parser.add_argument("--sampler", default="guarded")
     parser.add_argument("--space", default="starter")
     parser.add_argument("--report-only", action="store_true", help="print what was measured")
     parser.add_argument("--out", type=Path, default=Path("runs/search-quality"))

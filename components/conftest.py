@@ -106,7 +106,7 @@ def parameters_for(data: Path, folder: Path, **changes: Any) -> dict[str, Any]:
         "store": (folder / "store").as_uri(),
         "workspace": (folder / "work").as_uri(),
         "registry": (folder / "models").as_uri(),
-        "sampler": "xautolm",
+        "sampler": "guarded",
         "methods": "",
         "objectives": "f1,time",
         "limits": {"trials": 3.0},

@@ -26,7 +26,7 @@ def xautolm_retrain(
     workspace: str,
     registry: str,
     space: str = "starter",
-    sampler: str = "xautolm",
+    sampler: str = "guarded",
     methods: str = "",
     objectives: str = "f1,time",
     limits: Dict[str, float] = {"trials": 8.0},

@@ -45,7 +45,7 @@ def xautolm_search_rounds(
     workspace: str,
     registry: str,
     space: str = "starter",
-    sampler: str = "xautolm",
+    sampler: str = "guarded",
     methods: str = "",
     objectives: str = "f1,time",
     limits: Dict[str, float] = {"trials": 20.0},

@@ -71,7 +71,8 @@ def require_affordable(spec: SearchSpec, opening: Opening) -> dict[str, float]:
         ConfigError: A limit leaves no room for one trial; with the estimate.
         StoreError: The store cannot be read.
     """
-    if not spec.spending.is_limited or not learns_from_history(spec.sampler):
+    learns = learns_from_history(spec.sampler, spec.sampler_options)
+    if not spec.spending.is_limited or not learns:
         return {}
     past = _past(spec, opening)
     limits = spec.spending

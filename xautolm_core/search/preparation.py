@@ -214,7 +214,7 @@ def _history(
 
 def _learns(spec: SearchSpec, space: SearchSpace) -> bool:
     """Whether earlier experiences say what to draw: not where cheap candidates are all there is."""
-    return bool(space.branches) and learns_from_history(spec.sampler)
+    return bool(space.branches) and learns_from_history(spec.sampler, spec.sampler_options)
 
 
 def _tell_warm_start(setup: SearchSetup, sampler: SpaceSampler) -> None:

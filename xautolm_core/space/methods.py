@@ -18,6 +18,9 @@ features of a frozen language model, and on both."""
 
 METHODS = (*FINE_TUNING_METHODS, *CHEAP_METHODS)
 
+LEARNING_RATE = "learning_rate"
+"""Name of the hyper-parameter that matters most."""
+
 USUAL_LEARNING_RATES: Mapping[str, float] = MappingProxyType(
     {"full": 4e-5, "partial": 1e-4, "lora": 4e-4, "head": 4e-3}
 )

@@ -24,6 +24,7 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.experience.keys import given_tenant
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
 from xautolm_core.objects.s3_settings import join_s3_uri
+from xautolm_core.search.contract import DEFAULT_SAMPLER
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.samplers.factory import check_sampler
@@ -144,7 +145,7 @@ def make_request(
     space: str,
     store: str,
     workspace: str,
-    sampler: str = "xautolm",
+    sampler: str = DEFAULT_SAMPLER,
     methods: str = "",
     objectives: str = "f1,time",
     limits: Mapping[str, Any] | None = None,
