@@ -15,6 +15,7 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.search.experiences import ExperienceWriter
 from xautolm_core.search.runner import run_search
 from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.feasible import longest_schedule_seconds
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import Progress
 from xautolm_core.trial.contract import TrialResult
@@ -49,9 +50,8 @@ def test_an_experience_holds_all_but_the_texts(make_spec, tmp_path, data_file):
     assert first.energy == ()
     assert first.plan is not None
     assert first.plan.allowed_host_bytes == submitted.budget.host_memory_bytes
-    assert first.plan.allowed_seconds == (
-        submitted.budget.soft_deadline_seconds or submitted.budget.wall_limit_seconds
-    )
+    deadline = submitted.budget.soft_deadline_seconds or submitted.budget.wall_limit_seconds
+    assert first.plan.allowed_seconds == longest_schedule_seconds(deadline)
     assert first.plan.estimated_host_bytes
     assert first.plan.estimated_seconds
     assert "happy" not in first.model_dump_json()

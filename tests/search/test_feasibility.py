@@ -40,7 +40,8 @@ def test_a_load_is_what_is_estimated_of_what_is_allowed():
     needed = checked.estimate(tried)
     found = checked.load(tried)
     assert found.log_memory == pytest.approx(np.log(needed.host_bytes / 2**30))
-    assert found.log_time == pytest.approx(np.log(needed.train_seconds / 60.0))
+    # A trial may shrink to a twentieth of its schedule.
+    assert found.log_time == pytest.approx(np.log(needed.train_seconds / (20 * 60.0)))
     assert np.isnan(
         [feasibility().load(tried).log_memory, feasibility().load(tried).log_time]
     ).all()

@@ -73,7 +73,8 @@ class ExperiencePlan(_Frozen):
         estimated_seconds: Training, on the rows that it was given; None for a continuation.
         estimated_host_bytes: Peak resident memory.
         estimated_gpu_bytes: Peak memory on the GPU; None without one.
-        allowed_seconds: Training plus evaluation.
+        allowed_seconds: What the whole schedule may take by the estimate: a trial with a deadline
+            shrinks it to a twentieth, so this is twenty times its deadline.
         allowed_host_bytes: Host memory.
         allowed_gpu_bytes: Memory of its GPU.
     """

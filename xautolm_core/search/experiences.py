@@ -19,6 +19,7 @@ from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.schema import experience_id
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import Objective
+from xautolm_core.space.feasible import longest_schedule_seconds
 from xautolm_core.trial.contract import Score
 
 if TYPE_CHECKING:
@@ -136,7 +137,9 @@ def plan_of(spec: TrialSpec, feasibility: Feasibility) -> ExperiencePlan:
         estimated_seconds=None if spec.continues is not None else estimate.train_seconds,
         estimated_host_bytes=estimate.host_bytes,
         estimated_gpu_bytes=estimate.gpu_bytes if on_gpu else None,
-        allowed_seconds=budget.soft_deadline_seconds or budget.wall_limit_seconds,
+        allowed_seconds=longest_schedule_seconds(
+            budget.soft_deadline_seconds or budget.wall_limit_seconds
+        ),
         allowed_host_bytes=budget.host_memory_bytes,
         allowed_gpu_bytes=feasibility.gpu_bytes,
     )

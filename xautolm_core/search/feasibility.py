@@ -122,6 +122,8 @@ class Feasibility:
 
     def load(self, configuration: Configuration) -> ResourceLoad:
         """Return what a configuration is estimated to need of what a trial has here."""
+        from xautolm_core.space.feasible import longest_schedule_seconds
+
         if configuration not in self._loads:
             needed = self.estimate(configuration, self._most_rows)
             memory = (
@@ -130,7 +132,9 @@ class Feasibility:
             )
             self._loads[configuration] = ResourceLoad(
                 log_memory=float(np.fmax(*memory)),
-                log_time=_log_ratio(needed.train_seconds, self.seconds_allowed),
+                log_time=_log_ratio(
+                    needed.train_seconds, longest_schedule_seconds(self.seconds_allowed)
+                ),
             )
         return self._loads[configuration]
 

@@ -12,6 +12,18 @@ LEAST_SHARE = 0.05
 """A trial may shrink its plan to this share of its steps; below it nothing is learnt."""
 
 
+def longest_schedule_seconds(seconds_allowed: float | None) -> float | None:
+    """Return how long a whole schedule may be estimated, so that a trial can shrink it to fit.
+
+    A trial that meets its deadline hands over what it has: it runs out of time only where not even
+    the least part of its schedule fits.
+
+    Args:
+        seconds_allowed: For training and evaluation; None without a limit.
+    """
+    return None if seconds_allowed is None else seconds_allowed / LEAST_SHARE
+
+
 def infeasibility(
     estimate: CostEstimate,
     *,
