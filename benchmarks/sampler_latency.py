@@ -36,22 +36,31 @@ from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from xautolm_core.search.samplers.selection import SearchContext
     from xautolm_core.space.configuration import Configuration
+
+_ENDLESS = 10**8
 
 
 def history_of(relevant: int, also: int, context: SearchContext, seed: int) -> History:
     """Return a history with so many experiences that can inform the search, and so many others."""
-    parts = []
-    for table in tables(4 * (relevant + also) + 1, seed):
-        parts.append(Rows.of_table(to_history_table(table), trust=1.0))
-    whole = History.of_rows(parts)
-    known = whole.relevant(context.relevance)
-    useful = set(map(bytes, known.ids[:relevant]))
-    is_useful = np.asarray([bytes(one) in useful for one in whole.ids])
-    is_known = np.isin(whole.ids.view("V16").ravel(), known.ids.view("V16").ravel())
-    others = np.flatnonzero(~is_known)[:also]
-    return whole.take(np.sort(np.concatenate([np.flatnonzero(is_useful), others])))
+    useful: list[Rows] = []
+    others: list[Rows] = []
+    for table in tables(_ENDLESS, seed):
+        rows = Rows.of_table(to_history_table(table), trust=1.0)
+        known = {bytes(one) for one in History.of_rows([rows], context.relevance).ids}
+        is_known = np.asarray([bytes(one) in known for one in rows.ids])
+        useful.append(rows.take(np.flatnonzero(is_known)[: relevant - _count(useful)]))
+        others.append(rows.take(np.flatnonzero(~is_known)[: also - _count(others)]))
+        if _count(useful) == relevant and _count(others) == also:
+            break
+    return History.of_rows([*useful, *others])
+
+
+def _count(parts: Sequence[Rows]) -> int:
+    return sum(len(part.ids) for part in parts)
 
 
 def outcome_of(configuration: Configuration) -> tuple[float, float] | None:

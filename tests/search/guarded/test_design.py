@@ -20,16 +20,29 @@ from xautolm_core.space.load import load_space
 STARTER = load_space("starter", offline=True)
 
 
-def drawn(seed: int, count: int) -> Design:
-    chooser = UniformChooser(np.random.default_rng(seed))
-    return DesignSpace(STARTER).of_configurations([draw(STARTER, chooser) for _ in range(count)])
+def with_foreign_experiences(seed: int, count: int) -> tuple[Design, KernelScales]:
+    """Return experiences of which each lacks some hyper-parameters, and the usual scales."""
+    generator = np.random.default_rng(seed)
+    chooser = UniformChooser(generator)
+    experiences = []
+    for number in range(count):
+        one = draw(STARTER, chooser)
+        kept = {n: v for n, v in one.parameters.items() if generator.random() < 0.7}
+        if number % 5 == 0:
+            kept["lr_scheduler"] = "of another space"
+        foreign = one.model_copy(update={"parameters": kept})
+        experiences.append(spaces.experience(foreign, number=number))
+    history = History.of(experiences)
+    layout = DesignSpace(STARTER, history)
+    return layout.of_history(history), KernelScales.usual(layout)
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000), st.floats(0.3, 3.0), st.floats(0.0, 1.0))
+@given(st.integers(0, 10_000), st.floats(0.05, 3.0), st.floats(0.0, 1.0))
 def test_covariances_of_a_conditional_space_are_positive_semi_definite(seed, stretch, linear):
-    design = drawn(seed, 40)
-    scales = KernelScales.usual(DesignSpace(STARTER)).stretched(stretch).with_linear(linear)
+    """Also of configurations that lack hyper-parameters, as experiences of other spaces do."""
+    design, scales = with_foreign_experiences(seed, 120)
+    scales = scales.stretched(stretch).with_linear(linear)
     matrix = covariance(design, design, scales)
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-12)
     np.testing.assert_allclose(np.diag(matrix), scales.variances(design), atol=1e-9)

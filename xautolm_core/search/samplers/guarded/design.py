@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
+from enum import Enum
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from typing import Any
@@ -41,6 +44,14 @@ _MODEL_NUMBERS: Mapping[str, str] = {
 }
 _UNKNOWN = -1
 _LEAST_SCREENING_SPREAD = 0.01
+
+
+class Absence(Enum):
+    """Which configurations lack a hyper-parameter."""
+
+    NEVER = "none"
+    BY_METHOD = "all of some methods"
+    ANYWHERE = "some"
 
 
 @dataclass(frozen=True)
@@ -150,6 +161,13 @@ class DesignSpace:
                     values = history.model_descriptor.values
                     descriptors.append((values[described] or {}) if described >= 0 else {})
         self._model_table = _standardised(descriptors)
+        self._absence = {
+            scale.name: _absence(scale.name, space, history, partial(_has_position, scale))
+            for scale in self._numeric
+        } | {
+            name: _absence(name, space, history, partial(_has_code, codes))
+            for name, codes in self._choices.items()
+        }
 
     @property
     def number_names(self) -> tuple[str, ...]:
@@ -160,6 +178,10 @@ class DesignSpace:
     def choice_names(self) -> tuple[str, ...]:
         """Names of the other hyper-parameters, in the order of their columns."""
         return tuple(self._choices)
+
+    def absence(self, name: str) -> Absence:
+        """Return which configurations of the space and of the history lack a hyper-parameter."""
+        return self._absence[name]
 
     def of_configurations(
         self,
@@ -267,6 +289,30 @@ def relative_screening(scores: Mapping[str, float]) -> dict[str, float]:
     return {name: (score - float(values.mean())) / spread for name, score in scores.items()}
 
 
+def _absence(
+    name: str,
+    space: SearchSpace,
+    history: History | None,
+    is_laid_out: Callable[[object], bool],
+) -> Absence:
+    found: dict[str, set[bool]] = {}
+    for branch in space.branches:
+        found.setdefault(branch.method, set()).add(branch.parameter(name) is not None)
+    if history is not None and len(history):
+        column = history.parameters.get(name)
+        known = np.zeros(len(history), dtype=bool)
+        if column is not None:
+            admitted = [is_laid_out(value) for value in column.values]
+            known = np.asarray(column.spread(admitted, none=False), dtype=bool)
+        for code, method in enumerate(history.method.values):
+            rows = history.method.codes == code
+            if rows.any():
+                found.setdefault(method, set()).update(np.unique(known[rows]).tolist())
+    if any(len(has) > 1 for has in found.values()):
+        return Absence.ANYWHERE
+    return Absence.NEVER if all(True in has for has in found.values()) else Absence.BY_METHOD
+
+
 def _by_name(space: SearchSpace) -> dict[str, list[Parameter]]:
     found: dict[str, list[Parameter]] = {}
     models = {branch.model.handle for branch in space.branches}
@@ -308,6 +354,14 @@ def _position(scale: NumberScale, value: object) -> float:
     if not scale.is_logarithmic:
         return float(value)
     return math.log10(value) if value > 0 else math.nan
+
+
+def _has_position(scale: NumberScale, value: object) -> bool:
+    return not math.isnan(_position(scale, value))
+
+
+def _has_code(codes: Mapping[Any, int], value: object) -> bool:
+    return _key(value) in codes
 
 
 def _key(value: object) -> Any:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _JITTER = 1e-6
+_LARGEST_JITTER = 1e3
 _LEAST_VARIANCE = 1e-6
 
 
@@ -100,5 +101,5 @@ def factor(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
             )
         except np.linalg.LinAlgError:
             jitter *= 10.0
-            if jitter > 1.0:
+            if jitter > _LARGEST_JITTER:
                 raise

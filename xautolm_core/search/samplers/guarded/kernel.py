@@ -1,9 +1,9 @@
 """The covariance of two configurations in a conditional space.
 
 ``k = (a RBF(model descriptors) + (1 - a) [same model]) * method * product over hyper-parameters``,
-where ``method`` is 1 for the same method and below 1 for two, a hyper-parameter that both have adds
-an RBF of their distance (a number) or a factor below 1 if they differ (a choice), and one that only
-one of two configurations of the same method has adds a constant factor.
+where ``method`` is 1 for the same method and below 1 for two, and a hyper-parameter adds an RBF of
+the distance (a number) or a factor below 1 if they differ (a choice). One that some configurations
+lack keeps a part of its factor where only one of two has it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xautolm_core.search.samplers.guarded.design import Absence
 from xautolm_core.search.samplers.guarded.design import Design
 from xautolm_core.search.samplers.guarded.design import DesignSpace
 from xautolm_core.space.methods import LEARNING_RATE
@@ -26,7 +27,12 @@ _USUAL_LENGTH = 0.8
 _MINOR_LENGTH = 2.0
 _RATE_DECADES = 0.6
 _CHOICE_FACTOR = 0.9
-_ONE_SIDED = 0.3
+_FLOOR_OF_METHOD = 0.8
+"""Of a hyper-parameter that methods as a whole have or have not: their own factor tells them
+apart."""
+
+_FLOOR = 0.3
+"""Of any other that some configurations lack."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,9 @@ class KernelScales:
         method_factor: Covariance of two methods, all else equal, in [0, 1].
         lengths: Shape (numeric hyper-parameters,): in the units of ``Design.numbers``.
         choice_factors: Shape (other hyper-parameters,): covariance of two values, in [0, 1].
+        number_floors: Shape (numeric hyper-parameters,): part of the factor that stays where only
+            one of two configurations has it; 0 where all have it.
+        choice_floors: Likewise of the others.
         own_share: Of the variance over the tasks of a history, that is a task's own, in [0, 1].
         noise: Variance of one trial's normal score beside what its configuration says.
     """
@@ -50,6 +59,8 @@ class KernelScales:
     method_factor: float
     lengths: tuple[float, ...]
     choice_factors: tuple[float, ...]
+    number_floors: tuple[float, ...]
+    choice_floors: tuple[float, ...]
     own_share: float = 0.3
     noise: float = 0.25
 
@@ -63,6 +74,8 @@ class KernelScales:
             method_factor=0.55,
             lengths=tuple(_usual_length(name) for name in space.number_names),
             choice_factors=tuple(_CHOICE_FACTOR for _ in space.choice_names),
+            number_floors=tuple(_floor(space.absence(name)) for name in space.number_names),
+            choice_floors=tuple(_floor(space.absence(name)) for name in space.choice_names),
         )
 
     def stretched(self, factor: float) -> KernelScales:
@@ -84,6 +97,16 @@ class KernelScales:
         squares = (design.model_numbers**2).mean(axis=1) if design.model_numbers.size else 0.0
         described = (1 - self.linear_share) + self.linear_share * squares
         return np.asarray((1 - self.identity_share) * described + self.identity_share)
+
+
+def _floor(absence: Absence) -> float:
+    match absence:
+        case Absence.NEVER:
+            return 0.0
+        case Absence.BY_METHOD:
+            return _FLOOR_OF_METHOD
+        case Absence.ANYWHERE:
+            return _FLOOR
 
 
 def _usual_length(name: str) -> float:
@@ -109,26 +132,30 @@ def covariance(first: Design, second: Design, scales: KernelScales) -> NDArray[n
     found = found * np.where(same_method, 1.0, scales.method_factor)
     for column, length in enumerate(scales.lengths):
         a, b = first.numbers[:, column][:, None], second.numbers[:, column][None, :]
-        found *= _factor(
-            np.exp(-0.5 * ((a - b) / length) ** 2), np.isnan(a), np.isnan(b), same_method
-        )
+        both = np.exp(-0.5 * ((a - b) / length) ** 2)
+        found *= _conditional(both, np.isnan(a), np.isnan(b), scales.number_floors[column])
     for column, factor in enumerate(scales.choice_factors):
         c, d = first.choices[:, column][:, None], second.choices[:, column][None, :]
-        found *= _factor(np.where(c == d, 1.0, factor), c < 0, d < 0, same_method)
+        both = np.where(c == d, 1.0, factor)
+        found *= _conditional(both, c < 0, d < 0, scales.choice_floors[column])
     return np.asarray(found)
 
 
-def _factor(
+def _conditional(
     both: NDArray[np.float64],
     first_idle: NDArray[np.bool_],
     second_idle: NDArray[np.bool_],
-    same_method: NDArray[np.bool_],
+    floor: float,
 ) -> NDArray[np.float64]:
-    if not (first_idle.any() or second_idle.any()):
+    """Return the factor of a hyper-parameter that some configurations do not have.
+
+    A constant part, and one for those that have it and one for those that have not: a sum of
+    covariances, so that the whole is one as well (positive semi-definite).
+    """
+    if not floor:
         return both
-    one_sided = np.where(same_method, _ONE_SIDED, 1.0)
-    idle = first_idle | second_idle
-    return np.where(idle, np.where(first_idle & second_idle, 1.0, one_sided), both)
+    alike = np.where(first_idle & second_idle, 1.0, both)
+    return np.asarray(floor + (1 - floor) * np.where(first_idle == second_idle, alike, 0.0))
 
 
 def _rbf(
