@@ -27,7 +27,7 @@ CREDIT = "Memory saved"
 
 _EQUAL = 1e-9
 # What the samplers say of a configuration that they recall.
-_RECALLED = (" similar task", " on this task")
+_RECALLED = (" similar task", " on this task", " of the portfolio of ")
 
 
 @dataclass(frozen=True)
