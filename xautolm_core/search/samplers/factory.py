@@ -52,9 +52,7 @@ def learns_from_history(name: str, options: Mapping[str, Any]) -> bool:
     Raises:
         ConfigError: See ``check_sampler``.
     """
-    if name == "guarded":
-        return bool(getattr(check_sampler(name, options), "history", True))
-    return name in ("xautolm", "knn")
+    return check_sampler(name, options).learns
 
 
 def reads_history(name: str, options: Mapping[str, Any]) -> bool:
@@ -63,9 +61,7 @@ def reads_history(name: str, options: Mapping[str, Any]) -> bool:
     Raises:
         ConfigError: See ``check_sampler``.
     """
-    if learns_from_history(name, options):
-        return True
-    return name != "guarded" and check_sampler(name, options).failure_model
+    return check_sampler(name, options).reads
 
 
 def make_sampler(
@@ -130,8 +126,7 @@ def make_sampler(
         task_features = _paper_features(task_features)
         system_features = _paper_features(system_features)
     context = SearchContext(space, objectives, task_type, task_features, system_features, task_name)
-    is_read = history is not None and reads_history(name, options or {})
-    past = history if history is not None and is_read else History.empty()
+    past = history if history is not None and parsed.reads else History.empty()
     failures = None
     if parsed.failure_model:
         failures = FailureForecaster(

@@ -39,6 +39,16 @@ class RandomOptions(BaseModel):
     allow_duplicates: bool = False
     failure_model: bool = False
 
+    @property
+    def learns(self) -> bool:
+        """Whether earlier experiences decide what is drawn."""
+        return False
+
+    @property
+    def reads(self) -> bool:
+        """Whether earlier experiences are used at all, be it to foresee failures alone."""
+        return self.learns or self.failure_model
+
 
 class EvolutionOptions(RandomOptions):
     """Options of the evolution (``zero_shot``).
@@ -72,6 +82,11 @@ class HistoryOptions(EvolutionOptions):
 
     features: Literal["paper", "all"] = "paper"
     memory_first: bool = True
+
+    @property
+    def learns(self) -> bool:
+        """Whether earlier experiences decide what is drawn."""
+        return True
 
 
 class WarmStartOptions(HistoryOptions):
@@ -166,6 +181,16 @@ class GuardedOptions(RandomOptions):
     exploration: float = Field(default=0.1, ge=0, le=1)
     learn_scales: bool = True
     memory_first: bool = True
+
+    @property
+    def learns(self) -> bool:
+        """Whether earlier experiences decide what is drawn."""
+        return self.history
+
+    @property
+    def reads(self) -> bool:
+        """Whether earlier experiences are used at all: without them not for failures either."""
+        return self.history
 
 
 OptionsT = TypeVar("OptionsT", bound=RandomOptions)
