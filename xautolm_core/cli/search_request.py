@@ -37,12 +37,12 @@ from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import ReadStore
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.contract import SpendingLimits
+from xautolm_core.search.samplers.factory import SAMPLER_NAMES
 from xautolm_core.space.cheap import parse_methods
 from xautolm_core.space.methods import has_model
 from xautolm_core.tasks.quoting import Quoting
 from xautolm_core.tasks.source import read_task_spec
 
-SAMPLERS = ("guarded", "xautolm", "zero_shot", "knn", "random")
 # These samplers do not look at the history anyway.
 _WITHOUT_HISTORY = ("zero_shot", "random")
 _KEEP = ("front", "best", "all")
@@ -291,9 +291,10 @@ def _gpus_per_trial() -> int:
 
 def _sampler(options: SearchOptions) -> str:
     sampler = options.sampler or DEFAULT_SAMPLER
-    if sampler not in SAMPLERS:
+    if sampler not in SAMPLER_NAMES:
         raise ConfigError(
-            f"--sampler: there is no sampler '{sampler}'", hint=f"Known are {', '.join(SAMPLERS)}"
+            f"--sampler: there is no sampler '{sampler}'",
+            hint=f"Known are {', '.join(SAMPLER_NAMES)}",
         )
     if not options.cold or sampler in (*_WITHOUT_HISTORY, "guarded"):
         return sampler
