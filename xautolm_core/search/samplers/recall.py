@@ -188,18 +188,7 @@ class Recollection:
 
     def _runnable(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, Configuration]]:
         """Yield rows with their configurations, each once, that can run here."""
-        models = self._usable.history.model
-        seen: set[int] = set()
-        for row in rows.tolist():
-            number = int(self._which[row])
-            if number in seen or models[row] not in self._context.space.models:
-                continue
-            seen.add(number)
-            if len(seen) > _MOST_LOOKED_AT:
-                return
-            configuration = configuration_at(self._usable.mapped, self._context.space, row)
-            if self._infeasible(configuration) is None:
-                yield row, configuration
+        return runnable(self._usable, self._which, rows, self._context.space, self._infeasible)
 
     def _victory(self, row: int) -> str:
         """Return what a success on this very task came to, in words."""
@@ -257,6 +246,36 @@ def _runs(begins: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int6
     ends = np.append(starts[1:], len(begins))
     run = np.cumsum(begins) - 1
     return starts[run], ends[run]
+
+
+def runnable(
+    usable: UsableHistory,
+    numbers: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    space: SearchSpace,
+    infeasible: Infeasibility,
+) -> Iterator[tuple[int, Configuration]]:
+    """Yield rows with their configurations, each once, that can run here.
+
+    Args:
+        usable: The experiences.
+        numbers: Shape (experiences,): of their configurations, see ``configuration_numbers``.
+        rows: Which of them, in this order; those that are not of the space are left out.
+        space: Whose models can be had.
+        infeasible: Returns why a configuration cannot run here, or None if it can.
+    """
+    models = usable.history.model
+    seen: set[int] = {NONE}
+    for row in rows.tolist():
+        number = int(numbers[row])
+        if number in seen or models[row] not in space.models:
+            continue
+        seen.add(number)
+        if len(seen) - 1 > _MOST_LOOKED_AT:
+            return
+        configuration = configuration_at(usable.mapped, space, row)
+        if infeasible(configuration) is None:
+            yield row, configuration
 
 
 def configuration_numbers(mapped: MappedHistory) -> NDArray[np.int64]:

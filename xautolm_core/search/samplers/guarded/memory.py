@@ -20,8 +20,8 @@ from xautolm_core.search.samplers.guarded.sources import sources_of
 from xautolm_core.search.samplers.guarded.structures import Structure
 from xautolm_core.search.samplers.guarded.structures import StructureSet
 from xautolm_core.search.samplers.guarded.transfer import TaskTrials
-from xautolm_core.search.samplers.recall import configuration_at
 from xautolm_core.search.samplers.recall import configuration_numbers
+from xautolm_core.search.samplers.recall import runnable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from xautolm_core.space.configuration import Configuration
 
 _UNKNOWN_WORTH = 0.5
-_MOST_LOOKED_AT = 1_000
 
 
 class Memory:
@@ -68,13 +67,11 @@ class Memory:
         self.sources: Sources = sources_of(usable, context, self.space, history)
         self.structures: list[StructureSet] = []
         self.curves: list[ValueCurve] = []
-        self.scales: list[KernelScales] = []
         self.outcome_scales: list[OutcomeScale] = []
         for column in range(len(context.objectives)):
             trials = self._trials(column)
             usual = KernelScales.usual(self.space)
             scales = learnt_scales(trials, usual) if options.learn_scales else usual
-            self.scales.append(scales)
             self.structures.append(StructureSet(scales, trials, _ALLOWED[options.structures]))
             samples = [
                 self.sources.values[self.sources.task == task, column]
@@ -142,20 +139,10 @@ class Memory:
 
     def _runnable(self) -> list[Configuration]:
         """Return the different configurations of the history that can run here."""
-        rows = self.sources.history_rows
-        which = configuration_numbers(self._usable.mapped)[rows]
-        seen: dict[int, int] = {}
-        for row, number in zip(rows.tolist(), which.tolist(), strict=True):
-            if number >= 0:
-                seen.setdefault(number, row)
-        found = []
-        for row in list(seen.values())[:_MOST_LOOKED_AT]:
-            if self._usable.history.model[row] not in self._context.space.models:
-                continue
-            configuration = configuration_at(self._usable.mapped, self._context.space, row)
-            if self._infeasible(configuration) is None:
-                found.append(configuration)
-        return found
+        numbers = configuration_numbers(self._usable.mapped)
+        rows, space = self.sources.history_rows, self._context.space
+        found = runnable(self._usable, numbers, rows, space, self._infeasible)
+        return [configuration for _, configuration in found]
 
 
 _ALLOWED: dict[str, tuple[Structure, ...]] = {

@@ -91,8 +91,8 @@ def sources_of(
 ) -> Sources:
     """Return the successes of a history by task, at most ``MOST_ROWS`` of them.
 
-    Where there are more, each task keeps an equal number: half of them the best by non-dominated
-    sorting would bias the ranks, so a sample is kept that does not depend on the outcomes (by id).
+    Where there are more, each task keeps an equal number, a sample by id: one that depends on the
+    outcomes would bias what is learnt from their ranks.
     """
     history = usable.history
     names, name_of_task = np.unique([n for n, _ in history.task.values], return_inverse=True)
