@@ -11,6 +11,7 @@ from pathlib import Path
 
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.outcomes import Outcome
+from xautolm_core.search.runner import run_search
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import Evaluation
@@ -201,3 +202,15 @@ class Silent:
 
     def tick(self, seconds_left, running) -> None:
         self.ticks += 1
+
+
+def search(spec, out, launcher=None, observer=None, *, resume=False):
+    """Run or resume a search whose trials end at once, without its final test."""
+    return run_search(
+        spec,
+        out,
+        launcher=launcher or InstantLauncher(),
+        observer=observer or Silent(),
+        resume=resume,
+        with_test=False,
+    )

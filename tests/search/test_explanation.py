@@ -14,26 +14,14 @@ from optuna.storages.journal import JournalFileBackend
 from tests.search.explaining import explain_draws
 from tests.search.explaining import explanation
 from tests.search.instant import InstantLauncher
-from tests.search.instant import Silent
 from tests.search.instant import analytic_result
+from tests.search.instant import search
 from xautolm_core.experience.open import open_store
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.experiences import prediction_of
 from xautolm_core.search.explanation import Prediction
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.search.folders import Proposal
-from xautolm_core.search.runner import run_search
-
-
-def search(spec, out, launcher=None, observer=None, *, resume=False):
-    return run_search(
-        spec,
-        out,
-        launcher=launcher or InstantLauncher(),
-        observer=observer or Silent(),
-        resume=resume,
-        with_test=False,
-    )
 
 
 def test_it_is_in_the_records_the_store_and_the_study(make_spec, tmp_path, monkeypatch):

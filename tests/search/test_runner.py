@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from tests.search.instant import InstantLauncher
 from tests.search.instant import Silent
 from tests.search.instant import analytic_result
+from tests.search.instant import search
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
 from xautolm_core.errors import SpaceError
@@ -24,19 +25,7 @@ from xautolm_core.experience.open import open_store
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import SearchSpec
-from xautolm_core.search.runner import run_search
 from xautolm_core.trial.contract import TrialResult
-
-
-def search(spec, out, launcher=None, observer=None, *, resume=False):
-    return run_search(
-        spec,
-        out,
-        launcher=launcher or InstantLauncher(),
-        observer=observer or Silent(),
-        resume=resume,
-        with_test=False,
-    )
 
 
 def experiences(spec: SearchSpec):
