@@ -315,7 +315,7 @@ def test_the_papers_constants_can_be_had():
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("xautol", {}, "unknown sampler"),
+        ("xautol", {}, "no sampler 'xautol'"),
         ("xautolm", {"betascale": 1}, "Did you mean 'beta_scale'"),
         ("xautolm", {"distance": "manhattan"}, "distance='manhattan'"),
         ("zero_shot", {"population": 0}, "population=0"),

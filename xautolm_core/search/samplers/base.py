@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import ClassVar
+from typing import Self
 
 import numpy as np
 from optuna.samplers import BaseSampler
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
+    from xautolm_core.search.samplers.contract import SamplerInputs
     from xautolm_core.search.samplers.failure_rows import FailureForecaster
 
 MAX_TRIES = 200
@@ -88,11 +91,28 @@ class SpaceSampler(BaseSampler):
         failures: Says how probable failures are; None to draw without a failure model.
 
     Attributes:
+        options_type: The options that a sampler of this class has.
         adapt: Changes what a trial costs (its epochs) to what is left, before it is proposed; what
             the loop sets, for it knows the time. The identity by default.
     """
 
+    options_type: ClassVar[type[RandomOptions]] = RandomOptions
     adapt: Callable[[Configuration], Configuration]
+
+    @classmethod
+    def build(cls, inputs: SamplerInputs) -> Self:
+        """Return the sampler of a search; a subclass with other arguments has its own.
+
+        Args:
+            inputs: What is known of the search.
+        """
+        return cls(
+            inputs.space,
+            seed=inputs.seed,
+            options=inputs.options,
+            infeasible=inputs.infeasible,
+            failures=inputs.failures,
+        )
 
     def __init__(
         self,
