@@ -20,6 +20,7 @@ from typing import Any
 from xautolm_core.errors import LaunchError
 from xautolm_core.errors import MissingExtraError
 from xautolm_core.launch.kubernetes.pace import Pace
+from xautolm_core.objects.retry import TRANSIENT_STATUS
 from xautolm_core.objects.retry import Patience
 from xautolm_core.objects.retry import call_patiently
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 _BURST = 20
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
@@ -57,7 +57,7 @@ class ApiError(LaunchError):
     @property
     def is_transient(self) -> bool:
         """Whether the same request may succeed later."""
-        return self.status == 0 or self.status in _TRANSIENT_STATUS
+        return self.status == 0 or self.status in TRANSIENT_STATUS
 
 
 class KubernetesApi:
