@@ -95,7 +95,7 @@ def submit(
     from pipelines.opening import open_client
     from pipelines.package import find_package
     from pipelines.parameters import gather
-    from xautolm_core.cli.quantities import parse_duration
+    from xautolm_core.request.quantities import parse_duration
 
     limit = parse_duration(wait_limit, "--wait-limit") if wait_limit else None
     package = find_package(pipeline)

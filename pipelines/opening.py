@@ -5,7 +5,7 @@ from pathlib import Path
 from pipelines.client import PipelinesClient
 from pipelines.client import connect
 from pipelines.connection import resolve
-from xautolm_core.cli.quantities import parse_duration
+from xautolm_core.request.quantities import parse_duration
 
 
 def open_client(

@@ -62,7 +62,7 @@ def parse_when(cron: str | None, every: str | None) -> When:
     Raises:
         ConfigError: Both or neither are given, or one is malformed.
     """
-    from xautolm_core.cli.quantities import parse_duration
+    from xautolm_core.request.quantities import parse_duration
 
     if (cron is None) == (every is None):
         raise ConfigError(

@@ -10,9 +10,9 @@ from tests.report.samples import search_result
 from tests.report.samples import trials
 from xautolm_core.cli import search_command
 from xautolm_core.cli.search_command import run_request
-from xautolm_core.cli.search_request import SearchRequest
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
+from xautolm_core.request.search_request import SearchRequest
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import SearchObserver
 from xautolm_core.search.contract import SearchResult

@@ -16,9 +16,9 @@ from tests.report.samples import search_result
 from xautolm_core.cli import search_metrics
 from xautolm_core.cli.search_metrics import LiveSearch
 from xautolm_core.cli.search_metrics import metrics_of
-from xautolm_core.cli.search_request import SearchRequest
 from xautolm_core.errors import ConfigError
 from xautolm_core.experience.folder import FolderStore
+from xautolm_core.request.search_request import SearchRequest
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.folders import RunState
 

@@ -13,8 +13,8 @@ from xautolm_core.cli.carbon_options import INTENSITIES_OPTION
 from xautolm_core.cli.carbon_options import PANEL
 from xautolm_core.cli.carbon_options import PUE_OPTION
 from xautolm_core.cli.carbon_options import ZONE_OPTION
-from xautolm_core.cli.report_basis import ASSUMPTIONS_VARIABLE
 from xautolm_core.cli.store_options import STORE_OPTION
+from xautolm_core.request.basis import ASSUMPTIONS_VARIABLE
 
 if TYPE_CHECKING:
     from xautolm_core.energy.carbon import Hardware
@@ -108,9 +108,9 @@ def exporter(
     """
     from xautolm_core.cli.carbon_options import parse_embodied
     from xautolm_core.cli.carbon_options import refuse_feed
-    from xautolm_core.cli.quantities import parse_duration
-    from xautolm_core.cli.report_basis import basis_of
     from xautolm_core.errors import ConfigError
+    from xautolm_core.request.basis import basis_of
+    from xautolm_core.request.quantities import parse_duration
 
     refuse_feed(intensities)
     basis = basis_of(
@@ -179,10 +179,10 @@ def _rates(basis: Basis, gpu: Hardware | None) -> Rates:
 def _reader(
     store: str | None, workspace: str | None, interval_seconds: float, rates: Rates
 ) -> Reader:
-    from xautolm_core.cli.locations import store_location
     from xautolm_core.experience.open import open_store
     from xautolm_core.monitoring.client import require_client
     from xautolm_core.objects.open import open_objects
+    from xautolm_core.request.locations import store_location
 
     require_client()
     from xautolm_core.monitoring.reading import Reader

@@ -74,7 +74,6 @@ def import_experiences(
 
     Exit code 2 if nothing of it is in the store afterwards.
     """
-    from xautolm_core.cli.locations import store_location
     from xautolm_core.cli.output import print_json
     from xautolm_core.errors import ConfigError
     from xautolm_core.experience.importers.exported import IMPORTER as EXPORTED
@@ -83,6 +82,7 @@ def import_experiences(
     from xautolm_core.experience.importers.reading import importer_of
     from xautolm_core.experience.importers.reading import refuse_option
     from xautolm_core.experience.keys import given_tenant
+    from xautolm_core.request.locations import store_location
 
     if source is None:
         # ``--from optuna://...`` says both at once.

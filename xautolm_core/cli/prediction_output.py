@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import BinaryIO
 
-from xautolm_core.cli.locations import check_can_write
 from xautolm_core.cli.output import one_line
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
+from xautolm_core.request.locations import check_can_write
 
 if TYPE_CHECKING:
     import numpy as np

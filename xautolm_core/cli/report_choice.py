@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xautolm_core.cli.quantities import parse_duration
 from xautolm_core.cli.store_options import open_existing
 from xautolm_core.cli.store_options import open_there
 from xautolm_core.cli.store_options import report_faults
@@ -23,6 +22,7 @@ from xautolm_core.report.green.green_report import green_report
 from xautolm_core.report.green.runs import RunFolder
 from xautolm_core.report.green.runs import read_run
 from xautolm_core.report.green.searches import RunFigures
+from xautolm_core.request.quantities import parse_duration
 
 if TYPE_CHECKING:
     from xautolm_core.experience.schema import Experience

@@ -13,9 +13,9 @@ from xautolm_core.cli.carbon_options import INTENSITIES_OPTION
 from xautolm_core.cli.carbon_options import PANEL
 from xautolm_core.cli.carbon_options import PUE_OPTION
 from xautolm_core.cli.carbon_options import ZONE_OPTION
-from xautolm_core.cli.report_basis import ASSUMPTIONS_VARIABLE
 from xautolm_core.cli.store_options import STORE_OPTION
 from xautolm_core.cli.store_options import checked_tenant
+from xautolm_core.request.basis import ASSUMPTIONS_VARIABLE
 
 if TYPE_CHECKING:
     from xautolm_core.report.green.folder import GreenFiles
@@ -94,11 +94,11 @@ def report(
     from datetime import UTC
     from datetime import datetime
 
-    from xautolm_core.cli.report_basis import basis_of
     from xautolm_core.cli.report_choice import Choice
     from xautolm_core.cli.report_choice import parse_since
     from xautolm_core.cli.report_choice import report_on
     from xautolm_core.errors import ConfigError
+    from xautolm_core.request.basis import basis_of
 
     now = datetime.now(UTC)
     folders = [run.resolve() for run in runs or []]
@@ -134,8 +134,8 @@ def report(
 
 
 def _write(made: GreenReport, out: Path | None, folders: list[Path]) -> GreenFiles:
-    from xautolm_core.cli.locations import check_can_write
     from xautolm_core.report.green.folder import write_green_report
+    from xautolm_core.request.locations import check_can_write
 
     if out is None:
         stamp = made.scope.written_at.strftime("%Y%m%dT%H%M%SZ")

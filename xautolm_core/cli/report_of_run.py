@@ -28,8 +28,8 @@ def assumed_basis(
     Raises:
         ConfigError: They are wrong: better told before a search than after it.
     """
-    from xautolm_core.cli.report_basis import ASSUMPTIONS_VARIABLE
-    from xautolm_core.cli.report_basis import basis_of
+    from xautolm_core.request.basis import ASSUMPTIONS_VARIABLE
+    from xautolm_core.request.basis import basis_of
 
     given = (zone, intensities, grams_per_kwh, pue)
     if all(one is None for one in given) and not os.environ.get(ASSUMPTIONS_VARIABLE):

@@ -16,8 +16,8 @@ from xautolm_core.tasks.quoting import QUOTING_HELP
 from xautolm_core.tasks.quoting import Quoting
 
 if TYPE_CHECKING:
-    from xautolm_core.cli.search_request import SearchRequest
     from xautolm_core.report.green.assumptions import Basis
+    from xautolm_core.request.search_request import SearchRequest
     from xautolm_core.search.contract import SearchObserver
     from xautolm_core.search.contract import SearchResult
 
@@ -286,9 +286,9 @@ def search(
     5 no trial gave a model, 130 interrupted (what was found is kept and can be resumed).
     """
     from xautolm_core.cli.report_of_run import assumed_basis
-    from xautolm_core.cli.search_request import SearchOptions
-    from xautolm_core.cli.search_request import new_search
-    from xautolm_core.cli.search_request import resumed_search
+    from xautolm_core.request.search_request import SearchOptions
+    from xautolm_core.request.search_request import new_search
+    from xautolm_core.request.search_request import resumed_search
 
     options = SearchOptions(
         data=data,
@@ -350,7 +350,6 @@ def run_request(
         metrics_port: Where Prometheus is answered meanwhile, if anywhere.
         basis: What joules are turned into grams with; without it there is no Green AI report.
     """
-    from xautolm_core.cli.observers import make_observer
     from xautolm_core.cli.output import print_json
     from xautolm_core.cli.report_of_run import report_run
     from xautolm_core.cli.search_metrics import metrics_of
@@ -358,6 +357,7 @@ def run_request(
     from xautolm_core.cli.summary import resume_command
     from xautolm_core.errors import ConfigError
     from xautolm_core.errors import StoreError
+    from xautolm_core.progress.observers import make_observer
     from xautolm_core.report.document import summary_document
     from xautolm_core.report.folder import write_result_folder
     from xautolm_core.search.contract import SEARCH_FILE

@@ -13,7 +13,7 @@ from xautolm_core.monitoring.store_totals import StoreCount
 from xautolm_core.monitoring.store_totals import StoreTotals
 
 if TYPE_CHECKING:
-    from xautolm_core.cli.search_request import SearchRequest
+    from xautolm_core.request.search_request import SearchRequest
     from xautolm_core.search.contract import SearchSpec
 
 INTERVAL_SECONDS = 10.0

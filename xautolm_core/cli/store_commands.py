@@ -148,8 +148,8 @@ def compact(
     ] = None,
 ) -> None:
     """Gather single objects in few files, so that the store is read faster. Safe at any time."""
-    from xautolm_core.cli.locations import store_location
     from xautolm_core.experience.open import open_store
+    from xautolm_core.request.locations import store_location
 
     open_existing(store)  # without it a mistyped folder would be made
     merged = open_store(store_location(store)).compact(keep=keep)

@@ -43,7 +43,7 @@ def open_existing(store: str | None) -> ObjectExperienceStore:
     Raises:
         StoreError: There is none.
     """
-    from xautolm_core.cli.locations import store_location
+    from xautolm_core.request.locations import store_location
 
     return open_there(store_location(store))
 

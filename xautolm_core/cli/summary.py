@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from xautolm_core.cli.output import print_table
-from xautolm_core.cli.progress import outcome_counts
+from xautolm_core.progress.state import outcome_counts
 from xautolm_core.report.document import chosen_trial
 from xautolm_core.report.document import front_by_time
 from xautolm_core.report.document import is_untrained

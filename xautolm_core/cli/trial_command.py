@@ -52,8 +52,8 @@ def trial(
     """
     import tempfile
 
-    from xautolm_core.cli.locations import check_can_write
     from xautolm_core.launch.container_memory import ContainerMemory
+    from xautolm_core.request.locations import check_can_write
     from xautolm_core.trial.remote import run_remote
 
     folder = (work or Path(tempfile.gettempdir()) / "xautolm-trial").absolute()

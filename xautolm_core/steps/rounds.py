@@ -41,9 +41,9 @@ def sample_trials(request: str, features_file: str, snapshot: str, size: int) ->
         ConfigError: The search cannot begin.
         StoreError: A bucket cannot be used.
     """
-    from xautolm_core.cli.line_view import LineView
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.launch.rounds import RoundLauncher
+    from xautolm_core.progress.line_view import LineView
     from xautolm_core.search.rounds import propose_round
 
     asked = read_request(request)
@@ -121,9 +121,9 @@ def record_experiences(request: str, features_file: str, snapshot: str, result_f
         ConfigError: The data have changed.
         StoreError: A bucket cannot be used, or has not taken all experiences: a retry writes them.
     """
-    from xautolm_core.cli.line_view import LineView
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.launch.rounds import RoundLauncher
+    from xautolm_core.progress.line_view import LineView
     from xautolm_core.report.document import summary_document
     from xautolm_core.report.folder import write_result_folder
     from xautolm_core.search.outbox import require_kept

@@ -49,8 +49,8 @@ def search(request: str, features_file: str, snapshot: str, result_folder: str) 
         LaunchError: Trials cannot be started, or none gave a model.
         SystemExit: SIGTERM ended the search; what it found is kept, and a retry goes on.
     """
-    from xautolm_core.cli.line_view import LineView
     from xautolm_core.launch.exchange import TrialExchange
+    from xautolm_core.progress.line_view import LineView
     from xautolm_core.report.document import summary_document
     from xautolm_core.report.folder import write_result_folder
     from xautolm_core.search.outbox import require_kept

@@ -41,9 +41,9 @@ def show_warm_start(request: str, features_file: str, prior_file: str, view_file
         ConfigError: The space or the features cannot be used.
         StoreError: The store cannot be read.
     """
-    from xautolm_core.cli.line_view import LineView
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.launch.rounds import RoundLauncher
+    from xautolm_core.progress.line_view import LineView
     from xautolm_core.search.session import open_session
 
     asked = read_request(request)

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xautolm_core.cli.locations import store_location
-from xautolm_core.cli.read_stores import parse_read_store
-from xautolm_core.cli.read_stores import read_stores
-from xautolm_core.cli.search_request import SearchOptions
-from xautolm_core.cli.search_request import new_search
-from xautolm_core.cli.search_request import resumed_search
 from xautolm_core.errors import ConfigError
+from xautolm_core.request.locations import store_location
+from xautolm_core.request.read_stores import parse_read_store
+from xautolm_core.request.read_stores import read_stores
+from xautolm_core.request.search_request import SearchOptions
+from xautolm_core.request.search_request import new_search
+from xautolm_core.request.search_request import resumed_search
 from xautolm_core.search.contract import ReadStore
 from xautolm_core.trial.files import write_json_atomic
 
@@ -174,7 +174,9 @@ def test_a_file_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchOptions:
-    monkeypatch.setattr("xautolm_core.cli.search_request._require_trial_packages", lambda _: None)
+    monkeypatch.setattr(
+        "xautolm_core.request.search_request._require_trial_packages", lambda _: None
+    )
     (tmp_path / "reviews.csv").write_text("text,label\ngood,1\nbad,0\n")
     return SearchOptions(data="reviews.csv", store="store", out=Path("out"))
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xautolm_core.cli.budgets import Budget
-from xautolm_core.cli.budgets import parse_budget
-from xautolm_core.cli.budgets import spending_limits
 from xautolm_core.errors import ConfigError
+from xautolm_core.request.budgets import Budget
+from xautolm_core.request.budgets import parse_budget
+from xautolm_core.request.budgets import spending_limits
 from xautolm_core.search.contract import SpendingLimits
 
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xautolm_core.cli.quantities import parse_duration
-from xautolm_core.cli.quantities import parse_pairs
-from xautolm_core.cli.quantities import parse_size
 from xautolm_core.errors import ConfigError
+from xautolm_core.request.quantities import parse_duration
+from xautolm_core.request.quantities import parse_pairs
+from xautolm_core.request.quantities import parse_size
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from xautolm_core.cli.progress import Progress
-from xautolm_core.cli.progress import RunningTrial
-from xautolm_core.cli.progress import outcome_counts
-from xautolm_core.cli.progress import time_left_words
-from xautolm_core.cli.progress import warm_start_words
+from xautolm_core.progress.state import Progress
+from xautolm_core.progress.state import RunningTrial
+from xautolm_core.progress.state import outcome_counts
+from xautolm_core.progress.state import time_left_words
+from xautolm_core.progress.state import warm_start_words
 from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from xautolm_core.cli.quantities import parse_duration
 from xautolm_core.energy.intensity import Intensity
 from xautolm_core.errors import ConfigError
+from xautolm_core.request.quantities import parse_duration
 from xautolm_core.search.contract import SpendingLimits
 
 BUDGET_OPTION = "--budget"

@@ -15,22 +15,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from xautolm_core.cli.budgets import Budget
-from xautolm_core.cli.budgets import Grid
-from xautolm_core.cli.budgets import parse_budget
-from xautolm_core.cli.budgets import spending_limits
-from xautolm_core.cli.locations import absolute_store
-from xautolm_core.cli.locations import check_can_write
-from xautolm_core.cli.locations import check_new_run_folder
-from xautolm_core.cli.locations import default_run_folder
-from xautolm_core.cli.locations import store_location
-from xautolm_core.cli.quantities import parse_duration
-from xautolm_core.cli.quantities import parse_pairs
-from xautolm_core.cli.quantities import parse_size
-from xautolm_core.cli.read_stores import read_stores
-from xautolm_core.cli.report_basis import basis_of
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
+from xautolm_core.request.basis import basis_of
+from xautolm_core.request.budgets import Budget
+from xautolm_core.request.budgets import Grid
+from xautolm_core.request.budgets import parse_budget
+from xautolm_core.request.budgets import spending_limits
+from xautolm_core.request.locations import absolute_store
+from xautolm_core.request.locations import check_can_write
+from xautolm_core.request.locations import check_new_run_folder
+from xautolm_core.request.locations import default_run_folder
+from xautolm_core.request.locations import store_location
+from xautolm_core.request.quantities import parse_duration
+from xautolm_core.request.quantities import parse_pairs
+from xautolm_core.request.quantities import parse_size
+from xautolm_core.request.read_stores import read_stores
 from xautolm_core.search.contract import DEFAULT_SAMPLER
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import Objective

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from xautolm_core.cli.line_view import LineView
-from xautolm_core.cli.line_view import QuietView
-from xautolm_core.cli.live_view import LiveView
+from xautolm_core.progress.line_view import LineView
+from xautolm_core.progress.line_view import QuietView
+from xautolm_core.progress.live_view import LiveView
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchObserver

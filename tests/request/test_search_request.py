@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from xautolm_core.cli.search_request import SearchOptions
-from xautolm_core.cli.search_request import new_search
-from xautolm_core.cli.search_request import parse_objectives
-from xautolm_core.cli.search_request import resumed_search
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
+from xautolm_core.request.search_request import SearchOptions
+from xautolm_core.request.search_request import new_search
+from xautolm_core.request.search_request import parse_objectives
+from xautolm_core.request.search_request import resumed_search
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import Objective
 from xautolm_core.tasks.quoting import Quoting

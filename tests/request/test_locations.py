@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from xautolm_core.cli.locations import check_new_run_folder
-from xautolm_core.cli.locations import default_run_folder
-from xautolm_core.cli.locations import store_location
-from xautolm_core.cli.read_stores import parse_read_store
 from xautolm_core.errors import ConfigError
+from xautolm_core.request.locations import check_new_run_folder
+from xautolm_core.request.locations import default_run_folder
+from xautolm_core.request.locations import store_location
+from xautolm_core.request.read_stores import parse_read_store
 
 NOW = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
 

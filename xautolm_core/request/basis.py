@@ -68,8 +68,8 @@ def basis_of(
 
 
 def _priced(prices: Sequence[str]) -> dict[str, Any]:
-    from xautolm_core.cli.budgets import one_currency
-    from xautolm_core.cli.budgets import parse_price
+    from xautolm_core.request.budgets import one_currency
+    from xautolm_core.request.budgets import parse_price
 
     parsed = [parse_price(text) for text in prices]
     for text, (field, _, _) in zip(prices, parsed, strict=True):

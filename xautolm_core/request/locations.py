@@ -23,7 +23,7 @@ def store_location(given: str | None) -> str:
     Raises:
         ConfigError: That file cannot be used, or an address lacks a slash.
     """
-    from xautolm_core.cli.read_stores import stores_of_environment
+    from xautolm_core.request.read_stores import stores_of_environment
 
     if given is not None:
         return check_slashes(given, "--store")
