@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pipelines.connection import Connection
 from xautolm_core.errors import LaunchError
+from xautolm_core.objects.retry import TRANSIENT_STATUS
 
 _CONNECT_SECONDS = 10.0
 _LONGEST_MESSAGE = 300
@@ -33,7 +34,7 @@ class PipelinesApiError(LaunchError):
     @property
     def is_transient(self) -> bool:
         """Whether the same request may succeed later."""
-        return self.status in {0, 408, 429, 500, 502, 503, 504}
+        return self.status == 0 or self.status in TRANSIENT_STATUS
 
 
 def set_limits(api_client: Any, connection: Connection) -> None:

@@ -18,6 +18,8 @@ from xautolm_core.objects.s3_settings import RETRY_SECONDS
 from xautolm_core.objects.s3_settings import join_s3_uri
 from xautolm_core.objects.s3_settings import read_s3_settings
 
+pytest.importorskip("minio")
+
 SECRET = "a-very-secret-key"
 KEYS = {"XAUTOLM_S3_ACCESS_KEY": "someone", "XAUTOLM_S3_SECRET_KEY": SECRET}
 
@@ -28,7 +30,7 @@ def test_an_address_alone_is_aws_with_the_environments_keys() -> None:
     assert found.endpoint == "https://s3.amazonaws.com"
     assert found.region is found.ca_bundle is found.path_style is None
     assert found.retry_seconds == RETRY_SECONDS
-    assert found.credentials.keys().secret_key == SECRET
+    assert found.credentials.retrieve().secret_key == SECRET
     assert SECRET not in repr(found)
 
 
@@ -80,11 +82,11 @@ def test_our_variables_count_more_than_those_of_aws() -> None:
     }
     found = read_s3_settings("s3://bucket", environment)
     assert found.endpoint == "http://aws-s3:1"
-    assert found.credentials.keys().session_token == "other-token"
+    assert found.credentials.retrieve().session_token == "other-token"
     found = read_s3_settings("s3://bucket", environment | KEYS)
     # The token belongs to the other keys.
-    assert found.credentials.keys().session_token is None
-    assert found.credentials.keys().access_key == "someone"
+    assert found.credentials.retrieve().session_token is None
+    assert found.credentials.retrieve().access_key == "someone"
 
 
 def test_keys_may_stand_in_a_file_that_nobody_else_reads(tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ def test_keys_may_stand_in_a_file_that_nobody_else_reads(tmp_path: Path) -> None
     file.chmod(0o600)
     other = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     found = read_s3_settings(f"s3://bucket?settings={file}", other)
-    assert found.credentials.keys().access_key == "filed"
+    assert found.credentials.retrieve().access_key == "filed"
     assert SECRET not in repr(found) + repr(vars(found.credentials))
     for mode in (0o640, 0o604):
         file.chmod(mode)
@@ -227,7 +229,6 @@ def test_an_address_with_settings_can_be_extended() -> None:
     ],
 )
 def test_the_bucket_stands_where_path_style_says(path_style: str, host: str, path: str) -> None:
-    pytest.importorskip("minio")
     environment = KEYS | {"XAUTOLM_S3_PATH_STYLE": path_style, "AWS_REGION": "here"}
     client = S3Objects.from_uri("s3://bucket/prefix?endpoint=http://host:9000", environment)._client
     url = client._base_url.build(

@@ -10,16 +10,20 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.conftest import WITH_CHEAP
 from components.conftest import parameters_for
 from components.conftest import write_data
+from tests.cli.running import run_process
 from tests.servers.fixtures import S3Server
 from tests.servers.fixtures import fresh_bucket
 from tests.steps.searching import ClusterSearch
@@ -30,6 +34,7 @@ from xautolm_core.launch.kubernetes.client import connect
 from xautolm_core.launch.kubernetes.launcher import KubernetesLauncher
 from xautolm_core.launch.kubernetes.names import search_selector
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
+from xautolm_core.objects.open import open_objects
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.result_file import read_result
 from xautolm_core.space.configuration import Configuration
@@ -70,8 +75,6 @@ class RealCluster(ClusterSearch):
             "environment": {"XAUTOLM_S3_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "1"},
             "s3_secret": secret,
         }
-        import yaml
-
         parameters = parameters_for(
             write_data(folder / "moods.csv"),
             folder,
@@ -207,3 +210,39 @@ def test_limits_of_a_pod_become_outcomes(cluster: RealCluster, tmp_path: Path, w
     expected = Outcome.OOM_HOST if what == "memory" else Outcome.TIMEOUT
     assert result.outcome is expected, result
     assert cluster.jobs(spec.search_id) == []
+
+
+def test_a_laptop_that_was_switched_off_finds_its_search_again(
+    cluster: RealCluster, tmp_path: Path
+) -> None:
+    workspace = f"s3://{cluster.bucket}/laptop"
+    content = yaml.safe_dump({**cluster.settings, "workspace": workspace})
+    (tmp_path / "cluster.yaml").write_text(content)
+    (tmp_path / "space.yaml").write_text(WITH_CHEAP)
+    options = ["--launcher", "kubernetes", "--launcher-settings", "cluster.yaml", "--workers", "3"]
+    options += ["--space", "space.yaml", "--trials", "4", "--store", "laptop-store", "--out", "run"]
+
+    def results() -> list[str]:
+        keys = [info.key.split("/") for info in open_objects(workspace).list()]
+        return sorted(key[2] for key in keys if key[1] == "trials" and key[-1] == "result.json")
+
+    with (tmp_path / "first.log").open("wb") as log:
+        first = subprocess.Popen(
+            [*(sys.executable, "-m", "xautolm_core.cli", "search", "moods.csv"), *options],
+            cwd=tmp_path,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        cluster.wait_until(lambda: bool(results()), "no trial has ended", seconds=900)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    second = run_process("search", "--resume", "run", folder=tmp_path, timeout_seconds=1200)
+    assert second.code == 0, second.err
+    assert results() == [f"{number:04d}-0" for number in range(5)]
+    kept = list(open_store(str(tmp_path / "laptop-store")).scan())
+    assert sorted((e.trial_number, e.attempt) for e in kept) == [(n, 0) for n in range(5)]
+    search_id = next(open_objects(workspace).list()).key.split("/")[0]
+    assert cluster.jobs(search_id) == []

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from components.conftest import WITH_CHEAP
 from components.conftest import parameters_for
@@ -64,19 +63,7 @@ class Cluster(ClusterSearch):
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     api = FakeApi()
     kubeconfig = tmp_path / "kubeconfig"
-    one = {"name": "fake"}
-    kubeconfig.write_text(
-        yaml.safe_dump(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "clusters": [{**one, "cluster": {"server": api.url}}],
-                "users": [{**one, "user": {}}],
-                "contexts": [{**one, "context": {"cluster": "fake", "user": "fake"}}],
-                "current-context": "fake",
-            }
-        )
-    )
+    api.write_kubeconfig(kubeconfig)
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     monkeypatch.setenv("XAUTOLM_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("POD_NAME", raising=False)

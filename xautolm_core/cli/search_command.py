@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
@@ -16,10 +18,12 @@ from xautolm_core.tasks.quoting import QUOTING_HELP
 from xautolm_core.tasks.quoting import Quoting
 
 if TYPE_CHECKING:
+    from xautolm_core.launch.contract import Launcher
     from xautolm_core.report.green.assumptions import Basis
     from xautolm_core.request.search_request import SearchRequest
     from xautolm_core.search.contract import SearchObserver
     from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.measured import Measured
 
 EXIT_NO_MODEL = 5
 EXIT_INTERRUPTED = 130
@@ -27,6 +31,7 @@ EXIT_INTERRUPTED = 130
 _TASK = "The task"
 _SEARCH = "The search"
 _LIMITS = "Limits"
+_WHERE = "Where trials run"
 _MEMORY = "Experience"
 _RESULT = "Result"
 
@@ -187,6 +192,22 @@ def search(
             rich_help_panel=_LIMITS,
         ),
     ] = None,
+    launcher: Annotated[
+        str | None,
+        typer.Option(
+            help="Where trials run: local, in processes of this machine, or kubernetes, as Jobs "
+            "of the cluster that KUBECONFIG names (default: local).",
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
+    launcher_settings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="YAML with the launcher's settings: workspace, image, resources and so on.",
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
     no_early_stopping: Annotated[
         bool,
         typer.Option(
@@ -325,6 +346,8 @@ def search(
         cold=cold,
         out=out,
         keep_models=keep_models,
+        launcher=launcher,
+        launcher_settings=launcher_settings,
     )
     request = new_search(options) if resume is None else resumed_search(options, resume)
     basis = assumed_basis(zone=zone, intensities=intensities, grams_per_kwh=grams_per_kwh, pue=pue)
@@ -394,17 +417,31 @@ def run_request(
 
 
 def _run(request: SearchRequest, observer: SearchObserver) -> SearchResult:
-    from xautolm_core.launch.local import LocalLauncher
     from xautolm_core.search.runner import run_search
 
-    launcher = LocalLauncher()
-    try:
+    with _launcher_of(request, observer) as (launcher, measured):
         return run_search(
             request.spec,
             request.out_folder,
             launcher=launcher,
             observer=observer,
             resume=request.resume,
+            measured=measured,
         )
-    finally:
-        launcher.close()
+
+
+@contextmanager
+def _launcher_of(
+    request: SearchRequest, observer: SearchObserver
+) -> Iterator[tuple[Launcher, Measured | None]]:
+    """Give the launcher that a request names, and what was measured where its trials run."""
+    if request.cluster is not None:
+        from xautolm_core.cluster_search import on_cluster
+
+        with on_cluster(request.spec, request.cluster, request.out_folder, observer) as found:
+            yield found
+        return
+    from xautolm_core.launch.local import LocalLauncher
+
+    with LocalLauncher() as launcher:
+        yield launcher, None

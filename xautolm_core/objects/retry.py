@@ -13,6 +13,8 @@ from typing import TypeVar
 
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 5.0
+TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP statuses of a request that may succeed when it is made again."""
 
 T = TypeVar("T")
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 import ssl
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from xautolm_core.errors import ConfigError
-from xautolm_core.errors import MissingExtraError
 from xautolm_core.errors import StoreError
 from xautolm_core.objects.contract import StorageUnavailableError
+from xautolm_core.objects.retry import TRANSIENT_STATUS
+from xautolm_core.objects.s3_pool import connection_pool
 from xautolm_core.objects.s3_settings import S3Settings
 
-CONNECT_SECONDS = 5.0
-CONNECTIONS = 32
-
-_TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
 _TRANSIENT_CODES = {
     "BandwidthLimitExceeded",
     "InternalError",
@@ -80,31 +75,22 @@ def new_client(settings: S3Settings) -> Any:
 
     Raises:
         ConfigError: The region or the CA bundle cannot be used.
-        MissingExtraError: The ``minio`` package is not installed.
     """
-    try:
-        import urllib3
-        from minio import Minio
-    except ImportError as error:
-        raise MissingExtraError("s3", "Reading and writing s3:// addresses") from error
+    from minio import Minio
+
     parts = urlsplit(settings.endpoint)
     secure = parts.scheme == "https"
-    timeout = urllib3.Timeout(
-        connect=min(CONNECT_SECONDS, settings.timeout_seconds), read=settings.timeout_seconds
-    )
-    pool = urllib3.PoolManager(
-        maxsize=CONNECTIONS,
-        timeout=timeout,
-        retries=False,
-        ssl_context=tls_context(settings.ca_bundle) if secure else None,
-    )
     try:
         client = Minio(
             parts.netloc,
             credentials=settings.credentials,
             region=settings.region,
             secure=secure,
-            http_client=pool,
+            http_client=connection_pool(
+                read_seconds=settings.timeout_seconds,
+                ca_bundle=settings.ca_bundle,
+                secure=secure,
+            ),
         )
     except ValueError as error:
         raise ConfigError(
@@ -115,23 +101,6 @@ def new_client(settings: S3Settings) -> Any:
     elif settings.path_style is False:
         client.enable_virtual_style_endpoint()
     return client
-
-
-def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
-    """Return what certificates are checked with: the bundle, or the usual authorities.
-
-    Raises:
-        ConfigError: The bundle cannot be read.
-    """
-    import certifi
-
-    try:
-        return ssl.create_default_context(cafile=os.fspath(ca_bundle or certifi.where()))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"Cannot read the certificates in {ca_bundle}: {type(error).__name__}",
-            hint="Name a PEM file as ca_bundle (XAUTOLM_S3_CA_BUNDLE)",
-        ) from error
 
 
 def client_errors() -> tuple[type[Exception], ...]:
@@ -162,7 +131,7 @@ def is_transient(error: Exception) -> bool:
         return error.code in _TRANSIENT_CODES
     if isinstance(error, MinioException):
         status = _status(error)
-        return status in _TRANSIENT_STATUS or getattr(error, "code", None) in _TRANSIENT_CODES
+        return status in TRANSIENT_STATUS or getattr(error, "code", None) in _TRANSIENT_CODES
     if _certificate_fault(error) is not None or isinstance(
         error, urllib3.exceptions.LocationParseError
     ):

@@ -1,6 +1,17 @@
-"""Where the credentials of an S3 server come from: keys, mounted files, or the platform (IAM).
+"""Where the credentials of an S3 server come from: providers of the ``minio`` client, in a chain.
 
-Nothing of a credential ever stands in a ``repr`` or in an error.
+``StaticProvider`` has the keys that were given, ``IamAwsProvider`` those that the platform lends
+(web identities, containers, EC2), and ``ChainedProvider`` takes the first that has some. What
+stands here is what the client lacks:
+
+- ``EnvAWSProvider`` passes over half a pair without a word, and mixes keys of different names:
+  ``given_keys`` takes names and values, and refuses a half.
+- ``AWSConfigProvider`` reads no mounted folder, fails where a secret key has a ``%``, quotes the
+  lines of a damaged file, and gives up a file that is seen half-way through a rotation:
+  ``MountedKeys`` does none of it.
+- ``IamAwsProvider`` puts the pod's token in a URL: ``_TokenInBody`` sends it as a form.
+- ``ChainedProvider`` asks for keys that expire once in each thread, and does not say what is
+  missing: ``CredentialChain`` asks once, and no ``repr`` or error of it holds a credential.
 """
 
 from __future__ import annotations
@@ -9,20 +20,28 @@ import configparser
 import os
 import re
 import threading
+from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from datetime import UTC
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
-from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.parse import urlunsplit
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.errors import MissingExtraError
+from xautolm_core.objects.retry import TRANSIENT_STATUS
+from xautolm_core.objects.s3_pool import connection_pool
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
 
 LONGEST_FILE_BYTES = 65_536
-IAM_CONNECT_SECONDS = 3.0
-IAM_READ_SECONDS = 10.0
+PLATFORM_SECONDS = 10.0
+"""How long the platform's answer is waited for."""
+
 WEB_IDENTITY_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"
 CONTAINER_VARIABLES = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -35,85 +54,46 @@ _SECRET_KEY_NAMES = ("secretkey", "secretaccesskey", "awssecretaccesskey")
 _SESSION_TOKEN_NAMES = ("sessiontoken", "awssessiontoken")
 
 
-@dataclass(frozen=True)
-class Keys:
-    """A pair of keys, and the token of temporary ones.
+def minio_credentials() -> Any:
+    """Return the module of the client's providers.
 
     Raises:
-        ConfigError: A key is empty, or holds characters that no HTTP header may hold.
+        MissingExtraError: The ``minio`` package is not installed.
     """
-
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        # Checked here, because the HTTP library would print what it refuses.
-        for name, value in (("access key", self.access_key), ("token", self.session_token or "-")):
-            if not re.fullmatch(r"[\x21-\x7e]+", value):
-                raise ConfigError(
-                    f"The {name} of the S3 server is empty or holds a blank or a special character",
-                    hint="Copy it again, without line breaks and quotes",
-                )
-        if not self.secret_key:
-            raise ConfigError("The secret key of the S3 server is empty", hint="Copy it again")
+    try:
+        from minio import credentials
+    except ImportError as error:
+        raise MissingExtraError("s3", "Reading and writing s3:// addresses") from error
+    return credentials
 
 
-class CredentialSource(Protocol):
-    """One place where credentials may be."""
-
-    def read(self) -> Keys | None:
-        """Return the current keys, or None if there are none at this place.
-
-        Raises:
-            ConfigError: There is something, but it cannot be used.
-        """
-        ...
-
-
-class FixedKeys:
-    """Keys that were given as such (by the environment, or in a settings file).
+def given_keys(
+    access_key: str | None, secret_key: str | None, token: str | None, *, names: Sequence[str]
+) -> Any:
+    """Return a provider of keys that were given as such, or None if there are none.
 
     Args:
         access_key: Access key; None where there is none.
         secret_key: Secret key.
-        session_token: Token of temporary keys.
+        token: Token of temporary keys.
         names: What the access key and the secret key are called where they were looked for.
+
+    Raises:
+        ConfigError: There is only one of them, or it cannot be used.
     """
-
-    def __init__(
-        self,
-        access_key: str | None,
-        secret_key: str | None,
-        session_token: str | None,
-        *,
-        names: Sequence[str],
-    ) -> None:
-        self._values = (access_key, secret_key, session_token)
-        self._names = tuple(names)
-
-    def __repr__(self) -> str:
-        return f"FixedKeys({self._names[0]}, {self._names[1]})"
-
-    def read(self) -> Keys | None:
-        """Return the keys, or None if there is neither.
-
-        Raises:
-            ConfigError: There is only one of them, or it cannot be used.
-        """
-        access, secret, token = self._values
-        if access is None and secret is None:
-            return None
-        if access is None or secret is None:
-            raise ConfigError(
-                "The credentials of the S3 server are missing a half",
-                hint=f"Set {self._names[0] if access is None else self._names[1]} too",
-            )
-        return Keys(access, secret, token)
+    if access_key is None and secret_key is None:
+        return None
+    if access_key is None or secret_key is None:
+        raise ConfigError(
+            "The credentials of the S3 server are missing a half",
+            hint=f"Set {names[0] if access_key is None else names[1]} too",
+        )
+    _check(access_key, secret_key, token)
+    return minio_credentials().StaticProvider(access_key, secret_key, token)
 
 
 class MountedKeys:
-    """Keys in a file or a folder; read again whenever that changes, so that they may be rotated.
+    """A provider of keys in a file or a folder; read for every request, as they may be rotated.
 
     Args:
         path: A folder with one file per key, as Kubernetes mounts a secret (``accesskey`` and
@@ -125,50 +105,31 @@ class MountedKeys:
     def __init__(self, path: Path, profile: str = "default") -> None:
         self.path = path
         self.profile = profile
-        self._stamp: object = None
-        self._keys: Keys | None = None
+        self._last: tuple[str, str, str | None] | None = None
 
-    def __repr__(self) -> str:
-        return f"MountedKeys({str(self.path)!r})"
-
-    def read(self) -> Keys | None:
-        """Return the current keys, or None if the file or folder is empty.
+    def retrieve(self) -> Any:
+        """Return the current keys, expired at once, so that a chain does not keep them.
 
         Raises:
             ConfigError: There is no such file, or it cannot be used.
+            ValueError: The file or folder is empty: a chain asks its next provider.
         """
         try:
-            stamp = self._current_stamp()
-            if stamp != self._stamp:
-                self._keys, self._stamp = self._load(), stamp
+            self._last = self._read()
         except (OSError, ConfigError) as error:
-            if self._keys is not None:
-                return self._keys  # seen half-way through a rotation
-            if isinstance(error, ConfigError):
-                raise
-            raise ConfigError(
-                f"Cannot read the S3 credentials in {self.path}: {error.strerror}",
-                hint="Name a readable file or a mounted folder as credentials_file",
-            ) from error
-        return self._keys
+            if self._last is None:  # else it is seen half-way through a rotation
+                if isinstance(error, ConfigError):
+                    raise
+                raise ConfigError(
+                    f"Cannot read the S3 credentials in {self.path}: {error.strerror}",
+                    hint="Name a readable file or a mounted folder as credentials_file",
+                ) from error
+        if self._last is None:
+            raise ValueError("there are no keys")
+        return minio_credentials().Credentials(*self._last, expiration=datetime.now(UTC))
 
-    def _files(self) -> list[Path]:
-        if not self.path.is_dir():
-            return [self.path]
-        # Kubernetes swaps the link ..data: all files are taken from one side of the swap.
-        swapped = self.path / "..data"
-        folder = swapped.resolve() if swapped.is_symlink() else self.path
-        return sorted(p for p in folder.iterdir() if not p.name.startswith("..") and p.is_file())
-
-    def _current_stamp(self) -> object:
-        states = [(path, path.stat()) for path in self._files()]
-        return [(path, s.st_ino, s.st_mtime_ns, s.st_size) for path, s in states]
-
-    def _load(self) -> Keys | None:
-        if self.path.is_dir():
-            values = {_plain(p.name): _text(p) for p in self._files() if _is_key_name(p.name)}
-        else:
-            values = self._ini_values()
+    def _read(self) -> tuple[str, str, str | None] | None:
+        values = self._folder_values() if self.path.is_dir() else self._ini_values()
         access, secret, token = (
             next((values[name] for name in names if values.get(name)), None)
             for names in (_ACCESS_KEY_NAMES, _SECRET_KEY_NAMES, _SESSION_TOKEN_NAMES)
@@ -182,9 +143,18 @@ class MountedKeys:
                 hint="Give files accesskey and secretkey, or aws_access_key_id and "
                 "aws_secret_access_key in an INI file",
             )
-        return Keys(access, secret, token)
+        _check(access, secret, token)
+        return access, secret, token
 
-    def _ini_values(self) -> dict[str, str]:
+    def _folder_values(self) -> Mapping[str, str]:
+        # Kubernetes swaps the link ..data: all files are taken from one side of the swap.
+        swapped = self.path / "..data"
+        folder = swapped.resolve() if swapped.is_symlink() else self.path
+        names = {*_ACCESS_KEY_NAMES, *_SECRET_KEY_NAMES, *_SESSION_TOKEN_NAMES}
+        files = {_plain(p.name): p for p in sorted(folder.iterdir()) if _plain(p.name) in names}
+        return {name: _text(file) for name, file in files.items() if file.is_file()}
+
+    def _ini_values(self) -> Mapping[str, str]:
         text = _text(self.path)
         parser = configparser.ConfigParser(interpolation=None)
         try:
@@ -199,126 +169,120 @@ class MountedKeys:
         return {_plain(name): value.strip() for name, value in section.items()}
 
 
-class PlatformKeys:
-    """Keys that the platform lends: web identity (IRSA, MinIO STS), ECS and EKS, or EC2.
+def platform_keys(*, sts_endpoint: str | None, region: str | None, ca_bundle: Path | None) -> Any:
+    """Return a provider of the keys that the platform lends.
 
     Args:
         sts_endpoint: Where web identity tokens are changed for keys; AWS if None.
         region: Region whose STS is asked.
         ca_bundle: PEM file of the authorities that certificates are checked with.
+
+    Raises:
+        ConfigError: The CA bundle cannot be read.
+    """
+    return minio_credentials().IamAwsProvider(
+        # Of the three ways, only web identity goes to an STS server.
+        custom_endpoint=sts_endpoint if os.environ.get(WEB_IDENTITY_VARIABLE) else None,
+        region=region,
+        http_client=_TokenInBody(
+            connection_pool(read_seconds=PLATFORM_SECONDS, ca_bundle=ca_bundle)
+        ),
+    )
+
+
+class _TokenInBody:
+    """Sends a provider's requests through a pool, the parameters of a POST in its body.
+
+    Args:
+        pool: The connections.
     """
 
-    def __init__(
-        self, *, sts_endpoint: str | None, region: str | None, ca_bundle: Path | None
-    ) -> None:
-        self._sts_endpoint = sts_endpoint
-        self._region = region
-        self._ca_bundle = ca_bundle
-        self._lock = threading.Lock()
-        self._provider: Any = None
+    def __init__(self, pool: PoolManager) -> None:
+        self._pool = pool
 
-    def __repr__(self) -> str:
-        return "PlatformKeys()"
-
-    def read(self) -> Keys:
-        """Return the current keys, asking the platform for new ones shortly before they expire.
+    def urlopen(
+        self,
+        method: str,
+        url: str,
+        body: str | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Return the answer to a request.
 
         Raises:
-            ConfigError: The platform lends none.
+            urllib3.exceptions.HTTPError: There was none, or one that says that it may be asked
+                again; so that a request of S3 which waits for the keys is repeated as a whole.
+        """
+        import urllib3
+
+        parts = urlsplit(url)
+        if method == "POST" and parts.query:
+            body = parts.query
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            url = urlunsplit(parts._replace(query=""))
+        response = self._pool.urlopen(method, url, body=body, headers=headers)
+        if response.status in TRANSIENT_STATUS:
+            raise urllib3.exceptions.HTTPError(f"HTTP status {response.status} of {parts.hostname}")
+        return response
+
+
+class CredentialChain:
+    """The provider that the client asks for every request: the first of several that has keys.
+
+    Args:
+        providers: In order.
+        platform: A provider that has the last word, because it asks the platform; None for none.
+    """
+
+    def __init__(self, providers: Sequence[Any], platform: Any = None) -> None:
+        self.asks_platform = platform is not None
+        self._lock = threading.Lock()
+        chain = [*providers, platform] if self.asks_platform else [*providers]
+        self._chain = minio_credentials().ChainedProvider(chain)
+
+    def retrieve(self) -> Any:
+        """Return the current keys in the client's own form.
+
+        Raises:
+            ConfigError: No provider has any, or one cannot be used.
+            urllib3.exceptions.HTTPError: The platform does not answer.
         """
         import urllib3
 
         with self._lock:
             try:
-                if self._provider is None:
-                    self._provider = self._new_provider()
-                lent = self._provider.retrieve()
+                return self._chain.retrieve()
             except urllib3.exceptions.HTTPError:
                 raise
-            except (ValueError, KeyError, OSError, SyntaxError) as error:
-                # No cause: its text may hold the token that was offered.
-                raise ConfigError(
-                    f"The platform lends no S3 credentials: {type(error).__name__}",
-                    hint="Check the role of this pod or machine, or give keys",
-                ) from None
-        return Keys(lent.access_key, lent.secret_key, lent.session_token or None)
-
-    def _new_provider(self) -> Any:
-        import urllib3
-        from minio.credentials import IamAwsProvider
-
-        class FormPool(urllib3.PoolManager):
-            """Sends a POST's parameters in its body: the token must not stand in a URL."""
-
-            def urlopen(self, method: str, url: str, *args: Any, **options: Any) -> Any:
-                parts = urlsplit(url)
-                if method == "POST" and parts.query:
-                    options["body"] = parts.query
-                    options["headers"] = {"Content-Type": "application/x-www-form-urlencoded"}
-                    url = urlunsplit(parts._replace(query=""))
-                return super().urlopen(method, url, *args, **options)
-
-        from xautolm_core.objects.s3_client import tls_context
-
-        return IamAwsProvider(
-            # Of the three ways, only web identity goes to an STS server.
-            custom_endpoint=self._sts_endpoint if os.environ.get(WEB_IDENTITY_VARIABLE) else None,
-            region=self._region,
-            http_client=FormPool(
-                ssl_context=tls_context(self._ca_bundle),
-                timeout=urllib3.Timeout(connect=IAM_CONNECT_SECONDS, read=IAM_READ_SECONDS),
-                retries=urllib3.Retry(
-                    total=2,
-                    backoff_factor=0.2,
-                    status_forcelist=[429, 500, 502, 503, 504],
-                    allowed_methods=None,
-                ),
-            ),
-        )
-
-
-class CredentialChain:
-    """The first of several sources that has keys; asked for every request.
-
-    It is what ``minio`` calls a provider.
-    """
-
-    def __init__(self, sources: Sequence[CredentialSource]) -> None:
-        self.sources = tuple(sources)
-
-    def __repr__(self) -> str:
-        return f"CredentialChain({', '.join(type(s).__name__ for s in self.sources)})"
-
-    def keys(self) -> Keys:
-        """Return the current keys.
-
-        Raises:
-            ConfigError: No source has any, or one cannot be used.
-        """
-        for source in self.sources:
-            keys = source.read()
-            if keys is not None:
-                return keys
+            except (ValueError, KeyError, OSError, SyntaxError):
+                pass
+        # Outside the handler: what the platform said may hold the token that was offered.
+        if self.asks_platform:
+            raise ConfigError(
+                "The platform lends no S3 credentials",
+                hint="Check the role of this pod or machine, or give keys",
+            )
         raise ConfigError(
             "The credentials of the S3 server are missing",
             hint="Set XAUTOLM_S3_ACCESS_KEY and XAUTOLM_S3_SECRET_KEY (or the AWS_* variables), "
             "or name a file or mounted folder in XAUTOLM_S3_CREDENTIALS_FILE",
         )
 
-    def retrieve(self) -> Any:
-        """Return the current keys in the client's own form."""
-        from minio.credentials import Credentials
 
-        keys = self.keys()
-        return Credentials(keys.access_key, keys.secret_key, keys.session_token)
+def _check(access_key: str, secret_key: str, token: str | None) -> None:
+    # Checked here, because the HTTP library would print what it refuses.
+    for name, value in (("access key", access_key), ("token", token or "-")):
+        if not re.fullmatch(r"[\x21-\x7e]+", value):
+            raise ConfigError(
+                f"The {name} of the S3 server is empty or holds a blank or a special character",
+                hint="Copy it again, without line breaks and quotes",
+            )
+    if not secret_key:
+        raise ConfigError("The secret key of the S3 server is empty", hint="Copy it again")
 
 
 def _plain(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
-
-
-def _is_key_name(name: str) -> bool:
-    return _plain(name) in (*_ACCESS_KEY_NAMES, *_SECRET_KEY_NAMES, *_SESSION_TOKEN_NAMES)
 
 
 def _text(path: Path) -> str:

@@ -29,10 +29,9 @@ from xautolm_core.objects.keys import check_prefix
 from xautolm_core.objects.s3_credentials import CONTAINER_VARIABLES
 from xautolm_core.objects.s3_credentials import WEB_IDENTITY_VARIABLE
 from xautolm_core.objects.s3_credentials import CredentialChain
-from xautolm_core.objects.s3_credentials import CredentialSource
-from xautolm_core.objects.s3_credentials import FixedKeys
 from xautolm_core.objects.s3_credentials import MountedKeys
-from xautolm_core.objects.s3_credentials import PlatformKeys
+from xautolm_core.objects.s3_credentials import given_keys
+from xautolm_core.objects.s3_credentials import platform_keys
 
 SETTINGS_VARIABLE = "XAUTOLM_S3_SETTINGS"
 DEFAULT_ENDPOINT = "https://s3.amazonaws.com"
@@ -129,6 +128,7 @@ def read_s3_settings(uri: str, environment: Mapping[str, str] | None = None) -> 
 
     Raises:
         ConfigError: Something is malformed or unknown, or there are no credentials.
+        MissingExtraError: The ``minio`` package is not installed.
         StoreError: The prefix is unsafe.
     """
     variables = os.environ if environment is None else environment
@@ -143,9 +143,9 @@ def read_s3_settings(uri: str, environment: Mapping[str, str] | None = None) -> 
     endpoint = _endpoint(found.pop("endpoint", DEFAULT_ENDPOINT), "endpoint")
     if "sts_endpoint" in found:
         found["sts_endpoint"] = _endpoint(found["sts_endpoint"], "sts_endpoint", path=True)
-    chain = CredentialChain(_sources(layers, found, variables))
-    if not any(isinstance(source, PlatformKeys) for source in chain.sources):
-        chain.keys()  # mistakes are told now; the platform is asked when the first request is made
+    chain = _credentials(layers, found, variables)
+    if not chain.asks_platform:
+        chain.retrieve()  # mistakes are told now; the platform is asked with the first request
     return S3Settings(
         bucket=parts.netloc,
         prefix=check_prefix(parts.path.strip("/")),
@@ -274,31 +274,31 @@ def _merged(layers: Sequence[_Layer]) -> dict[str, Any]:
     return merged
 
 
-def _sources(
+def _credentials(
     layers: Sequence[_Layer], found: Mapping[str, Any], variables: Mapping[str, str]
-) -> list[CredentialSource]:
-    sources: list[CredentialSource] = []
+) -> CredentialChain:
+    providers: list[Any] = []
     for layer in layers:
         if isinstance(layer, _FileLayer):
             values = (layer.access_key, layer.secret_key, layer.session_token)
             plain = [v.get_secret_value() if v else None for v in values]
-            sources.append(FixedKeys(*plain, names=("access_key", "secret_key")))
+            providers.append(given_keys(*plain, names=("access_key", "secret_key")))
         if layer is layers[-1]:
             for names in _KEY_VARIABLES:
-                sources.append(FixedKeys(*(variables.get(n) or None for n in names), names=names))
+                keys = (variables.get(name) or None for name in names)
+                providers.append(given_keys(*keys, names=names))
         if layer.credentials_file is not None:
             path = layer.credentials_file.expanduser()
-            sources.append(MountedKeys(path, found.get("profile", "default")))
+            providers.append(MountedKeys(path, found.get("profile", "default")))
     marks = (WEB_IDENTITY_VARIABLE, *CONTAINER_VARIABLES)
+    platform = None
     if found.get("iam", any(variables.get(name) for name in marks)):
-        sources.append(
-            PlatformKeys(
-                sts_endpoint=found.get("sts_endpoint"),
-                region=found.get("region"),
-                ca_bundle=found.get("ca_bundle"),
-            )
+        platform = platform_keys(
+            sts_endpoint=found.get("sts_endpoint"),
+            region=found.get("region"),
+            ca_bundle=found.get("ca_bundle"),
         )
-    return sources
+    return CredentialChain([one for one in providers if one is not None], platform)
 
 
 def _endpoint(value: str, setting: str, *, path: bool = False) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,6 +23,8 @@ from xautolm_core.request.budgets import Budget
 from xautolm_core.request.budgets import Grid
 from xautolm_core.request.budgets import parse_budget
 from xautolm_core.request.budgets import spending_limits
+from xautolm_core.request.launching import given_cluster
+from xautolm_core.request.launching import resumed_cluster
 from xautolm_core.request.locations import absolute_store
 from xautolm_core.request.locations import check_can_write
 from xautolm_core.request.locations import check_new_run_folder
@@ -43,6 +46,9 @@ from xautolm_core.space.methods import has_model
 from xautolm_core.tasks.quoting import Quoting
 from xautolm_core.tasks.source import read_task_spec
 
+if TYPE_CHECKING:
+    from xautolm_core.launch.kubernetes.settings import ClusterSettings
+
 # These samplers do not look at the history anyway.
 _WITHOUT_HISTORY = ("zero_shot", "random")
 _KEEP = ("front", "best", "all")
@@ -62,6 +68,8 @@ _CHANGEABLE = frozenset(
         "no_early_stopping",
         "keep_models",
         "offline",
+        "launcher",
+        "launcher_settings",
     }
 )
 _NEEDED_MODULES = ("torch", "transformers", "peft")
@@ -105,6 +113,8 @@ class SearchOptions:
     cold: bool = False
     out: Path | None = None
     keep_models: str | None = None
+    launcher: str | None = None
+    launcher_settings: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -115,11 +125,13 @@ class SearchRequest:
         spec: What is asked.
         out_folder: The run folder, absolute.
         resume: Whether the folder holds a run that goes on.
+        cluster: How trials run on a cluster; None where they run on this machine.
     """
 
     spec: SearchSpec
     out_folder: Path
     resume: bool = False
+    cluster: ClusterSettings | None = None
 
 
 def new_search(options: SearchOptions) -> SearchRequest:
@@ -134,8 +146,10 @@ def new_search(options: SearchOptions) -> SearchRequest:
             "no data given", hint="Write for example: xautolm search reviews.csv --budget 10m"
         )
     methods = parse_methods(options.methods or "", "--methods")
-    _require_trial_packages(methods)
-    limits = _limits(options, SpendingLimits())
+    cluster = given_cluster(options.launcher, options.launcher_settings)
+    if cluster is None:
+        _require_trial_packages(methods)
+    limits = _limits(options, SpendingLimits(), cluster)
     sampler = _sampler(options)
     sampler_options = parse_pairs(options.sampler_options, "--sampler-option")
     if options.cold and sampler == "guarded":
@@ -177,7 +191,7 @@ def new_search(options: SearchOptions) -> SearchRequest:
             **tenant,
         }
     )
-    return SearchRequest(spec, out_folder.absolute())
+    return SearchRequest(spec, out_folder.absolute(), cluster=cluster)
 
 
 def resumed_search(options: SearchOptions, run: Path) -> SearchRequest:
@@ -200,11 +214,13 @@ def resumed_search(options: SearchOptions, run: Path) -> SearchRequest:
             hint="Leave it out, or start a new search",
         )
     spec = _read_spec(folder)
-    _require_trial_packages(spec.methods)
-    changed = {**spec.model_dump(), **_limits(options, spec.spending)}
+    cluster = resumed_cluster(options.launcher, options.launcher_settings, folder)
+    if cluster is None:
+        _require_trial_packages(spec.methods)
+    changed = {**spec.model_dump(), **_limits(options, spec.spending, cluster)}
     check_can_write(folder, "--resume")
     _check_store(spec.store)
-    return SearchRequest(_validated(changed), folder, resume=True)
+    return SearchRequest(_validated(changed), folder, resume=True, cluster=cluster)
 
 
 def parse_objectives(text: str) -> tuple[Objective, ...]:
@@ -227,12 +243,15 @@ def parse_objectives(text: str) -> tuple[Objective, ...]:
     return tuple(Objective(name) for name in names)
 
 
-def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:
+def _limits(
+    options: SearchOptions, spending: SpendingLimits, cluster: ClusterSettings | None
+) -> dict[str, Any]:
     """Return the fields of those limits that were given.
 
     Args:
         options: As they were given.
         spending: What the search had before.
+        cluster: Where its trials run; None for this machine.
     """
     limits: dict[str, Any] = {}
     budget = Budget() if options.budget is None else parse_budget(options.budget)
@@ -241,7 +260,7 @@ def _limits(options: SearchOptions, spending: SpendingLimits) -> dict[str, Any]:
     grid = _grid(options, budget)
     if replace(budget, seconds=None) != Budget() or options.prices or grid != Grid():
         limits["spending"] = spending_limits(
-            budget, options.prices, spending, gpus_per_trial=_gpus_per_trial(), grid=grid
+            budget, options.prices, spending, gpus_per_trial=_gpus_per_trial(cluster), grid=grid
         )
     if options.trials is not None:
         limits["max_trials"] = options.trials
@@ -282,8 +301,10 @@ def _grid(options: SearchOptions, budget: Budget) -> Grid:
     return Grid(basis.location, basis.pue)
 
 
-def _gpus_per_trial() -> int:
-    """Return how many GPUs a trial holds here: the first one, if there is any."""
+def _gpus_per_trial(cluster: ClusterSettings | None) -> int:
+    """Return how many GPUs a trial holds: on this machine the first one, if there is any."""
+    if cluster is not None:
+        return cluster.resources.gpu_count
     from xautolm_core.features.gpus import list_gpus
 
     return min(1, len(list_gpus()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from typing import Any
 
 import yaml
@@ -12,9 +11,6 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
-
-if TYPE_CHECKING:
-    from xautolm_core.launch.kubernetes.client import KubernetesApi
 
 
 def cluster_settings(
@@ -77,22 +73,6 @@ def cluster_settings(
         raise ConfigError(
             f"cluster: {place}: {message}", hint="See docs/launching.md for its fields"
         ) from None
-
-
-def connected(settings: KubernetesSettings) -> tuple[KubernetesApi, str]:
-    """Return the API of the cluster, and the namespace that trials run in. The caller closes it.
-
-    Raises:
-        MissingExtraError: The ``kubernetes`` package is not installed.
-        LaunchError: No cluster is configured.
-    """
-    from xautolm_core.launch.kubernetes.client import connect
-
-    api, own_namespace = connect(
-        patience_seconds=settings.api_patience_seconds,
-        requests_per_second=settings.requests_per_second,
-    )
-    return api, settings.namespace or own_namespace
 
 
 def _mapping(text: str) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
+from xautolm_core.cluster_search import check_storage
+from xautolm_core.cluster_search import require_cluster
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
 from xautolm_core.steps.cluster import cluster_settings
-from xautolm_core.steps.cluster import connected
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.meta_features import EXTRACTORS
 from xautolm_core.steps.request import MeasurementRequest
-from xautolm_core.steps.request import PipelineRequest
 from xautolm_core.steps.request import make_request
 
 REQUIRED = ("run_id", "task", "store", "workspace")
@@ -90,44 +90,11 @@ def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
             methods=spec.methods,
         )
     task = load_task(spec.task)
-    check_launcher(request)
+    if request.cluster is not None:
+        require_cluster(request.cluster)
     for warning in (*task.warnings, *space.warnings):
         print(f"warning: {warning}", flush=True)
     rows = ", ".join(f"{name} {len(split):,}" for name, split in task.splits.items())
     print(f"task {task.name}: {len(task.labels)} classes, rows: {rows}", flush=True)
     measurement = MeasurementRequest.of(request, EXTRACTORS)
     return Fingerprinted(task.fingerprint, request.model_dump_json(), measurement.model_dump_json())
-
-
-def check_storage(address: str, parameter: str) -> None:
-    """Make sure that objects can be looked for at an address.
-
-    Raises:
-        ConfigError: The address is wrong, or credentials are missing.
-        StoreError: There is no such bucket, or it cannot be reached.
-    """
-    from xautolm_core.objects.open import open_objects
-
-    try:
-        next(iter(open_objects(address).list()), None)
-    except (ConfigError, StoreError) as error:
-        error.problem = f"{parameter}: {error.problem}"
-        raise
-
-
-def check_launcher(request: PipelineRequest) -> None:
-    """Make sure that trials can be started.
-
-    Raises:
-        ConfigError: A permission, queue, secret, claim or service account is missing.
-        LaunchError: The cluster cannot be asked.
-    """
-    if request.cluster is None:
-        return
-    from xautolm_core.launch.kubernetes.checks import check_cluster
-
-    api, namespace = connected(request.cluster)
-    try:
-        check_cluster(api, namespace, request.cluster)
-    finally:
-        api.close()

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xautolm_core.cluster_search import probed
 from xautolm_core.features import system_features
 from xautolm_core.features import task_features
 from xautolm_core.objects.s3_settings import join_s3_uri
@@ -13,7 +14,6 @@ from xautolm_core.report.files import write_json
 from xautolm_core.search.measured import Measured
 from xautolm_core.search.measured import TrialMachine
 from xautolm_core.search.opening import share_of_this_machine
-from xautolm_core.steps.cluster import connected
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.request import MeasurementRequest
 from xautolm_core.steps.request import read_measurement
@@ -22,7 +22,6 @@ from xautolm_core.steps.request import space_file
 if TYPE_CHECKING:
     from xautolm_core.features.vector import FeatureVector
 
-_GIB = 1 << 30
 EXTRACTORS = f"{task_features.VERSION}/{system_features.VERSION}"
 """Versions of both extractors: with the fingerprint, what a cached answer is good for."""
 
@@ -71,24 +70,12 @@ def _machine(asked: MeasurementRequest) -> tuple[FeatureVector, TrialMachine | N
         # In rounds this step has the container of a trial; a local launcher shares its own.
         machine = share_of_this_machine(1) if asked.launcher == "rounds" else None
         return system_features.extract_system_features(), machine
-    from xautolm_core.features.vector import FeatureVector
-    from xautolm_core.launch.kubernetes.probe import probe_machine
-
-    api, namespace = connected(asked.cluster)
-    try:
-        found = probe_machine(
-            api,
-            namespace,
-            asked.cluster,
-            run_id=asked.digest,
-            exchange_address=join_s3_uri(asked.workspace, f"probes/{asked.digest}"),
-            notes=_Printed(),
-        )
-    finally:
-        api.close()
-    system = FeatureVector(**found.system)
-    gpu_bytes = int((system.values.get("gpu_memory_gb") or 0.0) * _GIB) or None
-    return system, TrialMachine(found.threads, found.host_bytes, gpu_bytes)
+    return probed(
+        asked.cluster,
+        run_id=asked.digest,
+        exchange_address=join_s3_uri(asked.workspace, f"probes/{asked.digest}"),
+        notes=_Printed(),
+    )
 
 
 class _Printed:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xautolm_core.cluster_search import launched
 from xautolm_core.errors import StoreError
 from xautolm_core.search.contract import ALTERNATIVE_FOLDER
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
-from xautolm_core.steps.cluster import connected
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.finished import require_model
 from xautolm_core.steps.mirrored import Mirrored
@@ -115,16 +115,8 @@ def launcher_of(
         with LocalLauncher() as local:
             yield local
         return
-    from xautolm_core.launch.kubernetes.launcher import KubernetesLauncher
-
-    api, namespace = connected(asked.cluster)
-    with KubernetesLauncher(
-        api=api,
-        namespace=namespace,
-        search_id=asked.spec.search_id,
-        settings=asked.cluster,
-        exchange=exchange,
-        notes=observer,
+    with launched(
+        asked.cluster, exchange, search_id=asked.spec.search_id, notes=observer
     ) as launcher:
         yield launcher
 

@@ -13,8 +13,8 @@ from urllib.parse import urljoin
 from urllib.parse import urlsplit
 
 from xautolm_core.errors import XautolmError
+from xautolm_core.objects.retry import TRANSIENT_STATUS
 
-_TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 # Those that keep the method and the body; the others would turn the POST into a GET.
 _REDIRECTS = frozenset({307, 308})
 _MOST_REDIRECTS = 3
@@ -85,7 +85,7 @@ def _post(address: str, body: bytes, timeout_seconds: float) -> None:
         if status not in _REDIRECTS:
             raise WebhookError(
                 f"it answered {status}",
-                is_transient=status in _TRANSIENT_STATUS,
+                is_transient=status in TRANSIENT_STATUS,
                 retry_after_seconds=_retry_after(headers),
             )
         there = urljoin(here, headers.get("Location", ""))

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 from urllib.parse import urlsplit
@@ -40,6 +41,19 @@ class FakeApi:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def write_kubeconfig(self, path: Path) -> None:
+        """Write what makes clients find this server."""
+        one = {"name": "fake"}
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{**one, "cluster": {"server": self.url}}],
+            "users": [{**one, "user": {}}],
+            "contexts": [{**one, "context": {"cluster": "fake", "user": "fake"}}],
+            "current-context": "fake",
+        }
+        path.write_text(json.dumps(document))
 
     def start(self) -> None:
         fake = self

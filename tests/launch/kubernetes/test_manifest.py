@@ -257,14 +257,14 @@ def test_settings_that_are_wrong(tmp_path: Path, text: str, message: str) -> Non
     path = tmp_path / "settings.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as told:
-        read_settings(path)
+        read_settings(path, KubernetesSettings)
     assert message in str(told.value)
 
 
 def test_settings_with_a_template_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "pod.yaml").write_text("spec: {priorityClassName: high}\n")
     (tmp_path / "settings.yaml").write_text("image: a:1\npod_template: pod.yaml\n")
-    settings = read_settings(tmp_path / "settings.yaml")
+    settings = read_settings(tmp_path / "settings.yaml", KubernetesSettings)
     assert settings.pod_template == {"spec": {"priorityClassName": "high"}}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from typing import Any
 from xautolm_core.errors import LaunchError
 from xautolm_core.errors import MissingExtraError
 from xautolm_core.launch.kubernetes.pace import Pace
+from xautolm_core.objects.retry import TRANSIENT_STATUS
 from xautolm_core.objects.retry import Patience
 from xautolm_core.objects.retry import call_patiently
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 _BURST = 20
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
@@ -57,7 +58,7 @@ class ApiError(LaunchError):
     @property
     def is_transient(self) -> bool:
         """Whether the same request may succeed later."""
-        return self.status == 0 or self.status in _TRANSIENT_STATUS
+        return self.status == 0 or self.status in TRANSIENT_STATUS
 
 
 class KubernetesApi:
@@ -292,12 +293,29 @@ def connect(
         ) from error
     # Repeating is done here, where it is known what may be repeated.
     configuration.retries = False
+    api_client = client.ApiClient(configuration)
+    pools = api_client.rest_client.pool_manager.connection_pool_kw
+    pools["socket_options"] = _keep_alive()
     api = KubernetesApi(
-        client.ApiClient(configuration),
+        api_client,
         patience_seconds=patience_seconds,
         requests_per_second=requests_per_second,
     )
     return api, namespace
+
+
+def _keep_alive() -> list[tuple[int, int, int]]:
+    """Return options that make a dead connection known within a minute.
+
+    A machine that was asleep, or has changed its network, has only dead ones; a watch that nobody
+    answers would else be believed for minutes.
+    """
+    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]  # as urllib3 has it
+    options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
+    for name, value in {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}.items():
+        if hasattr(socket, name):  # not on every system
+            options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
+    return options
 
 
 def _refused(method: str, path: str, error: Any) -> ApiError:

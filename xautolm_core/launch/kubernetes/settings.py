@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from typing import Any
 from typing import Literal
+from typing import TypeVar
 
 from pydantic import BaseModel
 from pydantic import ConfigDict
@@ -166,6 +167,22 @@ class KubernetesSettings(BaseModel):
         )
 
 
+class ClusterSettings(KubernetesSettings):
+    """How the trials of a search that itself runs elsewhere, on a laptop say, run on a cluster.
+
+    Attributes:
+        workspace: Address below which searches keep their objects. This machine and the pods reach
+            it by the same address.
+        context: Context of KUBECONFIG; its current one if None.
+    """
+
+    workspace: str = Field(min_length=1)
+    context: str | None = None
+
+
+Settings = TypeVar("Settings", bound=KubernetesSettings)
+
+
 def check_digest(image: str, *, required: bool) -> None:
     """Check that an image is pinned where the policy wants it.
 
@@ -179,10 +196,14 @@ def check_digest(image: str, *, required: bool) -> None:
         )
 
 
-def read_settings(path: Path) -> KubernetesSettings:
+def read_settings(path: Path, kind: type[Settings]) -> Settings:
     """Return the settings of a YAML file.
 
     ``pod_template`` may be the template itself, or the name of a YAML file beside this one.
+
+    Args:
+        path: The file.
+        kind: ``KubernetesSettings``, or ``ClusterSettings`` for a search that runs elsewhere.
 
     Raises:
         ConfigError: There is none, or it is wrong; the message names line and fix.
@@ -192,7 +213,7 @@ def read_settings(path: Path) -> KubernetesSettings:
     if isinstance(template, str):
         content["pod_template"] = _content_of(path.parent / template)[0]
     try:
-        return KubernetesSettings.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         message = first["msg"].removeprefix("Value error, ")
