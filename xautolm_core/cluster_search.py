@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import ValidationError
 
+from xautolm_core.energy.surroundings import METERS
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
 from xautolm_core.launch.kubernetes.settings import ClusterSettings
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from xautolm_core.launch.kubernetes.client import KubernetesApi
     from xautolm_core.launch.kubernetes.launcher import KubernetesLauncher
     from xautolm_core.launch.kubernetes.notes import Notes
+    from xautolm_core.plugins import PluginReference
     from xautolm_core.search.contract import SearchObserver
     from xautolm_core.search.contract import SearchSpec
 
@@ -228,6 +231,7 @@ def probed(
     exchange_address: str,
     notes: Notes,
     context: str | None = None,
+    needed: Sequence[PluginReference] = (),
 ) -> tuple[FeatureVector, TrialMachine]:
     """Return what a pod with a trial's resources tells of its machine, and has of it.
 
@@ -237,8 +241,10 @@ def probed(
         exchange_address: Where the pod writes its answer.
         notes: Is told why the pod does not start.
         context: Context of KUBECONFIG; its current one if None.
+        needed: Plug-ins that trials use, which the image has to have.
 
     Raises:
+        ConfigError: The image lacks one of them, or has another version.
         LaunchError: The pod does not start, or gives no answer.
         StoreError: The answer cannot be read.
     """
@@ -257,9 +263,22 @@ def probed(
         )
     finally:
         api.close()
+    _require_plugins(needed, found.plugins)
     system = FeatureVector(**found.system)
     gpu_bytes = int((system.values.get("gpu_memory_gb") or 0.0) * _GIB) or None
     return system, TrialMachine(found.threads, found.host_bytes, gpu_bytes)
+
+
+def _require_plugins(needed: Sequence[PluginReference], found: Sequence[PluginReference]) -> None:
+    for plugin in needed:
+        if plugin not in found:
+            others = [one for one in found if (one.group, one.name) == (plugin.group, plugin.name)]
+            has = f"has {others[0].package}" if others else "does not have it"
+            raise ConfigError(
+                f"Trials use {plugin.name!r} of package {plugin.package}, and the image of trial "
+                f"pods {has}",
+                hint="Build an image with that version of the package (see images/README.md)",
+            )
 
 
 def _measured(spec: SearchSpec, settings: ClusterSettings, observer: SearchObserver) -> Measured:
@@ -288,6 +307,8 @@ def _measured(spec: SearchSpec, settings: ClusterSettings, observer: SearchObser
         exchange_address=join_s3_uri(settings.workspace, f"{spec.search_id}/{digest}"),
         notes=observer,
         context=settings.context,
+        # Samplers and launchers run here; what reads energy runs with the trial.
+        needed=[plugin for plugin in spec.plugins if plugin.group == METERS.group],
     )
     return Measured(of_task, system, machine)
 

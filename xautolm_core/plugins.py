@@ -71,6 +71,10 @@ class Registry:
         others = {one.name for one in entry_points(group=self.group)} - set(self._own)
         return (*self._own, *sorted(others))
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is such a name."""
+        return name in self._own or bool(entry_points(group=self.group, name=name))
+
     def reference(self, name: str) -> PluginReference | None:
         """Return what a name of a package is written down as; None for one of our own.
 

@@ -12,12 +12,17 @@ def probe(
         str, typer.Argument(metavar="ADDRESS", help="s3://bucket/prefix/probe/system.json")
     ],
 ) -> None:
-    """Measure this machine, and write what it is like as one JSON object."""
+    """Measure this machine, and write what it is like and which plug-ins it has, as JSON."""
     from xautolm_core.features.system_features import extract_system_features
     from xautolm_core.objects.open import open_objects
+    from xautolm_core.plugins import installed_plugins
     from xautolm_core.report.files import to_json
 
     place, mark, query = address.partition("?")
     folder, _, name = place.rpartition("/")
     document = extract_system_features().document()
-    open_objects(f"{folder}{mark}{query}").put(name, to_json(document).encode())
+    storage = open_objects(f"{folder}{mark}{query}")
+    plugins = [one.model_dump() for one in installed_plugins()]
+    storage.put("plugins.json", to_json(plugins).encode())
+    # Last: who waits for it finds the rest there.
+    storage.put(name, to_json(document).encode())

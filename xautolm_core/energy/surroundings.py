@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,9 @@ from xautolm_core.energy.rapl import RaplProvider
 from xautolm_core.energy.rapl import find_zones
 from xautolm_core.energy.thermal_design_power import gpu_watts
 from xautolm_core.energy.thermal_design_power import processor_power
+from xautolm_core.plugins import Registry
+
+_log = logging.getLogger(__name__)
 
 SWITCH_VARIABLE = "XAUTOLM_ENERGY"
 """``off`` meters nothing."""
@@ -60,9 +67,98 @@ def is_switched_off(environment: Mapping[str, str] | None = None) -> bool:
     return variables.get(SWITCH_VARIABLE, "").strip().lower() == "off"
 
 
+@dataclass
+class MeterInputs:
+    """What a meter is built from: one process tree, and the GPU that it computes on.
+
+    Attributes:
+        tree: The processes to meter.
+        gpu: None for a trial that computes on the processor.
+        environment: Variables.
+        root: Stands for ``/``.
+        nvml: Stands for ``pynvml``, which is imported if None.
+    """
+
+    tree: ProcessTree
+    gpu: UsedGpu | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    root: Path = Path("/")
+    nvml: Any = None
+
+    @functools.cached_property
+    def device(self) -> NvmlDevice | None:
+        """The GPU as NVML knows it; None if there is none, or NVML does not answer."""
+        if self.gpu is None:
+            return None
+        return _nvml_device(self.gpu, self.environment.get("CUDA_VISIBLE_DEVICES"), self.nvml)
+
+    @functools.cached_property
+    def by_nvml(self) -> Provider | None:
+        """What NVML reads of the GPU."""
+        return None if self.device is None else nvml_provider(self.device)
+
+    @property
+    def gpu_uuid(self) -> str | None:
+        """UUID of the GPU."""
+        if self.device is not None:
+            return self.device.uuid
+        return None if self.gpu is None else _with_prefix(self.gpu.uuid)
+
+
+MeterFactory = Callable[[MeterInputs], Sequence[Provider]]
+"""What the name of a meter stands for: returns its sources, none where it cannot read here."""
+
+METERS = Registry(
+    "xautolm.energy",
+    "meter",
+    {name: f"{__name__}:{name}_meter" for name in ("nvml", "rapl", "prometheus", "model")},
+)
+
+
+def nvml_meter(inputs: MeterInputs) -> Sequence[Provider]:
+    """Return what NVML reads of the GPU: its energy counter, or its power."""
+    return () if inputs.by_nvml is None else (inputs.by_nvml,)
+
+
+def rapl_meter(inputs: MeterInputs) -> Sequence[Provider]:
+    """Return what RAPL reads of processor and memory, where its counters may be read."""
+    zones = find_zones(inputs.root / "sys/class/powercap")
+    machine = MachineTime(proc=inputs.root / "proc")
+    return (RaplProvider(zones, inputs.tree, machine),) if zones else ()
+
+
+def prometheus_meter(inputs: MeterInputs) -> Sequence[Provider]:
+    """Return what a Prometheus server has: the GPU by the DCGM exporter, the pod by Kepler."""
+    address = inputs.environment.get(PROMETHEUS_VARIABLE)
+    if not address:
+        return ()
+    counters = []
+    is_whole = inputs.device is None or not inputs.device.is_mig
+    if inputs.gpu_uuid and is_whole:
+        counters.append(dcgm_counter(inputs.gpu_uuid))
+    if pod := inputs.environment.get(POD_VARIABLE):
+        counters += kepler_counters(pod, inputs.environment.get(NAMESPACE_VARIABLE))
+    return [PromqlProvider(address, counter) for counter in counters]
+
+
+def model_meter(inputs: MeterInputs) -> Sequence[Provider]:
+    """Return models of load and thermal design power."""
+    found: list[Provider] = []
+    if inputs.gpu is not None:
+        device = inputs.device
+        watts = gpu_watts(inputs.gpu.name) or gpu_watts(device.name if device else None)
+        # A model beside a counter would stand in for one that was lost, at full load.
+        if watts is not None and inputs.by_nvml is None:
+            share = device.share if device else 1.0
+            found.append(GpuModel(watts, device=inputs.gpu_uuid, share=share))
+    power = processor_power(_processor_name(inputs.root))
+    return [*found, CpuModel(inputs.tree, power), DramModel(inputs.tree)]
+
+
 def meter_here(
     gpu: UsedGpu | None = None,
     *,
+    meters: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     root: Path = Path("/"),
     nvml: Any = None,
@@ -71,11 +167,12 @@ def meter_here(
 ) -> EnergyMeter:
     """Return a meter of this process, all below it, and the GPU that it computes on.
 
-    The providers, the best first. GPU: NVML's counter, NVML's power, the DCGM exporter, a model.
-    Processor and memory: RAPL, Kepler, a model.
+    Its sources, the best first: those named, then NVML, RAPL, Prometheus and models. One that is
+    not here is left out with a warning in the log: no fault of a meter may end a trial.
 
     Args:
         gpu: None for a trial that computes on the processor.
+        meters: Names that are asked before the others.
         environment: Variables; those of this process if None.
         root: Stands for ``/``.
         nvml: Stands for ``pynvml``, which is imported if None.
@@ -85,35 +182,17 @@ def meter_here(
     variables = os.environ if environment is None else environment
     if is_switched_off(variables):
         return EnergyMeter([], clock=clock)
-    tree = tree or ProcessTree()
+    inputs = MeterInputs(tree or ProcessTree(), gpu, variables, root, nvml)
     providers: list[Provider] = []
-    if gpu is not None:
-        providers += _of_gpu(gpu, variables, nvml)
-    if zones := find_zones(root / "sys/class/powercap"):
-        providers.append(RaplProvider(zones, tree, MachineTime(proc=root / "proc")))
-    address, pod = variables.get(PROMETHEUS_VARIABLE), variables.get(POD_VARIABLE)
-    if address and pod:
-        counters = kepler_counters(pod, variables.get(NAMESPACE_VARIABLE))
-        providers += [PromqlProvider(address, counter) for counter in counters]
-    providers += [CpuModel(tree, processor_power(_processor_name(root))), DramModel(tree)]
+    for name in dict.fromkeys((*meters, *METERS.built_in)):
+        try:
+            make: MeterFactory = METERS.load(name)
+            providers += make(inputs)
+        except Exception as error:
+            if name in METERS.built_in:
+                raise
+            _log.warning("the meter %s is left out: %s: %s", name, type(error).__name__, error)
     return EnergyMeter(providers, clock=clock)
-
-
-def _of_gpu(gpu: UsedGpu, variables: Mapping[str, str], nvml: Any) -> list[Provider]:
-    device = _nvml_device(gpu, variables.get("CUDA_VISIBLE_DEVICES"), nvml)
-    found: list[Provider] = []
-    by_nvml = nvml_provider(device) if device is not None else None
-    if by_nvml is not None:
-        found.append(by_nvml)
-    uuid = device.uuid if device is not None else _with_prefix(gpu.uuid)
-    is_whole = device is None or not device.is_mig
-    if (address := variables.get(PROMETHEUS_VARIABLE)) and uuid and is_whole:
-        found.append(PromqlProvider(address, dcgm_counter(uuid)))
-    watts = gpu_watts(gpu.name) or gpu_watts(device.name if device else None)
-    # A model beside a counter would stand in for one that was lost, at full load.
-    if watts is not None and by_nvml is None:
-        found.append(GpuModel(watts, device=uuid, share=device.share if device else 1.0))
-    return found
 
 
 def _nvml_device(gpu: UsedGpu, visible: str | None, nvml: Any) -> NvmlDevice | None:

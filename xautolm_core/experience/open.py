@@ -10,6 +10,8 @@ from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.addresses import check_slashes
 from xautolm_core.objects.addresses import folder_of_address
+from xautolm_core.objects.open import STORAGES
+from xautolm_core.objects.open import open_objects
 
 
 def open_store(uri_or_path: str, *, create: bool = True) -> ObjectExperienceStore:
@@ -17,7 +19,7 @@ def open_store(uri_or_path: str, *, create: bool = True) -> ObjectExperienceStor
 
     Args:
         uri_or_path: A folder, ``file:///folder``, or ``s3://bucket/prefix`` (extra ``s3``; endpoint
-            and credentials: see ``read_s3_settings``).
+            and credentials: see ``read_s3_settings``), or an address of a plug-in's scheme.
         create: Create a folder that does not exist, and make sure that it can be written to.
 
     Raises:
@@ -38,10 +40,8 @@ def open_store(uri_or_path: str, *, create: bool = True) -> ObjectExperienceStor
                 hint="Write three slashes: file:///folder",
             )
         return FolderStore(folder, create=create)
-    if scheme == "s3":
-        from xautolm_core.objects.s3 import S3Objects
-
-        return ObjectExperienceStore(S3Objects.from_uri(uri_or_path))
+    if scheme in STORAGES:
+        return ObjectExperienceStore(open_objects(uri_or_path))
     raise StoreError(
         f"A store cannot be at a {scheme}:// address", hint="Use a folder or s3://bucket/prefix"
     )

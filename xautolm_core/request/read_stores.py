@@ -20,6 +20,7 @@ from pydantic import field_validator
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.objects.addresses import check_slashes
+from xautolm_core.objects.open import STORAGES
 from xautolm_core.search.contract import ReadStore
 
 STORES_VARIABLE = "XAUTOLM_STORES"
@@ -28,7 +29,6 @@ OPTION = "--read-store"
 _NAMED = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_-]*)=(?P<rest>.*)", re.DOTALL)
 _TRUSTED = re.compile(r"(?P<rest>.*)@(?P<trust>-?(?:\d+(?:\.\d*)?|\.\d+)(?:e-?\d+)?)", re.DOTALL)
 _ODD_TRUST = re.compile(r"(?P<rest>.*)@(?P<trust>\d+,\d+|nan|inf|high|low|medium|none)", re.DOTALL)
-_SCHEMES = ("", "file", "s3")
 _UNNAMEABLE = re.compile(r"[^A-Za-z0-9_-]+")
 _MAX_NAME = 32
 
@@ -147,7 +147,7 @@ def parse_read_store(text: str, *, taken: Sequence[str] = ()) -> ReadStore:
         values["trust"], rest = float(match["trust"]), match["rest"]
     values["store"] = _located(rest, Path.cwd()) if rest else rest
     scheme = rest.partition("://")[0] if "://" in rest else ""
-    if scheme not in _SCHEMES:
+    if scheme and scheme not in STORAGES:
         raise ConfigError(
             f"{OPTION}: a store cannot be at a {scheme}:// address",
             hint="Use a folder or s3://bucket/prefix",

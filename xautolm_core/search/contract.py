@@ -21,6 +21,7 @@ from pydantic import model_validator
 
 from xautolm_core.energy.intensity import LARGEST_GRAMS_PER_KWH
 from xautolm_core.outcomes import Outcome
+from xautolm_core.plugins import PluginReference
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelDescriptor
@@ -165,8 +166,12 @@ class SearchSpec(BaseModel):
         methods: The space is restricted to them; empty for all that it has.
         screening: Whether the space's models are compared on a few rows first (see
             ``xautolm_core.search.screening``).
-        sampler: ``guarded``, ``xautolm``, ``zero_shot``, ``knn`` or ``random``.
+        sampler: ``guarded``, ``xautolm``, ``zero_shot``, ``knn``, ``random``, or one of a plug-in.
         sampler_options: Options of the sampler (see its documentation).
+        launcher: Where trials run: ``local``, or a launcher of a plug-in.
+        launcher_settings: What the launcher is told; no secrets, as they are kept with the run.
+        meters: Names of energy meters that trials ask first, the best first.
+        plugins: What other packages give to the search, with their versions.
         objectives: At least one, the first of them ``f1``.
         max_trials: Stop after so many trials, or None.
         budget_seconds: Stop after so many seconds, all included, or None.
@@ -196,6 +201,10 @@ class SearchSpec(BaseModel):
     screening: bool = True
     sampler: str = DEFAULT_SAMPLER
     sampler_options: Mapping[str, Any] = Field(default_factory=dict)
+    launcher: str = "local"
+    launcher_settings: Mapping[str, Any] = Field(default_factory=dict)
+    meters: tuple[str, ...] = ()
+    plugins: tuple[PluginReference, ...] = ()
     objectives: tuple[Objective, ...] = (Objective.F1, Objective.TIME)
     max_trials: int | None = Field(default=None, gt=0)
     budget_seconds: float | None = Field(default=None, gt=0)

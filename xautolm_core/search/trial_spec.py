@@ -56,6 +56,7 @@ def trial_spec(
         threads=setup.threads,
         measure_latency=Objective.LATENCY in setup.spec.objectives,
         keep_checkpoint=pace.may_continue(planned.configuration),
+        meters=setup.spec.meters,
     )
     if planned.continues is None:
         return spec

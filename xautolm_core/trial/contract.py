@@ -78,6 +78,7 @@ class TrialSpec(BaseModel):
             anew. All that matters has to be the same but the epochs and the budget.
         resume_from: Folder of that trial's checkpoint.
         keep_checkpoint: Write a checkpoint to ``out_folder/checkpoint`` at the end.
+        meters: Names of energy meters that are asked before those that are always there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -101,6 +102,7 @@ class TrialSpec(BaseModel):
     continues: int | None = Field(default=None, ge=0)
     resume_from: Path | None = None
     keep_checkpoint: bool = False
+    meters: tuple[str, ...] = ()
     heartbeat_seconds: float = Field(default=2.0, gt=0)
 
     @model_validator(mode="after")

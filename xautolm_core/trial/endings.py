@@ -9,16 +9,23 @@ from typing import Any
 
 from xautolm_core.outcomes import Outcome
 from xautolm_core.trial.checkpoint_manifest import chain_facts
+from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
+from xautolm_core.trial.files import read_heartbeat
+from xautolm_core.trial.files import read_result
+from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.heartbeat_facts import energy_of
 from xautolm_core.trial.heartbeat_facts import evaluations_of
 from xautolm_core.trial.heartbeat_facts import progress_of
 from xautolm_core.trial.heartbeat_facts import seconds_of
 from xautolm_core.trial.saved_state import SavedState
+from xautolm_core.trial.saved_state import claim_saved
+from xautolm_core.trial.supervise import EndedBy
 from xautolm_core.trial.supervise import ProcessEnd
+from xautolm_core.trial.supervise import end_of
 
 _WALL_LIMIT = Failure(kind="WallLimit", message="ran into the wall-clock limit")
 _STARTUP_LIMIT = Failure(kind="StartupLimit", message="did not begin in time")
@@ -49,6 +56,28 @@ def result_of_end(
         return with_saved(_reread(written, end), saved)
     outcome, failure = _explain(end)
     return unfinished(spec, outcome, failure, heartbeat, saved=saved)
+
+
+def result_of_process(
+    spec: TrialSpec, status: int, *, ended_by: EndedBy | None = None, pruned: str = ""
+) -> TrialResult:
+    """Return the result of a trial that ran as ``python -m xautolm_core.trial``, and keep it.
+
+    Args:
+        spec: The trial; its folder is on this machine.
+        status: What the process ended with; of a signal its negative number.
+        ended_by: Why the launcher ended it; None if it did not.
+        pruned: Why the search stopped it early, in words; empty if it did not.
+
+    Raises:
+        OSError: The trial's folder cannot be written.
+    """
+    written, heartbeat = read_result(spec.out_folder), read_heartbeat(spec.out_folder) or {}
+    end = end_of(status, ended_by)
+    result = result_of_end(spec, end, written, heartbeat, claim_saved(spec))
+    result = with_pruned(result, pruned)
+    write_json_atomic(spec.out_folder / RESULT_FILE, result)
+    return result
 
 
 def with_saved(result: TrialResult, saved: SavedState | None) -> TrialResult:

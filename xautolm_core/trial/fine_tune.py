@@ -129,7 +129,7 @@ class FineTuneRun:
             check_vocabulary(model, data.tokenizer.traits)
             model = apply_method(model, parameters).to(machine.device)
         self._interruption.check()
-        state.meter = meter_of(machine.device)
+        state.meter = meter_of(machine.device, spec.meters)
         try:
             with state.meter, clock.phase("train"):
                 self._train(model, data, parameters, machine)

@@ -110,7 +110,7 @@ def supervise(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         status = process.wait()
-    end = _end_of(status, ended_by)
+    end = end_of(status, ended_by)
     return replace(end, oom_kills=memory.oom_kills() - kills_before) if memory else end
 
 
@@ -184,7 +184,13 @@ class _Watch:
         return now - self._result_seen_at >= _LINGER_SECONDS
 
 
-def _end_of(status: int, ended_by: EndedBy | None) -> ProcessEnd:
+def end_of(status: int, ended_by: EndedBy | None = None) -> ProcessEnd:
+    """Return how a process ended.
+
+    Args:
+        status: As ``Popen.wait`` returns it.
+        ended_by: Why it was ended from here; None if it was not.
+    """
     if status >= 0:
         return ProcessEnd(exit_code=status, ended_by=ended_by)
     try:

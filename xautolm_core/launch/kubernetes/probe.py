@@ -23,8 +23,10 @@ from xautolm_core.launch.kubernetes.names import STUDY_LABEL
 from xautolm_core.launch.kubernetes.names import study_name
 from xautolm_core.launch.kubernetes.notes import Notes
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
+from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.open import open_objects
 from xautolm_core.objects.s3_settings import join_s3_uri
+from xautolm_core.plugins import PluginReference
 
 _POLL_SECONDS = 3.0
 _RUN_SECONDS = 120.0
@@ -40,11 +42,13 @@ class PodMachine:
         system: The document of the system's feature vector, as the pod measured it.
         threads: CPU threads that it is entitled to.
         host_bytes: Memory that it may plan with.
+        plugins: What packages of its image offer.
     """
 
     system: Mapping[str, Any]
     threads: int
     host_bytes: int
+    plugins: tuple[PluginReference, ...] = ()
 
 
 def probe_machine(
@@ -108,7 +112,15 @@ def probe_machine(
                 time.sleep(poll_seconds)
     finally:
         jobs.delete(name, patient=False, paced=False)
-    return PodMachine(system, *_entitlement(settings))
+    return PodMachine(system, *_entitlement(settings), plugins=_plugins(storage))
+
+
+def _plugins(storage: ObjectStorage) -> tuple[PluginReference, ...]:
+    try:
+        found = json.loads(storage.get("probe/plugins.json"))
+    except KeyError:
+        return ()
+    return tuple(PluginReference.model_validate(one) for one in found)
 
 
 class _Wait:

@@ -137,6 +137,11 @@ class SpaceSampler(BaseSampler):
         self._why: dict[int, str] = {}
         self._explanations: dict[int, TrialExplanation] = {}
 
+    @property
+    def options(self) -> RandomOptions:
+        """The options that it was given."""
+        return self._common
+
     def chooser(
         self, study: Study, number: int, generator: np.random.Generator
     ) -> tuple[Chooser, str]:

@@ -99,7 +99,6 @@ def make_sampler(
     from xautolm_core.search.history import History
     from xautolm_core.search.samplers.contract import SamplerInputs
     from xautolm_core.search.samplers.failure_rows import FailureForecaster
-    from xautolm_core.search.samplers.random_sampler import UniformSampler
     from xautolm_core.search.samplers.selection import SearchContext
 
     parsed = check_sampler(name, options or {})
@@ -111,7 +110,7 @@ def make_sampler(
             space, load=load, history=past.relevant(search.relevance), task_name=task_name
         )
     # Where cheap candidates are all there is, nothing is drawn.
-    kind: SamplerKind = SAMPLERS.load(name) if space.branches else UniformSampler
+    kind: SamplerKind = SAMPLERS.load(name if space.branches else "random")
     return kind.build(
         SamplerInputs(
             search=search,

@@ -88,7 +88,7 @@ class ProbeRun:
         trial = open_trial(spec, state, self._interruption)
         probe = self._prepare(trial, device)
         self._interruption.check()
-        state.meter = meter_of(device)
+        state.meter = meter_of(device, spec.meters)
         try:
             with state.meter, state.clock.phase("train"):
                 state.first_step_at = datetime.now(UTC)

@@ -60,7 +60,7 @@ class TfidfRun:
         spec, state = self._spec, self._state
         prepare_process(spec.threads, spec.seed)
         trial = open_trial(spec, state, self._interruption)
-        state.meter = meter_here()
+        state.meter = meter_here(meters=spec.meters)
         with state.meter, state.clock.phase("train"):
             state.first_step_at = datetime.now(UTC)
             fitted = fit_tfidf_part(trial, share=1.0)

@@ -1,0 +1,177 @@
+"""Trials as commands of this machine: what a launcher for another scheduler builds on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xautolm_core.errors import LaunchError
+from xautolm_core.launch.contract import TrialHandle
+from xautolm_core.trial.contract import HEARTBEAT_FILE
+from xautolm_core.trial.contract import LOG_FILE
+from xautolm_core.trial.contract import SPEC_FILE
+from xautolm_core.trial.endings import result_of_process
+from xautolm_core.trial.files import delete_checkpoint
+from xautolm_core.trial.files import prepare_folder
+
+if TYPE_CHECKING:
+    from xautolm_core.launch.choice import LauncherInputs
+    from xautolm_core.trial.contract import TrialResult
+    from xautolm_core.trial.contract import TrialSpec
+    from xautolm_core.trial.supervise import EndedBy
+
+_LOOK_SECONDS = 0.05
+_GRACE_SECONDS = 10.0
+
+
+@dataclass
+class _Trial:
+    """A trial of this launcher, from submit on."""
+
+    spec: TrialSpec
+    process: subprocess.Popen[bytes]
+    began_at: float | None = None
+    ended_by: EndedBy | None = None
+    kill_at: float | None = None
+    pruned: str = ""
+    result: TrialResult | None = None
+
+
+class CommandLauncher:
+    """Runs each trial as a command, and ends it at its wall-clock limit. Implements ``Launcher``.
+
+    A subclass says which command: one that starts the trial elsewhere, waits for it, passes SIGTERM
+    on, and shares the folders of this machine with it. Memory is the affair of what the command
+    starts. Trials end with this process.
+
+    Args:
+        inputs: What is known of the search.
+
+    Attributes:
+        settings: What the user says of the launcher.
+    """
+
+    def __init__(self, inputs: LauncherInputs) -> None:
+        self.settings = inputs.settings
+        self._trials: dict[str, _Trial] = {}
+
+    def command(self, spec: TrialSpec) -> Sequence[str]:
+        """Return the command that runs a trial: by default on this machine.
+
+        Args:
+            spec: The trial, as it lies in its folder.
+        """
+        return [sys.executable, "-m", "xautolm_core.trial", str(spec.out_folder / SPEC_FILE)]
+
+    def submit(self, spec: TrialSpec) -> TrialHandle:
+        """Write the spec to its folder, then start the command; return without waiting for it.
+
+        Raises:
+            LaunchError: The command cannot be started.
+        """
+        try:
+            prepare_folder(spec)
+            with (spec.out_folder / LOG_FILE).open("ab") as log:
+                # A session of its own, so that Ctrl-C reaches the search alone.
+                process = subprocess.Popen(
+                    self.command(spec),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise LaunchError(
+                f"The command of a trial cannot be started: {error}",
+                hint="Check the launcher's settings, and that the command is installed",
+            ) from error
+        handle = TrialHandle.of(spec, str(process.pid))
+        self._trials[handle.key] = _Trial(spec, process)
+        return handle
+
+    def poll(self, handle: TrialHandle) -> TrialResult | None:
+        """Return the result, or None while the trial runs. Never blocks."""
+        trial = self._trials[handle.key]
+        if trial.result is None:
+            status = trial.process.poll()
+            if status is None:
+                self._hold_limits(trial)
+                return None
+            trial.result = result_of_process(
+                trial.spec, status, ended_by=trial.ended_by, pruned=trial.pruned
+            )
+        return trial.result
+
+    def wait(self, handles: Sequence[TrialHandle], timeout_seconds: float) -> None:
+        """Return as soon as one of the trials has ended, or after the timeout."""
+        until = time.monotonic() + timeout_seconds
+        while handles and time.monotonic() < until:
+            if any(self.poll(handle) is not None for handle in handles):
+                return
+            time.sleep(_LOOK_SECONDS)
+
+    def cancel(self, handle: TrialHandle, *, grace_seconds: float = 5.0) -> TrialResult:
+        """End a trial: SIGTERM first, SIGKILL after the grace; return its result."""
+        self.begin_cancel([handle], grace_seconds=grace_seconds)
+        while (result := self.poll(handle)) is None:
+            time.sleep(_LOOK_SECONDS)
+        return result
+
+    def begin_cancel(
+        self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0, pruned: str = ""
+    ) -> None:
+        """Have many trials end at the same time, without waiting for any."""
+        for handle in handles:
+            trial = self._trials[handle.key]
+            if self.poll(handle) is None and trial.ended_by is None:
+                trial.pruned = pruned
+                self._end(trial, "termination", grace_seconds)
+
+    def adopt(self, spec: TrialSpec) -> TrialHandle | None:
+        """Return None: trials end with their launcher."""
+        return None
+
+    def discard_checkpoint(self, out_folder: Path) -> None:
+        """Delete what a trial has kept for its continuation."""
+        delete_checkpoint(out_folder)
+
+    def close(self) -> None:
+        """Kill what still runs. Safe to call twice."""
+        for trial in self._trials.values():
+            if trial.process.poll() is None:
+                _signal(trial, signal.SIGKILL)
+                trial.process.wait()
+
+    def _hold_limits(self, trial: _Trial) -> None:
+        """End a trial at its limit, which counts from its first heartbeat."""
+        now = time.monotonic()
+        if trial.kill_at is not None:
+            if now >= trial.kill_at:
+                _signal(trial, signal.SIGKILL)
+            return
+        if trial.began_at is None:
+            if not (trial.spec.out_folder / HEARTBEAT_FILE).exists():
+                return
+            trial.began_at = now
+        limit = trial.spec.budget.wall_limit_seconds
+        if limit is not None and now - trial.began_at >= limit:
+            self._end(trial, "wall_limit", _GRACE_SECONDS)
+
+    def _end(self, trial: _Trial, ended_by: EndedBy, grace_seconds: float) -> None:
+        trial.ended_by = ended_by
+        trial.kill_at = time.monotonic() + grace_seconds
+        _signal(trial, signal.SIGTERM)
+
+
+def _signal(trial: _Trial, number: signal.Signals) -> None:
+    """Signal a command and all that it has started here."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(trial.process.pid, number)
