@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from xautolm import Model
 from xautolm_core.cli import prediction_columns
 from xautolm_core.cli import prediction_files
 from xautolm_core.cli import prediction_output
@@ -53,6 +54,13 @@ class DigestClassifier(Classifier):
 
     def logits(self, split: Split, *, max_rows: int = 256) -> np.ndarray:
         return np.array([logits_of(text) for text in split.texts.to_pylist()], dtype=np.float32)
+
+
+def digest_model() -> Model:
+    """Return a model that is loaded already."""
+    model = Model.__new__(Model)
+    vars(model)["_classifier"] = DigestClassifier()
+    return model
 
 
 def logits_of(text: str) -> list[float]:
@@ -102,10 +110,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def answered(file: Path, suffix: str, **options: Any) -> list[dict[str, Any]]:
     """Return what ``predict FILE --out`` writes."""
     rows = open_rows(file, (), (), has_pairs=False, run=file.parent, **options)
-    classifier = DigestClassifier()
     out = file.parent / f"out{suffix}"
     names = answer_columns(rows.file.types, LABELS, with_classes=True)
-    batches = answer(rows, classifier, answer_blank=False, batch_size=2)
+    batches = answer(rows, digest_model(), answer_blank=False, batch_size=2)
     written = write_answers(batches, out, rows.file.types, names)
     found = read_back(out)
     assert len(found) == written
@@ -307,7 +314,7 @@ def test_answers_do_not_wait_for_the_end_of_the_input(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(_Endless())))
     rows = open_rows(Path("-"), (), (), run=folder)
-    answers = answer(rows, DigestClassifier(), answer_blank=False, batch_size=2)
+    answers = answer(rows, digest_model(), answer_blank=False, batch_size=2)
     assert [next(answers).rows.first for _ in range(3)] == [1, 3, 5]
 
 
@@ -319,7 +326,7 @@ def test_a_file_is_there_whole_or_not_at_all(
     rows = open_rows(Path("-"), (), (), run=tmp_path)
     names = answer_columns(rows.file.types, LABELS, with_classes=False)
     for suffix in (".csv", ".jsonl", ".parquet"):
-        batches = answer(rows, DigestClassifier(), answer_blank=False, batch_size=2)
+        batches = answer(rows, digest_model(), answer_blank=False, batch_size=2)
         with pytest.raises(DataError, match="line 5 is not UTF-8: its byte 3 is 0xff"):
             write_answers(batches, tmp_path / f"out{suffix}", rows.file.types, names)
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))

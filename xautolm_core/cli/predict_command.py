@@ -14,9 +14,9 @@ from xautolm_core.tasks.quoting import QUOTING_HELP
 from xautolm_core.tasks.quoting import Quoting
 
 if TYPE_CHECKING:
+    from xautolm import Model
     from xautolm_core.cli.prediction_input import InputRows
     from xautolm_core.cli.prediction_output import AnsweredBatch
-    from xautolm_core.trial.classifier import Classifier
 
 
 class Blank(StrEnum):
@@ -86,19 +86,19 @@ def predict(
     ] = False,
 ) -> None:
     """Classify texts with the model that a search has chosen: an answer a row, in order."""
+    import xautolm
+    from xautolm._words import as_command_line
     from xautolm_core.cli.output import one_line
     from xautolm_core.cli.prediction_input import open_rows
-    from xautolm_core.cli.prediction_input import require_model_folder
     from xautolm_core.cli.prediction_output import answer_columns
     from xautolm_core.cli.prediction_output import check_out_file
     from xautolm_core.cli.prediction_output import print_answers
     from xautolm_core.cli.prediction_output import write_answers
-    from xautolm_core.trial.predict import load_classifier
 
-    model_folder = require_model_folder(run)
+    with as_command_line():
+        model = xautolm.load_model(run)
     if out is not None:
         check_out_file(out)
-    has_pairs = model_has_pairs(model_folder)
     rows = open_rows(
         file,
         tuple(text or ()),
@@ -107,19 +107,18 @@ def predict(
         pair_column=pair_column,
         header=header,
         quoting=quoting,
-        has_pairs=has_pairs,
+        has_pairs=model.has_pairs,
         run=run,
     )
-    _check_pairs(rows, has_pairs)
+    _check_pairs(rows, model.has_pairs)
     answer_blank = blank is Blank.ANSWER
     if not rows.file.is_stream:
         rows.check(answer_blank=answer_blank)
-    classifier = load_classifier(model_folder)
-    answered = answer(rows, classifier, answer_blank=answer_blank, batch_size=batch_size)
+    answered = answer(rows, model, answer_blank=answer_blank, batch_size=batch_size)
     if out is None:
         print_answers(answered, as_json=as_json, with_classes=probabilities)
         return
-    names = answer_columns(rows.file.types, classifier.labels, with_classes=probabilities)
+    names = answer_columns(rows.file.types, model.labels, with_classes=probabilities)
     written = write_answers(answered, out, rows.file.types, names)
     where = f"{out} (column {names.prediction})"
     typer.echo(f"{written} predictions written to {one_line(where)}")
@@ -140,13 +139,13 @@ def _check_pairs(rows: InputRows, has_pairs: bool | None) -> None:
 
 
 def answer(
-    rows: InputRows, classifier: Classifier, *, answer_blank: bool, batch_size: int
+    rows: InputRows, model: Model, *, answer_blank: bool, batch_size: int
 ) -> Iterator[AnsweredBatch]:
     """Yield a model's answers to rows, in order, as they are read.
 
     Args:
         rows: The rows.
-        classifier: The model.
+        model: The model.
         answer_blank: Whether a row without a text is a row like any other.
         batch_size: Rows of one forward pass.
 
@@ -155,25 +154,7 @@ def answer(
         DataError: The rows cannot be read, or one has no text.
     """
     from xautolm_core.cli.prediction_output import AnsweredBatch
-    from xautolm_core.tasks.texts import MAX_CHARACTERS
 
     for batch in rows.batches(answer_blank=answer_blank):
-        # As in training.
-        texts, pairs = (
-            None if column is None else [text[:MAX_CHARACTERS] for text in column]
-            for column in (batch.texts, batch.pairs)
-        )
-        assert texts is not None
-        probabilities = classifier.probabilities(texts, pairs, batch_size)
-        yield AnsweredBatch(batch, classifier.labels, probabilities)
-
-
-def model_has_pairs(model_folder: Path) -> bool | None:
-    """Return whether a model wants text pairs; None if its folder does not say."""
-    import json
-
-    try:
-        document = json.loads((model_folder / "xautolm.json").read_text(encoding="utf-8"))
-        return bool(document["has_pairs"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        probabilities = model.predict_proba(batch.texts, batch.pairs, batch_size=batch_size)
+        yield AnsweredBatch(batch, model.labels, probabilities)

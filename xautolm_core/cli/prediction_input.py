@@ -130,29 +130,6 @@ class InputRows:
         )
 
 
-def require_model_folder(run: Path) -> Path:
-    """Return the folder of the model: of a run, or the folder itself.
-
-    Raises:
-        ConfigError: There is no model.
-    """
-    from xautolm_core.search.contract import BEST_MODEL_FOLDER
-    from xautolm_core.search.contract import SEARCH_FILE
-    from xautolm_core.trial.contract import MODEL_CARD_FILE
-
-    folder = run.expanduser()
-    if not folder.is_dir():
-        raise ConfigError(f"{run} is no folder", hint="Give the run folder of a search")
-    for candidate in (folder / BEST_MODEL_FOLDER, folder):
-        if (candidate / MODEL_CARD_FILE).is_file():
-            return candidate
-    if (folder / SEARCH_FILE).is_file():
-        raise ConfigError(
-            f"{run} has no model yet", hint=f"Go on with the search: xautolm search --resume {run}"
-        )
-    raise ConfigError(f"{run} holds neither a run nor a model", hint="Give the run folder")
-
-
 def open_rows(
     file: Path | None,
     texts: Sequence[str],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
+from typing import Any
 
 import typer
 
@@ -18,12 +20,13 @@ from xautolm_core.tasks.quoting import QUOTING_HELP
 from xautolm_core.tasks.quoting import Quoting
 
 if TYPE_CHECKING:
-    from xautolm_core.launch.contract import Launcher
+    from xautolm import SearchResult
     from xautolm_core.report.green.assumptions import Basis
     from xautolm_core.request.search_request import SearchRequest
     from xautolm_core.search.contract import SearchObserver
-    from xautolm_core.search.contract import SearchResult
-    from xautolm_core.search.measured import Measured
+
+# Options that may be repeated are arguments with several values.
+_REPEATED = ("sampler_options", "read_stores", "meters")
 
 EXIT_NO_MODEL = 5
 EXIT_INTERRUPTED = 130
@@ -100,7 +103,9 @@ def search(
     sampler: Annotated[
         str | None,
         typer.Option(
-            help="xautolm, zero_shot, knn or random (default: xautolm).", rich_help_panel=_SEARCH
+            help="guarded, xautolm, zero_shot, knn, random, or one of a plug-in "
+            "(default: guarded).",
+            rich_help_panel=_SEARCH,
         ),
     ] = None,
     sampler_option: Annotated[
@@ -108,6 +113,15 @@ def search(
         typer.Option(
             metavar="KEY=VALUE",
             help="Option of the sampler; may be repeated.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    meter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Energy meter that trials ask first: of a plug-in, or nvml, rapl, prometheus, "
+            "model; may be repeated.",
             rich_help_panel=_SEARCH,
         ),
     ] = None,
@@ -195,8 +209,8 @@ def search(
     launcher: Annotated[
         str | None,
         typer.Option(
-            help="Where trials run: local, in processes of this machine, or kubernetes, as Jobs "
-            "of the cluster that KUBECONFIG names (default: local).",
+            help="Where trials run: local, in processes of this machine; kubernetes, as Jobs of "
+            "the cluster that KUBECONFIG names; or one of a plug-in (default: local).",
             rich_help_panel=_WHERE,
         ),
     ] = None,
@@ -307,141 +321,158 @@ def search(
     5 no trial gave a model, 130 interrupted (what was found is kept and can be resumed).
     """
     from xautolm_core.cli.report_of_run import assumed_basis
-    from xautolm_core.request.search_request import SearchOptions
-    from xautolm_core.request.search_request import new_search
-    from xautolm_core.request.search_request import resumed_search
+    from xautolm_core.request.quantities import parse_pairs
 
-    options = SearchOptions(
-        data=data,
-        text=text,
-        text_pair=text_pair,
-        label=label,
-        name=name,
-        drop_invalid=drop_invalid,
-        quoting=quoting,
-        space=space,
-        methods=methods,
-        no_screening=no_screening,
-        sampler=sampler,
-        sampler_options=tuple(sampler_option or ()),
-        objectives=objectives,
-        seed=seed,
-        models=tuple(models or ()),
-        offline=offline,
-        budget=budget,
-        prices=tuple(price or ()),
-        zone=zone,
-        intensities=intensities,
-        grams_per_kwh=grams_per_kwh,
-        pue=pue,
-        trials=trials,
-        trial_timeout=trial_timeout,
-        trial_memory=trial_memory,
-        workers=workers,
-        no_early_stopping=no_early_stopping,
-        store=store,
-        read_stores=tuple(read_store or ()),
-        tenant=tenant,
-        all_tenants=all_tenants,
-        cold=cold,
-        out=out,
-        keep_models=keep_models,
-        launcher=launcher,
-        launcher_settings=launcher_settings,
-    )
-    request = new_search(options) if resume is None else resumed_search(options, resume)
+    given: dict[str, Any] = {
+        "data": data,
+        "text": text,
+        "text_pair": text_pair,
+        "label": label,
+        "name": name,
+        "drop_invalid": drop_invalid or None,
+        "quoting": quoting,
+        "space": space,
+        "methods": methods,
+        "screening": False if no_screening else None,
+        "sampler": sampler,
+        "sampler_options": parse_pairs(sampler_option or (), "--sampler-option"),
+        "objectives": objectives,
+        "seed": seed,
+        "models": models,
+        "offline": offline or None,
+        "budget": budget,
+        "prices": price,
+        "zone": zone,
+        "intensities": intensities,
+        "grams_per_kwh": grams_per_kwh,
+        "pue": pue,
+        "trials": trials,
+        "trial_timeout": trial_timeout,
+        "trial_memory": trial_memory,
+        "workers": workers,
+        "early_stopping": False if no_early_stopping else None,
+        "meters": meter,
+        "launcher": launcher,
+        "launcher_settings": launcher_settings,
+        "store": store,
+        "read_stores": read_store,
+        "tenant": tenant,
+        "all_tenants": all_tenants or None,
+        "cold": cold or None,
+        "out": out,
+        "keep_models": keep_models,
+    }
+    given = {name: value for name, value in given.items() if value not in (None, [], {})}
     basis = assumed_basis(zone=zone, intensities=intensities, grams_per_kwh=grams_per_kwh, pue=pue)
-    return run_request(
-        request, as_json=as_json, quiet=quiet, metrics_port=metrics_port, basis=basis
-    )
+    shown = _Shown(as_json=as_json, quiet=quiet, metrics_port=metrics_port)
+    return _ended(_run(given, resume, shown), as_json=as_json, basis=basis)
 
 
-def run_request(
-    request: SearchRequest,
-    *,
-    as_json: bool,
-    quiet: bool,
-    metrics_port: str | None = None,
-    basis: Basis | None = None,
-) -> int:
-    """Run a search, write its result folder, print what came out, and return the exit code.
+class _Shown:
+    """Shows a search, and remembers which it is.
 
     Args:
-        request: The search.
-        as_json: Print one document.
-        quiet: Show warnings and the result only.
+        as_json: Keep standard output for the document.
+        quiet: Show warnings only.
         metrics_port: Where Prometheus is answered meanwhile, if anywhere.
-        basis: What joules are turned into grams with; without it there is no Green AI report.
     """
-    from xautolm_core.cli.output import print_json
-    from xautolm_core.cli.report_of_run import report_run
-    from xautolm_core.cli.search_metrics import metrics_of
-    from xautolm_core.cli.summary import print_summary
+
+    def __init__(self, *, as_json: bool, quiet: bool, metrics_port: str | None) -> None:
+        self._as_json = as_json
+        self._quiet = quiet
+        self._metrics_port = metrics_port
+        self.out_folder: Path | None = None
+
+    @contextmanager
+    def __call__(self, request: SearchRequest) -> Iterator[SearchObserver]:
+        """Show the search until the context is left."""
+        from xautolm_core.cli.search_metrics import metrics_of
+        from xautolm_core.progress.observers import make_observer
+
+        self.out_folder = request.out_folder
+        how = "quiet" if self._quiet else "auto"
+        with (
+            metrics_of(request, self._metrics_port),
+            make_observer(
+                request.spec, resumed=request.resume, to_stderr=self._as_json, how=how
+            ) as observer,
+        ):
+            yield observer
+
+    @property
+    def begun(self) -> Path | None:
+        """The run folder of a search that has begun."""
+        from xautolm_core.search.contract import SEARCH_FILE
+
+        folder = self.out_folder
+        return folder if folder is not None and (folder / SEARCH_FILE).exists() else None
+
+
+def _run(given: dict[str, Any], resume: Path | None, shown: _Shown) -> SearchResult:
+    import xautolm
+    from xautolm._words import as_command_line
     from xautolm_core.cli.summary import resume_command
     from xautolm_core.errors import ConfigError
     from xautolm_core.errors import StoreError
-    from xautolm_core.progress.observers import make_observer
-    from xautolm_core.report.document import summary_document
-    from xautolm_core.report.folder import write_result_folder
-    from xautolm_core.search.contract import SEARCH_FILE
-    from xautolm_core.search.outbox import require_kept
 
     try:
-        with (
-            metrics_of(request, metrics_port),
-            make_observer(
-                request.spec, resumed=request.resume, to_stderr=as_json, quiet=quiet
-            ) as observer,
-        ):
-            result = _run(request, observer)
+        with as_command_line():
+            if resume is not None:
+                _check_changeable(given)
+                return xautolm.resume(resume, progress=shown, **given)
+            if "data" not in given:
+                raise ConfigError(
+                    "no data given",
+                    hint="Write for example: xautolm search reviews.csv --budget 10m",
+                )
+            return xautolm.search(progress=shown, **given)
     except StoreError as error:
         # A store that could not be used from the start is bad input: nothing has begun.
-        if (request.out_folder / SEARCH_FILE).exists():
+        if shown.begun is not None:
             raise
         raise ConfigError(error.problem, hint=error.hint) from error
     except KeyboardInterrupt:
-        if (request.out_folder / SEARCH_FILE).exists():
-            typer.echo(f"resume: {resume_command(request.out_folder)}", err=True)
+        if shown.begun is not None:
+            typer.echo(f"resume: {resume_command(shown.begun)}", err=True)
         raise
-    write_result_folder(result)
+
+
+def _check_changeable(given: Mapping[str, Any]) -> None:
+    """Refuse what would make another search of the one that goes on.
+
+    Raises:
+        ConfigError: Something of that is given.
+    """
+    import inspect
+
+    import xautolm
+    from xautolm_core.errors import ConfigError
+
+    changeable = inspect.signature(xautolm.resume).parameters
+    for name in given:
+        if name not in changeable:
+            option = name.removesuffix("s") if name in _REPEATED else name
+            what = "other data" if name == "data" else f"--{option.replace('_', '-')}"
+            raise ConfigError(
+                f"--resume goes on with the search as it was: {what} cannot be given",
+                hint="Leave it out, or start a new search",
+            )
+
+
+def _ended(result: SearchResult, *, as_json: bool, basis: Basis | None) -> int:
+    """Print what a search came to, and return the exit code."""
+    from xautolm_core.cli.output import print_json
+    from xautolm_core.cli.report_of_run import report_run
+    from xautolm_core.cli.summary import print_summary
+    from xautolm_core.search.outbox import require_kept
+
     if basis is not None:
-        report_run(request.out_folder, basis)
+        report_run(result.out_folder, basis)
     if as_json:
-        print_json(summary_document(result))
+        print_json(result.summary)
     else:
         print_summary(result)
     if result.stopped_by == "interrupted":
         return EXIT_INTERRUPTED
     require_kept(result)
     return 0 if result.best is not None else EXIT_NO_MODEL
-
-
-def _run(request: SearchRequest, observer: SearchObserver) -> SearchResult:
-    from xautolm_core.search.runner import run_search
-
-    with _launcher_of(request, observer) as (launcher, measured):
-        return run_search(
-            request.spec,
-            request.out_folder,
-            launcher=launcher,
-            observer=observer,
-            resume=request.resume,
-            measured=measured,
-        )
-
-
-@contextmanager
-def _launcher_of(
-    request: SearchRequest, observer: SearchObserver
-) -> Iterator[tuple[Launcher, Measured | None]]:
-    """Give the launcher that a request names, and what was measured where its trials run."""
-    if request.cluster is not None:
-        from xautolm_core.cluster_search import on_cluster
-
-        with on_cluster(request.spec, request.cluster, request.out_folder, observer) as found:
-            yield found
-        return
-    from xautolm_core.launch.local import LocalLauncher
-
-    with LocalLauncher() as launcher:
-        yield launcher, None

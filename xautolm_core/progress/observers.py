@@ -1,4 +1,4 @@
-"""Chooses how a running search is shown: live, as lines, or hardly at all."""
+"""Chooses how a running search is shown: in a notebook, live, as lines, or hardly at all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from xautolm_core.progress.line_view import LineView
 from xautolm_core.progress.line_view import QuietView
 from xautolm_core.progress.live_view import LiveView
+from xautolm_core.progress.notebook_view import NotebookView
+from xautolm_core.progress.notebook_view import in_notebook
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchObserver
@@ -18,24 +20,26 @@ if TYPE_CHECKING:
 
 @contextmanager
 def make_observer(
-    spec: SearchSpec, *, resumed: bool, to_stderr: bool, quiet: bool
+    spec: SearchSpec, *, resumed: bool, to_stderr: bool, how: str = "auto"
 ) -> Iterator[SearchObserver]:
     """Show a search until the context is left.
-
-    A terminal gets the live view; anything else plain lines with the time, as logs have them.
 
     Args:
         spec: What is asked.
         resumed: Whether the search goes on with an earlier one.
-        to_stderr: Keep standard output free for the document.
-        quiet: Show warnings only (on standard error).
+        to_stderr: Keep standard output free.
+        how: ``auto`` gives a notebook a table that changes, a terminal the live view, and anything
+            else plain lines with the time, as logs have them; ``lines`` gives lines always,
+            ``quiet`` warnings only (on standard error).
     """
-    if quiet:
-        yield QuietView()
-        return
     stream = sys.stderr if to_stderr else sys.stdout
-    if not stream.isatty():
+    if how == "quiet":
+        yield QuietView()
+    elif how == "auto" and in_notebook():
+        with NotebookView(spec, resumed=resumed) as notebook:
+            yield notebook
+    elif how == "auto" and stream.isatty():
+        with LiveView(spec, resumed=resumed, stderr=to_stderr) as view:
+            yield view
+    else:
         yield LineView(spec, stream, resumed=resumed)
-        return
-    with LiveView(spec, resumed=resumed, stderr=to_stderr) as view:
-        yield view

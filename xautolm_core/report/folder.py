@@ -18,13 +18,14 @@ from xautolm_core.search.contract import PARETO_FILE
 from xautolm_core.search.contract import REPORT_FILE
 from xautolm_core.search.contract import SUMMARY_FILE
 from xautolm_core.search.contract import TRIALS_FILE
+from xautolm_core.search.result_file import write_result
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
 
 
 def write_result_folder(result: SearchResult) -> None:
-    """Write ``pareto.json``, ``trials.parquet``, ``report.html``, the model card and the summary.
+    """Write ``pareto.json``, ``trials.parquet``, the report, the model card, result and summary.
 
     Each file is written all or nothing, the summary last: where there is one, the rest is complete.
     Writing again (after a resumed search) replaces what was there.
@@ -44,6 +45,7 @@ def write_result_folder(result: SearchResult) -> None:
         write_json(folder / PARETO_FILE, [front_entry(result, r) for r in front_by_time(result)])
         write_trials_table(result, folder / TRIALS_FILE)
         write_text(folder / REPORT_FILE, report_page(result))
+        write_result(result, folder)
         write_json(folder / SUMMARY_FILE, summary_document(result))
     except OSError as error:
         raise StoreError(

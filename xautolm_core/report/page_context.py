@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core import __version__
-from xautolm_core.outcomes import Outcome
 from xautolm_core.report.accounting import account_time
 from xautolm_core.report.accounting import failure_groups
 from xautolm_core.report.accounting import trial_wall_seconds
@@ -20,10 +19,10 @@ from xautolm_core.report.document import front_by_time
 from xautolm_core.report.document import is_untrained
 from xautolm_core.report.document import scores_on_test
 from xautolm_core.report.document import task_name
-from xautolm_core.report.front_plot import FailedPoint
-from xautolm_core.report.front_plot import PlotPoint
-from xautolm_core.report.front_plot import front_plot
 from xautolm_core.report.outcome_colours import OUTCOME_COLOURS
+from xautolm_core.report.plots import cheap_score
+from xautolm_core.report.plots import cost_plots
+from xautolm_core.report.plots import curve_plots
 from xautolm_core.report.predictions import OBJECTIVE_WORDS
 from xautolm_core.report.predictions import amount_words
 from xautolm_core.report.predictions import came_to
@@ -33,34 +32,21 @@ from xautolm_core.report.predictions import kinds_words
 from xautolm_core.report.predictions import objectives_of
 from xautolm_core.report.predictions import structure_words
 from xautolm_core.report.predictions import task_words
-from xautolm_core.report.score_curve import curve_plot
 from xautolm_core.report.score_curve import score_curve
 from xautolm_core.report.verdict import verdict
 from xautolm_core.report.wording import UNMETERED
-from xautolm_core.report.wording import configuration_words
-from xautolm_core.report.wording import joules_words
-from xautolm_core.report.wording import outcome_words
-from xautolm_core.report.wording import score_words
-from xautolm_core.report.wording import seconds_words
 from xautolm_core.search.contract import Objective
-from xautolm_core.search.records import model_score
 from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from collections.abc import Sequence
 
-    from markupsafe import Markup
-
-    from xautolm_core.report.score_curve import ScoreCurve
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.explanation import TrialExplanation
 
 SHOWN_TRIALS = 300
 SHOWN_TASKS = 3
-_SIZES = {"wide": (960, 420), "narrow": (360, 340)}
-_CURVE_SIZES = {"wide": (960, 340), "narrow": (360, 320)}
 
 
 def page_context(result: SearchResult, *, written_at: datetime | None = None) -> dict[str, Any]:
@@ -85,14 +71,14 @@ def page_context(result: SearchResult, *, written_at: datetime | None = None) ->
         "best_untrained": best is not None and is_untrained(result, best.configuration),
         "best_is_cheap": best is not None and is_cheap(best.configuration.method),
         "cheap": cheap,
-        "cheap_validation": _cheap_score(result),
+        "cheap_validation": cheap_score(result),
         "cheap_test": None if cheap is None else scores_on_test(result).get(cheap.number),
         "curve": curve,
-        "curve_plots": _curve_plots(result, curve),
+        "curve_plots": curve_plots(result, curve),
         "front": front_by_time(result),
         "unmetered": _unmetered(result),
         "verdict": verdict(result),
-        "plots": _plots(result),
+        "plots": cost_plots(result),
         "reasons": _reasons(result),
         "trials": _shown_trials(result),
         "hidden_trials": max(len(result.trials) - SHOWN_TRIALS, 0),
@@ -182,100 +168,3 @@ def _unmetered(result: SearchResult) -> str:
     """Return what is said of energy that is an objective and that no trial has a reading of."""
     is_asked = Objective.ENERGY in result.spec.objectives
     return UNMETERED if is_asked and not any(r.result.energy for r in result.trials) else ""
-
-
-def _plots(result: SearchResult) -> list[dict[str, Any]]:
-    """Return a plot per cost objective, each in a wide and a narrow form."""
-    label = "Training and evaluation (seconds, log scale)"
-    costs: list[tuple[str, str, Callable[[TrialRecord], float | None]]] = [
-        ("time", label, lambda r: r.result.comparable_seconds)
-    ]
-    if Objective.LATENCY in result.spec.objectives:
-        costs.append(("latency", "Inference (ms a text, log scale)", lambda r: r.result.latency_ms))
-    if Objective.ENERGY in result.spec.objectives:
-        label = "Energy of training and evaluation (joules, log scale)"
-        costs.append(("energy", label, lambda r: r.result.comparable_joules))
-    return [_plot(result, name, label, cost) for name, label, cost in costs]
-
-
-def _plot(
-    result: SearchResult,
-    name: str,
-    cost_label: str,
-    cost_of: Callable[[TrialRecord], float | None],
-) -> dict[str, Any]:
-    points: list[PlotPoint] = []
-    failed: list[FailedPoint] = []
-    for record in result.trials:
-        cost = cost_of(record)
-        if cost is None or cost <= 0:
-            continue
-        words = f"Trial {record.number}: {configuration_words(record.configuration)}"
-        score = record.result.scores.get("macro_f1")
-        if record.result.outcome is not Outcome.OK or score is None:
-            how = outcome_words(record.result.outcome)
-            failed.append(FailedPoint(record.number, cost, f"{words}; {how}"))
-            continue
-        untrained = is_untrained(result, record.configuration)
-        measured = f"macro F1 {score_words(score.value)}, {_cost_words(name, cost)}"
-        points.append(
-            PlotPoint(
-                record.number,
-                cost,
-                score.value,
-                "chosen"
-                if record.number == result.best
-                else "front"
-                if record.on_front
-                else "dominated",
-                not untrained,
-                f"{words}; {measured}{' (not pretrained)' if untrained else ''}",
-            )
-        )
-    return {
-        "name": name,
-        "failed": len(failed),
-        "empty": not points,
-        **{
-            form: front_plot(
-                points,
-                failed,
-                cheap_score=_cheap_score(result),
-                cost_label=cost_label
-                if form == "wide"
-                else cost_label.replace("Training and evaluation", "Train and evaluate"),
-                name=f"{name}-{form}",
-                width=width,
-                height=height,
-            )
-            for form, (width, height) in _SIZES.items()
-        },
-    }
-
-
-def _curve_plots(result: SearchResult, curve: ScoreCurve) -> dict[str, Markup]:
-    """Return the curve in a wide and a narrow form; nothing if no trial has a score."""
-    if not curve.improvements:
-        return {}
-    return {
-        form: curve_plot(
-            curve,
-            cheap_score=_cheap_score(result),
-            chosen=result.best,
-            name=f"curve-{form}",
-            width=width,
-            height=height,
-        )
-        for form, (width, height) in _CURVE_SIZES.items()
-    }
-
-
-def _cheap_score(result: SearchResult) -> float | None:
-    cheap = best_cheap_trial(result)
-    return None if cheap is None else model_score(cheap)
-
-
-def _cost_words(name: str, cost: float) -> str:
-    if name == "energy":
-        return joules_words(cost)
-    return f"{cost:.3g} ms a text" if name == "latency" else seconds_words(cost)

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import importlib.util
 import secrets
+import shutil
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import fields
+from dataclasses import field
 from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import Protocol
+from typing import runtime_checkable
 
 from pydantic import ValidationError
 
+from xautolm_core.energy.surroundings import METERS
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
+from xautolm_core.launch.choice import LAUNCHERS
+from xautolm_core.launch.choice import LOCAL
+from xautolm_core.plugins import PluginReference
 from xautolm_core.request.basis import basis_of
 from xautolm_core.request.budgets import Budget
 from xautolm_core.request.budgets import Grid
 from xautolm_core.request.budgets import parse_budget
 from xautolm_core.request.budgets import spending_limits
 from xautolm_core.request.launching import given_cluster
+from xautolm_core.request.launching import plugin_settings
 from xautolm_core.request.launching import resumed_cluster
 from xautolm_core.request.locations import absolute_store
 from xautolm_core.request.locations import check_can_write
@@ -31,7 +40,6 @@ from xautolm_core.request.locations import check_new_run_folder
 from xautolm_core.request.locations import default_run_folder
 from xautolm_core.request.locations import store_location
 from xautolm_core.request.quantities import parse_duration
-from xautolm_core.request.quantities import parse_pairs
 from xautolm_core.request.quantities import parse_size
 from xautolm_core.request.read_stores import read_stores
 from xautolm_core.search.contract import DEFAULT_SAMPLER
@@ -40,46 +48,59 @@ from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import ReadStore
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.contract import SpendingLimits
-from xautolm_core.search.samplers.factory import SAMPLER_NAMES
+from xautolm_core.search.samplers.contract import SAMPLERS
+from xautolm_core.search.samplers.factory import check_sampler
 from xautolm_core.space.cheap import parse_methods
 from xautolm_core.space.methods import has_model
 from xautolm_core.tasks.quoting import Quoting
+from xautolm_core.tasks.source import complete_task
 from xautolm_core.tasks.source import read_task_spec
+from xautolm_core.tasks.spec import TaskSpec
+
+DATA_FOLDER = "data"
+"""In a run folder: data that were in memory when the search was asked for."""
+SPACE_FILE = "space.yaml"
+"""In a run folder: a space that was given as text."""
+
+REGISTRIES = {registry.group: registry for registry in (SAMPLERS, LAUNCHERS, METERS)}
 
 if TYPE_CHECKING:
     from xautolm_core.launch.kubernetes.settings import ClusterSettings
 
-# These samplers do not look at the history anyway.
-_WITHOUT_HISTORY = ("zero_shot", "random")
 _KEEP = ("front", "best", "all")
-_CHANGEABLE = frozenset(
-    {
-        "budget",
-        "prices",
-        "zone",
-        "intensities",
-        "grams_per_kwh",
-        "pue",
-        "trials",
-        "trial_timeout",
-        "trial_memory",
-        "workers",
-        "no_screening",
-        "no_early_stopping",
-        "keep_models",
-        "offline",
-        "launcher",
-        "launcher_settings",
-    }
-)
 _NEEDED_MODULES = ("torch", "transformers", "peft")
+
+
+@runtime_checkable
+class SavedData(Protocol):
+    """Data that are in memory, and are kept in the run folder.
+
+    Attributes:
+        name: Name of the task, if none is given.
+    """
+
+    name: str
+
+    def save(self, folder: Path) -> Path:
+        """Write them to a new folder, and return what ``read_task_spec`` takes.
+
+        Raises:
+            DataError: They cannot be written.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """The options as they were given; None, False and empty where they were not."""
+    """The options as they were given; None and empty where they were not.
 
-    data: str | None = None
+    Attributes:
+        data: What ``read_task_spec`` takes, a description, or data in memory.
+        space: Preset, path of a file, or YAML (of several lines).
+        The others are as in ``xautolm.search``; quantities as people write them.
+    """
+
+    data: str | TaskSpec | SavedData | None = None
     text: str | None = None
     text_pair: str | None = None
     label: str | None = None
@@ -88,13 +109,13 @@ class SearchOptions:
     quoting: Quoting | None = None
     space: str | None = None
     methods: str | None = None
-    no_screening: bool = False
+    screening: bool | None = None
     sampler: str | None = None
-    sampler_options: tuple[str, ...] = ()
+    sampler_options: Mapping[str, Any] = field(default_factory=dict)
     objectives: str | None = None
     seed: int | None = None
     models: tuple[Path, ...] = ()
-    offline: bool = False
+    offline: bool | None = None
     budget: str | None = None
     prices: tuple[str, ...] = ()
     zone: str | None = None
@@ -105,7 +126,10 @@ class SearchOptions:
     trial_timeout: str | None = None
     trial_memory: str | None = None
     workers: int | None = None
-    no_early_stopping: bool = False
+    early_stopping: bool | None = None
+    launcher: str | None = None
+    launcher_settings: Path | Mapping[str, Any] | None = None
+    meters: tuple[str, ...] = ()
     store: str | None = None
     read_stores: tuple[str, ...] = ()
     tenant: str | None = None
@@ -113,8 +137,6 @@ class SearchOptions:
     cold: bool = False
     out: Path | None = None
     keep_models: str | None = None
-    launcher: str | None = None
-    launcher_settings: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -135,10 +157,10 @@ class SearchRequest:
 
 
 def new_search(options: SearchOptions) -> SearchRequest:
-    """Return the request of a new search.
+    """Return the request of a new search; data and a space in memory are written to its folder.
 
     Raises:
-        ConfigError: An option is wrong, or a folder cannot be used.
+        ConfigError: An option is wrong, or a folder cannot be used. Nothing is written.
         DataError: The argument names no data.
     """
     if options.data is None:
@@ -150,23 +172,15 @@ def new_search(options: SearchOptions) -> SearchRequest:
     if cluster is None:
         _require_trial_packages(methods)
     limits = _limits(options, SpendingLimits(), cluster)
-    sampler = _sampler(options)
-    sampler_options = parse_pairs(options.sampler_options, "--sampler-option")
-    if options.cold and sampler == "guarded":
-        sampler_options = {**sampler_options, "history": False}
+    sampler, sampler_options = _sampler(options)
+    launcher = options.launcher or LOCAL
     tenant = {} if options.tenant is None else {"tenant": _tenant(options.tenant)}
     objectives = parse_objectives(options.objectives or "f1,time")
-    seed = options.seed or 0
-    task = read_task_spec(
-        options.data,
-        text=options.text,
-        text_pair=options.text_pair,
-        label=options.label,
-        name=options.name,
-        seed=seed,
-        drop_invalid=options.drop_invalid,
-        quoting=options.quoting,
-    )
+    in_memory = options.data if isinstance(options.data, SavedData) else None
+    if in_memory is None:
+        task = _task(options, options.data)
+    else:
+        task = TaskSpec(name=options.name or in_memory.name)
     now = datetime.now(UTC)
     out_folder = (options.out or default_run_folder(task.name or "task", now)).expanduser()
     check_new_run_folder(out_folder)
@@ -181,7 +195,11 @@ def new_search(options: SearchOptions) -> SearchRequest:
             "sampler": sampler,
             "sampler_options": sampler_options,
             "objectives": objectives,
-            "seed": seed,
+            "seed": options.seed or 0,
+            "launcher": launcher,
+            "launcher_settings": plugin_settings(launcher, options.launcher_settings),
+            "meters": options.meters,
+            "plugins": _plugins(sampler, launcher, options.meters),
             "store": store,
             "read_stores": _read_stores(options, store),
             "all_tenants": options.all_tenants,
@@ -191,36 +209,85 @@ def new_search(options: SearchOptions) -> SearchRequest:
             **tenant,
         }
     )
-    return SearchRequest(spec, out_folder.absolute(), cluster=cluster)
+    out_folder = out_folder.absolute()
+    return SearchRequest(_kept(spec, options, out_folder), out_folder, cluster=cluster)
 
 
 def resumed_search(options: SearchOptions, run: Path) -> SearchRequest:
     """Return the request to go on with a run, with the limits that were given anew.
 
+    Args:
+        options: Of these the limits count; the search stays as it was in all else.
+        run: The run folder.
+
     Raises:
-        ConfigError: The folder holds no run, or an option was given that cannot change.
+        ConfigError: The folder holds no run, a limit is wrong, or a plug-in of the search is
+            missing or of another version.
     """
     folder = run.expanduser().absolute()
-    given = [
-        field.name
-        for field in fields(options)
-        if getattr(options, field.name) not in (None, False, ()) and field.name not in _CHANGEABLE
-    ]
-    if given:
-        name = "read_store" if given[0] == "read_stores" else given[0]
-        what = "other data" if name == "data" else f"--{name.replace('_', '-')}"
-        raise ConfigError(
-            f"--resume goes on with the search as it was: {what} cannot be given",
-            hint="Leave it out, or start a new search",
-        )
     spec = _read_spec(folder)
-    cluster = resumed_cluster(options.launcher, options.launcher_settings, folder)
+    cluster = resumed_cluster(
+        options.launcher, options.launcher_settings, folder, known=spec.launcher
+    )
     if cluster is None:
         _require_trial_packages(spec.methods)
+    for plugin in spec.plugins:
+        REGISTRIES[plugin.group].require(plugin)
     changed = {**spec.model_dump(), **_limits(options, spec.spending, cluster)}
+    if cluster is None and options.launcher_settings is not None:
+        changed["launcher_settings"] = plugin_settings(spec.launcher, options.launcher_settings)
     check_can_write(folder, "--resume")
     _check_store(spec.store)
     return SearchRequest(_validated(changed), folder, resume=True, cluster=cluster)
+
+
+def _task(options: SearchOptions, data: object) -> TaskSpec:
+    given: dict[str, Any] = {
+        "text": options.text,
+        "text_pair": options.text_pair,
+        "label": options.label,
+        "name": options.name,
+        "seed": options.seed or 0,
+        "drop_invalid": options.drop_invalid,
+        "quoting": options.quoting,
+    }
+    if isinstance(data, TaskSpec):
+        return complete_task(data, **given)
+    return read_task_spec(str(data), **given)
+
+
+def _kept(spec: SearchSpec, options: SearchOptions, out_folder: Path) -> SearchSpec:
+    """Write what is in memory to the run folder, and return the search that names it there."""
+    changes: dict[str, Any] = {}
+    kept = out_folder / DATA_FOLDER
+    is_new = not out_folder.exists()
+    try:
+        if isinstance(options.data, SavedData):
+            path = options.data.save(kept)
+            changes["task"] = _task(replace(options, name=spec.task.name), path)
+        if "\n" in spec.space:
+            out_folder.mkdir(parents=True, exist_ok=True)
+            (out_folder / SPACE_FILE).write_text(spec.space, encoding="utf-8")
+            changes["space"] = str(out_folder / SPACE_FILE)
+    except BaseException:
+        shutil.rmtree(out_folder if is_new else kept, ignore_errors=True)
+        raise
+    return spec.model_copy(update=changes)
+
+
+def _plugins(sampler: str, launcher: str, meters: Sequence[str]) -> tuple[PluginReference, ...]:
+    """Return what other packages give to a search, after a look whether it can be imported.
+
+    Raises:
+        ConfigError: There is no such name, or its package is broken.
+    """
+    named = [(SAMPLERS, sampler), (LAUNCHERS, launcher), *((METERS, name) for name in meters)]
+    found = []
+    for registry, name in named:
+        registry.load(name)
+        if (plugin := registry.reference(name)) is not None:
+            found.append(plugin)
+    return tuple(found)
 
 
 def parse_objectives(text: str) -> tuple[Objective, ...]:
@@ -270,10 +337,9 @@ def _limits(
         limits["trial_memory_bytes"] = parse_size(options.trial_memory, "--trial-memory")
     if options.workers is not None:
         limits["workers"] = options.workers
-    if options.no_screening:
-        limits["screening"] = False
-    if options.no_early_stopping:
-        limits["early_stopping"] = False
+    for name in ("screening", "early_stopping", "offline"):
+        if getattr(options, name) is not None:
+            limits[name] = getattr(options, name)
     if options.keep_models is not None:
         if options.keep_models not in _KEEP:
             raise ConfigError(
@@ -281,8 +347,6 @@ def _limits(
                 hint=f"Known are {', '.join(_KEEP)}",
             )
         limits["keep_models"] = options.keep_models
-    if options.offline:
-        limits["offline"] = True
     return limits
 
 
@@ -310,22 +374,22 @@ def _gpus_per_trial(cluster: ClusterSettings | None) -> int:
     return min(1, len(list_gpus()))
 
 
-def _sampler(options: SearchOptions) -> str:
-    sampler = options.sampler or DEFAULT_SAMPLER
-    if sampler not in SAMPLER_NAMES:
-        raise ConfigError(
-            f"--sampler: there is no sampler '{sampler}'",
-            hint=f"Known are {', '.join(SAMPLER_NAMES)}",
-        )
-    if not options.cold or sampler in (*_WITHOUT_HISTORY, "guarded"):
-        return sampler
-    if sampler == "knn":
-        raise ConfigError(
-            "--cold: the sampler knn is nothing without history",
-            hint="Choose --sampler zero_shot or leave --cold out",
-        )
-    # The warm start is all that the xautolm sampler adds to the zero-shot one.
-    return "zero_shot"
+def _sampler(options: SearchOptions) -> tuple[str, dict[str, Any]]:
+    """Return the sampler and its options, which leave out the history of a cold search."""
+    name = options.sampler or DEFAULT_SAMPLER
+    given = dict(options.sampler_options)
+    checked = check_sampler(name, given)
+    if not options.cold or not checked.learns:
+        return name, given
+    if "history" in type(checked).model_fields:
+        return name, {**given, "history": False}
+    if name == "xautolm":
+        # The warm start is all that it adds to the zero-shot one.
+        return "zero_shot", given
+    raise ConfigError(
+        f"--cold: the sampler {name} is nothing without history",
+        hint="Choose --sampler zero_shot or leave --cold out",
+    )
 
 
 def _tenant(name: str) -> str:
@@ -335,7 +399,9 @@ def _tenant(name: str) -> str:
 
 
 def _space(name: str) -> str:
-    """Return a space's name, or the absolute path of its file, so that a resume finds it."""
+    """Return a space's name, YAML, or the absolute path of its file, so that a resume finds it."""
+    if "\n" in name:
+        return name
     path = Path(name).expanduser()
     return str(path.absolute()) if path.is_file() else name
 

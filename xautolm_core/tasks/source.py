@@ -94,6 +94,56 @@ def read_task_spec(
         raise DataError(f"{argument}: {_validation_text(error)}") from error
 
 
+def complete_task(
+    spec: TaskSpec,
+    *,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+    name: str | None = None,
+    seed: int = 0,
+    drop_invalid: bool = False,
+    quoting: Quoting | None = None,
+) -> TaskSpec:
+    """Return a description that was made in Python, with absolute paths and a name.
+
+    Args:
+        spec: The description; relative paths in it start from the working directory.
+        text: As in ``read_task_spec``, and so are the others.
+        text_pair: Likewise.
+        label: Likewise.
+        name: Likewise.
+        seed: Likewise.
+        drop_invalid: Likewise.
+        quoting: Likewise.
+
+    Raises:
+        DataError: It names no data, or two kinds of them.
+    """
+    fields = spec.model_dump()
+    if (spec.data is None) == (spec.train is None):
+        raise DataError(
+            "a task must name its data in exactly one way",
+            hint="Give either 'data' or 'train' (with 'validation' and 'test')",
+        )
+    if spec.data is not None:
+        fields["data"] = _locate(spec.data, Path.cwd())
+    for field in _PATH_FIELDS:
+        if fields[field] is not None:
+            fields[field] = _absolute(Path.cwd() / Path(fields[field]).expanduser())
+    given = {
+        "text": text,
+        "text_pair": text_pair,
+        "label": label,
+        "name": name or spec.name or _derive_name(fields, Path(spec.data or str(spec.train))),
+        "seed": seed or None,
+        "drop_invalid": drop_invalid or None,
+        "quoting": quoting,
+    }
+    fields.update({key: value for key, value in given.items() if value is not None})
+    return TaskSpec.model_validate(fields)
+
+
 def _locate(data: str, base: Path) -> str:
     """Return the absolute path of local data, an address, or the name of a data set of the hub."""
     try:

@@ -1,0 +1,90 @@
+"""Data that are given in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from tests.api.conftest import columns
+from xautolm import ConfigError
+from xautolm import DataError
+from xautolm import Task
+from xautolm._data import given_data
+from xautolm_core.request.search_request import SavedData
+from xautolm_core.tasks.load import load_task
+from xautolm_core.tasks.source import read_task_spec
+from xautolm_core.tasks.task import Task as LoadedTask
+
+datasets = pytest.importorskip("datasets")
+
+ROWS = columns(40)
+FORMS: dict[str, Callable[[dict[str, list[str]]], Any]] = {
+    "columns": dict,
+    "pandas": lambda rows: pd.DataFrame(rows, index=range(5, 5 + len(rows["review"]))),
+    "categories": lambda rows: pd.DataFrame(rows).astype({"mood": "category"}),
+    "polars": pl.DataFrame,
+    "lazy": lambda rows: pl.DataFrame(rows).lazy(),
+    "arrow": pa.table,
+    "dataset": datasets.Dataset.from_dict,
+    "class labels": lambda rows: datasets.Dataset.from_dict(rows).class_encode_column("mood"),
+}
+
+
+def _loaded(data: object, folder: Path) -> LoadedTask:
+    given = given_data(data, ("review", None, "mood"))
+    assert isinstance(given, SavedData)
+    return load_task(read_task_spec(str(given.save(folder)), text="review", label="mood"))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_rows_are_the_same_task_in_whatever_form(form: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(
+        "\n".join(["review,mood", *map(",".join, zip(*ROWS.values(), strict=True))])
+    )
+    expected = load_task(read_task_spec(str(tmp_path / "rows.csv")))
+    assert _loaded(FORMS[form](ROWS), tmp_path / "data").fingerprint == expected.fingerprint
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_splits_stay_apart_in_whatever_form(form: str, tmp_path: Path) -> None:
+    parts = {"train": (0, 20), "validation": (20, 30), "test": (30, 40)}
+    splits = {
+        name: FORMS[form]({key: values[begin:end] for key, values in ROWS.items()})
+        for name, (begin, end) in parts.items()
+    }
+    if form in ("dataset", "class labels"):
+        splits = datasets.DatasetDict(splits)
+    task = _loaded(splits, tmp_path / "data")
+    assert {name: len(split) for name, split in task.splits.items()} == {
+        "train": 20,
+        "validation": 10,
+        "test": 10,
+    }
+
+
+def test_only_the_columns_that_are_named_are_kept(tmp_path: Path) -> None:
+    frame = pd.DataFrame({**ROWS, "odd": [1, "a"] * 20})
+    with pytest.raises(DataError, match="odd"):
+        given_data(frame)
+    given = given_data(frame, ("review", None, "mood"))
+    assert isinstance(given, SavedData)
+    kept = pd.read_parquet(given.save(tmp_path / "data") / "train.parquet")
+    assert list(kept.columns) == ["review", "mood"]
+
+
+def test_paths_and_tasks_are_taken_as_they_are(tmp_path: Path) -> None:
+    task = Task(data="rows.csv")
+    assert given_data(task) is task
+    assert given_data("rows.csv") == given_data(Path("rows.csv")) == "rows.csv"
+
+
+@pytest.mark.parametrize("data", [None, 7, [("text", "label")], {}, object()])
+def test_anything_else_is_refused_with_what_would_do(data: object) -> None:
+    with pytest.raises(ConfigError, match="pandas or polars frame"):
+        given_data(data)

@@ -1,0 +1,172 @@
+"""Models that searches have left, and their answers."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xautolm._words import in_callers_words
+from xautolm_core.errors import ConfigError
+from xautolm_core.errors import DataError
+from xautolm_core.search.contract import BEST_MODEL_FOLDER
+from xautolm_core.search.contract import SEARCH_FILE
+from xautolm_core.tasks.texts import MAX_CHARACTERS
+from xautolm_core.trial.contract import MODEL_CARD_FILE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from xautolm._result import SearchResult
+    from xautolm_core.trial.classifier import Classifier
+
+
+class Model:
+    """A saved classifier. It is loaded when it answers for the first time, and stays loaded.
+
+    Args:
+        folder: Run folder of a search, or a folder with a model.
+        device: ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU where there is one.
+
+    Attributes:
+        folder: The model's own folder: of a language model a plain Hugging Face folder.
+        device: As given.
+
+    Raises:
+        ConfigError: There is no model.
+    """
+
+    def __init__(self, folder: str | Path, *, device: str = "cpu") -> None:
+        with in_callers_words():
+            self.folder = _model_folder(Path(folder))
+        self.device = device
+
+    @functools.cached_property
+    def _classifier(self) -> Classifier:
+        from xautolm_core.trial.predict import load_classifier
+
+        return load_classifier(self.folder, device=self.device)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names, in the order of the columns of ``predict_proba``."""
+        return self._classifier.labels
+
+    @property
+    def has_pairs(self) -> bool | None:
+        """Whether a row consists of two texts; None if the folder does not say."""
+        try:
+            card = json.loads((self.folder / MODEL_CARD_FILE).read_text(encoding="utf-8"))
+            return bool(card["has_pairs"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def predict(
+        self, texts: Iterable[str], text_pairs: Iterable[str] | None = None, *, batch_size: int = 32
+    ) -> list[str]:
+        """Return the most probable class of each text, in their order.
+
+        Args:
+            texts: A list, a column of a frame, or any other texts.
+            text_pairs: Second texts, for a model of pairs.
+            batch_size: Texts of one forward pass.
+
+        Raises:
+            ConfigError: Second texts are missing, too many, or not wanted.
+            DataError: Something in them is no text.
+            MissingExtraError: A package that the model needs is not installed.
+        """
+        found = self.predict_proba(texts, text_pairs, batch_size=batch_size)
+        return [self.labels[place] for place in found.argmax(1)]
+
+    def predict_proba(
+        self, texts: Iterable[str], text_pairs: Iterable[str] | None = None, *, batch_size: int = 32
+    ) -> np.ndarray:
+        """Return the probability of each class for each text, float32, (texts, classes).
+
+        The columns are in the order of ``labels``. See ``predict``.
+        """
+        with in_callers_words():
+            pairs = None if text_pairs is None else _checked(text_pairs)
+            return self._classifier.probabilities(_checked(texts), pairs, batch_size)
+
+    def __repr__(self) -> str:
+        """Return where it is."""
+        return f"<Model {self.folder}>"
+
+
+def load_model(run: str | Path, *, device: str = "cpu") -> Model:
+    """Return the model that a search has chosen.
+
+    Args:
+        run: The run folder, or a folder with a model such as ``RUN/alternative``.
+        device: ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU where there is one.
+
+    Raises:
+        ConfigError: There is no model.
+    """
+    return Model(run, device=device)
+
+
+def predict(
+    run_or_model: str | Path | SearchResult | Model,
+    texts: Iterable[str],
+    text_pairs: Iterable[str] | None = None,
+    *,
+    batch_size: int = 32,
+) -> list[str]:
+    """Return the classes of new texts.
+
+    A path is loaded anew by each call: keep what ``load_model`` returns to answer often.
+
+    Args:
+        run_or_model: A run folder, a model's folder, the result of a search, or a model.
+        texts: The texts: a list, or a column of a frame.
+        text_pairs: Second texts, for tasks of pairs.
+        batch_size: Texts of one forward pass.
+
+    Returns:
+        The most probable class of each text, in their order.
+
+    Raises:
+        ConfigError: There is no model, or it wants pairs where single texts are given.
+        DataError: Something in them is no text.
+
+    Example:
+        >>> xautolm.predict("runs/reviews-20261122T101500Z", ["It never worked."])
+        ['negative']
+    """
+    if isinstance(run_or_model, str | Path):
+        run_or_model = Model(run_or_model)
+    return run_or_model.predict(texts, text_pairs, batch_size=batch_size)
+
+
+def _checked(texts: Iterable[str]) -> list[str]:
+    """Return texts as in training: cut where they are very long."""
+    if isinstance(texts, str):
+        raise ConfigError("One text was given in the place of several", hint="Write [text]")
+    found = list(texts)
+    for place, text in enumerate(found):
+        if not isinstance(text, str):
+            raise DataError(
+                f"The text at position {place} is of type {type(text).__name__}",
+                hint="Give texts alone; leave out or fill in what is missing",
+            )
+    return [text[:MAX_CHARACTERS] for text in found]
+
+
+def _model_folder(run: Path) -> Path:
+    """Return the folder of the model: of a run, or the folder itself."""
+    folder = run.expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"{run} is no folder", hint="Give the run folder of a search")
+    for candidate in (folder / BEST_MODEL_FOLDER, folder):
+        if (candidate / MODEL_CARD_FILE).is_file():
+            return candidate
+    if (folder / SEARCH_FILE).is_file():
+        raise ConfigError(
+            f"{run} has no model yet", hint=f"Go on with the search: xautolm search --resume {run}"
+        )
+    raise ConfigError(f"{run} holds neither a run nor a model", hint="Give the run folder")

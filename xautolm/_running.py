@@ -1,0 +1,125 @@
+"""Runs a checked search and leaves its results, for Python and the command line alike."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextlib import closing
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from typing import Literal
+
+from xautolm_core.errors import ConfigError
+from xautolm_core.errors import XautolmError
+from xautolm_core.launch.choice import LauncherInputs
+from xautolm_core.launch.choice import open_launcher
+from xautolm_core.report.folder import write_result_folder
+from xautolm_core.request.search_request import DATA_FOLDER
+from xautolm_core.request.search_request import SPACE_FILE
+from xautolm_core.request.search_request import SearchRequest
+from xautolm_core.search.contract import SEARCH_FILE
+from xautolm_core.search.contract import SearchObserver
+from xautolm_core.search.runner import run_search
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from xautolm_core.launch.contract import Launcher
+    from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.measured import Measured
+
+Observing = Callable[[SearchRequest], AbstractContextManager[SearchObserver]]
+"""Shows a search until its context is left."""
+
+Progress = bool | Literal["auto", "lines", "quiet"] | SearchObserver | Observing
+
+
+def run_request(request: SearchRequest, progress: Progress) -> SearchResult:
+    """Run a search, write its result folder, and return what it came to.
+
+    Args:
+        request: The search.
+        progress: How it is shown.
+
+    Raises:
+        ConfigError: The search cannot begin; nothing of it is left.
+        StoreError: The store or the run folder cannot be used.
+        LaunchError: Trials cannot be started.
+    """
+    spec, folder = request.spec, request.out_folder
+    with (
+        _leaving_nothing(request),
+        _observing(progress)(request) as observer,
+        _launcher_of(request, observer) as (launcher, measured),
+    ):
+        found = run_search(
+            spec,
+            folder,
+            launcher=launcher,
+            observer=observer,
+            resume=request.resume,
+            measured=measured,
+        )
+    write_result_folder(found)
+    return found
+
+
+@contextmanager
+def _launcher_of(
+    request: SearchRequest, observer: SearchObserver
+) -> Iterator[tuple[Launcher, Measured | None]]:
+    """Give the launcher that a request names, and what was measured where its trials run."""
+    spec = request.spec
+    if request.cluster is not None:
+        from xautolm_core.cluster_search import on_cluster
+
+        with on_cluster(spec, request.cluster, request.out_folder, observer) as found:
+            yield found
+        return
+    inputs = LauncherInputs(spec.search_id, request.out_folder, spec.launcher_settings, observer)
+    with closing(open_launcher(spec.launcher, inputs)) as launcher:
+        yield launcher, None
+
+
+@contextmanager
+def _leaving_nothing(request: SearchRequest) -> Iterator[None]:
+    """Remove what was kept for a search that did not begin."""
+    try:
+        yield
+    except BaseException as error:
+        folder = request.out_folder
+        if not (folder / SEARCH_FILE).exists():
+            kept = folder / DATA_FOLDER
+            if isinstance(error, XautolmError) and kept.exists():
+                error.problem = error.problem.replace(str(kept), "the data given")
+            shutil.rmtree(kept, ignore_errors=True)
+            (folder / SPACE_FILE).unlink(missing_ok=True)
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        raise
+
+
+def _observing(progress: Progress) -> Observing:
+    from xautolm_core.progress.observers import make_observer
+
+    if isinstance(progress, bool | str):
+        if progress not in (True, False, "auto", "lines", "quiet"):
+            raise ConfigError(
+                f"progress: {progress!r} is no way to show a search",
+                hint="Use True, False, 'lines' or an observer",
+            )
+        how = {True: "auto", False: "quiet"}[progress] if isinstance(progress, bool) else progress
+
+        def shown(request: SearchRequest) -> AbstractContextManager[SearchObserver]:
+            return make_observer(request.spec, resumed=request.resume, to_stderr=True, how=how)
+
+        return shown
+    if callable(progress):
+        return progress
+    return lambda _: _given(progress)
+
+
+@contextmanager
+def _given(observer: SearchObserver) -> Iterator[SearchObserver]:
+    yield observer

@@ -1,0 +1,69 @@
+"""The description of a task, for what the arguments of a search do not say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xautolm._words import in_callers_words
+from xautolm_core.tasks.spec import TaskSpec
+
+if TYPE_CHECKING:
+    from xautolm_core.tasks.task import Task as LoadedTask
+
+
+class Task(TaskSpec):
+    """A task: its data, their columns, its splits. The same fields as in a YAML task file.
+
+    Give it to ``xautolm.search`` in place of the data where the arguments there are not enough:
+    files for each split, classes that may be missing, shares of the splits.
+
+    Attributes:
+        name: Stays the same over retrainings; derived from the data's name if None.
+        data: A data file, a folder with ``train``, ``validation`` and ``test`` files, an ``s3://``
+            address of either, or the name of a ``datasets`` data set.
+        train: File of the training split, where the splits are given one by one.
+        validation: File of the validation split, likewise.
+        test: File of the test split, likewise.
+        text: Column of the text; found by itself if None.
+        text_pair: Column of a second text, or None.
+        label: Column of the class; found by itself if None.
+        labels: All class names in their order, if some may be missing in the data.
+        splits: Shares of the splits that are not given.
+        seed: Seed of the split.
+        drop_invalid: Leave out rows without text or label.
+        quoting: What the double quotes in CSV and TSV files are.
+        languages: ISO 639-1 codes of the languages of the texts, if known.
+
+    Example:
+        >>> task = xautolm.Task(train="train.csv", test="test.csv", label="stars")
+        >>> task.load().labels
+        ('1', '2', '3', '4', '5')
+    """
+
+    @classmethod
+    def read(cls, path: str | Path) -> Task:
+        """Return the task of a YAML file; relative paths in it start from its folder.
+
+        Raises:
+            DataError: There is no such file, or it is wrong; the message names the line.
+        """
+        from xautolm_core.tasks.source import read_task_spec
+
+        with in_callers_words():
+            return cls.model_validate(read_task_spec(str(path)).model_dump())
+
+    def load(self) -> LoadedTask:
+        """Read and check the data.
+
+        Returns:
+            Labels, splits (``train``, ``validation``, ``test``), fingerprint and warnings.
+
+        Raises:
+            DataError: The data cannot be used; the message says which rows and why.
+        """
+        from xautolm_core.tasks.load import load_task
+        from xautolm_core.tasks.source import complete_task
+
+        with in_callers_words():
+            return load_task(complete_task(self))

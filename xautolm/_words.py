@@ -1,0 +1,53 @@
+"""Messages in the words of whoever calls: arguments for Python, options for the command line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from xautolm_core.errors import XautolmError
+
+_SPEAKS_OPTIONS = ContextVar("speaks_options", default=False)
+# The messages of the core name options: --label COL, --keep-models, --resume RUN.
+_RESUME = re.compile(r"(?:xautolm search )?--resume (?:xautolm )?([^\s,;]+)")
+_OPTION = re.compile(r"--([a-z][a-z0-9-]*)(?: ([A-Z]+(?:=[A-Z]+)?)\b)?")
+_NEGATED = {"no_screening": "screening=False", "no_early_stopping": "early_stopping=False"}
+_SEVERAL = {"price": "prices", "read_store": "read_stores", "sampler_option": "sampler_options"}
+
+
+@contextmanager
+def as_command_line() -> Iterator[None]:
+    """Leave the options in the messages of all calls within the context."""
+    token = _SPEAKS_OPTIONS.set(True)
+    try:
+        yield
+    finally:
+        _SPEAKS_OPTIONS.reset(token)
+
+
+@contextmanager
+def in_callers_words() -> Iterator[None]:
+    """Let errors that leave the context name arguments where they name options."""
+    try:
+        yield
+    except XautolmError as error:
+        if not _SPEAKS_OPTIONS.get():
+            error.problem, error.hint = python_words(error.problem), python_words(error.hint)
+        raise
+
+
+def python_words(text: str) -> str:
+    """Return a message with arguments in the place of options: ``--label COL`` is ``label=COL``."""
+    text = _RESUME.sub(lambda found: f"xautolm.resume({found[1]!r})", text)
+    text = text.replace("xautolm search --help", "help(xautolm.search)")
+    return _OPTION.sub(_argument, text)
+
+
+def _argument(found: re.Match[str]) -> str:
+    name = found[1].replace("-", "_")
+    if name in _NEGATED:
+        return _NEGATED[name]
+    name = _SEVERAL.get(name, name)
+    return f"{name}={found[2]}" if found[2] else name
