@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.energy.busy import spin
 from tests.energy.recorded_nvml import LOST
 from tests.energy.recorded_nvml import RecordedGpu
 from tests.energy.recorded_nvml import RecordedNvml
+from xautolm.extending import EnergyProvider
+from xautolm.testing import EnergyMeterContract
 from xautolm_core.energy.meter import EnergyMeter
 from xautolm_core.energy.process_tree import ProcessTree
 from xautolm_core.energy.reading import Reading
 from xautolm_core.energy.reading import make_reading
+from xautolm_core.energy.surroundings import METERS
+from xautolm_core.energy.surroundings import MeterInputs
 from xautolm_core.energy.surroundings import UsedGpu
 from xautolm_core.energy.surroundings import meter_here
 
@@ -171,3 +176,31 @@ def test_a_meter_costs_less_than_a_hundredth() -> None:
         time.sleep(1.0)
         meter.readings()
     assert meter.own_cpu_seconds < 0.01 * 2 * (time.monotonic() - since)
+
+
+def test_meters_that_are_named_come_first_and_one_at_fault_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    factories = {
+        "socket": lambda _: [Steady("cpu", 10.0, source="socket")],
+        "broken": lambda _: [1 / 0],
+    }
+    load = METERS.load
+    monkeypatch.setattr(METERS, "load", lambda name: factories.get(name) or load(name))
+    with meter_here(meters=("broken", "absent", "socket"), root=tmp_path, environment={}) as meter:
+        time.sleep(0.05)
+    by_component = {one.component: one.source for one in meter.readings()}
+    assert by_component["cpu"] == "socket"
+    assert by_component["dram"].startswith("model:")
+    assert "the meter broken is left out: ZeroDivisionError" in caplog.text
+    assert "the meter absent is left out" in caplog.text
+
+
+class TestModel(EnergyMeterContract):
+    @pytest.fixture
+    def providers(self, inputs: MeterInputs) -> Sequence[EnergyProvider]:
+        found: Sequence[EnergyProvider] = METERS.load("model")(inputs)
+        return found
+
+    def seconds_pass(self, providers: Sequence[EnergyProvider], seconds: float) -> None:
+        spin(time.process_time() + 0.03)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.objects.conformance import ObjectStorageContract
+from xautolm.testing import ObjectStorageContract
 from xautolm_core.errors import StoreError
 from xautolm_core.objects.folder import FolderObjects
 

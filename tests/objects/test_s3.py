@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.objects.conformance import ObjectStorageContract
 from tests.servers.ceph import CephGateway
 from tests.servers.fixtures import S3Server
 from tests.servers.proxy import FaultyProxy
+from xautolm.testing import ObjectStorageContract
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
 from xautolm_core.objects.contract import StorageUnavailableError

@@ -6,6 +6,7 @@ import pytest
 from optuna.trial import TrialState
 
 from tests.search import spaces
+from xautolm.testing import SamplerContract
 from xautolm_core.errors import ConfigError
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.contract import Objective
@@ -77,20 +78,32 @@ def run(study: optuna.Study, space: SearchSpace, trials: int) -> list[Configurat
     return tried
 
 
-@pytest.mark.parametrize("name", SAMPLER_NAMES)
-def test_proposals_are_of_the_space_without_repetition_and_reproducible(name):
-    space = spaces.space()
-    first = run(study_of(sampler(name)), space, 24)
-    assert all(space.contains(configuration) for configuration in first)
-    assert len(set(first)) == 24
-    assert first == run(study_of(sampler(name)), space, 24)
-    assert first != run(study_of(sampler(name, seed=2)), space, 24)
+class TestGuarded(SamplerContract):
+    sampler_name = "guarded"
+
+
+class TestWarmStart(SamplerContract):
+    sampler_name = "xautolm"
+
+
+class TestZeroShot(SamplerContract):
+    sampler_name = "zero_shot"
+
+
+class TestNeighbours(SamplerContract):
+    sampler_name = "knn"
+
+
+class TestRandom(SamplerContract):
+    sampler_name = "random"
 
 
 @pytest.mark.parametrize("name", SAMPLER_NAMES)
-def test_a_new_sampler_on_the_same_study_goes_on_the_same_way(name):
+def test_with_a_history_a_new_sampler_goes_on_the_same_way_too(name):
     space = spaces.space()
     whole = run(study_of(sampler(name)), space, 23)
+    assert all(space.contains(configuration) for configuration in whole)
+    assert len(set(whole)) == 23
     storage = optuna.storages.InMemoryStorage()
     parts = []
     for trials in (1, 2, 7, 1, 12):

@@ -1,4 +1,4 @@
-"""What every object storage must do. A backend's test subclasses ``ObjectStorageContract``."""
+"""What every object storage must do."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""A package of somebody else: a sampler and an energy meter."""
