@@ -26,10 +26,10 @@ from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.experience.schema import ExperiencePrediction
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.scores import Score
 
 _FAILED = {outcome for outcome in Outcome if outcome.is_failure}
 _amounts = st.floats(0.5, 100.0)
@@ -56,16 +56,14 @@ def _experiences(draw: st.DrawFn) -> list[Experience]:
                 predicted=draw(st.none() | _predictions),
                 outcome=draw(st.sampled_from(list(Outcome))),
                 cut_by=draw(st.sampled_from([None, None, "wall"])),
-                scores=draw(
-                    st.sampled_from([{}, {"macro_f1": ExperienceScore(value=draw(_amounts))}])
-                ),
+                scores=draw(st.sampled_from([{}, {"macro_f1": Score(value=draw(_amounts))}])),
                 seconds=draw(st.dictionaries(st.sampled_from(["train", "evaluate"]), _amounts)),
                 reused_seconds=draw(st.sampled_from([0.0, 2.5])),
                 reused_joules=draw(_maybe),
                 cumulative_seconds=draw(_maybe),
                 cumulative_joules=draw(_maybe),
                 energy=tuple(
-                    ExperienceEnergy(component="cpu", joules=one, source="rapl", quality="A")
+                    EnergyReading(component="cpu", joules=one, source="rapl", quality="A")
                     for one in joules
                 ),
             )

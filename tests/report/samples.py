@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.scores import Score
 from xautolm_core.search.contract import Comparison
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import SearchResult
@@ -29,9 +31,7 @@ from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.space.model import ModelKind
 from xautolm_core.tasks.spec import TaskSpec
-from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import Score
 from xautolm_core.trial.contract import TrialResult
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.scores import Score
 from xautolm_core.search.runner import run_search
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import Evaluation
 from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import Score
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import with_pruned

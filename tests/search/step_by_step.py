@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xautolm_core.experience.schema import Experience
-from xautolm_core.features.vector import FeatureVector
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.features import FeatureVector
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import WarmStartReport
 from xautolm_core.search.history.relevance import DropReason

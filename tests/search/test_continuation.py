@@ -10,6 +10,7 @@ from tests.search.instant import InstantLauncher
 from tests.search.instant import Silent
 from tests.search.instant import analytic_result
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.scores import Score
 from xautolm_core.search.checkpoints import without_checkpoints
 from xautolm_core.search.clock import Clock
 from xautolm_core.search.continuation import Room
@@ -22,7 +23,6 @@ from xautolm_core.search.runner import run_search
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.parameters import Integer
 from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import Score
 from xautolm_core.trial.contract import TrialResult
 
 EPOCH_SECONDS = 100.0

@@ -23,6 +23,8 @@ from tests.space.folders import TINY_BERT
 from tests.space.folders import write_model
 from xautolm_core.experience.open import open_store
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.scores import Score
 from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.forecast import Forecast
@@ -37,9 +39,7 @@ from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.screening import SCREENING_ROWS
 from xautolm_core.space.screening import is_screening
-from xautolm_core.trial.contract import EnergyReading
 from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import Score
 from xautolm_core.trial.contract import TrialResult
 
 # --- which, in which order, for how much ---

@@ -15,7 +15,7 @@ from xautolm_core.tasks.quoting import Quoting
 if TYPE_CHECKING:
     import numpy as np
 
-    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.records.features import FeatureVector
     from xautolm_core.tasks.quality import Finding
     from xautolm_core.tasks.task import Task
 

@@ -9,12 +9,12 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 
-from xautolm_core.energy import reading as flag
 from xautolm_core.energy.accumulate import CounterSum
-from xautolm_core.energy.reading import COVERED_SHARE
-from xautolm_core.energy.reading import Component
-from xautolm_core.energy.reading import Reading
-from xautolm_core.energy.reading import make_reading
+from xautolm_core.records import energy as flag
+from xautolm_core.records.energy import COVERED_SHARE
+from xautolm_core.records.energy import Component
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.energy import make_reading
 
 PERIOD_SECONDS = 15.0
 _SCRAPE_SECONDS = 30.0
@@ -94,7 +94,7 @@ class PromqlProvider:
         self._last_at = now
         self._sum.add(now, ask(self._address, self._counter.query, self._timeout))
 
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[EnergyReading, ...]:
         """Return how far the counter went on."""
         flags = set(self._sum.flags)
         if self._sum.seconds < COVERED_SHARE * self._window_seconds:

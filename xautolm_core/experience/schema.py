@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel
-from pydantic import ConfigDict
 from pydantic import Field
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.base import Record
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 
 SCHEMA_VERSION = 1
@@ -22,49 +25,7 @@ def experience_id(search_id: str, trial_number: int, attempt: int) -> str:
     return hashlib.sha256(f"{search_id}/{trial_number}/{attempt}".encode()).hexdigest()[:32]
 
 
-class _Frozen(BaseModel):
-    """Unknown fields are ignored on read (a newer writer may know more)."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
-
-
-class ExperienceScore(_Frozen):
-    """A score with its direction and range."""
-
-    value: float
-    maximize: bool = True
-    low: float = 0.0
-    high: float = 1.0
-
-
-class ExperienceEnergy(_Frozen):
-    """Joules of one component, with the source and the quality class of the reading."""
-
-    component: Literal["gpu", "cpu", "dram", "other"]
-    joules: float = Field(ge=0)
-    source: str
-    quality: Literal["A", "B", "C"]
-
-
-class ExperienceFailure(_Frozen):
-    """Why the attempt did not end ok."""
-
-    kind: str
-    message: str = ""
-    traceback_hash: str = ""
-
-
-class ExperienceFeatures(_Frozen):
-    """Named meta-features of one extractor."""
-
-    extractor: str
-    version: str
-    values: Mapping[str, float | None]
-    units: Mapping[str, str] = Field(default_factory=dict)
-    facts: Mapping[str, str] = Field(default_factory=dict)
-
-
-class ExperiencePlan(_Frozen):
+class ExperiencePlan(Record):
     """What was estimated of an attempt, and allowed to it, before it ran.
 
     Each is None where it was not known, or not limited.
@@ -87,7 +48,7 @@ class ExperiencePlan(_Frozen):
     allowed_gpu_bytes: int | None = None
 
 
-class ExperiencePrediction(_Frozen):
+class ExperiencePrediction(Record):
     """What the sampler predicted of the trial before it ran; None where it predicted nothing.
 
     Medians and the ends of intervals that are to hold 80 % of the outcomes.
@@ -117,7 +78,7 @@ class ExperiencePrediction(_Frozen):
     failure_probability: float | None = Field(default=None, ge=0, le=1)
 
 
-class Experience(_Frozen):
+class Experience(Record):
     """One attempt of one trial.
 
     Attributes:
@@ -179,8 +140,8 @@ class Experience(_Frozen):
     task_name: str
     task_fingerprint: str
     task_type: str
-    task_features: ExperienceFeatures
-    system_features: ExperienceFeatures
+    task_features: FeatureVector
+    system_features: FeatureVector
     configuration: Configuration
     model_descriptor: Mapping[str, int | float | bool | str | tuple[str, ...]] | None = None
     plan: ExperiencePlan | None = None
@@ -189,7 +150,7 @@ class Experience(_Frozen):
     continues: int | None = Field(default=None, ge=0)
     cumulative_seconds: float | None = None
     cumulative_joules: float | None = None
-    scores: Mapping[str, ExperienceScore] = Field(default_factory=dict)
+    scores: Mapping[str, Score] = Field(default_factory=dict)
     seconds: Mapping[str, float] = Field(default_factory=dict)
     reused_seconds: float = 0.0
     reused_joules: float | None = None
@@ -198,8 +159,8 @@ class Experience(_Frozen):
     schedule_fraction: float = 1.0
     peak_gpu_bytes: int | None = None
     peak_host_bytes: int | None = None
-    energy: tuple[ExperienceEnergy, ...] = ()
-    failure: ExperienceFailure | None = None
+    energy: tuple[EnergyReading, ...] = ()
+    failure: Failure | None = None
     threads: int = 1
     concurrent_trials: int = 1
     device: str = "cpu"

@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import TypeAdapter
 
-from xautolm_core.trial.contract import Failure
+from xautolm_core.records.failure import Failure
 
 MemoryGuard = Literal["auto", "cgroup", "watchdog", "none"]
 

@@ -17,8 +17,8 @@ from xautolm_core.launch.memory_groups import OwnGroup
 from xautolm_core.launch.protocol import Ended
 from xautolm_core.launch.protocol import EndedBy
 from xautolm_core.launch.protocol import Start
+from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.contract import Failure
 
 _RESULT_CHECK_SECONDS = 0.5
 _REPORT_BYTES = 64 * 1024

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
-from xautolm_core.registry.record import EnergyRecord
 from xautolm_core.registry.record import ModelRecord
 from xautolm_core.registry.record import SplitScores
 from xautolm_core.retrain.row_digests import SeenRows
@@ -86,12 +85,9 @@ def read_finished_run(folder: Path) -> FinishedRun:
             test=_test(folder, summary.get("test"), number),
             seconds=best.get("seconds"),
             search_seconds=summary.get("seconds"),
-            energy=tuple(
-                EnergyRecord.model_validate(
-                    reading.model_dump(include=set(EnergyRecord.model_fields))
-                )
-                for reading in (() if result is None else result.energy)
-            ),
+            energy=()
+            if result is None
+            else tuple(reading.without_device() for reading in result.energy),
             versions={} if result is None else dict(result.versions),
             created_at=ended_at or spec.created_at,
         )

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
-from xautolm_core.features.vector import FeatureVector
+from xautolm_core.records.features import FeatureVector
 
 
 @dataclass(frozen=True)

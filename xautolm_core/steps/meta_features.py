@@ -20,7 +20,7 @@ from xautolm_core.steps.request import read_measurement
 from xautolm_core.steps.request import space_file
 
 if TYPE_CHECKING:
-    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.records.features import FeatureVector
 
 _GIB = 1 << 30
 EXTRACTORS = f"{task_features.VERSION}/{system_features.VERSION}"
@@ -71,8 +71,8 @@ def _machine(asked: MeasurementRequest) -> tuple[FeatureVector, TrialMachine | N
         # In rounds this step has the container of a trial; a local launcher shares its own.
         machine = share_of_this_machine(1) if asked.launcher == "rounds" else None
         return system_features.extract_system_features(), machine
-    from xautolm_core.features.vector import FeatureVector
     from xautolm_core.launch.kubernetes.probe import probe_machine
+    from xautolm_core.records.features import FeatureVector
 
     api, namespace = connected(asked.cluster)
     try:

@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import ValidationError
 
-from xautolm_core.trial.contract import Score
+from xautolm_core.records.scores import Score
 from xautolm_core.trial.contract import TrialSpec
 
 MANIFEST_FILE = "checkpoint.json"

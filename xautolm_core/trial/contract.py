@@ -13,6 +13,9 @@ from pydantic import Field
 from pydantic import model_validator
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.spec import TaskType
@@ -110,61 +113,6 @@ class TrialSpec(BaseModel):
         if (self.continues is None) != (self.resume_from is None):
             raise ValueError("a continuation needs both continues and resume_from")
         return self
-
-
-class Score(BaseModel):
-    """A score with its direction and range."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    value: float
-    maximize: bool = True
-    low: float = 0.0
-    high: float = 1.0
-
-
-class EnergyReading(BaseModel):
-    """Energy of one component over training and evaluation. What cannot be read has no reading.
-
-    Attributes:
-        component: What used it.
-        joules: The trial's own, its share of idle power included.
-        source: What was read; of a model its assumptions: ``model:cpu-tdp-280w-128t``.
-        quality: A: an energy counter. B: sampled, or a share of a counter. C: modelled.
-        uncertainty: Relative; 0.05 means +-5 %.
-        seconds: Length of the window.
-        idle_joules: The part of ``joules`` that is idle power; None if it is not known.
-        device: UUID of a GPU.
-        flags: What was in the way (see ``xautolm_core.energy.reading``).
-    """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    component: Literal["gpu", "cpu", "dram", "other"]
-    joules: float = Field(ge=0, allow_inf_nan=False)
-    source: str
-    quality: Literal["A", "B", "C"]
-    uncertainty: float | None = Field(default=None, ge=0)
-    seconds: float | None = Field(default=None, ge=0)
-    idle_joules: float | None = Field(default=None, ge=0)
-    device: str | None = None
-    flags: tuple[str, ...] = ()
-
-
-class Failure(BaseModel):
-    """Why a trial did not end ok. Carries no data of the task.
-
-    Attributes:
-        kind: Class name of the error, or the signal or limit that ended the trial.
-        message: One line, scrubbed of texts and paths.
-        traceback_hash: Digest of the files and functions of the stack, to find equal faults.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: str
-    message: str = ""
-    traceback_hash: str = ""
 
 
 class Progress(BaseModel):

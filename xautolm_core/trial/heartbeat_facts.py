@@ -12,7 +12,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 from pydantic import ValidationError
 
-from xautolm_core.trial.contract import EnergyReading
+from xautolm_core.records.energy import EnergyReading
 from xautolm_core.trial.contract import Evaluation
 from xautolm_core.trial.contract import Progress
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import UTC
@@ -15,13 +14,13 @@ from typing import Any
 
 from xautolm_core.energy.meter import EnergyMeter
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.scores import Score
 from xautolm_core.trial.checkpoint_manifest import chain_facts
 from xautolm_core.trial.contract import CutBy
-from xautolm_core.trial.contract import EnergyReading
 from xautolm_core.trial.contract import Evaluation
-from xautolm_core.trial.contract import Failure
 from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import Score
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
@@ -107,12 +106,11 @@ class TrialState:
 
     def energy(self) -> tuple[EnergyReading, ...]:
         """Return what training and evaluation have used; empty where nothing can be read."""
-        found = () if self.meter is None else self.meter.readings()
-        return tuple(EnergyReading.model_validate(asdict(reading)) for reading in found)
+        return () if self.meter is None else self.meter.readings()
 
     def joules(self) -> float | None:
         """Return the joules of training and evaluation so far; None if nothing can be read."""
-        readings = () if self.meter is None else self.meter.readings()
+        readings = self.energy()
         return sum(reading.joules for reading in readings) if readings else None
 
     def note_evaluation(self, macro_f1: float) -> None:

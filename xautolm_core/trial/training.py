@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from xautolm_core.records.scores import Score
 from xautolm_core.trial.batches import epoch_batches
 from xautolm_core.trial.batches import evaluation_batches
 from xautolm_core.trial.batches import padded_tokens
@@ -22,7 +23,6 @@ from xautolm_core.trial.best_weights import BestWeights
 from xautolm_core.trial.checkpoint import Checkpoints
 from xautolm_core.trial.checkpoint import TrainedParts
 from xautolm_core.trial.checkpoint_manifest import TrainingPosition
-from xautolm_core.trial.contract import Score
 from xautolm_core.trial.evaluation import evaluation_tokens
 from xautolm_core.trial.evaluation import predict_logits
 from xautolm_core.trial.failures import Cancelled

@@ -13,7 +13,7 @@ from xautolm_core.launch.kubernetes.outcome import Facts
 from xautolm_core.launch.kubernetes.outcome import has_evidence
 from xautolm_core.launch.kubernetes.outcome import judge
 from xautolm_core.outcomes import Outcome
-from xautolm_core.trial.contract import Failure
+from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import TrialResult
 
 DISRUPTED = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}

@@ -26,10 +26,10 @@ from xautolm_core.experience.importers.failure_texts import classify_failure
 from xautolm_core.experience.importers.imported import search_id_of
 from xautolm_core.experience.messages import scrub_foreign_message
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceFailure
-from xautolm_core.experience.schema import ExperienceFeatures
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
 from xautolm_core.space.methods import has_model
@@ -207,7 +207,7 @@ def _outcome(taken: Mapping[str, Any]) -> Outcome:
     return Outcome(text)
 
 
-def _failure(taken: Mapping[str, Any], outcome: Outcome) -> ExperienceFailure | None:
+def _failure(taken: Mapping[str, Any], outcome: Outcome) -> Failure | None:
     if outcome in (Outcome.OK, Outcome.PRUNED):
         return None
     message = _optional_text(taken.get("failure_message"))
@@ -215,12 +215,12 @@ def _failure(taken: Mapping[str, Any], outcome: Outcome) -> ExperienceFailure | 
     if kind is None:
         kind = classify_failure(message)[1].kind if message else NOT_RECORDED
     words = scrub_foreign_message(message) if message else ""
-    return ExperienceFailure(kind=plain(kind), message=words)
+    return Failure(kind=plain(kind), message=words)
 
 
 def _scores(
     values: Mapping[str, Any], sources: Mapping[str, Source], account: Account
-) -> dict[str, ExperienceScore]:
+) -> dict[str, Score]:
     scores = {}
     for name, value in values.items():
         if value is None:
@@ -231,7 +231,7 @@ def _scores(
         if (source.low, source.high) != (0.0, 1.0):
             account.change(f"{name} of {source.low:g}..{source.high:g} brought to 0..1")
         number = (number - source.low) / (source.high - source.low)
-        scores[name] = ExperienceScore(value=number, maximize=source.maximize)
+        scores[name] = Score(value=number, maximize=source.maximize)
     return scores
 
 
@@ -242,8 +242,8 @@ def _seconds(values: Mapping[str, Any]) -> dict[str, float]:
     return seconds
 
 
-def _features(taken: Mapping[str, Any], kind: str, values: Mapping[str, Any]) -> ExperienceFeatures:
-    return ExperienceFeatures(
+def _features(taken: Mapping[str, Any], kind: str, values: Mapping[str, Any]) -> FeatureVector:
+    return FeatureVector(
         extractor=str(taken.get(f"{kind}_extractor") or _NO_EXTRACTOR),
         version=str(taken.get(f"{kind}_extractor_version") or "0"),
         values={n: None if v is None else _number(v, n) for n, v in values.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xautolm_core.errors import LaunchError
 from xautolm_core.outcomes import Outcome
-from xautolm_core.trial.contract import Failure
+from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import TrialResult
 
 

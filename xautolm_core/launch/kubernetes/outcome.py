@@ -13,7 +13,7 @@ from typing import Any
 from xautolm_core.errors import ConfigError
 from xautolm_core.launch.kubernetes import observed
 from xautolm_core.outcomes import Outcome
-from xautolm_core.trial.contract import Failure
+from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.failures import scrub
 

@@ -12,7 +12,7 @@ from typing import Any
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.kubernetes.explain import Waiting
 from xautolm_core.launch.kubernetes.outcome import Verdict
-from xautolm_core.trial.contract import Failure
+from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import unfinished

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.records.features import FeatureVector
     from xautolm_core.search.contract import Objective
     from xautolm_core.search.contract import WarmStartReport
     from xautolm_core.search.history import History
@@ -179,7 +178,7 @@ def _paper_features(vector: FeatureVector) -> FeatureVector:
 
     paper = {*task_features.PAPER_FEATURES, *system_features.PAPER_FEATURES}
     values = {name: value for name, value in vector.values.items() if name in paper}
-    return replace(vector, values=values) if values else vector
+    return vector.model_copy(update={"values": values}) if values else vector
 
 
 def _prior_in_words(report: WarmStartReport) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from xautolm_core.records.scores import Score
 from xautolm_core.tasks.scores import classification_scores
 from xautolm_core.tasks.task import Task
-from xautolm_core.trial.contract import Score
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.interruption import Interruption
 from xautolm_core.trial.linear.parts import LinearPart
