@@ -72,7 +72,7 @@ def _experiences(draw: st.DrawFn) -> list[Experience]:
 
 
 def _seconds_of(experience: Experience) -> float | None:
-    return None if experience.cut_by else experience.time_seconds
+    return None if experience.cut_by else experience.comparable_seconds
 
 
 def _joules_of(experience: Experience) -> float | None:
@@ -83,7 +83,7 @@ def _joules_of(experience: Experience) -> float | None:
     joules = sum(one.joules for one in experience.energy)
     if experience.reused_joules is not None:
         return joules + experience.reused_joules
-    seconds = experience.time_seconds
+    seconds = experience.comparable_seconds
     if not seconds or experience.reused_seconds >= seconds:
         return joules
     return joules * seconds / (seconds - experience.reused_seconds)

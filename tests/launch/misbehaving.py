@@ -18,10 +18,10 @@ from datetime import datetime
 from pathlib import Path
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
 from xautolm_core.records.scores import Score
 from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import write_json_atomic
 

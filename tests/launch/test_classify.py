@@ -16,10 +16,10 @@ from xautolm_core.launch.classify import belongs_to
 from xautolm_core.launch.classify import classify
 from xautolm_core.launch.protocol import Ended
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelReference
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.saved_state import SavedState
 

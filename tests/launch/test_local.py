@@ -19,10 +19,10 @@ from xautolm_core.errors import LaunchError
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.local import LocalLauncher
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import LOG_FILE
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import read_result
 

@@ -18,13 +18,13 @@ from tests.trial.tiny import tiny_model
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.local import LocalLauncher
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import TrialBudget
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result

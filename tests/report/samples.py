@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialProgress
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
 from xautolm_core.records.scores import Score
 from xautolm_core.search.contract import Comparison
@@ -31,8 +33,6 @@ from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.space.model import ModelKind
 from xautolm_core.tasks.spec import TaskSpec
-from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import TrialResult
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -74,9 +74,11 @@ def record(
 ) -> TrialRecord:
     """Return a trial's record."""
     parameters: dict[str, Value] = {"C": 10.0, **(extra or {})}
-    progress = Progress(rows=4800)
+    progress = TrialProgress(rows=4800)
     if not is_cheap(method):
-        progress = Progress(rows=2000, planned_steps=250, scheduled_steps=250, steps=250, epochs=2)
+        progress = TrialProgress(
+            rows=2000, planned_steps=250, scheduled_steps=250, steps=250, epochs=2
+        )
         parameters = {
             "learning_rate": 5e-5,
             "batch_size": 16,

@@ -7,8 +7,8 @@ import time
 
 from tests.search.instant import analytic_result
 from tests.search.instant import write_model
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import write_json_atomic
 

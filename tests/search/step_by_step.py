@@ -183,7 +183,7 @@ def costs_of(experience: Experience, objectives: Sequence[Objective]) -> tuple[f
         return None
     found = {
         Objective.F1: -score.value,
-        Objective.TIME: experience.time_seconds,
+        Objective.TIME: experience.comparable_seconds,
         Objective.LATENCY: experience.latency_ms,
     }
     values = [found[objective] for objective in objectives]

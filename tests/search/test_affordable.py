@@ -14,6 +14,7 @@ from tests.search.instant import analytic_result
 from xautolm_core.errors import ConfigError
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.energy import EnergyReading
 from xautolm_core.search.affordable import cheapest_shares
 from xautolm_core.search.affordable import past_of
@@ -21,7 +22,6 @@ from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.folders import read_state
 from xautolm_core.search.runner import run_search
 from xautolm_core.search.spending import Use
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 KWH = 3.6e6

@@ -7,6 +7,7 @@ import pytest
 from tests.search import spaces
 from tests.search.instant import analytic_result
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
 from xautolm_core.search.folders import PROPOSAL_FILE
 from xautolm_core.search.folders import Proposal
@@ -14,7 +15,6 @@ from xautolm_core.search.folders import trial_folder
 from xautolm_core.search.resume import is_final
 from xautolm_core.search.resume import read_run
 from xautolm_core.space.model import ModelReference
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import write_json_atomic
 

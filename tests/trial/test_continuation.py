@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.checkpoint_manifest import MANIFEST_FILE
 from xautolm_core.trial.checkpoint_manifest import TENSORS_FILE
 from xautolm_core.trial.checkpoint_manifest import read_manifest
 from xautolm_core.trial.contract import TrialBudget
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import unfinished
 from xautolm_core.trial.evaluate import EvaluationRequest

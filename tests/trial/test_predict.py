@@ -11,9 +11,9 @@ from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
 from xautolm_core.errors import ConfigError
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.tasks.prepared import open_prepared
 from xautolm_core.tasks.prepared import write_prepared
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.evaluate import EvaluationRequest
 from xautolm_core.trial.evaluate import evaluate_model

@@ -20,11 +20,11 @@ from tests.trial.tiny import TINY
 from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialBudget
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import DeadlineExceeded
 from xautolm_core.trial.files import read_heartbeat

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.scores import Score
 from xautolm_core.trial.contract import SAVED_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.saved_state import SavedState

@@ -11,8 +11,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from xautolm_core.records.attempt import TrialResult
     from xautolm_core.search.folders import Proposal
-    from xautolm_core.trial.contract import TrialResult
 
     ProposedTrial = tuple[Proposal, TrialResult | None]
 

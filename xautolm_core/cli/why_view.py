@@ -26,10 +26,10 @@ from xautolm_core.report.wording import share_words
 from xautolm_core.search.contract import Objective
 
 if TYPE_CHECKING:
+    from xautolm_core.records.attempt import TrialResult
     from xautolm_core.search.explanation import Prediction
     from xautolm_core.search.explanation import TrialExplanation
     from xautolm_core.search.folders import Proposal
-    from xautolm_core.trial.contract import TrialResult
 
 NOT_ENDED = "not ended"
 ORIGIN = "came from"

@@ -10,8 +10,8 @@ from typing import Any
 
 from xautolm_core.launch.protocol import Ended
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import unfinished
 from xautolm_core.trial.endings import with_pruned

@@ -23,12 +23,12 @@ from xautolm_core.objects.bundle_fetch import fetch_bundle
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.open import open_objects
 from xautolm_core.objects.s3_settings import join_s3_uri
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import CHECKPOINT_FOLDER
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import read_result
 from xautolm_core.trial.files import write_json_atomic

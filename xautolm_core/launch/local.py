@@ -31,9 +31,9 @@ from xautolm_core.launch.protocol import Start
 from xautolm_core.launch.protocol import Started
 from xautolm_core.launch.protocol import Unusable
 from xautolm_core.launch.server_process import ServerProcess
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.files import delete_checkpoint

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import StoreError
 from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 RUN_FILES = ("state.json", "search.json")

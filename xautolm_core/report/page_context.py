@@ -12,7 +12,6 @@ from xautolm_core import __version__
 from xautolm_core.outcomes import Outcome
 from xautolm_core.report.accounting import account_time
 from xautolm_core.report.accounting import failure_groups
-from xautolm_core.report.accounting import trial_wall_seconds
 from xautolm_core.report.confusion import confusion_view
 from xautolm_core.report.document import best_cheap_trial
 from xautolm_core.report.document import chosen_trial
@@ -103,7 +102,7 @@ def page_context(result: SearchResult, *, written_at: datetime | None = None) ->
         "colours": OUTCOME_COLOURS,
         "confusion": confusion_view(result.test) if result.test else None,
         "untrained": lambda record: is_untrained(result, record.configuration),
-        "wall_seconds": lambda record: trial_wall_seconds(record.result),
+        "wall_seconds": lambda record: record.result.wall_seconds,
         "predict_command": f"xautolm predict {run} --text 'A text to classify'",
         "resume_command": f"xautolm search --resume {run}",
         "version": __version__,

@@ -21,11 +21,11 @@ from pydantic import model_validator
 
 from xautolm_core.energy.intensity import LARGEST_GRAMS_PER_KWH
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.tasks.spec import TaskSpec
-from xautolm_core.trial.contract import TrialResult
 
 SEARCH_FILE = "search.json"
 DEFAULT_SAMPLER = "guarded"

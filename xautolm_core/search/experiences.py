@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Sequence
 
+    from xautolm_core.records.attempt import TrialResult
     from xautolm_core.records.failure import Failure
     from xautolm_core.records.features import FeatureVector
     from xautolm_core.search.contract import SearchSpec
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from xautolm_core.search.feasibility import Feasibility
     from xautolm_core.space.model import ModelDescriptor
     from xautolm_core.tasks.task import Task
-    from xautolm_core.trial.contract import TrialResult
     from xautolm_core.trial.contract import TrialSpec
 
 _QUOTED = re.compile(r"(?P<quote>['\"`])(?P<inner>.*?)(?P=quote)")

@@ -16,11 +16,11 @@ from pydantic import ValidationError
 from pydantic import ValidatorFunctionWrapHandler
 from pydantic import field_validator
 
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.search.contract import TRIALS_FOLDER
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import read_result
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import Attempt
@@ -18,7 +19,6 @@ from xautolm_core.search.planned import PlannedTrial
 from xautolm_core.search.records import objective_values
 from xautolm_core.search.records import record_of
 from xautolm_core.storage_faults import told_storage_fault
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 MAX_INFRA_ATTEMPTS = 2

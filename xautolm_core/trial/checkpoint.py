@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.storage_faults import as_os_errors
 from xautolm_core.trial.best_weights import BestWeights
 from xautolm_core.trial.checkpoint_manifest import MANIFEST_FILE
@@ -28,7 +29,6 @@ from xautolm_core.trial.checkpoint_manifest import CheckpointManifest
 from xautolm_core.trial.checkpoint_manifest import TrainingPosition
 from xautolm_core.trial.checkpoint_manifest import read_manifest
 from xautolm_core.trial.contract import CHECKPOINT_FOLDER
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import CheckpointFault
 from xautolm_core.trial.files import whole_folder

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
 from xautolm_core.trial.checkpoint_manifest import chain_facts
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.heartbeat_facts import energy_of

@@ -7,9 +7,9 @@ import re
 import traceback
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import CutBy
 from xautolm_core.records.failure import Failure
 from xautolm_core.storage_faults import storage_fault
-from xautolm_core.trial.contract import CutBy
 
 MESSAGE_LIMIT = 240
 # What PyTorch says where the CPU allocator or the CUDA allocator gives up.

@@ -17,12 +17,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic import ValidationError
 
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import CHECKPOINT_FOLDER
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 _SAVED_FOLDER = re.compile(r"saved-(\d+)")

@@ -9,10 +9,10 @@ import time
 from types import TracebackType
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.interruption import TERMINATED_EXIT_CODE
 from xautolm_core.trial.interruption import Interruption

@@ -10,7 +10,7 @@ from datetime import UTC
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from xautolm_core.trial.contract import CutBy
+from xautolm_core.records.attempt import CutBy
 from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.failures import DeadlineExceeded
 

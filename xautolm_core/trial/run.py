@@ -17,9 +17,9 @@ os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
 from xautolm_core import __version__
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.space.methods import TFIDF
 from xautolm_core.space.methods import is_cheap
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import describe
 from xautolm_core.trial.failures import outcome_of

@@ -14,14 +14,14 @@ from typing import Any
 
 from xautolm_core.energy.meter import EnergyMeter
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import CutBy
+from xautolm_core.records.attempt import TrialEvaluation
+from xautolm_core.records.attempt import TrialProgress
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.energy import EnergyReading
 from xautolm_core.records.failure import Failure
 from xautolm_core.records.scores import Score
 from xautolm_core.trial.checkpoint_manifest import chain_facts
-from xautolm_core.trial.contract import CutBy
-from xautolm_core.trial.contract import Evaluation
-from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 
@@ -73,7 +73,7 @@ class TrialState:
         spec: What was asked.
         best_score: Best macro-F1 on validation so far.
         meter: Meters training and evaluation; None before.
-        The others are those of ``TrialResult`` and ``Progress``.
+        The others are those of ``TrialResult`` and ``TrialProgress``.
     """
 
     spec: TrialSpec
@@ -88,7 +88,7 @@ class TrialState:
     best_score: float | None = None
     tokens: int = 0
     padded_tokens: int = 0
-    evaluations: list[Evaluation] = field(default_factory=list)
+    evaluations: list[TrialEvaluation] = field(default_factory=list)
     scores: dict[str, Score] = field(default_factory=dict)
     saved_scores: dict[str, Score] = field(default_factory=dict)
     cut_by: CutBy | None = None
@@ -119,7 +119,7 @@ class TrialState:
         own = seconds.get("train", 0.0) + seconds.get("evaluate", 0.0)
         chain = chain_facts(self.spec, seconds, joules)
         self.evaluations.append(
-            Evaluation(
+            TrialEvaluation(
                 epoch=round(self.epochs, 4),
                 macro_f1=macro_f1,
                 seconds=chain.get("cumulative_seconds", own + self.reused_seconds),
@@ -127,9 +127,9 @@ class TrialState:
             )
         )
 
-    def progress(self) -> Progress:
+    def progress(self) -> TrialProgress:
         """Return how much of the training was done."""
-        return Progress(
+        return TrialProgress(
             rows=self.rows,
             planned_steps=self.planned_steps,
             scheduled_steps=self.scheduled_steps,

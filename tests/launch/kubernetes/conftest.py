@@ -14,9 +14,9 @@ from tests.launch.kubernetes.fake_api import FakeApi
 from xautolm_core.launch.kubernetes.client import KubernetesApi
 from xautolm_core.launch.kubernetes.launcher import KubernetesLauncher
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import write_json_atomic
 

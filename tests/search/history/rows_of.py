@@ -36,7 +36,7 @@ def rows_of_experiences(experiences: Iterable[Experience]) -> list[dict[str, Any
             "method": e.configuration.method,
             "parameters": {n: (type(v), v) for n, v in e.configuration.parameters.items()},
             "scores": {name: score.value for name, score in e.scores.items()},
-            "time": e.time_seconds,
+            "time": e.comparable_seconds,
             "is_cut": e.cut_by is not None,
             "latency": e.latency_ms,
             "loads": _loads(e),

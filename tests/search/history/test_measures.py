@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.experience.samples import sample
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.energy import EnergyReading
 from xautolm_core.search.history import History
-from xautolm_core.trial.contract import TrialResult
 
 amounts = st.none() | st.floats(0.0, 1e6)
 

@@ -20,13 +20,13 @@ from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
 from xautolm_core.errors import ConfigError
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.registry.files import model_files
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.task import Split
 from xautolm_core.trial.contract import TrialBudget
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.evaluate import EvaluationRequest
 from xautolm_core.trial.evaluate import evaluate_model

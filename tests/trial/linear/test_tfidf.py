@@ -21,6 +21,7 @@ from safetensors.numpy import save_file
 from tests.trial.tiny import make_task
 from xautolm_core.errors import ConfigError
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.registry.files import model_files
 from xautolm_core.tasks.prepared import open_prepared
 from xautolm_core.tasks.prepared import write_prepared
@@ -28,7 +29,6 @@ from xautolm_core.tasks.spec import TaskType
 from xautolm_core.tasks.task import Split
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.contract import TrialBudget
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.evaluate import EvaluationRequest
 from xautolm_core.trial.evaluate import evaluate_model

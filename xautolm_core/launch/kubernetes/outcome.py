@@ -13,8 +13,8 @@ from typing import Any
 from xautolm_core.errors import ConfigError
 from xautolm_core.launch.kubernetes import observed
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.failures import scrub
 
 # A trial that was broken off cannot know why: to it every SIGTERM looks the same.

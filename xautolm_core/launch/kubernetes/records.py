@@ -9,10 +9,10 @@ from xautolm_core.errors import StoreError
 from xautolm_core.launch.kubernetes.exchange_port import Exchange
 from xautolm_core.launch.kubernetes.jobs import Jobs
 from xautolm_core.launch.kubernetes.tracked import TrackedTrial
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import LOG_FILE
 from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.files import write_json_atomic
 
 _log = logging.getLogger(__name__)

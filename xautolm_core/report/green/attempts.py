@@ -149,7 +149,7 @@ def _attempt(experience: Experience) -> Attempt:
         macro_f1=score.value if score is not None and math.isfinite(score.value) else None,
         train_seconds=experience.seconds.get("train"),
         evaluate_seconds=experience.seconds.get("evaluate"),
-        wall_seconds=_wall_seconds(experience),
+        wall_seconds=experience.held_seconds,
         concurrent_trials=experience.concurrent_trials,
         device=experience.device,
         hardware=_hardware(experience),
@@ -159,15 +159,6 @@ def _attempt(experience: Experience) -> Attempt:
         ended_at=experience.ended_at,
         is_screening=is_screening(experience.configuration),
     )
-
-
-def _wall_seconds(experience: Experience) -> float:
-    """Return the seconds from start to end; the sum of its phases if a clock went back."""
-    phases = float(sum(s for s in experience.seconds.values() if math.isfinite(s) and s > 0))
-    if experience.started_at is None:
-        return phases
-    between = (experience.ended_at - experience.started_at).total_seconds()
-    return max(between, 0.0) or phases
 
 
 def _hardware(experience: Experience) -> str:
