@@ -42,6 +42,7 @@ from xautolm_core.space.cheap import parse_methods
 from xautolm_core.space.methods import has_model
 from xautolm_core.tasks.quoting import Quoting
 from xautolm_core.tasks.source import read_task_spec
+from xautolm_core.validation import first_problem
 
 # These samplers do not look at the history anyway.
 _WITHOUT_HISTORY = ("zero_shot", "random")
@@ -364,8 +365,7 @@ def _validated(values: Mapping[str, Any]) -> SearchSpec:
 def _first_line(error: ValidationError | OSError) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return str(first_problem(error))
 
 
 def _require_trial_packages(methods: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.search.contract import SearchResult
 from xautolm_core.search.contract import TestReport
 from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.validation import first_problem
 
 RESULT_FILE = "search-result.json"
 _ADAPTER = TypeAdapter(SearchResult)
@@ -43,9 +44,8 @@ def read_result(folder: Path, *, test: TestReport | None = None) -> SearchResult
             hint="Name the folder that the search step wrote",
         ) from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
         raise ConfigError(
-            f"{path} is no result of a search: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+            f"{path} is no result of a search: {first_problem(error)}",
             hint="Run the search again with this version of xautolm",
         ) from error
     return replace(result, out_folder=folder, test=test or result.test)

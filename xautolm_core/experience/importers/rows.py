@@ -33,6 +33,7 @@ from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
 from xautolm_core.space.methods import has_model
+from xautolm_core.validation import first_problem
 
 UTC_ASSUMED = "time without a zone taken as UTC"
 _MAX_TEXT = 200
@@ -179,8 +180,8 @@ def _experience(row: Row, column_map: ColumnMap, origin: RowOrigin, account: Acc
             **{n: str(taken[n]) for n in _TEXTS if taken.get(n) is not None},
         )
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise RowFault(f"{first['loc'][0] if first['loc'] else 'row'}: {first['msg']}") from error
+        first = first_problem(error)
+        raise RowFault(f"{first.field or 'row'}: {first.message}") from error
 
 
 def _present(value: Any) -> Any:

@@ -17,6 +17,7 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.search.samplers.distance import Distance
 from xautolm_core.search.samplers.normalize import Normalizer
 from xautolm_core.search.samplers.utility import Utility
+from xautolm_core.validation import first_problem
 
 MetricScale = Literal["raw", "minmax"]
 
@@ -213,10 +214,10 @@ def parse_options(kind: type[OptionsT], options: Mapping[str, Any], sampler: str
     try:
         parsed = kind.model_validate(dict(options))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "?"
+        first = first_problem(error)
+        name = first.field or "?"
         raise ConfigError(
-            f"sampler option {name}={options.get(name)!r} is wrong: {first['msg'].lower()}",
+            f"sampler option {name}={options.get(name)!r} is wrong: {first.message.lower()}",
             hint="docs/samplers.md lists the options and their values",
         ) from error
     population = getattr(parsed, "population", "auto")
