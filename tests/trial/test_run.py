@@ -121,8 +121,7 @@ def test_the_same_seed_gives_the_same_weights(make_spec: MakeSpec, tmp_path: Pat
 
 def test_best_weights_are_kept(make_spec: MakeSpec, tmp_path: Path) -> None:
     """With a rate that ruins the model later on, the saved one is still that of the best epoch."""
-    from xautolm_core.trial.evaluate import EvaluationRequest
-    from xautolm_core.trial.evaluate import evaluate_model
+    from tests.trial.tiny import validation_scores
 
     spec = make_spec(
         parameters={
@@ -133,15 +132,7 @@ def test_best_weights_are_kept(make_spec: MakeSpec, tmp_path: Path) -> None:
     )  # fmt: skip
     result = _run(spec)
     _assert_ok(result)
-    report = evaluate_model(
-        EvaluationRequest(
-            model_folder=spec.out_folder / "model",
-            task_folder=spec.task_folder,
-            split="validation",
-            out_file=tmp_path / "report.json",
-            device="cpu",
-        )
-    )
+    report = validation_scores(spec.out_folder / "model", spec.task_folder)
     assert report.macro_f1 == pytest.approx(result.scores["macro_f1"].value)
 
 

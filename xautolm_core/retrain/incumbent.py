@@ -8,8 +8,6 @@ from pathlib import Path
 from xautolm_core.registry.model import RegisteredModel
 from xautolm_core.registry.record import SplitScores
 from xautolm_core.registry.registry import ModelRegistry
-from xautolm_core.retrain.answering import Asking
-from xautolm_core.retrain.answering import ask_model
 from xautolm_core.retrain.by_name import by_name
 from xautolm_core.retrain.fresh_rows import fresh_rows
 from xautolm_core.retrain.row_digests import SeenRows
@@ -22,6 +20,8 @@ from xautolm_core.retrain.verdict import Verdict
 from xautolm_core.retrain.verdict import WearLimits
 from xautolm_core.retrain.verdict import judge_wear
 from xautolm_core.retrain.verdict import too_few
+from xautolm_core.search.asking import Asking
+from xautolm_core.search.asking import ask_model
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.scores import classification_scores
 from xautolm_core.tasks.task import Split

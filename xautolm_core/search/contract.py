@@ -22,6 +22,7 @@ from pydantic import model_validator
 from xautolm_core.energy.intensity import LARGEST_GRAMS_PER_KWH
 from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.scores import ClassificationScores
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelDescriptor
@@ -294,14 +295,10 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class TestReport:
-    """The one evaluation on the test split.
+class TestReport(ClassificationScores):
+    """The one evaluation of the chosen model on the test split.
 
     Attributes:
-        macro_f1: Of the chosen model, in [0, 1].
-        accuracy: Likewise.
-        per_class: Class name to precision, recall, F1 and support.
-        confusion: Rows of true class i that were taken for class j.
         rows: Rows of the split.
         seconds: Of answering them.
         comparison: With the best model of the other kind; None if there is none.
@@ -309,10 +306,6 @@ class TestReport:
 
     __test__ = False
 
-    macro_f1: float
-    accuracy: float
-    per_class: Mapping[str, Mapping[str, float]]
-    confusion: Sequence[Sequence[int]]
     rows: int
     seconds: float
     comparison: Comparison | None = None

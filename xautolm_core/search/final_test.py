@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xautolm_core.search.asking import Asking
+from xautolm_core.search.asking import score_on_test
 from xautolm_core.search.comparison import compare
-from xautolm_core.search.final import evaluate_on_test
 from xautolm_core.search.models import model_folder
 from xautolm_core.search.records import choose_alternative
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Sequence
 
+    from xautolm_core.search.asking import TestedModel
     from xautolm_core.search.contract import TestReport
     from xautolm_core.search.contract import TrialRecord
-    from xautolm_core.search.final import Evaluation
     from xautolm_core.search.setup import SearchSetup
     from xautolm_core.tasks.task import Task
 
@@ -82,7 +83,7 @@ def run_test(
     other: TrialRecord | None,
     *,
     task: Task,
-    evaluate: Callable[[TrialRecord], tuple[Evaluation | None, str]],
+    evaluate: Callable[[TrialRecord], tuple[TestedModel | None, str]],
     seed: int,
 ) -> tuple[TestReport | None, str]:
     """Let the chosen model answer the test split, and the best one of the other kind beside it.
@@ -141,7 +142,7 @@ def no_time(
 
 def _evaluate(
     setup: SearchSetup, record: TrialRecord, best: TrialRecord, expected_seconds: float
-) -> tuple[Evaluation | None, str]:
+) -> tuple[TestedModel | None, str]:
     if record is not best:
         budget_seconds = setup.policy.effective_budget_seconds
         elapsed_seconds = setup.clock.elapsed_seconds
@@ -149,11 +150,14 @@ def _evaluate(
         if problem:
             return None, problem
     interrupts_before = setup.interrupts.count
-    return evaluate_on_test(
-        model_folder=model_folder(setup.out_folder, record),
-        task_folder=setup.task_folder,
-        work_folder=setup.out_folder,
-        threads=setup.threads * setup.spec.workers,
-        limit_seconds=max(_LEAST_LIMIT_SECONDS, _TIMES_EXPECTED * expected_seconds),
-        give_up=lambda: setup.interrupts.count > interrupts_before,
+    return score_on_test(
+        model_folder(setup.out_folder, record),
+        setup.task_folder,
+        setup.out_folder,
+        Asking(
+            threads=setup.threads * setup.spec.workers,
+            limit_seconds=max(_LEAST_LIMIT_SECONDS, _TIMES_EXPECTED * expected_seconds),
+            give_up=lambda: setup.interrupts.count > interrupts_before,
+        ),
+        task=setup.task,
     )
