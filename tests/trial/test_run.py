@@ -21,6 +21,8 @@ from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
 from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.space.hyperparameters import HYPERPARAMETERS
+from xautolm_core.space.hyperparameters import Hyperparameter
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.contract import SPEC_FILE
@@ -193,7 +195,9 @@ def test_all_switches_at_once(make_spec: MakeSpec) -> None:
     _assert_ok(_run(make_spec("lora", parameters)))
 
 
-def test_divergence(make_spec: MakeSpec) -> None:
+def test_divergence(make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    # No space admits a rate at which everything is sure to diverge.
+    monkeypatch.setitem(HYPERPARAMETERS, "learning_rate", Hyperparameter("number"))
     parameters = {
         "optimizer": "sgd", "learning_rate": 1e6, "use_gradient_clipping": False,
         "warmup_ratio": 0.0, "epochs": 20,
