@@ -154,7 +154,7 @@ def test_nothing_of_the_task_is_in_a_failure(launcher: LocalLauncher, make_spec:
     assert result.failure is not None
     assert "secret" not in result.failure.message
     assert "/home" not in result.failure.message
-    assert result.failure.message == "cannot read '...' in <path>"
+    assert result.failure.message == "cannot read <text> in <path>"
     assert result.failure.traceback_hash
     assert "Traceback" in (spec.out_folder / LOG_FILE).read_text()
 

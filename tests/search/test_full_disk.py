@@ -28,7 +28,7 @@ from xautolm_core.search.runner import run_search
 from xautolm_core.trial.contract import TrialSpec
 
 MakeSpec = Callable[..., SearchSpec]
-_DISK = Failure(kind="OSError", message="[Errno 28] No space left on device: '...'")
+_DISK = Failure(kind="OSError", message="[Errno 28] No space left on device: <text>")
 
 
 def _search(

@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.experience.messages import scrub_message
 from xautolm_core.launch.kubernetes import observed
 from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
-from xautolm_core.trial.failures import scrub
 
 # A trial that was broken off cannot know why: to it every SIGTERM looks the same.
 _BROKEN_OFF = frozenset({Outcome.CANCELLED, Outcome.PREEMPTED, Outcome.INFRA})
@@ -224,4 +224,4 @@ def _explain_exit(ended: Mapping[str, Any]) -> Verdict:
 
 
 def _failed(outcome: Outcome, kind: str, message: str) -> Verdict:
-    return Verdict(outcome, Failure(kind=kind, message=scrub(message)))
+    return Verdict(outcome, Failure(kind=kind, message=scrub_message(message)))
