@@ -21,7 +21,7 @@ from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import with_pruned
 from xautolm_core.trial.files import delete_checkpoint
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 
 def analytic_result(spec: TrialSpec) -> TrialResult:
@@ -74,7 +74,7 @@ class InstantLauncher:
         self._running: dict[str, TrialSpec] = {}
 
     def submit(self, spec: TrialSpec) -> TrialHandle:
-        write_json_atomic(spec.out_folder / SPEC_FILE, spec)
+        write_json(spec.out_folder / SPEC_FILE, spec)
         self.submitted.append(spec)
         handle = TrialHandle.of(spec, str(spec.out_folder))
         self._running[handle.native_id] = spec
@@ -85,7 +85,7 @@ class InstantLauncher:
         spec = self._running.pop(handle.native_id)
         result = self.result(spec)
         write_model(spec, result)
-        write_json_atomic(Path(spec.out_folder) / "result.json", result)
+        write_json(Path(spec.out_folder) / "result.json", result)
         return result
 
     def wait(self, handles: Sequence[TrialHandle], timeout_seconds: float) -> None:
@@ -106,7 +106,7 @@ class InstantLauncher:
             attempt=spec.attempt,
             outcome=Outcome.CANCELLED,
         )
-        write_json_atomic(Path(spec.out_folder) / "result.json", result)
+        write_json(Path(spec.out_folder) / "result.json", result)
         return result
 
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:
@@ -165,7 +165,7 @@ class EpochsLauncher(InstantLauncher):
             "scheduled_steps": self.EPOCHS,
             "evaluations": [one.model_dump() for one in told],
         }
-        write_json_atomic(spec.out_folder / HEARTBEAT_FILE, heartbeat)
+        write_json(spec.out_folder / HEARTBEAT_FILE, heartbeat)
         return None
 
     def begin_cancel(

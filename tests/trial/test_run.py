@@ -31,10 +31,10 @@ from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import DeadlineExceeded
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.heartbeat_facts import evaluations_of
 from xautolm_core.trial.plan import Deadline
 from xautolm_core.trial.run import run_trial
+from xautolm_core.whole_files import write_json
 
 MakeSpec = Callable[..., TrialSpec]
 
@@ -346,7 +346,7 @@ def test_head_only_deadline_trains_on_the_rows_that_it_could_see(
 
 
 def _start(spec: TrialSpec, *, address_space_bytes: int | None = None) -> subprocess.Popen[str]:
-    write_json_atomic(spec.out_folder / SPEC_FILE, spec)
+    write_json(spec.out_folder / SPEC_FILE, spec)
     process = subprocess.Popen(
         [sys.executable, "-m", "xautolm_core.trial", str(spec.out_folder / SPEC_FILE)],
         stderr=subprocess.PIPE,

@@ -15,7 +15,7 @@ def probe(
     """Measure this machine, and write what it is like as one JSON object."""
     from xautolm_core.features.system_features import extract_system_features
     from xautolm_core.objects.open import open_objects
-    from xautolm_core.report.files import to_json
+    from xautolm_core.whole_files import to_json
 
     place, mark, query = address.partition("?")
     folder, _, name = place.rpartition("/")

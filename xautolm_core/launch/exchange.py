@@ -31,7 +31,6 @@ from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import read_result
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.remote_contract import PackagedModel
 from xautolm_core.trial.remote_contract import RemoteResult
 from xautolm_core.trial.remote_contract import RemoteTrial
@@ -43,6 +42,7 @@ from xautolm_core.trial.remote_contract import spec_key
 from xautolm_core.trial.remote_contract import verdict_key
 from xautolm_core.trial.remote_outputs import RemoteOutputs
 from xautolm_core.trial.remote_outputs import stored_result
+from xautolm_core.whole_files import write_json
 
 _log = logging.getLogger(__name__)
 
@@ -304,7 +304,7 @@ class TrialExchange:
         if name == RESULT_FILE and read_result(spec.out_folder) == document:
             return
         try:
-            write_json_atomic(spec.out_folder / name, document)
+            write_json(spec.out_folder / name, document)
         except OSError as error:
             raise LaunchError(
                 f"The trial's folder {spec.out_folder} cannot be written:"

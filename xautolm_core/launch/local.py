@@ -40,8 +40,8 @@ from xautolm_core.trial.files import delete_checkpoint
 from xautolm_core.trial.files import prepare_folder
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.saved_state import claim_saved
+from xautolm_core.whole_files import write_json
 
 _log = logging.getLogger(__name__)
 
@@ -381,7 +381,7 @@ class LocalLauncher:
             pruned=trial.pruned,
         )
         try:
-            write_json_atomic(spec.out_folder / RESULT_FILE, trial.result)
+            write_json(spec.out_folder / RESULT_FILE, trial.result)
         except OSError as problem:
             # Who asked for the trial has its result; a resume runs it again.
             _log.info("the result of trial %d was not written: %s", spec.trial_number, problem)

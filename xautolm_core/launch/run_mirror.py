@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.whole_files import write_bytes
 
 RUN_FILES = ("state.json", "search.json")
 """In the order in which they are written: a folder with the last is a run."""
@@ -222,15 +221,7 @@ def _write(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        draft = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-            draft.chmod(0o644)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_bytes(path, data, durable=False)
     except OSError as error:
         raise StoreError(
             f"Cannot write {path}: {error.strerror or error}",

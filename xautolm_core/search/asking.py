@@ -26,7 +26,7 @@ from xautolm_core.tasks.scores import classification_scores
 from xautolm_core.trial.answers import MODULE
 from xautolm_core.trial.answers import Answers
 from xautolm_core.trial.answers import AnswersRequest
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 if TYPE_CHECKING:
     from xautolm_core.tasks.task import Task
@@ -145,7 +145,7 @@ def _answers_of(
         threads=asking.threads or cpu_count(),
     )
     request.out_file.unlink(missing_ok=True)
-    write_json_atomic(request_file, request)
+    write_json(request_file, request)
     problem = _run_watched(
         [*asking.command, str(request_file)],
         log,

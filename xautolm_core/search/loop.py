@@ -50,7 +50,7 @@ from xautolm_core.search.study import tell_exhausted
 from xautolm_core.search.trial_spec import trial_spec
 from xautolm_core.space.methods import is_cheap
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 if TYPE_CHECKING:
     import optuna
@@ -286,7 +286,7 @@ class TrialLoop:
             explanation=explanation,
             study_attributes=sampler_attributes(setup.study),
         )
-        write_json_atomic(spec.out_folder / PROPOSAL_FILE, proposal)
+        write_json(spec.out_folder / PROPOSAL_FILE, proposal)
         self._watch_over(trial, spec, setup.launcher.submit(spec), proposal, infra_attempts)
 
     def _watch_over(

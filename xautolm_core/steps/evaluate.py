@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from xautolm_core.errors import DataError
 from xautolm_core.errors import LaunchError
-from xautolm_core.report.files import write_json
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.finished import require_model
 from xautolm_core.steps.request import read_request
+from xautolm_core.whole_files import write_json
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord

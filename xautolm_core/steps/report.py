@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xautolm_core.report.files import write_text
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.finished import read_finished
+from xautolm_core.whole_files import write_text
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult

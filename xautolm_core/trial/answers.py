@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import XautolmError
 from xautolm_core.tasks.task import SplitName
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.validation import first_problem
+from xautolm_core.whole_files import write_json
 
 MODULE = "xautolm_core.trial.answers"
 
@@ -96,7 +96,7 @@ def answer_split(request: AnswersRequest) -> Answers:
         predicted=tuple(logits.argmax(1).tolist()),
         seconds=time.perf_counter() - since,
     )
-    write_json_atomic(request.out_file, answers)
+    write_json(request.out_file, answers)
     return answers
 
 

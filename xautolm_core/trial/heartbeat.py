@@ -13,10 +13,10 @@ from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.interruption import TERMINATED_EXIT_CODE
 from xautolm_core.trial.interruption import Interruption
 from xautolm_core.trial.state import TrialState
+from xautolm_core.whole_files import write_json
 
 # SIGTERM is noticed between two steps. A single long call (one huge step, a large file) must not
 # make the launcher wait: after this many seconds the thread writes the result and ends the process.
@@ -36,7 +36,7 @@ class ResultWriter:
         """Write the result, unless there is one already; return the one that stands."""
         with self._lock:
             if self._written is None:
-                write_json_atomic(self._path, result)
+                write_json(self._path, result)
                 self._written = result
             return self._written
 
@@ -88,7 +88,7 @@ class Heartbeat:
         # A full disk must not end a trial; its result will tell.
         with contextlib.suppress(OSError):
             path = self._state.spec.out_folder / HEARTBEAT_FILE
-            write_json_atomic(path, self._state.heartbeat(), durable=False)
+            write_json(path, self._state.heartbeat(), durable=False)
 
     def _end_process(self) -> None:
         failure = Failure(kind="Cancelled", message="Ended by SIGTERM within a long operation")

@@ -16,10 +16,10 @@ from xautolm_core.energy.carbon import Hardware
 from xautolm_core.energy.cost import Prices
 from xautolm_core.energy.intensity import Intensity
 from xautolm_core.records.failure import Failure
-from xautolm_core.report.files import to_json
 from xautolm_core.report.green.assumptions import Basis
 from xautolm_core.report.green.document import green_document
 from xautolm_core.report.green.folder import write_green_report
+from xautolm_core.whole_files import to_json
 
 GERMANY = Intensity("DEU", 360.0, "grids.csv", 2024)
 # 1 g an hour: a year has 8,766 hours.
