@@ -16,7 +16,7 @@ from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import unfinished
-from xautolm_core.trial.endings import with_pruned
+from xautolm_core.trial.endings import with_launch
 from xautolm_core.trial.heartbeat_facts import as_utc
 from xautolm_core.trial.heartbeat_facts import started_at_of
 
@@ -70,18 +70,10 @@ def complete(trial: TrackedTrial, told: TrialResult | None, verdict: Verdict) ->
     spec, now = trial.spec, datetime.now(UTC)
     failure = verdict.failure or Failure(kind="NoResult")
     result = told or unfinished(spec, verdict.outcome, failure, trial.heartbeat, ended_at=now)
-    phases = dict(result.seconds)
-    if result.started_at is not None:
-        started_at = as_utc(result.started_at)
-        phases["startup"] = max(0.0, (started_at - trial.launched_at).total_seconds())
-    found = result.model_copy(
-        update={
-            "outcome": verdict.outcome,
-            "failure": verdict.failure,
-            "seconds": phases,
-            "launched_at": trial.launched_at,
-            "concurrent_trials": trial.concurrent,
-            "ended_at": result.ended_at or now,
-        }
+    return with_launch(
+        result.model_copy(update={"outcome": verdict.outcome, "failure": verdict.failure}),
+        launched_at=trial.launched_at,
+        concurrent_trials=trial.concurrent,
+        ended_at=now,
+        pruned=trial.pruned,
     )
-    return with_pruned(found, trial.pruned)
