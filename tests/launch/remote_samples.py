@@ -14,7 +14,7 @@ from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.remote_contract import attempt_name
+from xautolm_core.trial.contract import attempt_name
 
 
 class Run:

@@ -36,8 +36,8 @@ from xautolm_core.search.samplers.options import NeighbourOptions
 from xautolm_core.search.samplers.options import WarmStartOptions
 from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
 from xautolm_core.search.samplers.selection import SearchContext
+from xautolm_core.search.samplers.updates import ZERO_BRANCH_WEIGHT
 from xautolm_core.search.samplers.updates import Observation
-from xautolm_core.search.samplers.updates import revive_zero_branches
 from xautolm_core.search.samplers.updates import update
 from xautolm_core.search.samplers.utility import Utility
 from xautolm_core.search.samplers.warm_start import decay_rate
@@ -322,7 +322,10 @@ def replay(model: ProbabilisticModel, replays: Iterable[Replay]) -> None:
     for one in replays:
         observation = one.usable.mapped.observation
         update(model, [observation], one.alpha, branch_rate=one.branch_alpha)
-        revive_zero_branches(model)
+        # A branch of weight exactly 0 is never drawn again.
+        for name, weight in model.branches.items():
+            if weight == 0:
+                model.branches[name] = ZERO_BRANCH_WEIGHT
 
 
 def warm_start(

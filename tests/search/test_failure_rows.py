@@ -201,8 +201,6 @@ def test_starts_are_left_out_only_if_they_almost_surely_fail():
     study = optuna.create_study(sampler=proposing)
     assert ask_configuration(study.ask(), space) == SMALL
     assert ask_configuration(study.ask(), space) == LORA
-    assert proposing.failure_probabilities(SMALL, study)["oom"] < 0.01
-    assert sampler("zero_shot").failure_probabilities(SMALL, study) == {}
     study = optuna.create_study(sampler=sampler("zero_shot", space=space))
     assert ask_configuration(study.ask(), space) == LARGE
 

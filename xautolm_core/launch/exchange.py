@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from xautolm_core.errors import LaunchError
-from xautolm_core.launch.run_mirror import TRIALS_FOLDER
 from xautolm_core.launch.run_mirror import RunMirror
 from xautolm_core.launch.run_mirror import is_attempt_folder
 from xautolm_core.launch.run_mirror import run_folder_of
@@ -29,6 +28,7 @@ from xautolm_core.trial.contract import CHECKPOINT_FOLDER
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
+from xautolm_core.trial.contract import TRIALS_FOLDER
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import read_result
 from xautolm_core.trial.remote_contract import PackagedModel

@@ -38,7 +38,6 @@ REPORT_FILE = "report.html"
 BEST_MODEL_FOLDER = "model"
 ALTERNATIVE_FOLDER = "alternative"
 """The best model of the other kind: a cheap one beside a language model, or vice versa."""
-TRIALS_FOLDER = "trials"
 
 
 class Objective(StrEnum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,13 @@ from pydantic import ValidatorFunctionWrapHandler
 from pydantic import field_validator
 
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.search.contract import TRIALS_FOLDER
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.space.configuration import Configuration
+from xautolm_core.trial.contract import ATTEMPT_NAME
 from xautolm_core.trial.contract import SPEC_FILE
+from xautolm_core.trial.contract import TRIALS_FOLDER
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.contract import attempt_name
 from xautolm_core.trial.files import read_result
 
 PROPOSAL_FILE = "proposal.json"
@@ -30,8 +31,6 @@ CACHE_FOLDER = "cache"
 LOCK_FILE = ".lock"
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-_TRIAL_FOLDER = re.compile(r"(\d{4,})-(\d+)")
 
 
 class Proposal(BaseModel):
@@ -132,7 +131,7 @@ class Attempt:
 
 def trial_folder(out_folder: Path, number: int, attempt: int) -> Path:
     """Return the folder of one attempt of a trial."""
-    return out_folder / TRIALS_FOLDER / f"{number:04d}-{attempt}"
+    return out_folder / TRIALS_FOLDER / attempt_name(number, attempt)
 
 
 def read_attempts(out_folder: Path) -> dict[int, list[Attempt]]:
@@ -145,7 +144,7 @@ def read_attempts(out_folder: Path) -> dict[int, list[Attempt]]:
     found: dict[int, list[Attempt]] = {}
     parent = out_folder / TRIALS_FOLDER
     for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
-        match = _TRIAL_FOLDER.fullmatch(folder.name)
+        match = ATTEMPT_NAME.fullmatch(folder.name)
         proposal = _read(folder / PROPOSAL_FILE, Proposal)
         if match is None or proposal is None:
             continue

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from xautolm_core.launch.run_mirror import TRIALS_FOLDER
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import SPEC_FILE
+from xautolm_core.trial.contract import TRIALS_FOLDER
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.remote_contract import attempt_name
+from xautolm_core.trial.contract import attempt_name
 
 if TYPE_CHECKING:
     from xautolm_core.launch.exchange import TrialExchange

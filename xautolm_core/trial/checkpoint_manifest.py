@@ -52,11 +52,6 @@ class TrainingPosition(BaseModel):
         """The epoch of the next step, from 0 on."""
         return self.step // self.steps_per_epoch
 
-    @property
-    def step_of_epoch(self) -> int:
-        """The next step's place within its epoch, from 0 on."""
-        return self.step % self.steps_per_epoch
-
 
 class CheckpointManifest(BaseModel):
     """The content of ``checkpoint.json``.

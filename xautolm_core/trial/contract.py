@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,10 @@ from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.spec import TaskType
 
+TRIALS_FOLDER = "trials"
+"""Of a run folder, and of a search's objects: the folders of all attempts."""
+ATTEMPT_NAME = re.compile(r"(\d{4,})-(\d+)")
+"""What ``attempt_name`` gives: number of the trial, and of its attempt."""
 SPEC_FILE = "spec.json"
 RESULT_FILE = "result.json"
 HEARTBEAT_FILE = "heartbeat.json"
@@ -25,6 +30,11 @@ FEATURES_FOLDER = "features"
 SAVED_FILE = "saved.json"
 """Beside a trial's model: the result as of the save (see ``xautolm_core.trial.saved_state``)."""
 MODEL_CARD_FILE = "xautolm.json"
+
+
+def attempt_name(number: int, attempt: int) -> str:
+    """Return what the folder of an attempt is called."""
+    return f"{number:04d}-{attempt}"
 
 
 class TrialBudget(BaseModel):

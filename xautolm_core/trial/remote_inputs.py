@@ -17,10 +17,10 @@ from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.space.download import model_files
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.contract import attempt_name
 from xautolm_core.trial.files import prepare_folder
 from xautolm_core.trial.remote_contract import PackagedModel
 from xautolm_core.trial.remote_contract import RemoteTrial
-from xautolm_core.trial.remote_contract import attempt_name
 from xautolm_core.trial.remote_contract import spec_key
 from xautolm_core.validation import first_problem
 

@@ -29,8 +29,6 @@ from xautolm_core.space.draw import encode
 from xautolm_core.space.space import SearchSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
@@ -130,19 +128,6 @@ class SpaceSampler(BaseSampler):
     def explanation(self, number: int) -> TrialExplanation | None:
         """Return what was known when a trial was drawn; None where it was not drawn by a model."""
         return self._explanations.get(number)
-
-    def failure_probabilities(
-        self, configuration: Configuration, study: Study
-    ) -> Mapping[str, float]:
-        """Return kind of failure to its probability; empty without a failure model.
-
-        Args:
-            configuration: Of the space.
-            study: Whose finished trials are learnt from.
-        """
-        if self._failures is None:
-            return {}
-        return self._failures.probabilities([configuration], study).of(0)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
