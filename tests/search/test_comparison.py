@@ -9,9 +9,9 @@ from sklearn.metrics import f1_score
 
 from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.search.comparison import compare
 from xautolm_core.search.contract import Comparison
 from xautolm_core.search.contract import TrialRecord
+from xautolm_core.search.final_test import compare
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.tasks.scores import RARE_ROWS
 

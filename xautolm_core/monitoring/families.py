@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.core import InfoMetricFamily
 from prometheus_client.samples import Exemplar
 
-from xautolm_core.monitoring.build import build_info
+from xautolm_core import __version__
 from xautolm_core.monitoring.rates import Rates
 from xautolm_core.monitoring.rates import carbon_grams
 from xautolm_core.monitoring.rates import costs
@@ -29,6 +30,15 @@ if TYPE_CHECKING:
     from xautolm_core.monitoring.reading import Reading
     from xautolm_core.monitoring.searches import SearchTotals
     from xautolm_core.monitoring.store_totals import StoreTotals
+
+
+REVISION_VARIABLE = "XAUTOLM_REVISION"
+"""Commit that an image was built from; images set it."""
+
+
+def build_info() -> dict[str, str]:
+    """Return version and revision; the latter is ``unknown`` where nobody says."""
+    return {"version": __version__, "revision": os.environ.get(REVISION_VARIABLE) or "unknown"}
 
 
 def families_of(reading: Reading) -> Iterator[Metric]:

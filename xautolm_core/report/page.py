@@ -2,14 +2,284 @@
 
 from __future__ import annotations
 
+import shlex
+from datetime import UTC
 from datetime import datetime
 from typing import TYPE_CHECKING
+from typing import Any
 
-from xautolm_core.report.page_context import page_context
+from xautolm_core import __version__
+from xautolm_core.outcomes import Outcome
+from xautolm_core.report.accounting import account_time
+from xautolm_core.report.accounting import failure_groups
+from xautolm_core.report.confusion import confusion_view
+from xautolm_core.report.document import best_cheap_trial
+from xautolm_core.report.document import chosen_trial
+from xautolm_core.report.document import front_by_time
+from xautolm_core.report.document import is_untrained
+from xautolm_core.report.document import scores_on_test
+from xautolm_core.report.document import task_name
+from xautolm_core.report.front_plot import FailedPoint
+from xautolm_core.report.front_plot import PlotPoint
+from xautolm_core.report.front_plot import front_plot
+from xautolm_core.report.outcome_colours import OUTCOME_COLOURS
+from xautolm_core.report.predictions import OBJECTIVE_WORDS
+from xautolm_core.report.predictions import amount_words
+from xautolm_core.report.predictions import came_to
+from xautolm_core.report.predictions import hits_words
+from xautolm_core.report.predictions import interval_words
+from xautolm_core.report.predictions import kinds_words
+from xautolm_core.report.predictions import objectives_of
+from xautolm_core.report.predictions import structure_words
+from xautolm_core.report.predictions import task_words
+from xautolm_core.report.score_curve import curve_plot
+from xautolm_core.report.score_curve import score_curve
 from xautolm_core.report.templating import template_environment
+from xautolm_core.report.verdict import verdict
+from xautolm_core.report.wording import UNMETERED
+from xautolm_core.report.wording import configuration_words
+from xautolm_core.report.wording import joules_words
+from xautolm_core.report.wording import outcome_words
+from xautolm_core.report.wording import score_words
+from xautolm_core.report.wording import seconds_words
+from xautolm_core.search.contract import Objective
+from xautolm_core.search.records import model_score
+from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Sequence
+
+    from markupsafe import Markup
+
+    from xautolm_core.report.score_curve import ScoreCurve
     from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.explanation import TrialExplanation
+
+
+SHOWN_TRIALS = 300
+SHOWN_TASKS = 3
+_SIZES = {"wide": (960, 420), "narrow": (360, 340)}
+_CURVE_SIZES = {"wide": (960, 340), "narrow": (360, 320)}
+
+
+def page_context(result: SearchResult, *, written_at: datetime | None = None) -> dict[str, Any]:
+    """Return the values of the report's template.
+
+    Args:
+        result: What the search came to.
+        written_at: Time of the report (UTC); now if None.
+    """
+    best, cheap = chosen_trial(result), best_cheap_trial(result)
+    curve = score_curve(result)
+    data_warnings = list(dict.fromkeys(result.task.get("warnings") or ()))
+    run = shlex.quote(str(result.out_folder))
+    return {
+        "result": result,
+        "task": task_name(result),
+        "labels": list(result.task.get("labels") or ()),
+        "rows": dict(result.task.get("rows") or {}),
+        "data_warnings": data_warnings,
+        "warnings": [n for n in dict.fromkeys(result.notes) if n not in data_warnings],
+        "best": best,
+        "best_untrained": best is not None and is_untrained(result, best.configuration),
+        "best_is_cheap": best is not None and is_cheap(best.configuration.method),
+        "cheap": cheap,
+        "cheap_validation": _cheap_score(result),
+        "cheap_test": None if cheap is None else scores_on_test(result).get(cheap.number),
+        "curve": curve,
+        "curve_plots": _curve_plots(result, curve),
+        "front": front_by_time(result),
+        "unmetered": _unmetered(result),
+        "verdict": verdict(result),
+        "plots": _plots(result),
+        "reasons": _reasons(result),
+        "trials": _shown_trials(result),
+        "hidden_trials": max(len(result.trials) - SHOWN_TRIALS, 0),
+        "any_reused": any(r.result.reused_seconds > 0 for r in result.trials),
+        "any_untrained": any(is_untrained(result, r.configuration) for r in result.trials),
+        "failures": failure_groups(result.trials),
+        "account": account_time(result),
+        "colours": OUTCOME_COLOURS,
+        "confusion": confusion_view(result.test) if result.test else None,
+        "untrained": lambda record: is_untrained(result, record.configuration),
+        "wall_seconds": lambda record: record.result.wall_seconds,
+        "predict_command": f"xautolm predict {run} --text 'A text to classify'",
+        "resume_command": f"xautolm search --resume {run}",
+        "version": __version__,
+        "versions": _versions(result, best),
+        "written_at": (written_at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _shown_trials(result: SearchResult) -> list[TrialRecord]:
+    """Return the trials of the table by number; of very many, those with the best scores."""
+    if len(result.trials) <= SHOWN_TRIALS:
+        return list(result.trials)
+    ranked = sorted(result.trials, key=lambda r: (not r.on_front, -_score(r), r.number))
+    return sorted(ranked[:SHOWN_TRIALS], key=lambda r: r.number)
+
+
+def _reasons(result: SearchResult) -> dict[str, Any] | None:
+    """Return what the sampler expected of each trial; None if it expected nothing of any."""
+    explained = [
+        (record, record.explanation)
+        for record in _shown_trials(result)
+        if record.explanation is not None
+    ]
+    if not explained:
+        return None
+    objectives = objectives_of(explanation for _, explanation in explained)
+    failures = [one.failure_probability for _, one in explained]
+    return {
+        "objectives": [OBJECTIVE_WORDS.get(name, name) for name in objectives],
+        "has_failures": any(probability is not None for probability in failures),
+        "hits": hits_words(result.trials),
+        "rows": [_reason(record, one, objectives) for record, one in explained],
+    }
+
+
+def _reason(
+    record: TrialRecord, explanation: TrialExplanation, objectives: Sequence[str]
+) -> dict[str, Any]:
+    actual = came_to(record.result)
+    cells = []
+    for name in objectives:
+        one = explanation.predictions.get(name)
+        cells.append(
+            {
+                "median": "" if one is None else amount_words(name, one.median),
+                "interval": "" if one is None else interval_words(name, one),
+                "came_to": "" if one is None else amount_words(name, actual.get(name)),
+            }
+        )
+    return {
+        "record": record,
+        "cells": cells,
+        "failure": explanation.failure_probability,
+        "kinds": kinds_words(explanation),
+        "structures": {
+            OBJECTIVE_WORDS.get(name, name): structure_words(weights)
+            for name, weights in explanation.structures.items()
+        },
+        "tasks": ", ".join(map(task_words, explanation.nearest_tasks[:SHOWN_TASKS])),
+    }
+
+
+def _score(record: TrialRecord) -> float:
+    score = record.result.scores.get("macro_f1")
+    return score.value if score else float("-inf")
+
+
+def _versions(result: SearchResult, best: TrialRecord | None) -> dict[str, str]:
+    """Return the versions of the chosen trial, else of any; our own stands elsewhere."""
+    of_trials = (dict(r.result.versions) for r in result.trials if r.result.versions)
+    versions = dict(best.result.versions) if best else next(of_trials, {})
+    return {name: version for name, version in versions.items() if name != "xautolm"}
+
+
+def _unmetered(result: SearchResult) -> str:
+    """Return what is said of energy that is an objective and that no trial has a reading of."""
+    is_asked = Objective.ENERGY in result.spec.objectives
+    return UNMETERED if is_asked and not any(r.result.energy for r in result.trials) else ""
+
+
+def _plots(result: SearchResult) -> list[dict[str, Any]]:
+    """Return a plot per cost objective, each in a wide and a narrow form."""
+    label = "Training and evaluation (seconds, log scale)"
+    costs: list[tuple[str, str, Callable[[TrialRecord], float | None]]] = [
+        ("time", label, lambda r: r.result.comparable_seconds)
+    ]
+    if Objective.LATENCY in result.spec.objectives:
+        costs.append(("latency", "Inference (ms a text, log scale)", lambda r: r.result.latency_ms))
+    if Objective.ENERGY in result.spec.objectives:
+        label = "Energy of training and evaluation (joules, log scale)"
+        costs.append(("energy", label, lambda r: r.result.comparable_joules))
+    return [_plot(result, name, label, cost) for name, label, cost in costs]
+
+
+def _plot(
+    result: SearchResult,
+    name: str,
+    cost_label: str,
+    cost_of: Callable[[TrialRecord], float | None],
+) -> dict[str, Any]:
+    points: list[PlotPoint] = []
+    failed: list[FailedPoint] = []
+    for record in result.trials:
+        cost = cost_of(record)
+        if cost is None or cost <= 0:
+            continue
+        words = f"Trial {record.number}: {configuration_words(record.configuration)}"
+        score = record.result.scores.get("macro_f1")
+        if record.result.outcome is not Outcome.OK or score is None:
+            how = outcome_words(record.result.outcome)
+            failed.append(FailedPoint(record.number, cost, f"{words}; {how}"))
+            continue
+        untrained = is_untrained(result, record.configuration)
+        measured = f"macro F1 {score_words(score.value)}, {_cost_words(name, cost)}"
+        points.append(
+            PlotPoint(
+                record.number,
+                cost,
+                score.value,
+                "chosen"
+                if record.number == result.best
+                else "front"
+                if record.on_front
+                else "dominated",
+                not untrained,
+                f"{words}; {measured}{' (not pretrained)' if untrained else ''}",
+            )
+        )
+    return {
+        "name": name,
+        "failed": len(failed),
+        "empty": not points,
+        **{
+            form: front_plot(
+                points,
+                failed,
+                cheap_score=_cheap_score(result),
+                cost_label=cost_label
+                if form == "wide"
+                else cost_label.replace("Training and evaluation", "Train and evaluate"),
+                name=f"{name}-{form}",
+                width=width,
+                height=height,
+            )
+            for form, (width, height) in _SIZES.items()
+        },
+    }
+
+
+def _curve_plots(result: SearchResult, curve: ScoreCurve) -> dict[str, Markup]:
+    """Return the curve in a wide and a narrow form; nothing if no trial has a score."""
+    if not curve.improvements:
+        return {}
+    return {
+        form: curve_plot(
+            curve,
+            cheap_score=_cheap_score(result),
+            chosen=result.best,
+            name=f"curve-{form}",
+            width=width,
+            height=height,
+        )
+        for form, (width, height) in _CURVE_SIZES.items()
+    }
+
+
+def _cheap_score(result: SearchResult) -> float | None:
+    cheap = best_cheap_trial(result)
+    return None if cheap is None else model_score(cheap)
+
+
+def _cost_words(name: str, cost: float) -> str:
+    if name == "energy":
+        return joules_words(cost)
+    return f"{cost:.3g} ms a text" if name == "latency" else seconds_words(cost)
 
 
 def report_page(result: SearchResult, *, written_at: datetime | None = None) -> str:

@@ -22,7 +22,7 @@ from tests.trial.tiny import validation_scores
 from xautolm_core.errors import ConfigError
 from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.registry.files import model_files
+from xautolm_core.registry.registry import model_files
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.prepared import write_prepared
