@@ -15,7 +15,7 @@ from xautolm_core.records.attempt import TrialProgress
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
 from xautolm_core.records.scores import Score
-from xautolm_core.search.contract import Comparison
+from xautolm_core.search.contract import ModelComparison
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import SearchResult
 from xautolm_core.search.contract import SearchSpec
@@ -23,7 +23,7 @@ from xautolm_core.search.contract import TestReport
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.contract import WarmStartReport
 from xautolm_core.search.explanation import NearTask
-from xautolm_core.search.explanation import Prediction
+from xautolm_core.search.explanation import PredictedRange
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.space.configuration import Configuration
@@ -176,8 +176,8 @@ def explanation(number: int = 4, *, tasks: Sequence[str] = ("docstrings-a",)) ->
             NearTask(name=name, weight=0.5 / (i + 1), trials=21) for i, name in enumerate(tasks)
         ),
         predictions={
-            "f1": Prediction(median=0.88, low=0.85, high=0.91),
-            "time": Prediction(median=40.5, low=30.0, high=47.0 + number),
+            "f1": PredictedRange(median=0.88, low=0.85, high=0.91),
+            "time": PredictedRange(median=40.5, low=30.0, high=47.0 + number),
         },
         failure_probabilities={"oom": 0.015, "timeout": 0.02, "diverged": 0.0},
         failure_probability=0.034,
@@ -240,7 +240,7 @@ def search_result(
             pair, key=lambda one: is_cheap(one[0].configuration.method), reverse=True
         )
         gain = language_model[1] - cheap[1]
-        comparison = Comparison(
+        comparison = ModelComparison(
             language_model=language_model[0].number,
             cheap=cheap[0].number,
             language_model_macro_f1=language_model[1],

@@ -19,8 +19,8 @@ from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import unfinished
 from xautolm_core.trial.plan import Deadline
-from xautolm_core.trial.plan import Pace
-from xautolm_core.trial.plan import Plan
+from xautolm_core.trial.plan import StepPace
+from xautolm_core.trial.plan import TrainingPlan
 from xautolm_core.trial.run import run_trial
 from xautolm_core.trial.training import FineTuning
 
@@ -46,7 +46,9 @@ class Watch:
             watch.rates[step] = self._optimizer.param_groups[0]["lr"]
             return is_finite(self, loss)
 
-        def cut(self: Deadline, plan: Plan, pace: Pace, step: int, reserve: float = 0.0) -> Any:
+        def cut(
+            self: Deadline, plan: TrainingPlan, pace: StepPace, step: int, reserve: float = 0.0
+        ) -> Any:
             due = step == watch.cut_after
             return "deadline" if due else must_end(self, plan, pace, step, reserve)
 

@@ -27,7 +27,7 @@ from xautolm_core.outcomes import Outcome
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-    from xautolm_core.monitoring.reading import Reading
+    from xautolm_core.monitoring.reading import StoreReading
     from xautolm_core.monitoring.searches import SearchTotals
     from xautolm_core.monitoring.store_totals import StoreTotals
 
@@ -41,7 +41,7 @@ def build_info() -> dict[str, str]:
     return {"version": __version__, "revision": os.environ.get(REVISION_VARIABLE) or "unknown"}
 
 
-def families_of(reading: Reading) -> Iterator[Metric]:
+def families_of(reading: StoreReading) -> Iterator[Metric]:
     """Yield all that a reading tells; what was not read is absent."""
     yield InfoMetricFamily("xautolm_build", "What answers.", value=build_info())
     yield from _of_exporter(reading)
@@ -53,7 +53,7 @@ def families_of(reading: Reading) -> Iterator[Metric]:
         yield from _of_searches(reading.searches)
 
 
-def _of_exporter(reading: Reading) -> Iterator[Metric]:
+def _of_exporter(reading: StoreReading) -> Iterator[Metric]:
     if reading.attempts:
         yield GaugeMetricFamily(
             "xautolm_store_up",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xautolm_core.records.attempt import TrialResult
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.explanation import NearTask
-    from xautolm_core.search.explanation import Prediction
+    from xautolm_core.search.explanation import PredictedRange
     from xautolm_core.search.explanation import TrialExplanation
 
 OBJECTIVE_WORDS: Mapping[str, str] = {
@@ -94,7 +94,7 @@ def amount_words(objective: str, value: float | None) -> str:
     return f"{value:.4g}"
 
 
-def interval_words(objective: str, prediction: Prediction) -> str:
+def interval_words(objective: str, prediction: PredictedRange) -> str:
     """Return the interval that 80 % of the outcomes are expected in."""
     return (
         f"{amount_words(objective, prediction.low)} to {amount_words(objective, prediction.high)}"

@@ -19,7 +19,7 @@ from xautolm_core.search.contract import BEST_MODEL_FOLDER
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import SUMMARY_FILE
 from xautolm_core.search.contract import SearchSpec
-from xautolm_core.search.folders import Attempt
+from xautolm_core.search.folders import AttemptFolder
 from xautolm_core.search.folders import read_attempts
 from xautolm_core.search.folders import read_state
 from xautolm_core.search.run_folder import read_spec
@@ -135,7 +135,7 @@ def _task_spec(spec: TaskSpec, data: str | None) -> TaskSpec:
     return found if spec.labels is None else found.model_copy(update={"labels": spec.labels})
 
 
-def _last_attempt(folder: Path, number: int) -> Attempt | None:
+def _last_attempt(folder: Path, number: int) -> AttemptFolder | None:
     attempts = read_attempts(folder).get(number, [])
     return next((a for a in reversed(attempts) if a.result is not None), None)
 

@@ -15,8 +15,8 @@ from xautolm_core.retrain.row_digests import read_seen_rows
 from xautolm_core.retrain.rows import all_rows
 from xautolm_core.retrain.rows import as_test_split
 from xautolm_core.retrain.rows import take_rows
+from xautolm_core.retrain.verdict import ChampionVerdict
 from xautolm_core.retrain.verdict import Standing
-from xautolm_core.retrain.verdict import Verdict
 from xautolm_core.retrain.verdict import WearLimits
 from xautolm_core.retrain.verdict import judge_wear
 from xautolm_core.retrain.verdict import too_few
@@ -39,7 +39,7 @@ def judge_champion(
     limits: WearLimits = WearLimits(),  # noqa: B008 - frozen
     asking: Asking = Asking(),  # noqa: B008 - frozen
     task_name: str | None = None,
-) -> Verdict:
+) -> ChampionVerdict:
     """Say whether the champion of a task is still good enough on the task's data of today.
 
     Args:
@@ -58,10 +58,10 @@ def judge_champion(
     name = task_name or task.name
     champion = registry.champion(name)
     if champion is None:
-        return Verdict(Standing.NO_CHAMPION, f"Task {name!r} has no champion yet")
+        return ChampionVerdict(Standing.NO_CHAMPION, f"Task {name!r} has no champion yet")
     other = _other_task(champion, task)
     if other:
-        return Verdict(Standing.OTHER_TASK, other, champion.version)
+        return ChampionVerdict(Standing.OTHER_TASK, other, champion.version)
     seen = seen_rows_of(registry, champion)
     rows = all_rows(task)
     fresh = take_rows(rows, fresh_rows(rows, [] if seen is None else [seen]))

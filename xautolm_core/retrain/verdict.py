@@ -162,7 +162,7 @@ class WearLimits:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ChampionVerdict:
     """Whether to train a new model, and why.
 
     Attributes:
@@ -194,7 +194,7 @@ class Verdict:
 
 def judge_wear(
     before: SplitScores | None, now: SplitScores, limits: WearLimits, champion: str | None = None
-) -> Verdict:
+) -> ChampionVerdict:
     """Compare what a model scores on fresh rows with what it scored when it was registered.
 
     Args:
@@ -205,7 +205,7 @@ def judge_wear(
     """
     rows = now.rows or 0
     if before is None:
-        return Verdict(
+        return ChampionVerdict(
             Standing.NO_SCORE,
             "The champion was registered without a score: there is nothing to measure against",
             champion,
@@ -225,8 +225,8 @@ def judge_wear(
         f" p = {found.p_value:.2g})"
     )
     if found.p_value <= limits.alpha:
-        return Verdict(Standing.WORN, f"{scores}: it is worn", champion, rows, found)
-    return Verdict(
+        return ChampionVerdict(Standing.WORN, f"{scores}: it is worn", champion, rows, found)
+    return ChampionVerdict(
         Standing.GOOD_ENOUGH,
         f"{scores}: no sign of wear. A drop of {found.detectable_drop:.3f} would have been seen"
         " four times in five",
@@ -236,9 +236,9 @@ def judge_wear(
     )
 
 
-def too_few(rows: int, limits: WearLimits, champion: str | None) -> Verdict:
+def too_few(rows: int, limits: WearLimits, champion: str | None) -> ChampionVerdict:
     """Return the verdict on a champion that too few rows are fresh to."""
-    return Verdict(
+    return ChampionVerdict(
         Standing.TOO_FEW_ROWS,
         f"{rows} rows are fresh to the champion, fewer than {limits.min_rows}: too few to tell",
         champion,

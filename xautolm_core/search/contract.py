@@ -263,7 +263,7 @@ class TrialRecord:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ModelComparison:
     """The best language model beside the best cheap candidate, on the same test rows.
 
     Both were chosen on validation. The gain is that of the language model.
@@ -307,7 +307,7 @@ class TestReport(ClassificationScores):
 
     rows: int
     seconds: float
-    comparison: Comparison | None = None
+    comparison: ModelComparison | None = None
 
 
 @dataclass(frozen=True)

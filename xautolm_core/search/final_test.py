@@ -11,7 +11,7 @@ import numpy as np
 
 from xautolm_core.search.asking import Asking
 from xautolm_core.search.asking import score_on_test
-from xautolm_core.search.contract import Comparison
+from xautolm_core.search.contract import ModelComparison
 from xautolm_core.search.models import model_folder
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.space.methods import is_cheap
@@ -48,7 +48,7 @@ def compare(
     second_answers: np.ndarray,
     labels: Sequence[str],
     seed: int = 0,
-) -> Comparison:
+) -> ModelComparison:
     """Compare a language model with a cheap candidate on the rows that both have answered.
 
     Args:
@@ -69,7 +69,7 @@ def compare(
     groups = group_rows(truth, second_answers, first_answers)
     low, high = gain_interval(groups, "macro_f1", np.random.default_rng(seed), level=_LEVEL)
     rows = np.bincount(np.asarray(truth, dtype=np.int64), minlength=len(labels))
-    return Comparison(
+    return ModelComparison(
         language_model=first.number,
         cheap=second.number,
         language_model_macro_f1=classification_scores(truth, first_answers, labels).macro_f1,

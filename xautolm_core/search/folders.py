@@ -109,7 +109,7 @@ class RunState(BaseModel):
 
 
 @dataclass(frozen=True)
-class Attempt:
+class AttemptFolder:
     """One attempt of a trial, as its folder tells.
 
     Attributes:
@@ -134,14 +134,14 @@ def trial_folder(out_folder: Path, number: int, attempt: int) -> Path:
     return out_folder / TRIALS_FOLDER / attempt_name(number, attempt)
 
 
-def read_attempts(out_folder: Path) -> dict[int, list[Attempt]]:
+def read_attempts(out_folder: Path) -> dict[int, list[AttemptFolder]]:
     """Read all attempts of a run, by trial number; folders without a proposal are left out.
 
     Returns:
         Trial number to its attempts in their order, by number. A number is absent where a sampler
         was asked and had nothing left to try.
     """
-    found: dict[int, list[Attempt]] = {}
+    found: dict[int, list[AttemptFolder]] = {}
     parent = out_folder / TRIALS_FOLDER
     for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
         match = ATTEMPT_NAME.fullmatch(folder.name)
@@ -154,7 +154,7 @@ def read_attempts(out_folder: Path) -> dict[int, list[Attempt]]:
         if result is not None and (result.trial_number, result.attempt) != (number, attempt):
             result = None
         found.setdefault(number, []).append(
-            Attempt(number, attempt, folder, proposal, spec, result)
+            AttemptFolder(number, attempt, folder, proposal, spec, result)
         )
     for attempts in found.values():
         attempts.sort(key=lambda a: a.attempt)

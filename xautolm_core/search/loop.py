@@ -20,7 +20,7 @@ from xautolm_core.search.misleading import misleading_history
 from xautolm_core.search.models import delete_useless
 from xautolm_core.search.models import point_to_best
 from xautolm_core.search.outbox import ExperienceOutbox
-from xautolm_core.search.pace import Pace
+from xautolm_core.search.pace import SearchPace
 from xautolm_core.search.planned import PlannedTrial
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.records import objective_values
@@ -88,7 +88,7 @@ class TrialLoop:
         self._outbox = outbox or ExperienceOutbox(setup)
         self._exhausted = False
         self._saved_at = 0.0
-        self.pace = Pace(setup)
+        self.pace = SearchPace(setup)
         self._early_stops = EarlyStops.of(setup)
         setup.sampler.adapt = lambda one: self.pace.fit(one, self.records)
         self._spending = Spending(

@@ -49,7 +49,7 @@ _TEST_MARGIN = 1.2
 _LATEST = 3
 
 
-class Pace:
+class SearchPace:
     """Gives each trial its part of the budget.
 
     Args:

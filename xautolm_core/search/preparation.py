@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class SearchSurroundings:
     """What a search is given from outside.
 
     Attributes:
@@ -66,7 +66,7 @@ def set_up(
     *,
     state: RunState,
     resumed: Sequence[ResumedTrial],
-    around: Surroundings,
+    around: SearchSurroundings,
 ) -> SearchSetup:
     """Prepare everything that the trials share.
 
@@ -173,7 +173,7 @@ def _study(
 
 
 def _features(
-    opening: Opening, state: RunState, around: Surroundings
+    opening: Opening, state: RunState, around: SearchSurroundings
 ) -> tuple[FeatureVector, FeatureVector]:
     """Measure task and machine, or take what was measured before the search stopped."""
     from xautolm_core.features.system_features import extract_system_features

@@ -19,8 +19,8 @@ from xautolm_core.tasks.labels import is_unlabelled
 from xautolm_core.tasks.labels import read_labels
 from xautolm_core.tasks.locate import read_splits
 from xautolm_core.tasks.look_alikes import look_alike_hint
+from xautolm_core.tasks.quality import CheckedRows
 from xautolm_core.tasks.quality import Finding
-from xautolm_core.tasks.quality import SplitRows
 from xautolm_core.tasks.quality import find_faults
 from xautolm_core.tasks.quality import text_numbers
 from xautolm_core.tasks.quality import unlabelled_split
@@ -128,7 +128,7 @@ def load_task(spec: TaskSpec) -> Task:
             indices[split] = _unknown_in_train(
                 tables, split, indices, labels.names, spec.drop_invalid
             )
-    given: dict[SplitName, SplitRows] = {}
+    given: dict[SplitName, CheckedRows] = {}
     for split in SPLIT_NAMES:
         if split in tables:
             given[split], found = _check_split(
@@ -215,7 +215,7 @@ def _unknown_in_train(
 
 def _check_split(
     table: Table, columns: Columns, labels: np.ndarray, *, drop_invalid: bool
-) -> tuple[SplitRows, tuple[str, ...]]:
+) -> tuple[CheckedRows, tuple[str, ...]]:
     """Find the rows of a split that cannot be used; refuse them, or drop them with a warning."""
     texts = check_texts(table, columns.text)
     faults = [
@@ -260,7 +260,7 @@ def _check_split(
         labels[keep].astype(np.int32),
     )
     numbers = text_numbers(rows.texts, rows.text_pairs)
-    usable = SplitRows(table.source, np.flatnonzero(keep) + 1, rows, numbers)
+    usable = CheckedRows(table.source, np.flatnonzero(keep) + 1, rows, numbers)
     return usable, tuple(warnings)
 
 
@@ -269,22 +269,22 @@ def _filtered(column: pa.ChunkedArray, keep: np.ndarray) -> pa.ChunkedArray:
     return column if keep.all() else column.filter(pa.array(keep))
 
 
-def _used(names: tuple[str, ...], given: Mapping[SplitName, SplitRows]) -> tuple[str, ...]:
+def _used(names: tuple[str, ...], given: Mapping[SplitName, CheckedRows]) -> tuple[str, ...]:
     """Return the classes that still have rows after the invalid ones were dropped."""
     used = np.unique(np.concatenate([part.rows.labels for part in given.values()]))
     return tuple(names[i] for i in used)
 
 
 def _renumber(
-    given: Mapping[SplitName, SplitRows], old: tuple[str, ...], new: tuple[str, ...]
-) -> dict[SplitName, SplitRows]:
+    given: Mapping[SplitName, CheckedRows], old: tuple[str, ...], new: tuple[str, ...]
+) -> dict[SplitName, CheckedRows]:
     """Let the class indices point into the new names."""
     lookup = np.array([new.index(n) if n in new else MISSING for n in old], dtype=np.int32)
     return {split: part.with_labels(lookup[part.rows.labels]) for split, part in given.items()}
 
 
 def _check_classes(
-    given: Mapping[SplitName, SplitRows], names: tuple[str, ...], column: str
+    given: Mapping[SplitName, CheckedRows], names: tuple[str, ...], column: str
 ) -> tuple[str, ...]:
     """Refuse a single class and classes with a single row; warn of listed ones without a row."""
     source = given["train"].source
@@ -308,8 +308,8 @@ def _check_classes(
 
 
 def _all_splits(
-    given: Mapping[SplitName, SplitRows], missing: Sequence[SplitName], spec: TaskSpec
-) -> dict[SplitName, SplitRows]:
+    given: Mapping[SplitName, CheckedRows], missing: Sequence[SplitName], spec: TaskSpec
+) -> dict[SplitName, CheckedRows]:
     """Return all three splits, those not given cut from the training rows."""
     splits = dict(given)
     if missing:

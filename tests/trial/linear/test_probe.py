@@ -31,7 +31,7 @@ from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.linear.parts import average
 from xautolm_core.trial.predict import load_classifier
-from xautolm_core.trial.rows import Rows
+from xautolm_core.trial.rows import TrialRows
 from xautolm_core.trial.rows import choose_rows
 from xautolm_core.trial.run import run_trial
 
@@ -152,7 +152,7 @@ def test_screenings_share_their_rows_which_keep_the_shares_of_classes(
     split = Split(texts, None, labels)
     task = replace(make_task(), splits=dict.fromkeys(("train", "validation", "test"), split))
 
-    def rows(seed: int) -> Rows:
+    def rows(seed: int) -> TrialRows:
         configuration = Configuration(
             branch="linear_probe",
             model="m",

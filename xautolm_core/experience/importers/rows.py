@@ -19,7 +19,7 @@ from xautolm_core.experience.importers.account import Account
 from xautolm_core.experience.importers.account import plain
 from xautolm_core.experience.importers.column_map import ABSENT
 from xautolm_core.experience.importers.column_map import ColumnMap
-from xautolm_core.experience.importers.column_map import Source
+from xautolm_core.experience.importers.column_map import ColumnSource
 from xautolm_core.experience.importers.duplicates import COPY
 from xautolm_core.experience.importers.failure_texts import NOT_RECORDED
 from xautolm_core.experience.importers.failure_texts import classify_failure
@@ -49,7 +49,7 @@ class RowFault(Exception):  # noqa: N818  (it is counted, never shown as an erro
 
 
 @dataclass(frozen=True)
-class Row:
+class ForeignRow:
     """One row of foreign data.
 
     Attributes:
@@ -85,7 +85,7 @@ class RowOrigin:
 
 
 def rows_to_experiences(
-    rows: Iterable[Row], column_map: ColumnMap, origin: RowOrigin, account: Account
+    rows: Iterable[ForeignRow], column_map: ColumnMap, origin: RowOrigin, account: Account
 ) -> list[Experience]:
     """Return the experiences of rows; what is dropped is accounted for."""
     experiences = []
@@ -124,7 +124,9 @@ def _extractors(experience: Experience) -> tuple[str, str]:
     return experience.task_features.extractor, experience.system_features.extractor
 
 
-def _experience(row: Row, column_map: ColumnMap, origin: RowOrigin, account: Account) -> Experience:
+def _experience(
+    row: ForeignRow, column_map: ColumnMap, origin: RowOrigin, account: Account
+) -> Experience:
     taken = {name: _present(s.take(row.cells)) for name, s in column_map.fields.items()}
     groups = {
         group: {name: _present(source.take(row.cells)) for name, source in sources.items()}
@@ -220,7 +222,7 @@ def _failure(taken: Mapping[str, Any], outcome: Outcome) -> Failure | None:
 
 
 def _scores(
-    values: Mapping[str, Any], sources: Mapping[str, Source], account: Account
+    values: Mapping[str, Any], sources: Mapping[str, ColumnSource], account: Account
 ) -> dict[str, Score]:
     scores = {}
     for name, value in values.items():

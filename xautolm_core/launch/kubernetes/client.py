@@ -39,7 +39,7 @@ CONFLICT = 409
 NOT_FOUND = 404
 
 
-class Pace:
+class RequestPace:
     """A bucket of permits that fills at a constant rate. Safe to use from many threads.
 
     Args:
@@ -108,7 +108,7 @@ class KubernetesApi:
         self._client = api_client
         self._stop = threading.Event()
         self._patience_seconds = patience_seconds
-        self._pace = Pace(requests_per_second, _BURST, self._stop)
+        self._pace = RequestPace(requests_per_second, _BURST, self._stop)
 
     def request(
         self,

@@ -11,7 +11,7 @@ from typing import Any
 
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.kubernetes.explain import Waiting
-from xautolm_core.launch.kubernetes.outcome import Verdict
+from xautolm_core.launch.kubernetes.outcome import JobVerdict
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import TrialSpec
@@ -65,7 +65,7 @@ def key_of(handle: TrialHandle) -> Key:
     return (handle.search_id, handle.trial_number, handle.attempt)
 
 
-def complete(trial: TrackedTrial, told: TrialResult | None, verdict: Verdict) -> TrialResult:
+def complete(trial: TrackedTrial, told: TrialResult | None, verdict: JobVerdict) -> TrialResult:
     """Return the result of a trial: what it told, corrected, with what only the launcher knows."""
     spec, now = trial.spec, datetime.now(UTC)
     failure = verdict.failure or Failure(kind="NoResult")

@@ -132,7 +132,7 @@ def _cost(joules: float | None, gpu_seconds: float, basis: Basis, pue: float) ->
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SearchComparison:
     """Two searches of the same data.
 
     Attributes:
@@ -152,7 +152,7 @@ class Comparison:
     obstacles: tuple[str, ...]
 
 
-def comparisons_of(searches: Sequence[GreenSearch], *, at_most: int = 20) -> list[Comparison]:
+def comparisons_of(searches: Sequence[GreenSearch], *, at_most: int = 20) -> list[SearchComparison]:
     """Return each search beside the one of the same data before it, the latest first.
 
     Args:
@@ -167,7 +167,7 @@ def comparisons_of(searches: Sequence[GreenSearch], *, at_most: int = 20) -> lis
     return [_compare(one, other) for one, other in pairs[:at_most]]
 
 
-def _compare(earlier: GreenSearch, later: GreenSearch) -> Comparison:
+def _compare(earlier: GreenSearch, later: GreenSearch) -> SearchComparison:
     one, other = earlier.energy, later.energy
     is_clear = False
     joules = None
@@ -177,7 +177,7 @@ def _compare(earlier: GreenSearch, later: GreenSearch) -> Comparison:
     f1 = None
     if earlier.winner is not None and later.winner is not None:
         f1 = (later.winner.macro_f1 or 0.0) - (earlier.winner.macro_f1 or 0.0)
-    return Comparison(
+    return SearchComparison(
         earlier.search_id, later.search_id, joules, f1, is_clear, tuple(_obstacles(earlier, later))
     )
 
@@ -263,7 +263,7 @@ class GreenReport:
     by_method: Mapping[tuple[str, str], AttemptGroup]
     flags: Mapping[str, int]
     footprint: GreenFootprint
-    comparisons: Sequence[Comparison]
+    comparisons: Sequence[SearchComparison]
     versions: Mapping[str, Sequence[str]]
     csv: str
     data_sha256: str

@@ -18,7 +18,7 @@ from xautolm_core.trial.linear.regression import Limits
 from xautolm_core.trial.linear.regression import LinearModel
 from xautolm_core.trial.linear.regression import Setting
 from xautolm_core.trial.plan import Deadline
-from xautolm_core.trial.rows import Rows
+from xautolm_core.trial.rows import TrialRows
 from xautolm_core.trial.scoring import score_logits
 from xautolm_core.trial.state import TrialState
 
@@ -57,7 +57,7 @@ class LinearTrial:
     state: TrialState
     interruption: Interruption
     task: Task
-    rows: Rows
+    rows: TrialRows
     deadline: Deadline
 
     @property
