@@ -20,8 +20,8 @@ from xautolm_core.search.history import History
 from xautolm_core.search.resource_load import ResourceLoad
 from xautolm_core.search.runner import run_search
 from xautolm_core.search.samplers import make_sampler
-from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import SpaceSampler
+from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.samplers.failure_rows import FailureForecaster
 from xautolm_core.search.samplers.failure_rows import LoadCorrection

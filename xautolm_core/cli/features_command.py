@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from xautolm_core.records.features import FeatureVector
-    from xautolm_core.tasks.quality import Finding
+    from xautolm_core.tasks.task import Finding
     from xautolm_core.tasks.task import Task
 
 # Spans of row numbers in a cell of the table.

@@ -22,9 +22,9 @@ from xautolm_core.search.samplers.base import CONTINUES_ATTRIBUTE
 from xautolm_core.search.samplers.base import CUT_ATTRIBUTE
 from xautolm_core.search.samplers.base import METHOD_ATTRIBUTE
 from xautolm_core.search.samplers.base import MODEL_ATTRIBUTE
-from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import ROWS_ATTRIBUTE
 from xautolm_core.search.samplers.base import SCREENING_ATTRIBUTE
+from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.samplers.encoding import distributions
 from xautolm_core.space.draw import encode

@@ -12,7 +12,6 @@ from xautolm_core.errors import DataError
 from xautolm_core.tasks.columns import Columns
 from xautolm_core.tasks.columns import find_columns
 from xautolm_core.tasks.columns import require_column
-from xautolm_core.tasks.fingerprint import Rows
 from xautolm_core.tasks.fingerprint import fingerprint
 from xautolm_core.tasks.labels import MISSING
 from xautolm_core.tasks.labels import is_unlabelled
@@ -20,7 +19,6 @@ from xautolm_core.tasks.labels import read_labels
 from xautolm_core.tasks.locate import read_splits
 from xautolm_core.tasks.look_alikes import look_alike_hint
 from xautolm_core.tasks.quality import CheckedRows
-from xautolm_core.tasks.quality import Finding
 from xautolm_core.tasks.quality import find_faults
 from xautolm_core.tasks.quality import text_numbers
 from xautolm_core.tasks.quality import unlabelled_split
@@ -30,6 +28,7 @@ from xautolm_core.tasks.spec import SplitFractions
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.task import SPLIT_NAMES
+from xautolm_core.tasks.task import Finding
 from xautolm_core.tasks.task import Split
 from xautolm_core.tasks.task import SplitName
 from xautolm_core.tasks.task import Task
@@ -147,10 +146,7 @@ def load_task(spec: TaskSpec) -> Task:
         type=spec.type,
         fingerprint=fingerprint({split: part.rows for split, part in given.items()}, names),
         labels=names,
-        splits={
-            split: Split(part.rows.texts, part.rows.text_pairs, part.rows.labels)
-            for split, part in splits.items()
-        },
+        splits={split: part.rows for split, part in splits.items()},
         languages=spec.languages,
         warnings=(*warnings, *warnings_of(findings)),
         findings=findings,
@@ -254,7 +250,7 @@ def _check_split(
             f" to that: {truncated:,}"
         )
     keep = ~invalid
-    rows = Rows(
+    rows = Split(
         _filtered(texts.texts, keep),
         _filtered(pairs.texts, keep) if pairs else None,
         labels[keep].astype(np.int32),

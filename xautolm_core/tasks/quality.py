@@ -11,30 +11,23 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from typing import Literal
 
 import numpy as np
 
-from xautolm_core.tasks.fingerprint import Rows
 from xautolm_core.tasks.look_alikes import difference
 from xautolm_core.tasks.look_alikes import look_alikes
 from xautolm_core.tasks.look_alikes import told_apart
 from xautolm_core.tasks.scores import RARE_ROWS
 from xautolm_core.tasks.task import SPLIT_NAMES
+from xautolm_core.tasks.task import Finding
+from xautolm_core.tasks.task import FindingKind
+from xautolm_core.tasks.task import Split
 from xautolm_core.tasks.task import SplitName
 from xautolm_core.tasks.texts import name_phrase
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FindingKind = Literal[
-    "unlabelled_split",
-    "texts_in_two_splits",
-    "texts_with_two_classes",
-    "class_with_few_texts",
-    "look_alike_classes",
-    "repeated_texts",
-]
 
 _TRAIN_TEXTS = 3
 _NEEDED: Mapping[SplitName, int] = {
@@ -44,27 +37,6 @@ _NEEDED: Mapping[SplitName, int] = {
 }
 _CODE_BYTES = 8
 _TOLD = 3
-
-
-@dataclass(frozen=True, eq=False)
-class Finding:
-    """One thing about the data that makes scores hard to believe.
-
-    Attributes:
-        kind: What it is.
-        count: How much of it there is: rows of ``unlabelled_split``, ``texts_in_two_splits`` and
-            ``repeated_texts``, different texts of ``texts_with_two_classes``, the fewest texts in a
-            split of ``class_with_few_texts``, classes of ``look_alike_classes``.
-        rows: Source (file or data set) to the sorted numbers of the rows concerned, from 1.
-        words: The finding in a sentence with its numbers.
-        name: Of ``class_with_few_texts`` the class with its numbers, else nothing.
-    """
-
-    kind: FindingKind
-    count: int
-    rows: Mapping[str, np.ndarray]
-    words: str
-    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +52,7 @@ class CheckedRows:
 
     source: str
     numbers: np.ndarray
-    rows: Rows
+    rows: Split
     texts: np.ndarray
 
     def take(self, places: np.ndarray) -> CheckedRows:
@@ -92,7 +64,7 @@ class CheckedRows:
         return CheckedRows(
             self.source,
             self.numbers[places],
-            Rows(
+            Split(
                 self.rows.texts.take(taken),
                 None if pairs is None else pairs.take(taken),
                 self.rows.labels[places],

@@ -43,7 +43,6 @@ REFUSED_PROBABILITY = 0.9
 # untried first configurations do.
 ENOUGH_HISTORY = 8
 ENOUGH_FROM_MEMORY = 2
-OUTCOME_ATTRIBUTE = "outcome"
 CONTINUES_ATTRIBUTE = "continues"
 CUT_ATTRIBUTE = "cut_by"
 METHOD_ATTRIBUTE = "method"
