@@ -1,7 +1,9 @@
-"""What pydantic found wrong, in words of ours: the first problem, without the value."""
+"""What is wrong with an input, in words: pydantic's first problem, and the nearest name."""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,3 +46,13 @@ def first_problem(error: ValidationError) -> Problem:
     """Return what pydantic found first."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return Problem(first["loc"], first["msg"].removeprefix(_PREFIX), first["type"])
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean '...'?`` for the known name nearest to a wrong one, or nothing.
+
+    A name is never meant by itself: what is wrong with it is then another thing.
+    """
+    by_lower_case = {name.lower(): name for name in known if name != wrong}
+    near = difflib.get_close_matches(wrong.lower(), by_lower_case, n=1, cutoff=0.6)
+    return f"Did you mean '{by_lower_case[near[0]]}'?" if near else ""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
 from xautolm_core.space.configuration import Value
 from xautolm_core.space.methods import FINE_TUNING_METHODS
+from xautolm_core.validation import did_you_mean
 
 LR_SCHEDULERS = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant")
 OPTIMIZERS = ("adamw", "adam", "sgd", "adagrad")
@@ -131,8 +131,7 @@ def name_fault(name: str, method: str) -> tuple[str, str]:
 
 def suggestion(word: str, known: list[str]) -> str:
     """Return a hint: the word that was probably meant, else all that are known."""
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"Did you mean {close[0]!r}?" if close else f"Use one of: {', '.join(known)}"
+    return did_you_mean(word, known) or f"Use one of: {', '.join(known)}"
 
 
 def _names_of(method: str) -> list[str]:

@@ -24,7 +24,7 @@ from xautolm_core.tasks.remote import check_remote
 from xautolm_core.tasks.remote import is_remote_file
 from xautolm_core.tasks.remote import remote_path
 from xautolm_core.tasks.spec import TaskSpec
-from xautolm_core.tasks.suggest import did_you_mean
+from xautolm_core.validation import did_you_mean
 from xautolm_core.validation import first_problem
 from xautolm_core.yaml_document import read
 

@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
-from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.validation import did_you_mean
 from xautolm_core.yaml_document import Document
 from xautolm_core.yaml_document import read
 
@@ -134,8 +134,7 @@ def read_column_map(path: Path) -> ColumnMap:
             fields[name] = _source(document, (name,), content)
         else:
             known = (*REQUIRED, *OPTIONAL, *GROUPS)
-            close = get_close_matches(str(name), known, n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"Fields are {', '.join(known)}"
+            hint = did_you_mean(str(name), known) or f"Fields are {', '.join(known)}"
             raise document.error((str(name),), "no field of an experience", hint)
     return ColumnMap(fields, groups)
 
