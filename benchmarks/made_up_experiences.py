@@ -106,7 +106,7 @@ def check_layout(table: pa.Table, rows: Sequence[int]) -> None:
 
 def current_search() -> SearchContext:
     """Return a search to come on a task and a machine like those of the experiences."""
-    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.records.features import FeatureVector
     from xautolm_core.search.contract import Objective
     from xautolm_core.search.samplers.selection import SearchContext
 

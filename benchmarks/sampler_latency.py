@@ -32,7 +32,7 @@ from xautolm_core.search.history.layout import to_history_table
 from xautolm_core.search.history.rows import Rows
 from xautolm_core.search.samplers import SAMPLER_NAMES
 from xautolm_core.search.samplers import make_sampler
-from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
+from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
 
 if TYPE_CHECKING:

@@ -24,13 +24,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from xautolm_core.launch.local import LocalLauncher
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.load import load_task
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.source import read_task_spec
 from xautolm_core.trial.contract import TrialBudget
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 TARGET_SECONDS = 1.0

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from xautolm_core.errors import ConfigError
-from xautolm_core.tasks.suggest import did_you_mean
+from xautolm_core.validation import did_you_mean
 
 COMPILED_FOLDER = Path(__file__).parent / "compiled"
 _SUFFIXES = (".yaml", ".yml")

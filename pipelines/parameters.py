@@ -13,7 +13,7 @@ from typing import Any
 from pipelines.package import Package
 from pipelines.package import Parameter
 from xautolm_core.errors import ConfigError
-from xautolm_core.tasks.suggest import did_you_mean
+from xautolm_core.validation import did_you_mean
 
 # Parameters cross the API as JSON numbers, which are doubles there.
 _LARGEST_INTEGER = 2**53

@@ -17,8 +17,8 @@ from xautolm_core.cluster_search import ClusterRun
 from xautolm_core.cluster_search import on_cluster
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
-from xautolm_core.features.vector import FeatureVector
 from xautolm_core.launch.kubernetes.settings import ClusterSettings
+from xautolm_core.records.features import FeatureVector
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.measured import Measured
@@ -28,8 +28,8 @@ from xautolm_core.tasks.spec import TaskSpec
 pytest.importorskip("kubernetes")
 
 MEASURED = Measured(
-    FeatureVector("task", "1", {"rows": 2.0}, {"rows": "1"}),
-    FeatureVector("system", "1", {"logical_cores": 4.0}, {"logical_cores": "1"}),
+    FeatureVector(extractor="task", version="1", values={"rows": 2.0}),
+    FeatureVector(extractor="system", version="1", values={"logical_cores": 4.0}),
     TrialMachine(threads=4, host_bytes=1 << 30),
 )
 

@@ -19,8 +19,6 @@ do. ``SearchObserver`` needs no entry point: an object is given as ``progress``.
 from __future__ import annotations
 
 from xautolm_core.energy.provider import Provider as EnergyProvider
-from xautolm_core.energy.reading import Reading
-from xautolm_core.energy.reading import make_reading
 from xautolm_core.energy.surroundings import MeterInputs
 from xautolm_core.launch.choice import LauncherInputs
 from xautolm_core.launch.command import CommandLauncher
@@ -32,6 +30,9 @@ from xautolm_core.objects.contract import StorageUnavailableError
 from xautolm_core.objects.keys import check_key
 from xautolm_core.objects.keys import check_prefix
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.energy import make_reading
 from xautolm_core.search.contract import SearchObserver
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.samplers.base import SpaceSampler as Sampler
@@ -42,7 +43,6 @@ from xautolm_core.search.samplers.probabilistic_model import UniformChooser
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.draw import Chooser
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import result_of_process
 from xautolm_core.trial.files import delete_checkpoint
@@ -54,13 +54,13 @@ __all__ = [
     "CommandLauncher",
     "Configuration",
     "EnergyProvider",
+    "EnergyReading",
     "Launcher",
     "LauncherInputs",
     "MeterInputs",
     "ObjectInfo",
     "ObjectStorage",
     "Outcome",
-    "Reading",
     "Sampler",
     "SamplerInputs",
     "SamplerKind",

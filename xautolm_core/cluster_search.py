@@ -32,16 +32,16 @@ from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.measured import Measured
 from xautolm_core.search.measured import TrialMachine
 from xautolm_core.search.measured import read_measured
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 if TYPE_CHECKING:
-    from xautolm_core.features.vector import FeatureVector
     from xautolm_core.launch.contract import Launcher
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.launch.kubernetes.client import KubernetesApi
     from xautolm_core.launch.kubernetes.launcher import KubernetesLauncher
     from xautolm_core.launch.kubernetes.notes import Notes
     from xautolm_core.plugins import PluginReference
+    from xautolm_core.records.features import FeatureVector
     from xautolm_core.search.contract import SearchObserver
     from xautolm_core.search.contract import SearchSpec
 
@@ -248,8 +248,8 @@ def probed(
         LaunchError: The pod does not start, or gives no answer.
         StoreError: The answer cannot be read.
     """
-    from xautolm_core.features.vector import FeatureVector
     from xautolm_core.launch.kubernetes.probe import probe_machine
+    from xautolm_core.records.features import FeatureVector
 
     api, namespace = connected(settings, context)
     try:
@@ -320,7 +320,7 @@ def _kept_with(run: ClusterRun, out_folder: Path) -> Iterator[None]:
     created = not out_folder.exists()
     try:
         out_folder.mkdir(parents=True, exist_ok=True)
-        write_json_atomic(file, run)
+        write_json(file, run)
     except OSError as error:
         raise ConfigError(
             f"The run folder {out_folder} cannot be written: {error.strerror}",

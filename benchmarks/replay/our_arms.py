@@ -17,8 +17,8 @@ from benchmarks.replay.problem import Problem
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.search.history import History
 from xautolm_core.search.samplers import make_sampler
-from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import SpaceExhaustedError
+from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.study import METHOD_ATTRIBUTE
 from xautolm_core.search.study import WHY_ATTRIBUTE

@@ -16,12 +16,11 @@ from typing import Protocol
 import numpy as np
 
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.experience.schema import experience_id
 from xautolm_core.features import system_features
 from xautolm_core.features import task_features
-from xautolm_core.features.vector import FeatureVector
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.features import FeatureVector
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.resource_load import ResourceLoad
 from xautolm_core.space.configuration import Configuration
@@ -209,8 +208,8 @@ def _experience(
     )
 
 
-def _features(vector: FeatureVector) -> ExperienceFeatures:
-    return ExperienceFeatures(
+def _features(vector: FeatureVector) -> FeatureVector:
+    return FeatureVector(
         extractor=vector.extractor,
         version=vector.version,
         values=dict(vector.values),
@@ -230,7 +229,12 @@ def _plan(needs: Needs) -> Mapping[str, float | int]:
 def task_vector(values: Mapping[str, float]) -> FeatureVector:
     """Return meta-features of a task under the name and version of the real extractor."""
     units = {name: task_features.UNITS.get(name, "1") for name in values}
-    return FeatureVector(task_features.EXTRACTOR, task_features.VERSION, dict(values), units)
+    return FeatureVector(
+        extractor=task_features.EXTRACTOR,
+        version=task_features.VERSION,
+        values=dict(values),
+        units=units,
+    )
 
 
 def system_vector(gpu_gigabytes: float) -> FeatureVector:
@@ -243,4 +247,9 @@ def system_vector(gpu_gigabytes: float) -> FeatureVector:
         "gpu_memory_gb": gpu_gigabytes,
     }
     units = {name: system_features.UNITS[name] for name in values}
-    return FeatureVector(system_features.EXTRACTOR, system_features.VERSION, dict(values), units)
+    return FeatureVector(
+        extractor=system_features.EXTRACTOR,
+        version=system_features.VERSION,
+        values=dict(values),
+        units=units,
+    )

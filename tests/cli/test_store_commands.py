@@ -11,13 +11,13 @@ import pytest
 from tests.cli.running import Call
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceFeatures
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.schema import experience_id
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 
-_FEATURES = ExperienceFeatures(extractor="text-classification", version="1.0", values={"n": 1.0})
+_FEATURES = FeatureVector(extractor="text-classification", version="1.0", values={"n": 1.0})
 
 
 def _experience(number: int, *, outcome: Outcome = Outcome.OK, task: str = "news") -> Experience:
@@ -35,7 +35,7 @@ def _experience(number: int, *, outcome: Outcome = Outcome.OK, task: str = "news
             branch="minilm-full", model="org/minilm", method="full", parameters={"epochs": 1}
         ),
         outcome=outcome,
-        scores={"macro_f1": ExperienceScore(value=0.5 + number / 100)} if ok else {},
+        scores={"macro_f1": Score(value=0.5 + number / 100)} if ok else {},
         seconds={"train": 9.0, "evaluate": 1.0} if ok else {},
         ended_at=datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=number),
     )

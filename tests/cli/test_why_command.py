@@ -22,7 +22,7 @@ from xautolm_core.search.folders import trial_folder
 from xautolm_core.search.result_file import write_result
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 LONG = "\x1b[31ma task of a very long name " * 4
 CJK = "日本語" * 20
@@ -31,7 +31,7 @@ CJK = "日本語" * 20
 def leave(folder: Path, records: list[TrialRecord], *, running: int | None = None) -> SearchResult:
     """Leave a run folder with those trials; one of them may still run."""
     result = search_result(folder, records=records)
-    write_json_atomic(folder / "search.json", result.spec)
+    write_json(folder / "search.json", result.spec)
     for one in records:
         place = trial_folder(folder, one.number, 0)
         proposal = Proposal(
@@ -50,10 +50,10 @@ def leave(folder: Path, records: list[TrialRecord], *, running: int | None = Non
             model=ModelReference(id=model) if (model := one.configuration.model) else None,
             seed=0,
         )
-        write_json_atomic(place / PROPOSAL_FILE, proposal)
-        write_json_atomic(place / "spec.json", spec)
+        write_json(place / PROPOSAL_FILE, proposal)
+        write_json(place / "spec.json", spec)
         if one.number != running:
-            write_json_atomic(place / "result.json", one.result)
+            write_json(place / "result.json", one.result)
     return result
 
 
@@ -141,7 +141,7 @@ def test_a_sampler_that_predicts_nothing(call: Call, tmp_path: Path) -> None:
 
 def test_the_folder_that_a_pipeline_leaves(call: Call, tmp_path: Path) -> None:
     result = search_result(tmp_path, records=explained_trials())
-    write_json_atomic(tmp_path / "search.json", result.spec)
+    write_json(tmp_path / "search.json", result.spec)
     write_result(result, tmp_path)
     whole = json.loads(call("why", tmp_path, "--json").out)
     leave(tmp_path / "run", explained_trials())

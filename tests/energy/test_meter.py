@@ -15,12 +15,12 @@ from xautolm.extending import EnergyProvider
 from xautolm.testing import EnergyMeterContract
 from xautolm_core.energy.meter import EnergyMeter
 from xautolm_core.energy.process_tree import ProcessTree
-from xautolm_core.energy.reading import Reading
-from xautolm_core.energy.reading import make_reading
 from xautolm_core.energy.surroundings import METERS
 from xautolm_core.energy.surroundings import MeterInputs
 from xautolm_core.energy.surroundings import UsedGpu
 from xautolm_core.energy.surroundings import meter_here
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.energy import make_reading
 
 
 class Steady:
@@ -41,7 +41,7 @@ class Steady:
             raise self._fault
         self.samples.append(now)
 
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[EnergyReading, ...]:
         seconds = self.samples[-1] - self.samples[0]
         one = make_reading(
             self._component,
@@ -144,7 +144,7 @@ def test_nothing_at_all_is_no_reading_rather_than_zero(tmp_path: Path) -> None:
 def test_a_gpu_has_its_counter_or_else_a_model() -> None:
     used = UsedGpu("NVIDIA H100 80GB HBM3", RecordedGpu.uuid)
 
-    def gpu_reading(gpu: RecordedGpu, used: UsedGpu = used) -> list[Reading]:
+    def gpu_reading(gpu: RecordedGpu, used: UsedGpu = used) -> list[EnergyReading]:
         with meter_here(used, environment={}, nvml=RecordedNvml(gpu)) as meter:
             time.sleep(0.25)
         return [r for r in meter.readings() if r.component == "gpu"]

@@ -10,7 +10,7 @@ from tests.energy.recorded_nvml import RecordedNvml
 from xautolm_core.energy.nvml import NvmlProvider
 from xautolm_core.energy.nvml import nvml_provider
 from xautolm_core.energy.nvml_device import find_device
-from xautolm_core.energy.reading import Reading
+from xautolm_core.records.energy import EnergyReading
 
 UUID = RecordedGpu.uuid
 BEFORE = 88_000_000
@@ -22,7 +22,7 @@ def _provider(gpu: RecordedGpu, visible: str | None = None, uuid: str | None = U
     return nvml_provider(device)
 
 
-def _metered(gpu: RecordedGpu, times: list[float], **how: str | None) -> tuple[Reading, ...]:
+def _metered(gpu: RecordedGpu, times: list[float], **how: str | None) -> tuple[EnergyReading, ...]:
     provider = _provider(gpu, **how)
     assert isinstance(provider, NvmlProvider)
     for now in times:

@@ -8,14 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceEnergy
-from xautolm_core.experience.schema import ExperienceFailure
-from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.experience.schema import ExperiencePlan
 from xautolm_core.experience.schema import ExperiencePrediction
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.schema import experience_id
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 
 START = datetime(2026, 3, 1, 22, 0, tzinfo=UTC)
@@ -31,12 +31,10 @@ def sample(search: str = "search", trial: int = 0, attempt: int = 0, **changes: 
         "task_name": "reviews",
         "task_fingerprint": "f" * 64,
         "task_type": "text-classification",
-        "task_features": ExperienceFeatures(
+        "task_features": FeatureVector(
             extractor="text-classification", version="1.0", values={"rows": 500.0, "pairs": None}
         ),
-        "system_features": ExperienceFeatures(
-            extractor="system", version="1.0", values={"cores": 2.0}
-        ),
+        "system_features": FeatureVector(extractor="system", version="1.0", values={"cores": 2.0}),
         "configuration": Configuration(
             branch="minilm-full",
             model="sentence-transformers/all-MiniLM-L6-v2",
@@ -44,7 +42,7 @@ def sample(search: str = "search", trial: int = 0, attempt: int = 0, **changes: 
             parameters={"learning_rate": 5e-5, "epochs": 2, "class_weighted_loss": False},
         ),
         "outcome": Outcome.OK,
-        "scores": {"macro_f1": ExperienceScore(value=0.8 + trial / 1000)},
+        "scores": {"macro_f1": Score(value=0.8 + trial / 1000)},
         "seconds": {"train": 10.5, "evaluate": 1.25},
         "ended_at": START + timedelta(minutes=30 * trial),
     }
@@ -62,6 +60,10 @@ def cheap_sample(trial: int = 0, **changes: Any) -> Experience:
     )
 
 
+OLD_ENERGY = (EnergyReading(component="gpu", joules=1234.5, source="nvml", quality="A"),)
+"""Of the complete sample as the first stores have it."""
+
+
 def complete_sample() -> Experience:
     """Return an experience with every field set: what the golden file of the schema holds."""
     return sample(
@@ -70,7 +72,7 @@ def complete_sample() -> Experience:
         1,
         tenant="team-a",
         origin="trial",
-        task_features=ExperienceFeatures(
+        task_features=FeatureVector(
             extractor="text-classification",
             version="1.2",
             values={"rows": 500.0, "class_entropy": 0.9997114417528099, "landmark": None},
@@ -78,7 +80,7 @@ def complete_sample() -> Experience:
             facts={"landmark": "not computed"},
             # What an extractor cost is no part of an experience.
         ),
-        system_features=ExperienceFeatures(
+        system_features=FeatureVector(
             extractor="system",
             version="1.0",
             values={"physical_cores": 8.0, "gpu_memory": 23.64},
@@ -114,15 +116,26 @@ def complete_sample() -> Experience:
             allowed_gpu_bytes=25_000_000_000,
         ),
         outcome=Outcome.OOM_GPU,
-        scores={"macro_f1": ExperienceScore(value=0.51, low=0.0, high=1.0)},
+        scores={"macro_f1": Score(value=0.51, low=0.0, high=1.0)},
         seconds={"startup": 0.5, "train": 12.25, "evaluate": 0.75},
         latency_ms=3.5,
         data_fraction=0.5,
         schedule_fraction=0.25,
         peak_gpu_bytes=25_000_000_000,
         peak_host_bytes=3_000_000_000,
-        energy=(ExperienceEnergy(component="gpu", joules=1234.5, source="nvml", quality="A"),),
-        failure=ExperienceFailure(
+        energy=(
+            EnergyReading(
+                component="gpu",
+                joules=1234.5,
+                source="nvml",
+                quality="B",
+                uncertainty=0.1875,
+                seconds=13.0,
+                idle_joules=400.5,
+                flags=("attributed", "gap"),
+            ),
+        ),
+        failure=Failure(
             kind="OutOfMemoryError", message="CUDA out of memory", traceback_hash="ab12"
         ),
         threads=2,

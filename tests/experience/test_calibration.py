@@ -26,10 +26,10 @@ from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.experience.schema import ExperiencePrediction
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.scores import Score
 
 _FAILED = {outcome for outcome in Outcome if outcome.is_failure}
 _amounts = st.floats(0.5, 100.0)
@@ -56,16 +56,14 @@ def _experiences(draw: st.DrawFn) -> list[Experience]:
                 predicted=draw(st.none() | _predictions),
                 outcome=draw(st.sampled_from(list(Outcome))),
                 cut_by=draw(st.sampled_from([None, None, "wall"])),
-                scores=draw(
-                    st.sampled_from([{}, {"macro_f1": ExperienceScore(value=draw(_amounts))}])
-                ),
+                scores=draw(st.sampled_from([{}, {"macro_f1": Score(value=draw(_amounts))}])),
                 seconds=draw(st.dictionaries(st.sampled_from(["train", "evaluate"]), _amounts)),
                 reused_seconds=draw(st.sampled_from([0.0, 2.5])),
                 reused_joules=draw(_maybe),
                 cumulative_seconds=draw(_maybe),
                 cumulative_joules=draw(_maybe),
                 energy=tuple(
-                    ExperienceEnergy(component="cpu", joules=one, source="rapl", quality="A")
+                    EnergyReading(component="cpu", joules=one, source="rapl", quality="A")
                     for one in joules
                 ),
             )
@@ -74,7 +72,7 @@ def _experiences(draw: st.DrawFn) -> list[Experience]:
 
 
 def _seconds_of(experience: Experience) -> float | None:
-    return None if experience.cut_by else experience.time_seconds
+    return None if experience.cut_by else experience.comparable_seconds
 
 
 def _joules_of(experience: Experience) -> float | None:
@@ -85,7 +83,7 @@ def _joules_of(experience: Experience) -> float | None:
     joules = sum(one.joules for one in experience.energy)
     if experience.reused_joules is not None:
         return joules + experience.reused_joules
-    seconds = experience.time_seconds
+    seconds = experience.comparable_seconds
     if not seconds or experience.reused_seconds >= seconds:
         return joules
     return joules * seconds / (seconds - experience.reused_seconds)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.experience.samples import OLD_ENERGY
 from tests.experience.samples import complete_sample
 from tests.experience.samples import sample
 from xautolm_core.experience.codec import CorruptObjectError
@@ -30,7 +31,7 @@ def test_version_1_before_it_had_provenance_and_plan_is_read_for_ever() -> None:
     data = (GOLDEN / "experience-v1-without-provenance.json").read_bytes()
     assert b"provenance" not in data
     expected = complete_sample().model_copy(
-        update={"provenance": {}, "plan": None, "predicted": None}
+        update={"provenance": {}, "plan": None, "predicted": None, "energy": OLD_ENERGY}
     )
     assert experience_of(decode(data)) == expected
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.experience.samples import OLD_ENERGY
 from tests.experience.samples import complete_sample
 from tests.experience.samples import sample
 from xautolm_core.experience.accounting import JoulesLabel
@@ -32,7 +33,9 @@ SNAPSHOTS = {
 
 def _expected() -> list[Experience]:
     experiences = [
-        complete_sample().model_copy(update={"provenance": {}, "plan": None, "predicted": None}),
+        complete_sample().model_copy(
+            update={"provenance": {}, "plan": None, "predicted": None, "energy": OLD_ENERGY}
+        ),
         sample("a", 0),
         sample("a", 1, outcome=Outcome.OOM_HOST),
         sample("b c/d", 2, tenant="team-b"),

@@ -12,8 +12,8 @@ from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import read_policy
 from xautolm_core.experience.policy import write_policy
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.objects.folder import FolderObjects
+from xautolm_core.records.scores import Score
 
 
 def test_without_a_policy_the_strictest_holds(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_a_tenant_cannot_lead_elsewhere(tmp_path: Path) -> None:
 
 
 def test_a_store_writes_by_the_policy_of_the_tenant(tmp_path: Path) -> None:
-    scores = {"f1/refund": ExperienceScore(value=0.5), "macro_f1": ExperienceScore(value=0.6)}
+    scores = {"f1/refund": Score(value=0.5), "macro_f1": Score(value=0.6)}
     write_policy(FolderObjects(tmp_path), "open", TenantPolicy(allow_class_names=True))
     store = FolderStore(tmp_path)
     for tenant in ("open", "closed"):

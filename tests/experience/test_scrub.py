@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.experience.samples import complete_sample
 from tests.experience.samples import sample
 from xautolm_core.experience.messages import scrub_foreign_message
 from xautolm_core.experience.schema import ExperiencePrediction
@@ -95,3 +96,10 @@ def test_predictions_that_are_not_finite_are_left_out() -> None:
     clean = scrub_experience(sample(predicted=odd))
     assert clean.predicted == ExperiencePrediction(score_median=0.5)
     assert scrub_experience(clean) == clean
+
+
+def test_of_a_reading_the_gpu_and_numbers_that_are_not_finite_are_left_out() -> None:
+    (plain,) = complete_sample().energy
+    odd = plain.model_copy(update={"device": "GPU-4f2a", "idle_joules": float("nan")})
+    (clean,) = scrub_experience(sample(energy=(odd,))).energy
+    assert clean == plain.model_copy(update={"idle_joules": None})

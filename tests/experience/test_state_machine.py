@@ -26,10 +26,10 @@ from tests.experience.storages import InterruptedStorage
 from tests.experience.storages import Killed
 from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.folder import FolderObjects
+from xautolm_core.records.scores import Score
 
 _MEMORY = Path("/dev/shm")
 _NOTHING = timedelta(0)
@@ -96,7 +96,7 @@ class StoreMachine(RuleBasedStateMachine):
             tenant=f"tenant-{search}",
             task_fingerprint=f"task-{trial % 3}",
             ended_at=START + timedelta(days=days, minutes=trial),
-            scores={"macro_f1": ExperienceScore(value=score / 2)},
+            scores={"macro_f1": Score(value=score / 2)},
         )
         self.store.append(experience)
         copies = self.copies.setdefault(experience.id, {})

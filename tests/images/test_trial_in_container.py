@@ -13,8 +13,8 @@ from tests.servers.fixtures import S3Server
 from xautolm_core.launch.exchange import TrialExchange
 from xautolm_core.objects.folder import FolderObjects
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.space.model import ModelReference
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1800)]

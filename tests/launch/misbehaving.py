@@ -18,12 +18,12 @@ from datetime import datetime
 from pathlib import Path
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.scores import Score
 from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import Score
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 PIDS_FILE = "pids.txt"
 MIB = 1 << 20
@@ -80,7 +80,7 @@ def write_result(spec: TrialSpec, outcome: Outcome = Outcome.OK, **more: object)
         started_at=datetime.now(UTC),
         **more,
     )
-    write_json_atomic(spec.out_folder / RESULT_FILE, result)
+    write_json(spec.out_folder / RESULT_FILE, result)
 
 
 def succeed(spec: TrialSpec) -> None:
@@ -238,5 +238,5 @@ def tell_surroundings(spec: TrialSpec) -> None:
         "cgroup": Path("/proc/self/cgroup").read_text(),
     }
     print("a line for the log", flush=True)
-    write_json_atomic(spec.out_folder / "surroundings.json", facts)
+    write_json(spec.out_folder / "surroundings.json", facts)
     write_result(spec)

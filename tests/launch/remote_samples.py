@@ -9,12 +9,12 @@ from typing import Any
 from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.tasks.prepared import write_prepared
-from xautolm_core.trial.contract import Score
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.remote_contract import attempt_name
+from xautolm_core.trial.contract import attempt_name
 
 
 class Run:

@@ -20,7 +20,7 @@ from xautolm_core.launch.memory_groups import MemoryGroup
 from xautolm_core.launch.memory_groups import find_groups
 from xautolm_core.launch.memory_groups import remove_patiently
 from xautolm_core.outcomes import Outcome
-from xautolm_core.trial.contract import TrialResult
+from xautolm_core.records.attempt import TrialResult
 
 REPOSITORY = Path(__file__).parents[2]
 MIB = 1 << 20

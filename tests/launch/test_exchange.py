@@ -24,7 +24,6 @@ from xautolm_core.tasks.prepared import open_prepared
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import prepare_folder
 from xautolm_core.trial.files import read_result
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.remote_contract import PackagedModel
 from xautolm_core.trial.remote_contract import RemoteResult
 from xautolm_core.trial.remote_contract import RemoteTrial
@@ -34,6 +33,7 @@ from xautolm_core.trial.remote_contract import split_address
 from xautolm_core.trial.remote_inputs import fetch_inputs
 from xautolm_core.trial.remote_inputs import read_remote_trial
 from xautolm_core.trial.remote_outputs import RemoteOutputs
+from xautolm_core.whole_files import write_json
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -454,7 +454,7 @@ class TestRestoring:
         prepare_folder(spec)
         write_model(spec.out_folder)
         result = result_of(spec, model_folder="model", checkpoint_folder="checkpoint")
-        write_json_atomic(spec.out_folder / "result.json", result)
+        write_json(spec.out_folder / "result.json", result)
         (spec.out_folder / "checkpoint").mkdir()
         (spec.out_folder / "checkpoint" / "checkpoint.json").write_text("{}")
         exchange.tell(spec, result)

@@ -19,10 +19,10 @@ from xautolm_core.errors import LaunchError
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.local import LocalLauncher
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import LOG_FILE
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import read_result
 
@@ -154,7 +154,7 @@ def test_nothing_of_the_task_is_in_a_failure(launcher: LocalLauncher, make_spec:
     assert result.failure is not None
     assert "secret" not in result.failure.message
     assert "/home" not in result.failure.message
-    assert result.failure.message == "cannot read '...' in <path>"
+    assert result.failure.message == "cannot read <text> in <path>"
     assert result.failure.traceback_hash
     assert "Traceback" in (spec.out_folder / LOG_FILE).read_text()
 

@@ -18,13 +18,13 @@ from tests.trial.tiny import tiny_model
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.local import LocalLauncher
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.contract import Score
 from xautolm_core.trial.contract import TrialBudget
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
@@ -94,19 +94,10 @@ def finish(launcher: LocalLauncher, handle: TrialHandle, seconds: float = 60.0) 
 
 def assert_model_has(scores: dict[str, Score], spec: TrialSpec, tmp_path: Path) -> None:
     """The model on disk is whole, and scores what the result says."""
-    from xautolm_core.trial.evaluate import EvaluationRequest
-    from xautolm_core.trial.evaluate import evaluate_model
+    from tests.trial.tiny import validation_scores
 
     assert not saved_folders(spec.out_folder)
-    report = evaluate_model(
-        EvaluationRequest(
-            model_folder=spec.out_folder / MODEL_FOLDER,
-            task_folder=spec.task_folder,
-            split="validation",
-            out_file=tmp_path / "report.json",
-            device="cpu",
-        )
-    )
+    report = validation_scores(spec.out_folder / MODEL_FOLDER, spec.task_folder)
     assert report.macro_f1 == pytest.approx(scores["macro_f1"].value)
 
 

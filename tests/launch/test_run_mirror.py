@@ -54,7 +54,6 @@ def contents_of(folder: Path) -> dict[str, bytes]:
 def test_names_are_those_of_the_search() -> None:
     assert set(run_mirror.RUN_FILES) == {contract.SEARCH_FILE, folders.STATE_FILE}
     assert run_mirror.RUN_FILES[-1] == contract.SEARCH_FILE
-    assert run_mirror.TRIALS_FOLDER == contract.TRIALS_FOLDER
     assert run_mirror.TRIAL_FILES[0] == folders.PROPOSAL_FILE
 
 

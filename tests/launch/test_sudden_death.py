@@ -23,7 +23,7 @@ from xautolm_core.launch.memory_groups import find_own_group
 from xautolm_core.launch.protocol import TOKEN_VARIABLE
 from xautolm_core.outcomes import Outcome
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 MakeLauncher = Callable[..., LocalLauncher]
 
@@ -37,7 +37,7 @@ def start_search(
     files = []
     for spec in specs:
         file = folder / f"{spec.trial_number}.json"
-        write_json_atomic(file, spec)
+        write_json(file, spec)
         files.append(str(file))
     search = subprocess.Popen(
         [sys.executable, "-m", "tests.launch.searching", guard, "fork" if fork else "-", *files],
@@ -196,7 +196,7 @@ def test_ctrl_c_is_for_the_search_alone(make_spec: MakeSpec, tmp_path: Path) -> 
     """The terminal sends SIGINT to the whole foreground group: the trials are not in it."""
     spec = make_spec("spawn_family")
     file = tmp_path / "spec.json"
-    write_json_atomic(file, spec)
+    write_json(file, spec)
     code = (
         "import os, signal, time\nfrom pathlib import Path\n"
         "from xautolm_core.launch.local import LocalLauncher\n"

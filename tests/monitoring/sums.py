@@ -8,11 +8,11 @@ from typing import Any
 
 from tests.experience.samples import sample
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceEnergy
-from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.features import FeatureVector
 
-GPU = ExperienceFeatures(
+GPU = FeatureVector(
     extractor="system", version="1.0", values={"gpu_count": 1.0}, facts={"gpu_name": "NVIDIA H100"}
 )
 OUTCOMES = (Outcome.OK, Outcome.OK, Outcome.OOM_GPU, Outcome.TIMEOUT, Outcome.OK, Outcome.DIVERGED)
@@ -23,8 +23,8 @@ def made_up(number: int, tenant: str = "team-a", **changes: Any) -> Experience:
     outcome = OUTCOMES[number % len(OUTCOMES)]
     on_gpu = number % 3 != 1
     readings = [
-        ExperienceEnergy(component="gpu", joules=100.1 + number, source="nvml", quality="A"),
-        ExperienceEnergy(component="cpu", joules=10.3 * number, source="rapl", quality="B"),
+        EnergyReading(component="gpu", joules=100.1 + number, source="nvml", quality="A"),
+        EnergyReading(component="cpu", joules=10.3 * number, source="rapl", quality="B"),
     ]
     seconds = {"startup": 0.7, "train": 3.3 * (number + 1), "evaluate": 0.1 + number / 7}
     values: dict[str, Any] = {

@@ -19,7 +19,7 @@ from xautolm_core.monitoring.families import families_of
 from xautolm_core.monitoring.rates import Rates
 from xautolm_core.monitoring.rates import carbon_grams
 from xautolm_core.monitoring.rates import costs
-from xautolm_core.monitoring.reading import Reading
+from xautolm_core.monitoring.reading import StoreReading
 from xautolm_core.monitoring.store_totals import StoreTotals
 from xautolm_core.monitoring.tally import Tally
 
@@ -70,7 +70,7 @@ def test_money_of_energy_and_of_gpus() -> None:
 
 def _names(rates: Rates) -> set[str]:
     totals = StoreTotals(_tally(), Counter(), 0, None, None, 0)
-    return {family.name for family in families_of(Reading(store=totals, rates=rates))}
+    return {family.name for family in families_of(StoreReading(store=totals, rates=rates))}
 
 
 def test_without_a_factor_a_family_is_absent() -> None:

@@ -22,7 +22,6 @@ from xautolm_core.experience.accounting import accounts_of
 from xautolm_core.experience.accounting import without_tenant
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.folder import FolderStore
-from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.experience.tombstone import encode_tombstone
 from xautolm_core.monitoring.reading import Reader
@@ -32,6 +31,7 @@ from xautolm_core.monitoring.tally import Tally
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.folder import FolderObjects
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
 
 NOTHING = timedelta(0)
 GOLDEN = Path(__file__).parents[1] / "experience" / "golden"
@@ -137,8 +137,11 @@ def test_of_a_forgotten_tenant_only_the_name_is_gone(store: FolderStore) -> None
 
 def test_what_was_in_the_way_of_a_reading_is_no_source_of_its_own(store: FolderStore) -> None:
     """One series a source, in the exporter's totals as in the store's own, forgotten or not."""
-    for number, source in enumerate(("rapl", "rapl+attributed", "rapl+attributed+gap", "nvml")):
-        energy = ExperienceEnergy(component="cpu", joules=10.5, source=source, quality="B")
+    readings = (("rapl", ()), ("rapl", ("attributed",)), ("rapl", ("attributed", "gap")))
+    for number, (source, flags) in enumerate((*readings, ("nvml", ()))):
+        energy = EnergyReading(
+            component="cpu", joules=10.5, source=source, quality="B", flags=flags
+        )
         store.append(made_up(number, outcome=Outcome.OK, energy=(energy,)))
         if number == 1:
             store.compact(grace=NOTHING)
@@ -160,7 +163,7 @@ def test_what_a_trial_took_from_the_cache_is_counted_where_it_was_spent(
     store: FolderStore,
 ) -> None:
     for number, (joules, reused) in enumerate(((10.0, None), (2.0, 10.0))):
-        energy = ExperienceEnergy(component="cpu", joules=joules, source="rapl", quality="B")
+        energy = EnergyReading(component="cpu", joules=joules, source="rapl", quality="B")
         changes = {"reused_joules": reused, "reused_seconds": reused or 0.0}
         store.append(
             cheap_sample(
@@ -179,7 +182,7 @@ def test_totals_do_not_change_by_what_is_done_to_the_store(store: FolderStore) -
     generator = random.Random(3)
     count = StoreCount(FolderStore(store.root))
     for number in range(60):
-        energy = ExperienceEnergy(
+        energy = EnergyReading(
             component="gpu", joules=generator.lognormvariate(5, 4), source="nvml", quality="A"
         )
         seconds = {"train": generator.lognormvariate(3, 3)}

@@ -6,7 +6,7 @@ from datetime import UTC
 from datetime import datetime
 from pathlib import Path
 
-from xautolm_core.registry.record import EnergyRecord
+from xautolm_core.records.energy import EnergyReading
 from xautolm_core.registry.record import ModelRecord
 from xautolm_core.registry.record import SplitScores
 
@@ -32,9 +32,9 @@ def make_record(**changes) -> ModelRecord:
         "test": SplitScores(macro_f1=0.8, accuracy=0.8, rows=20, confusion=((8, 2), (2, 8))),
         "seconds": 12.5,
         "energy": (
-            EnergyRecord(component="cpu", joules=10, source="rapl", quality="B"),
-            EnergyRecord(component="dram", joules=5, source="rapl", quality="B"),
-            EnergyRecord(component="gpu", joules=7, source="nvml", quality="A"),
+            EnergyReading(component="cpu", joules=10, source="rapl", quality="B"),
+            EnergyReading(component="dram", joules=5, source="rapl", quality="B"),
+            EnergyReading(component="gpu", joules=7, source="nvml", quality="A"),
         ),
         "versions": {"torch": "2.13.0"},
         "created_at": MOMENT,

@@ -11,7 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from xautolm_core.outcomes import Outcome
-from xautolm_core.search.contract import Comparison
+from xautolm_core.records.attempt import TrialProgress
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.scores import Score
+from xautolm_core.search.contract import ModelComparison
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import SearchResult
 from xautolm_core.search.contract import SearchSpec
@@ -19,7 +23,7 @@ from xautolm_core.search.contract import TestReport
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.contract import WarmStartReport
 from xautolm_core.search.explanation import NearTask
-from xautolm_core.search.explanation import Prediction
+from xautolm_core.search.explanation import PredictedRange
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.space.configuration import Configuration
@@ -29,10 +33,6 @@ from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.space.model import ModelKind
 from xautolm_core.tasks.spec import TaskSpec
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import Score
-from xautolm_core.trial.contract import TrialResult
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -74,9 +74,11 @@ def record(
 ) -> TrialRecord:
     """Return a trial's record."""
     parameters: dict[str, Value] = {"C": 10.0, **(extra or {})}
-    progress = Progress(rows=4800)
+    progress = TrialProgress(rows=4800)
     if not is_cheap(method):
-        progress = Progress(rows=2000, planned_steps=250, scheduled_steps=250, steps=250, epochs=2)
+        progress = TrialProgress(
+            rows=2000, planned_steps=250, scheduled_steps=250, steps=250, epochs=2
+        )
         parameters = {
             "learning_rate": 5e-5,
             "batch_size": 16,
@@ -174,8 +176,8 @@ def explanation(number: int = 4, *, tasks: Sequence[str] = ("docstrings-a",)) ->
             NearTask(name=name, weight=0.5 / (i + 1), trials=21) for i, name in enumerate(tasks)
         ),
         predictions={
-            "f1": Prediction(median=0.88, low=0.85, high=0.91),
-            "time": Prediction(median=40.5, low=30.0, high=47.0 + number),
+            "f1": PredictedRange(median=0.88, low=0.85, high=0.91),
+            "time": PredictedRange(median=40.5, low=30.0, high=47.0 + number),
         },
         failure_probabilities={"oom": 0.015, "timeout": 0.02, "diverged": 0.0},
         failure_probability=0.034,
@@ -238,7 +240,7 @@ def search_result(
             pair, key=lambda one: is_cheap(one[0].configuration.method), reverse=True
         )
         gain = language_model[1] - cheap[1]
-        comparison = Comparison(
+        comparison = ModelComparison(
             language_model=language_model[0].number,
             cheap=cheap[0].number,
             language_model_macro_f1=language_model[1],

@@ -10,7 +10,6 @@ from tests.report.samples import trials
 from xautolm_core.outcomes import Outcome
 from xautolm_core.report.accounting import account_time
 from xautolm_core.report.accounting import failure_groups
-from xautolm_core.report.accounting import trial_wall_seconds
 
 
 def test_the_shares_of_all_outcomes_add_up_to_one(tmp_path: Path) -> None:
@@ -29,9 +28,9 @@ def test_the_shares_of_all_outcomes_add_up_to_one(tmp_path: Path) -> None:
 def test_a_killed_trial_counts_from_launch_to_end() -> None:
     killed = record(0, outcome=Outcome.TIMEOUT, train_seconds=10.0).result
     # startup .4 + load .1 + tokenise .8 + train 10 + evaluate 1 + save .3
-    assert trial_wall_seconds(killed) == pytest.approx(12.6)
+    assert killed.wall_seconds == pytest.approx(12.6)
     lost = killed.model_copy(update={"launched_at": None, "started_at": None, "ended_at": None})
-    assert trial_wall_seconds(lost) == pytest.approx(12.6)
+    assert lost.wall_seconds == pytest.approx(12.6)
 
 
 def test_no_trial_makes_no_division_by_zero(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests.report.samples import explained_trials
 from tests.report.samples import record
 from tests.report.samples import search_result
 from xautolm_core.report.document import summary_document
-from xautolm_core.report.files import to_json
+from xautolm_core.whole_files import to_json
 
 PROMISED = [
     "run",

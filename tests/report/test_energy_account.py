@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tests.report.samples import record
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
 from xautolm_core.report.energy_account import account_energy
 from xautolm_core.search.contract import TrialRecord
-from xautolm_core.trial.contract import EnergyReading
 
 READING = st.builds(
     EnergyReading,

@@ -12,14 +12,14 @@ from tests.report.samples import record
 from tests.report.samples import search_result
 from tests.report.samples import trials
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.report.outcome_colours import OUTCOME_COLOURS
+from xautolm_core.report.page import SHOWN_TRIALS
 from xautolm_core.report.page import report_page
-from xautolm_core.report.page_context import OUTCOME_COLOURS
-from xautolm_core.report.page_context import SHOWN_TRIALS
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import WarmStartReport
 from xautolm_core.search.explanation import NearTask
 from xautolm_core.search.explanation import TrialExplanation
-from xautolm_core.trial.contract import EnergyReading
 
 _VOID = {"meta", "link", "br", "img", "hr", "input"}
 

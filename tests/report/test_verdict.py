@@ -10,8 +10,8 @@ from tests.report.samples import record
 from tests.report.samples import search_result
 from tests.report.samples import trials
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialProgress
 from xautolm_core.report.verdict import verdict
-from xautolm_core.trial.contract import Progress
 
 
 @pytest.mark.parametrize("best", [4, 1])
@@ -104,7 +104,10 @@ def test_without_a_test_both_validation_scores_are_told(tmp_path: Path) -> None:
 def test_a_trial_that_was_cut_short_is_no_last_word(tmp_path: Path) -> None:
     records = [
         replace(
-            r, result=r.result.model_copy(update={"progress": Progress(steps=2, planned_steps=250)})
+            r,
+            result=r.result.model_copy(
+                update={"progress": TrialProgress(steps=2, planned_steps=250)}
+            ),
         )
         for r in trials()
     ]

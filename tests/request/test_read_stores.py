@@ -17,7 +17,7 @@ from xautolm_core.request.search_request import SearchOptions
 from xautolm_core.request.search_request import new_search
 from xautolm_core.request.search_request import resumed_search
 from xautolm_core.search.contract import ReadStore
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 
 @pytest.fixture(autouse=True)
@@ -187,7 +187,7 @@ def test_a_search_keeps_its_stores_when_it_goes_on(options: SearchOptions) -> No
     assert [(one.name, one.trust) for one in spec.read_stores] == [("team", 0.7)]
     assert spec.all_tenants
     Path("run").mkdir()
-    write_json_atomic(Path("run/search.json"), spec)
+    write_json(Path("run/search.json"), spec)
     assert resumed_search(SearchOptions(trials=9), Path("run")).spec.read_stores == spec.read_stores
 
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from xautolm_core.retrain.wear import macro_f1_error
-from xautolm_core.retrain.wear import share_error
-from xautolm_core.retrain.wear import wear_test
+from xautolm_core.retrain.verdict import macro_f1_error
+from xautolm_core.retrain.verdict import share_error
+from xautolm_core.retrain.verdict import wear_test
 from xautolm_core.tasks.scores import classification_scores
 
 SCORE = st.floats(0, 1)

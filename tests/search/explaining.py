@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xautolm_core.search.explanation import NearTask
-from xautolm_core.search.explanation import Prediction
+from xautolm_core.search.explanation import PredictedRange
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.search.samplers.random_sampler import UniformSampler
 
@@ -27,8 +27,8 @@ def explanation(number: int, *, history: float = 0.75) -> TrialExplanation:
         },
         nearest_tasks=(NearTask(name="past-task", weight=0.5, trials=40),),
         predictions={
-            "f1": Prediction(median=0.5 + number / 1000, low=0.4, high=0.9),
-            "time": Prediction(median=2.0, low=1.0, high=4.0 + number),
+            "f1": PredictedRange(median=0.5 + number / 1000, low=0.4, high=0.9),
+            "time": PredictedRange(median=2.0, low=1.0, high=4.0 + number),
         },
         failure_probabilities={"oom": 0.125, "timeout": 0.0, "diverged": 0.0},
         failure_probability=0.125,

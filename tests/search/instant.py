@@ -11,17 +11,17 @@ from pathlib import Path
 
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialEvaluation
+from xautolm_core.records.attempt import TrialProgress
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.scores import Score
 from xautolm_core.search.runner import run_search
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import Evaluation
-from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import Score
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import with_pruned
 from xautolm_core.trial.files import delete_checkpoint
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 
 def analytic_result(spec: TrialSpec) -> TrialResult:
@@ -47,7 +47,7 @@ def analytic_result(spec: TrialSpec) -> TrialResult:
             "accuracy": Score(value=0.5),
         },
         seconds={"train": float(epochs) + digest[1] / 256, "evaluate": 0.1},
-        progress=Progress(rows=10, planned_steps=10, scheduled_steps=5, steps=5, epochs=1.0),
+        progress=TrialProgress(rows=10, planned_steps=10, scheduled_steps=5, steps=5, epochs=1.0),
         latency_ms=1.0 + digest[2] / 256 if spec.measure_latency else None,
         model_folder="model",
         **common,
@@ -74,7 +74,7 @@ class InstantLauncher:
         self._running: dict[str, TrialSpec] = {}
 
     def submit(self, spec: TrialSpec) -> TrialHandle:
-        write_json_atomic(spec.out_folder / SPEC_FILE, spec)
+        write_json(spec.out_folder / SPEC_FILE, spec)
         self.submitted.append(spec)
         handle = TrialHandle.of(spec, str(spec.out_folder))
         self._running[handle.native_id] = spec
@@ -85,7 +85,7 @@ class InstantLauncher:
         spec = self._running.pop(handle.native_id)
         result = self.result(spec)
         write_model(spec, result)
-        write_json_atomic(Path(spec.out_folder) / "result.json", result)
+        write_json(Path(spec.out_folder) / "result.json", result)
         return result
 
     def wait(self, handles: Sequence[TrialHandle], timeout_seconds: float) -> None:
@@ -106,7 +106,7 @@ class InstantLauncher:
             attempt=spec.attempt,
             outcome=Outcome.CANCELLED,
         )
-        write_json_atomic(Path(spec.out_folder) / "result.json", result)
+        write_json(Path(spec.out_folder) / "result.json", result)
         return result
 
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:
@@ -127,14 +127,14 @@ class EpochsLauncher(InstantLauncher):
     def __init__(self) -> None:
         super().__init__()
         self._stopped: dict[str, str] = {}
-        self._evaluations: dict[str, list[Evaluation]] = {}
+        self._evaluations: dict[str, list[TrialEvaluation]] = {}
 
     def poll(self, handle: TrialHandle) -> TrialResult | None:
         spec = self._running[handle.native_id]
         told = self._evaluations.setdefault(handle.native_id, [])
         stopped, number = self._stopped.get(handle.native_id, ""), spec.trial_number
         if stopped or len(told) == self.EPOCHS:
-            progress = Progress(rows=10, planned_steps=4, scheduled_steps=4, steps=len(told))
+            progress = TrialProgress(rows=10, planned_steps=4, scheduled_steps=4, steps=len(told))
             score = {"macro_f1": Score(value=told[-1].macro_f1)}
             result = TrialResult(
                 search_id=spec.search_id,
@@ -153,7 +153,7 @@ class EpochsLauncher(InstantLauncher):
             return super().poll(handle)
         epoch = len(told) + 1
         told.append(
-            Evaluation(
+            TrialEvaluation(
                 epoch=epoch,
                 macro_f1=0.9 - 0.05 * number + 0.01 * epoch,
                 seconds=(number + 1) * epoch,
@@ -165,7 +165,7 @@ class EpochsLauncher(InstantLauncher):
             "scheduled_steps": self.EPOCHS,
             "evaluations": [one.model_dump() for one in told],
         }
-        write_json_atomic(spec.out_folder / HEARTBEAT_FILE, heartbeat)
+        write_json(spec.out_folder / HEARTBEAT_FILE, heartbeat)
         return None
 
     def begin_cancel(

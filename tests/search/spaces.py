@@ -8,11 +8,10 @@ from datetime import datetime
 from datetime import timedelta
 
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceFeatures
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.schema import experience_id
-from xautolm_core.features.vector import FeatureVector
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
 from xautolm_core.space.model import ModelDescriptor
@@ -93,12 +92,19 @@ def configuration(
 
 def task_features(*values: float | None, version: str = "1.0") -> FeatureVector:
     named = {f"x{i}": value for i, value in enumerate(values)}
-    return FeatureVector("text-classification", version, named, dict.fromkeys(named, "1"))
+    return FeatureVector(
+        extractor="text-classification",
+        version=version,
+        values=named,
+        units=dict.fromkeys(named, "1"),
+    )
 
 
 def system_features(*values: float) -> FeatureVector:
     named: dict[str, float | None] = {f"s{i}": value for i, value in enumerate(values)}
-    return FeatureVector("system", "1.0", named, dict.fromkeys(named, "1"))
+    return FeatureVector(
+        extractor="system", version="1.0", values=named, units=dict.fromkeys(named, "1")
+    )
 
 
 def experience(
@@ -114,9 +120,9 @@ def experience(
     task_name: str = "past-task",
     task_type: str = "text-classification",
 ) -> Experience:
-    scores: Mapping[str, ExperienceScore] = {}
+    scores: Mapping[str, Score] = {}
     if f1 is not None and outcome is Outcome.OK:
-        scores = {"macro_f1": ExperienceScore(value=f1)}
+        scores = {"macro_f1": Score(value=f1)}
     vector = task_features(*features)
     return Experience(
         id=experience_id(search_id, number, 0),
@@ -125,10 +131,10 @@ def experience(
         task_name=task_name,
         task_fingerprint=task_name,
         task_type=task_type,
-        task_features=ExperienceFeatures(
+        task_features=FeatureVector(
             extractor=vector.extractor, version=version, values=dict(vector.values)
         ),
-        system_features=ExperienceFeatures(extractor="system", version="1.0", values={"s0": 2.0}),
+        system_features=FeatureVector(extractor="system", version="1.0", values={"s0": 2.0}),
         configuration=tried,
         outcome=outcome,
         scores=scores,

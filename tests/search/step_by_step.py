@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xautolm_core.experience.schema import Experience
-from xautolm_core.features.vector import FeatureVector
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.features import FeatureVector
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import WarmStartReport
 from xautolm_core.search.history.relevance import DropReason
@@ -36,8 +36,8 @@ from xautolm_core.search.samplers.options import NeighbourOptions
 from xautolm_core.search.samplers.options import WarmStartOptions
 from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
 from xautolm_core.search.samplers.selection import SearchContext
+from xautolm_core.search.samplers.updates import ZERO_BRANCH_WEIGHT
 from xautolm_core.search.samplers.updates import Observation
-from xautolm_core.search.samplers.updates import revive_zero_branches
 from xautolm_core.search.samplers.updates import update
 from xautolm_core.search.samplers.utility import Utility
 from xautolm_core.search.samplers.warm_start import decay_rate
@@ -183,7 +183,7 @@ def costs_of(experience: Experience, objectives: Sequence[Objective]) -> tuple[f
         return None
     found = {
         Objective.F1: -score.value,
-        Objective.TIME: experience.time_seconds,
+        Objective.TIME: experience.comparable_seconds,
         Objective.LATENCY: experience.latency_ms,
     }
     values = [found[objective] for objective in objectives]
@@ -322,7 +322,10 @@ def replay(model: ProbabilisticModel, replays: Iterable[Replay]) -> None:
     for one in replays:
         observation = one.usable.mapped.observation
         update(model, [observation], one.alpha, branch_rate=one.branch_alpha)
-        revive_zero_branches(model)
+        # A branch of weight exactly 0 is never drawn again.
+        for name, weight in model.branches.items():
+            if weight == 0:
+                model.branches[name] = ZERO_BRANCH_WEIGHT
 
 
 def warm_start(

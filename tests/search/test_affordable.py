@@ -13,16 +13,15 @@ from tests.search.instant import Silent
 from tests.search.instant import analytic_result
 from xautolm_core.errors import ConfigError
 from xautolm_core.experience.folder import FolderStore
-from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.energy import EnergyReading
 from xautolm_core.search.affordable import cheapest_shares
 from xautolm_core.search.affordable import past_of
 from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.folders import read_state
 from xautolm_core.search.runner import run_search
 from xautolm_core.search.spending import Use
-from xautolm_core.trial.contract import EnergyReading
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 KWH = 3.6e6
@@ -30,7 +29,7 @@ CARBON = SpendingLimits(carbon_grams=100, grams_per_kwh=400)
 
 
 def _append(store: FolderStore, number: int, kwh: float | None, **changes: object) -> None:
-    energy = ExperienceEnergy(component="cpu", joules=(kwh or 1) * KWH, source="rapl", quality="A")
+    energy = EnergyReading(component="cpu", joules=(kwh or 1) * KWH, source="rapl", quality="A")
     fields = {
         "tenant": "default",
         "task_name": "moods",

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from xautolm_core.outcomes import Outcome
-from xautolm_core.search.comparison import compare
-from xautolm_core.search.contract import Comparison
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.search.contract import ModelComparison
 from xautolm_core.search.contract import TrialRecord
+from xautolm_core.search.final_test import compare
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.tasks.scores import RARE_ROWS
-from xautolm_core.trial.contract import TrialResult
 
 LABELS = ("a", "b", "c", "d")
 CLASS = st.integers(0, len(LABELS) - 1)
@@ -32,7 +32,7 @@ def trial(number: int, method: str) -> TrialRecord:
 LANGUAGE_MODEL, CHEAP = trial(3, "lora"), trial(0, "tfidf")
 
 
-def compared(truth: np.ndarray, language_model: np.ndarray, cheap: np.ndarray) -> Comparison:
+def compared(truth: np.ndarray, language_model: np.ndarray, cheap: np.ndarray) -> ModelComparison:
     return compare(
         LANGUAGE_MODEL,
         CHEAP,

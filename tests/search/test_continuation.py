@@ -10,6 +10,9 @@ from tests.search.instant import InstantLauncher
 from tests.search.instant import Silent
 from tests.search.instant import analytic_result
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialProgress
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.scores import Score
 from xautolm_core.search.checkpoints import without_checkpoints
 from xautolm_core.search.clock import Clock
 from xautolm_core.search.continuation import Room
@@ -21,9 +24,6 @@ from xautolm_core.search.forecast import Forecast
 from xautolm_core.search.runner import run_search
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.parameters import Integer
-from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import Score
-from xautolm_core.trial.contract import TrialResult
 
 EPOCH_SECONDS = 100.0
 
@@ -44,7 +44,9 @@ def record(
         outcome="ok",
         scores={"macro_f1": Score(value=score)},
         seconds={"train": 90 * epochs, "evaluate": 10 * epochs},
-        progress=Progress(rows=1000, planned_steps=100, steps=int(100 * epochs), epochs=epochs),
+        progress=TrialProgress(
+            rows=1000, planned_steps=100, steps=int(100 * epochs), epochs=epochs
+        ),
         model_folder="model",
         checkpoint_folder=checkpoint,
         continues=continues,
@@ -161,7 +163,7 @@ def continuable(spec):
         update={
             "scores": {"macro_f1": Score(value=score), "accuracy": Score(value=score)},
             "seconds": {"train": 5.0 * epochs, "evaluate": 0.1},
-            "progress": Progress(rows=84, planned_steps=9, steps=9, epochs=epochs),
+            "progress": TrialProgress(rows=84, planned_steps=9, steps=9, epochs=epochs),
             "checkpoint_folder": "checkpoint",
             "continues": spec.continues,
             "cumulative_seconds": None if spec.continues is None else 11.0,

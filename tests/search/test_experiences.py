@@ -10,15 +10,15 @@ from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.open import open_store
-from xautolm_core.features.vector import FeatureVector
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialProgress
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.features import FeatureVector
 from xautolm_core.search.experiences import ExperienceWriter
 from xautolm_core.search.runner import run_search
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.feasible import longest_schedule_seconds
 from xautolm_core.space.model import ModelReference
-from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 
@@ -60,7 +60,7 @@ def test_an_experience_holds_all_but_the_texts(make_spec, tmp_path, data_file):
 def test_a_cut_continuation_tells_what_it_did(make_spec, tmp_path):
     """The share of its schedule is that of the steps done; costs are its own and the chain's."""
     task = make_task()
-    nothing = FeatureVector("none", "1", {}, {})
+    nothing = FeatureVector(extractor="none", version="1", values={})
     writer = ExperienceWriter(make_spec(), task, nothing, nothing, warm_started=False)
     spec = TrialSpec(
         search_id="s",
@@ -80,7 +80,7 @@ def test_a_cut_continuation_tells_what_it_did(make_spec, tmp_path):
         continues=1,
         cumulative_seconds=12.5,
         cumulative_joules=99.0,
-        progress=Progress(planned_steps=40, scheduled_steps=10, steps=10),
+        progress=TrialProgress(planned_steps=40, scheduled_steps=10, steps=10),
     )
     found = experience_of(decode(encode(writer.experience(spec, result, None))))
     assert (found.schedule_fraction, found.cut_by, found.continues) == (0.25, "wall", 1)

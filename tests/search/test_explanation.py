@@ -19,7 +19,7 @@ from tests.search.instant import search
 from xautolm_core.experience.open import open_store
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.experiences import prediction_of
-from xautolm_core.search.explanation import Prediction
+from xautolm_core.search.explanation import PredictedRange
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.search.folders import Proposal
 
@@ -101,8 +101,8 @@ def test_an_experience_takes_the_numbers_that_there_are():
     assert prediction_of(TrialExplanation(structures={"f1": {"without history": 1.0}})) is None
     odd = TrialExplanation(
         predictions={
-            "time": Prediction(median=3.0, low=float("nan"), high=float("inf")),
-            "latency": Prediction(median=1.0, low=1.0, high=1.0),
+            "time": PredictedRange(median=3.0, low=float("nan"), high=float("inf")),
+            "latency": PredictedRange(median=1.0, low=1.0, high=1.0),
         },
         failure_probability=1.0000001,
     )

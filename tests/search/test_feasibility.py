@@ -6,7 +6,7 @@ import pytest
 
 from tests.search import spaces
 from xautolm_core.errors import SpaceError
-from xautolm_core.features.vector import FeatureVector
+from xautolm_core.records.features import FeatureVector
 from xautolm_core.search.feasibility import Feasibility
 from xautolm_core.search.feasibility import TextStatistics
 from xautolm_core.search.feasibility import text_statistics
@@ -48,7 +48,7 @@ def test_a_load_is_what_is_estimated_of_what_is_allowed():
     # The scarcer memory counts, and lengths that a tokenizer measured take the place of others.
     checked.gpu_bytes = 2**20
     values: dict[str, float | None] = {"tokens_mean": 33.0, "tokens_p99": 99.0}
-    checked.learn_token_lengths(FeatureVector("x", "1.0", values, {}, {"tokenizer": "org/small"}))
+    checked.learn_token_lengths(_vector(values, "org/small"))
     needed = checked.estimate(tried)
     assert checked.load(tried).log_memory == pytest.approx(np.log(needed.gpu_bytes / 2**20))
 
@@ -78,8 +78,14 @@ def test_lengths_from_characters_and_from_a_tokenizer():
     assert (found.rows, found.mean_tokens, found.p99_tokens) == (10, 12.0, 12.0)
     checked = feasibility()
     values: dict[str, float | None] = {"tokens_mean": 33.0, "tokens_p99": 99.0}
-    words = FeatureVector("x", "1.0", values, {}, {"tokenizer": "words"})
+    words = _vector(values, "words")
     checked.learn_token_lengths(words)
     assert checked.statistics.mean_tokens == 20
-    checked.learn_token_lengths(FeatureVector("x", "1.0", values, {}, {"tokenizer": "org/small"}))
+    checked.learn_token_lengths(_vector(values, "org/small"))
     assert (checked.statistics.mean_tokens, checked.statistics.p99_tokens) == (33.0, 99.0)
+
+
+def _vector(values: dict[str, float | None], tokenizer: str) -> FeatureVector:
+    return FeatureVector(
+        extractor="x", version="1.0", values=values, facts={"tokenizer": tokenizer}
+    )

@@ -9,8 +9,8 @@ import pytest
 
 from tests.search.test_comparison import CHEAP
 from tests.search.test_comparison import LANGUAGE_MODEL
+from xautolm_core.search.asking import TestedModel
 from xautolm_core.search.contract import TestReport
-from xautolm_core.search.final import Evaluation
 from xautolm_core.search.final_test import no_time
 from xautolm_core.search.final_test import run_test
 
@@ -19,9 +19,9 @@ TASK = SimpleNamespace(test=SimpleNamespace(labels=TRUTH), labels=("a", "b"))
 ANSWERS = {LANGUAGE_MODEL.number: [0, 1, 1, 0], CHEAP.number: [0, 0, 1, 0]}
 
 
-def evaluation(answers: list[int]) -> Evaluation:
+def evaluation(answers: list[int]) -> TestedModel:
     report = TestReport(sum(answers), 0.5, {}, [], len(answers), 0.1)
-    return Evaluation(report, np.asarray(answers))
+    return TestedModel(report, np.asarray(answers))
 
 
 def run(best, other, answers=ANSWERS):

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialProgress
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.forecast import Forecaster
 from xautolm_core.space.configuration import Configuration
-from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import TrialResult
 
 ROWS = 1000
 
@@ -35,7 +35,9 @@ def trial(tried: Configuration, *, seconds: float, rows=ROWS, steps=100, planned
         trial_number=number,
         outcome=Outcome.OK,
         seconds={"train": seconds, "evaluate": 1.0},
-        progress=Progress(rows=rows, planned_steps=planned, scheduled_steps=steps, steps=steps),
+        progress=TrialProgress(
+            rows=rows, planned_steps=planned, scheduled_steps=steps, steps=steps
+        ),
     )
     return TrialRecord(number, tried, result, "", {})
 

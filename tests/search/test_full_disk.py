@@ -19,16 +19,16 @@ from xautolm_core.errors import StoreError
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.failure import Failure
 from xautolm_core.search.contract import SearchResult
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.outbox import require_kept
 from xautolm_core.search.runner import run_search
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 MakeSpec = Callable[..., SearchSpec]
-_DISK = Failure(kind="OSError", message="[Errno 28] No space left on device: '...'")
+_DISK = Failure(kind="OSError", message="[Errno 28] No space left on device: <text>")
 
 
 def _search(

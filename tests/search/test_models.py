@@ -6,6 +6,8 @@ import pytest
 
 from tests.search import spaces
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.scores import Score
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.models import delete_useless
@@ -16,8 +18,6 @@ from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.records import objective_values
 from xautolm_core.search.records import with_front
-from xautolm_core.trial.contract import Score
-from xautolm_core.trial.contract import TrialResult
 
 OBJECTIVES = (Objective.F1, Objective.TIME)
 

@@ -5,16 +5,58 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes
+from hypothesis.extra.numpy import arrays
 
 from xautolm_core.search.pareto import crowding_distances
 from xautolm_core.search.pareto import dominates
 from xautolm_core.search.pareto import hypervolume
 from xautolm_core.search.pareto import non_dominated_fronts
 from xautolm_core.search.pareto import select_fittest
+from xautolm_core.search.pareto import staircase
 
 values = st.one_of(st.integers(0, 6).map(float), st.just(math.inf))
 points = st.lists(st.tuples(values, values), min_size=1, max_size=25)
+
+
+def fronts_of_all_pairs(cloud):
+    """Return the fronts by comparing all pairs, slow and plain."""
+    left, fronts = list(range(len(cloud))), []
+    while left:
+        front = [a for a in left if not any(dominates(cloud[b], cloud[a]) for b in left)]
+        fronts.append(front)
+        left = [a for a in left if a not in front]
+    return fronts
+
+
+clouds = array_shapes(min_dims=2, max_dims=2, max_side=25).flatmap(
+    lambda shape: arrays(
+        float, (shape[0], shape[1] % 4 + 1), elements=st.one_of(values, st.floats(-1, 1))
+    )
+)
+
+
+@settings(deadline=None)
+@given(clouds)
+def test_fronts_are_those_of_comparing_all_pairs(cloud):
+    assert non_dominated_fronts(cloud) == fronts_of_all_pairs(cloud.tolist())
+
+
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_many_points_with_many_members_in_a_front(objectives):
+    cloud = np.random.default_rng(0).normal(size=(200, objectives)).round(1)
+    fronts = non_dominated_fronts(cloud)
+    assert max(map(len, fronts)) > 8
+    assert fronts == fronts_of_all_pairs(cloud.tolist())
+
+
+@given(points)
+def test_a_staircase_is_the_front_of_cost_and_score_without_repetitions(found):
+    steps = staircase(found, cost=lambda p: p[0], score=lambda p: -p[1])
+    front = non_dominated_fronts(np.asarray(found))[0]
+    assert steps == sorted({found[i] for i in front})
 
 
 @given(points)

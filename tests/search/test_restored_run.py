@@ -8,8 +8,8 @@ from tests.search.instant import InstantLauncher
 from tests.search.instant import Silent
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.exchange import TrialExchange
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.search.runner import run_search
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.remote_outputs import RemoteOutputs
 

@@ -7,16 +7,16 @@ import pytest
 from tests.search import spaces
 from tests.search.instant import analytic_result
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.failure import Failure
 from xautolm_core.search.folders import PROPOSAL_FILE
 from xautolm_core.search.folders import Proposal
 from xautolm_core.search.folders import trial_folder
 from xautolm_core.search.resume import is_final
 from xautolm_core.search.resume import read_run
 from xautolm_core.space.model import ModelReference
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 
 def leave(
@@ -25,7 +25,7 @@ def leave(
     folder = trial_folder(out, number, attempt)
     tried = spaces.configuration(epochs=number + 1)
     proposal = Proposal(number=number, configuration=tried, why="because")
-    write_json_atomic(folder / PROPOSAL_FILE, proposal)
+    write_json(folder / PROPOSAL_FILE, proposal)
     submitted = TrialSpec(
         search_id="s",
         trial_number=number,
@@ -38,10 +38,10 @@ def leave(
         seed=0,
     )
     if spec:
-        write_json_atomic(folder / "spec.json", submitted)
+        write_json(folder / "spec.json", submitted)
     if outcome is not None:
         result = analytic_result(submitted).model_copy(update={"outcome": outcome})
-        write_json_atomic(folder / "result.json", result)
+        write_json(folder / "result.json", result)
 
 
 def test_what_is_done_and_what_is_to_be_run(tmp_path):
@@ -114,7 +114,7 @@ def test_only_faults_of_this_machines_disk_are_taken_as_repaired(tmp_path):
             file = trial_folder(tmp_path, number, attempt) / "result.json"
             result = TrialResult.model_validate_json(file.read_bytes())
             told = result.model_copy(update={"failure": failure, "seconds": seconds})
-            write_json_atomic(file, told)
+            write_json(file, told)
     found = read_run(tmp_path)
     assert [r.final is None for r in found] == [True, True, False, False]
     assert [r.infra_attempts for r in found] == [0, 0, 2, 2]

@@ -11,6 +11,7 @@ from tests.search.instant import EpochsLauncher
 from tests.search.instant import Silent
 from xautolm_core.experience.open import open_store
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialEvaluation
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.pareto import dominates
@@ -18,14 +19,13 @@ from xautolm_core.search.rungs import RungPoint
 from xautolm_core.search.rungs import rung_of
 from xautolm_core.search.rungs import why_to_stop
 from xautolm_core.search.runner import run_search
-from xautolm_core.trial.contract import Evaluation
 from xautolm_core.trial.files import read_result
 
 BOTH = (Objective.F1, Objective.TIME)
 
 
 def evaluation(f1: float, seconds: float, joules: float | None = None, epoch: float = 1.0):
-    return Evaluation(epoch=epoch, macro_f1=f1, seconds=seconds, joules=joules)
+    return TrialEvaluation(epoch=epoch, macro_f1=f1, seconds=seconds, joules=joules)
 
 
 def point(number: int, f1: float, seconds: float, *, joules=None, method="full") -> RungPoint:

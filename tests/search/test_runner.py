@@ -23,9 +23,9 @@ from xautolm_core.errors import SpaceError
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.open import open_store
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import SearchSpec
-from xautolm_core.trial.contract import TrialResult
 
 
 def experiences(spec: SearchSpec):

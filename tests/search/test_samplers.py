@@ -14,8 +14,8 @@ from xautolm_core.search.history import History
 from xautolm_core.search.samplers import SAMPLER_NAMES
 from xautolm_core.search.samplers import make_sampler
 from xautolm_core.search.samplers.base import MAX_TRIES
-from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import SpaceExhaustedError
+from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.samplers.options import EvolutionOptions
 from xautolm_core.search.samplers.zero_shot import resolve

@@ -23,6 +23,10 @@ from tests.space.folders import TINY_BERT
 from tests.space.folders import write_model
 from xautolm_core.experience.open import open_store
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialProgress
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.scores import Score
 from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.forecast import Forecast
@@ -37,10 +41,6 @@ from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.screening import SCREENING_ROWS
 from xautolm_core.space.screening import is_screening
-from xautolm_core.trial.contract import EnergyReading
-from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import Score
-from xautolm_core.trial.contract import TrialResult
 
 # --- which, in which order, for how much ---
 
@@ -68,7 +68,7 @@ def record(
         outcome=outcome,
         seconds={"train": seconds},
         scores={"macro_f1": Score(value=0.5)} if scored else {},
-        progress=Progress(rows=rows),
+        progress=TrialProgress(rows=rows),
         energy=() if joules is None else (reading,),
     )
     return TrialRecord(number, tried, result, "", {"f1": 0.5} if scored else {})
@@ -281,7 +281,7 @@ def on_all_rows(spec) -> TrialResult:
     score = 0.6 if spec.configuration.model == "org/large" else 0.4
     return result.model_copy(
         update={
-            "progress": Progress(rows=96),
+            "progress": TrialProgress(rows=96),
             "scores": {**result.scores, "macro_f1": Score(value=score)},
         }
     )

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from tests.search.instant import Silent
 from tests.search.instant import analytic_result
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.energy import EnergyReading
 from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.folders import read_state
 from xautolm_core.search.runner import run_search
 from xautolm_core.search.spending import Spending
 from xautolm_core.search.spending import Use
 from xautolm_core.trial.contract import HEARTBEAT_FILE
-from xautolm_core.trial.contract import EnergyReading
-from xautolm_core.trial.contract import TrialResult
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

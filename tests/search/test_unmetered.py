@@ -13,6 +13,8 @@ from tests.search.instant import Silent
 from tests.search.instant import analytic_result
 from xautolm_core.cli.summary import print_summary
 from xautolm_core.errors import ConfigError
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.energy import EnergyReading
 from xautolm_core.report.folder import write_result_folder
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import SearchResult
@@ -20,8 +22,6 @@ from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.opening import require_meter
 from xautolm_core.search.runner import run_search
-from xautolm_core.trial.contract import EnergyReading
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 MakeSpec = Callable[..., SearchSpec]

@@ -14,7 +14,6 @@ from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
 from xautolm_core.search.samplers.probabilistic_model import floored_probabilities
 from xautolm_core.search.samplers.probabilistic_model import value_key
 from xautolm_core.search.samplers.updates import Observation
-from xautolm_core.search.samplers.updates import revive_zero_branches
 from xautolm_core.search.samplers.updates import update
 from xautolm_core.space.draw import draw
 
@@ -102,16 +101,6 @@ def test_nothing_is_learnt_of_handles_that_are_not_observed(model):
     assert model.distributions[EPOCHS] == before.distributions[EPOCHS]
 
 
-def test_a_branch_weight_of_exactly_zero_is_revived(model):
-    update(model, [Observation("encoder-lora")], -1.0)
-    assert model.branches["encoder-lora"] == 0
-    revive_zero_branches(model)
-    assert model.branches["encoder-lora"] == 0.001
-    model.branches["encoder-lora"] = -0.5
-    revive_zero_branches(model)
-    assert model.branches["encoder-lora"] == -0.5
-
-
 def test_negative_weights_are_clipped_when_sampling():
     assert floored_probabilities([-3.0, 1.0]) == pytest.approx([0.001 / 1.001, 1 / 1.001])
 
@@ -143,7 +132,6 @@ def test_probabilities_stay_probabilities_after_any_updates(sequence):
             f"{name}.class_weighted_loss": weighted,
         }
         update(model, [Observation(name, seen)], alpha)
-        revive_zero_branches(model)
     for distribution in model.distributions.values():
         if isinstance(distribution, CategoricalWeights):
             weights = list(distribution.weights.values())

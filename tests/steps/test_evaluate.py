@@ -14,9 +14,9 @@ from components.conftest import parameters_for
 from components.conftest import write_data
 from tests.report.samples import record
 from tests.report.samples import search_result
-from xautolm_core.search import final
+from xautolm_core.search import asking
+from xautolm_core.search.asking import TestedModel
 from xautolm_core.search.contract import TestReport
-from xautolm_core.search.final import Evaluation
 from xautolm_core.search.result_file import write_result
 from xautolm_core.steps.evaluate import evaluate
 from xautolm_core.steps.fingerprint import fingerprint_task
@@ -57,12 +57,12 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the folders whose models were asked; all of them answer with class 0."""
     asked: list[str] = []
 
-    def answer(*, model_folder: Path, **_: Any) -> tuple[Evaluation, str]:
+    def answer(model_folder: Path, *_: Any, **__: Any) -> tuple[TestedModel, str]:
         asked.append(model_folder.name)
         report = TestReport(0.5, 0.5, {}, [], ROWS, 0.1)
-        return Evaluation(report, np.zeros(ROWS, dtype=np.int64)), ""
+        return TestedModel(report, np.zeros(ROWS, dtype=np.int64)), ""
 
-    monkeypatch.setattr(final, "evaluate_on_test", answer)
+    monkeypatch.setattr(asking, "score_on_test", answer)
     return asked
 
 

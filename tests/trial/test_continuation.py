@@ -9,19 +9,18 @@ from typing import Any
 import pytest
 import torch
 
+from tests.trial.tiny import validation_scores
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.checkpoint_manifest import MANIFEST_FILE
 from xautolm_core.trial.checkpoint_manifest import TENSORS_FILE
 from xautolm_core.trial.checkpoint_manifest import read_manifest
 from xautolm_core.trial.contract import TrialBudget
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import unfinished
-from xautolm_core.trial.evaluate import EvaluationRequest
-from xautolm_core.trial.evaluate import evaluate_model
 from xautolm_core.trial.plan import Deadline
-from xautolm_core.trial.plan import Pace
-from xautolm_core.trial.plan import Plan
+from xautolm_core.trial.plan import StepPace
+from xautolm_core.trial.plan import TrainingPlan
 from xautolm_core.trial.run import run_trial
 from xautolm_core.trial.training import FineTuning
 
@@ -47,7 +46,9 @@ class Watch:
             watch.rates[step] = self._optimizer.param_groups[0]["lr"]
             return is_finite(self, loss)
 
-        def cut(self: Deadline, plan: Plan, pace: Pace, step: int, reserve: float = 0.0) -> Any:
+        def cut(
+            self: Deadline, plan: TrainingPlan, pace: StepPace, step: int, reserve: float = 0.0
+        ) -> Any:
             due = step == watch.cut_after
             return "deadline" if due else must_end(self, plan, pace, step, reserve)
 
@@ -178,15 +179,7 @@ def test_the_best_state_of_the_chain_is_handed_over(
         second = watch.run(spec)
     assert second.scores["macro_f1"].value >= best
     assert second.model_folder == "model"
-    saved = evaluate_model(
-        EvaluationRequest(
-            model_folder=spec.out_folder / "model",
-            task_folder=spec.task_folder,
-            split="validation",
-            out_file=spec.out_folder / "evaluation.json",
-            device="cpu",
-        )
-    )
+    saved = validation_scores(spec.out_folder / "model", spec.task_folder)
     assert saved.macro_f1 == pytest.approx(second.scores["macro_f1"].value)
 
 

@@ -7,13 +7,18 @@ from collections.abc import Callable
 import pytest
 
 from xautolm_core.outcomes import Outcome
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import TrialResult
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.endings import ProcessEnd
 from xautolm_core.trial.endings import result_of_end
-from xautolm_core.trial.supervise import ProcessEnd
 
 MakeSpec = Callable[..., TrialSpec]
+
+
+def taken(**facts: object) -> ProcessEnd:
+    """Return the end of a process that the kernel took something of at its memory limit."""
+    return ProcessEnd.model_validate({"oom_kills": 1, "limit_was_hit": True, **facts})
 
 
 @pytest.mark.parametrize(
@@ -23,14 +28,22 @@ MakeSpec = Callable[..., TrialSpec]
         (ProcessEnd(exit_code=3), Outcome.INFRA, "Exit3"),
         (ProcessEnd(signal="SIGSEGV"), Outcome.INFRA, "SIGSEGV"),
         (ProcessEnd(signal="SIGKILL"), Outcome.INFRA, "SIGKILL"),
-        (ProcessEnd(signal="SIGKILL", oom_kills=1), Outcome.OOM_HOST, "MemoryLimit"),
+        (
+            taken(signal="SIGKILL"),
+            Outcome.OOM_HOST,
+            "MemoryLimit",
+        ),
         (ProcessEnd(signal="SIGSEGV", oom_kills=1), Outcome.INFRA, "SIGSEGV"),
-        (ProcessEnd(signal="SIGKILL", ended_by="memory"), Outcome.OOM_HOST, "MemoryLimit"),
+        (
+            ProcessEnd(signal="SIGKILL", ended_by="memory", limit_was_hit=True),
+            Outcome.OOM_HOST,
+            "MemoryLimit",
+        ),
         (ProcessEnd(signal="SIGKILL", ended_by="wall_limit"), Outcome.TIMEOUT, "WallLimit"),
         (ProcessEnd(signal="SIGTERM", ended_by="startup"), Outcome.INFRA, "StartupLimit"),
         (ProcessEnd(signal="SIGKILL", ended_by="termination"), Outcome.CANCELLED, "SIGTERM"),
         (ProcessEnd(exit_code=143, ended_by="termination"), Outcome.CANCELLED, "SIGTERM"),
-        (ProcessEnd(signal="SIGTERM", ended_by="lingering"), Outcome.INFRA, "SIGTERM"),
+        (ProcessEnd(signal="SIGTERM", ended_by="lingering"), Outcome.INFRA, "NoResult"),
     ],
 )
 def test_without_a_result(
@@ -60,10 +73,18 @@ def test_without_a_result(
         (Outcome.CANCELLED, ProcessEnd(exit_code=0, ended_by="termination"), Outcome.CANCELLED),
         (Outcome.CANCELLED, ProcessEnd(exit_code=0, ended_by="wall_limit"), Outcome.TIMEOUT),
         (Outcome.CANCELLED, ProcessEnd(exit_code=0, ended_by="startup"), Outcome.INFRA),
-        (Outcome.INFRA, ProcessEnd(exit_code=0, oom_kills=1), Outcome.OOM_HOST),
-        (Outcome.INVALID, ProcessEnd(exit_code=0, oom_kills=2), Outcome.OOM_HOST),
+        (Outcome.INFRA, taken(exit_code=0), Outcome.OOM_HOST),
+        (
+            Outcome.INVALID,
+            taken(exit_code=0),
+            Outcome.OOM_HOST,
+        ),
         (Outcome.INVALID, ProcessEnd(exit_code=0), Outcome.INVALID),
-        (Outcome.OOM_GPU, ProcessEnd(exit_code=0, oom_kills=1), Outcome.OOM_GPU),
+        (
+            Outcome.OOM_GPU,
+            taken(exit_code=0),
+            Outcome.OOM_GPU,
+        ),
     ],
 )
 def test_what_the_trial_wrote_stands_but_for_what_it_cannot_know(

@@ -1,23 +1,22 @@
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
 
 import pytest
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 
 def test_result_comes_back_as_it_was(tmp_path: Path) -> None:
     result = TrialResult(search_id="s", trial_number=3, outcome=Outcome.OK, seconds={"train": 1.5})
-    write_json_atomic(tmp_path / "new" / RESULT_FILE, result)
+    write_json(tmp_path / "new" / RESULT_FILE, result)
     assert read_result(tmp_path / "new") == result
     assert [f.name for f in (tmp_path / "new").iterdir()] == [RESULT_FILE]
 
@@ -35,25 +34,14 @@ def test_torn_heartbeat_is_none(tmp_path: Path, text: str) -> None:
     assert read_heartbeat(tmp_path) is None
 
 
-def test_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    write_json_atomic(path, {"version": 1})
-    circle: dict[str, object] = {}
-    circle["circle"] = circle
-    with pytest.raises(ValueError, match="ircular"):
-        write_json_atomic(path, circle)
-    assert json.loads(path.read_text()) == {"version": 1}
-    assert [f.name for f in tmp_path.iterdir()] == ["a.json"]
-
-
 def test_a_reader_never_meets_half_a_file(tmp_path: Path) -> None:
     path = tmp_path / HEARTBEAT_FILE
-    write_json_atomic(path, {"n": 0, "filling": "x" * 50_000})
+    write_json(path, {"n": 0, "filling": "x" * 50_000})
     ended = threading.Event()
 
     def write() -> None:
         for n in range(60):
-            write_json_atomic(path, {"n": n, "filling": "x" * 50_000}, durable=False)
+            write_json(path, {"n": n, "filling": "x" * 50_000}, durable=False)
         ended.set()
 
     writer = threading.Thread(target=write)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from xautolm_core.space import presets
 from xautolm_core.space.configuration import Configuration
+from xautolm_core.space.hyperparameters import HYPERPARAMETERS
 from xautolm_core.space.methods import FINE_TUNING_METHODS
 from xautolm_core.trial.failures import InvalidConfiguration
 from xautolm_core.trial.hyperparameters import DEFAULT_LEARNING_RATES
@@ -100,6 +102,10 @@ def test_every_value_of_every_preset_is_taken() -> None:
 def test_unknown_method_is_invalid() -> None:
     with pytest.raises(InvalidConfiguration, match="method"):
         _read("prompt")
+
+
+def test_trials_have_the_hyper_parameters_that_spaces_may_name() -> None:
+    assert {field.name for field in fields(HyperParameters)} == {"method", *HYPERPARAMETERS}
 
 
 @given(steps=st.integers(1, 5_000), warmup=st.none() | st.integers(0, 2_000))

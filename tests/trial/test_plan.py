@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.failures import DeadlineExceeded
 from xautolm_core.trial.plan import Deadline
-from xautolm_core.trial.plan import Pace
-from xautolm_core.trial.plan import Plan
+from xautolm_core.trial.plan import StepPace
+from xautolm_core.trial.plan import TrainingPlan
 
 
 class _Simulation:
@@ -22,8 +22,8 @@ class _Simulation:
         self.evaluations = 0
         self.deadline = Deadline(TrialBudget(**budget), spent=lambda: self.now)
 
-    def run(self, plan: Plan) -> int:
-        pace = Pace()
+    def run(self, plan: TrainingPlan) -> int:
+        pace = StepPace()
         for step in range(1, plan.limit + 1):
             cost = self.step * (2.0 if step == 1 else 1.0)
             self.now += cost
@@ -42,8 +42,8 @@ class _Simulation:
         raise AssertionError("the schedule never ended")
 
 
-def _plan(steps_per_epoch: int = 50, epochs: int = 4, max_steps: int | None = None) -> Plan:
-    return Plan.of(
+def _plan(steps_per_epoch: int = 50, epochs: int = 4, max_steps: int | None = None) -> TrainingPlan:
+    return TrainingPlan.of(
         steps_per_epoch=steps_per_epoch,
         epochs=epochs,
         tokens_per_epoch=100 * steps_per_epoch,
@@ -128,7 +128,7 @@ def test_a_steady_trial_ends_in_time_with_an_evaluation(
 
 def test_a_trial_that_speeds_up_takes_its_steps_back() -> None:
     simulation = _Simulation(2.0, 1.0, soft_deadline_seconds=150)
-    plan, pace = _plan(), Pace()
+    plan, pace = _plan(), StepPace()
     for step in range(1, 5):
         simulation.now += 2.0
         pace.observe(100, 2.0)

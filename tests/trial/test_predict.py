@@ -7,17 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
+from tests.trial.tiny import validation_scores
 from xautolm_core.errors import ConfigError
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.tasks.prepared import open_prepared
-from xautolm_core.tasks.prepared import write_prepared
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.evaluate import EvaluationRequest
-from xautolm_core.trial.evaluate import evaluate_model
-from xautolm_core.trial.evaluate import main
 from xautolm_core.trial.predict import load_classifier
 from xautolm_core.trial.run import run_trial
 
@@ -51,18 +47,9 @@ def test_saved_models_answer_as_they_did_in_the_trial(
         model=tiny_model(architecture),
     )
     result = _train(spec)
-    report = evaluate_model(
-        EvaluationRequest(
-            model_folder=spec.out_folder / "model",
-            task_folder=folder,
-            split="validation",
-            out_file=tmp_path / "report.json",
-            device="cpu",
-        )
-    )
+    report = validation_scores(spec.out_folder / "model", folder)
     assert report.macro_f1 == pytest.approx(result.scores["macro_f1"].value)
     assert report.accuracy == pytest.approx(result.scores["accuracy"].value)
-    assert json.loads((tmp_path / "report.json").read_text())["rows"] == 48
     split = open_prepared(folder).validation
     classifier = load_classifier(spec.out_folder / "model")
     answers = classifier.predict(
@@ -118,28 +105,3 @@ def test_wrong_questions_are_answered_in_words(make_spec: MakeSpec, tmp_path: Pa
     (spec.out_folder / "model" / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(ConfigError, match="cannot be loaded"):
         load_classifier(spec.out_folder / "model")
-
-
-def test_evaluate_refuses_a_model_of_another_task(
-    make_spec: MakeSpec, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    spec = make_spec(budget={"max_steps": 1})
-    _train(spec)
-    capsys.readouterr()
-    other = write_prepared(make_task(classes=2), cache)
-    out_file = tmp_path / "report.json"
-    request = {
-        "model_folder": str(spec.out_folder / "model"),
-        "task_folder": str(other),
-        "split": "test",
-        "out_file": str(out_file),
-        "threads": 1,
-        "device": "cpu",
-    }
-    path = tmp_path / "request.json"
-    for change, words in (({}, "other classes"), ({"split": "tset"}, "split")):
-        path.write_text(json.dumps({**request, **change}))
-        assert main([str(path)]) == 2
-        message = capsys.readouterr().err
-        assert words in message and len(message.strip().splitlines()) == 1
-        assert not out_file.exists()

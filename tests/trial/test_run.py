@@ -20,19 +20,21 @@ from tests.trial.tiny import TINY
 from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.space.hyperparameters import HYPERPARAMETERS
+from xautolm_core.space.hyperparameters import Hyperparameter
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialBudget
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import DeadlineExceeded
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.heartbeat_facts import evaluations_of
 from xautolm_core.trial.plan import Deadline
 from xautolm_core.trial.run import run_trial
+from xautolm_core.whole_files import write_json
 
 MakeSpec = Callable[..., TrialSpec]
 
@@ -121,8 +123,7 @@ def test_the_same_seed_gives_the_same_weights(make_spec: MakeSpec, tmp_path: Pat
 
 def test_best_weights_are_kept(make_spec: MakeSpec, tmp_path: Path) -> None:
     """With a rate that ruins the model later on, the saved one is still that of the best epoch."""
-    from xautolm_core.trial.evaluate import EvaluationRequest
-    from xautolm_core.trial.evaluate import evaluate_model
+    from tests.trial.tiny import validation_scores
 
     spec = make_spec(
         parameters={
@@ -133,15 +134,7 @@ def test_best_weights_are_kept(make_spec: MakeSpec, tmp_path: Path) -> None:
     )  # fmt: skip
     result = _run(spec)
     _assert_ok(result)
-    report = evaluate_model(
-        EvaluationRequest(
-            model_folder=spec.out_folder / "model",
-            task_folder=spec.task_folder,
-            split="validation",
-            out_file=tmp_path / "report.json",
-            device="cpu",
-        )
-    )
+    report = validation_scores(spec.out_folder / "model", spec.task_folder)
     assert report.macro_f1 == pytest.approx(result.scores["macro_f1"].value)
 
 
@@ -202,7 +195,9 @@ def test_all_switches_at_once(make_spec: MakeSpec) -> None:
     _assert_ok(_run(make_spec("lora", parameters)))
 
 
-def test_divergence(make_spec: MakeSpec) -> None:
+def test_divergence(make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    # No space admits a rate at which everything is sure to diverge.
+    monkeypatch.setitem(HYPERPARAMETERS, "learning_rate", Hyperparameter("number"))
     parameters = {
         "optimizer": "sgd", "learning_rate": 1e6, "use_gradient_clipping": False,
         "warmup_ratio": 0.0, "epochs": 20,
@@ -351,7 +346,7 @@ def test_head_only_deadline_trains_on_the_rows_that_it_could_see(
 
 
 def _start(spec: TrialSpec, *, address_space_bytes: int | None = None) -> subprocess.Popen[str]:
-    write_json_atomic(spec.out_folder / SPEC_FILE, spec)
+    write_json(spec.out_folder / SPEC_FILE, spec)
     process = subprocess.Popen(
         [sys.executable, "-m", "xautolm_core.trial", str(spec.out_folder / SPEC_FILE)],
         stderr=subprocess.PIPE,

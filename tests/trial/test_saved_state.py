@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.scores import Score
 from xautolm_core.trial.contract import SAVED_FILE
-from xautolm_core.trial.contract import Score
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.saved_state import SavedState
 from xautolm_core.trial.saved_state import claim_saved
 from xautolm_core.trial.saved_state import saved_folder
+from xautolm_core.whole_files import write_json
 
 MakeSpec = Callable[..., TrialSpec]
 WEIGHTS = "model.safetensors"
@@ -33,7 +33,7 @@ def save(spec: TrialSpec, evaluation: int, *, attempt: int = 0, model: bool = Tr
         outcome=Outcome.OK,
         scores={"macro_f1": Score(value=evaluation / 100)},
     )
-    write_json_atomic(folder / SAVED_FILE, SavedState(result=result, files=files))
+    write_json(folder / SAVED_FILE, SavedState(result=result, files=files))
     return folder
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from xautolm_core.records.scores import ClassificationScores
 from xautolm_core.space.model import ModelReference
+from xautolm_core.tasks.prepared import open_prepared
+from xautolm_core.tasks.scores import classification_scores
 from xautolm_core.tasks.spec import TaskType
 from xautolm_core.tasks.task import Split
 from xautolm_core.tasks.task import Task
+from xautolm_core.trial.answers import AnswersRequest
+from xautolm_core.trial.answers import answer_split
 
 _WORDS = (
     "goal match team player league score coach stadium cup season",
@@ -115,3 +121,18 @@ TINY: dict[str, dict[str, Any]] = {
 
 def tiny_model(architecture: str = "bert") -> ModelReference:
     return ModelReference(id=f"untrained/tiny-{architecture}", untrained_config=TINY[architecture])
+
+
+def validation_scores(model_folder: Path, task_folder: Path) -> ClassificationScores:
+    """Return the scores of a saved model on the validation split of a prepared task."""
+    request = AnswersRequest(
+        model_folder=model_folder,
+        task_folder=task_folder,
+        split="validation",
+        out_file=model_folder.parent / "answers.json",
+        device="cpu",
+    )
+    answers = answer_split(request)
+    task = open_prepared(task_folder)
+    assert answers.labels == task.labels
+    return classification_scores(task.validation.labels, answers.predicted, task.labels)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from xautolm.extending import EnergyProvider
+from xautolm.extending import EnergyReading
 from xautolm.extending import MeterInputs
-from xautolm.extending import Reading
 from xautolm_core.energy.process_tree import ProcessTree
 
 _SAMPLES = 5
@@ -87,7 +87,7 @@ class EnergyMeterContract:
             provider.close()
             provider.close()
 
-    def _window(self, providers: Sequence[EnergyProvider]) -> list[Reading]:
+    def _window(self, providers: Sequence[EnergyProvider]) -> list[EnergyReading]:
         for step in range(_SAMPLES):
             if step:
                 self.seconds_pass(providers, _STEP_SECONDS)

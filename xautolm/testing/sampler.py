@@ -15,10 +15,10 @@ from optuna.trial import TrialState
 from xautolm.extending import Configuration
 from xautolm.extending import Outcome
 from xautolm.extending import Sampler
-from xautolm_core.features.vector import FeatureVector
+from xautolm_core.records.features import FeatureVector
 from xautolm_core.search.contract import Objective
-from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import SpaceExhaustedError
+from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.samplers.factory import make_sampler
 from xautolm_core.space.definition import parse_definition
@@ -79,8 +79,8 @@ class SamplerContract:
             objectives=(Objective.F1, Objective.TIME),
             seed=seed,
             task_type="text-classification",
-            task_features=FeatureVector("text-classification", "1.0", {"x": 1.0}, {"x": "1"}),
-            system_features=FeatureVector("system", "1.0", {"y": 1.0}, {"y": "1"}),
+            task_features=_features("text-classification"),
+            system_features=_features("system"),
             options=self.options,
             expected_trials=20,
             infeasible=infeasible,
@@ -135,6 +135,10 @@ class SamplerContract:
         )
         tried = _run(_study(sampler), space, 8)
         assert {one.parameters["epochs"] for one in tried} == {1}
+
+
+def _features(extractor: str) -> FeatureVector:
+    return FeatureVector(extractor=extractor, version="1.0", values={"x": 1.0}, units={"x": "1"})
 
 
 def _study(sampler: Sampler, storage: optuna.storages.BaseStorage | None = None) -> optuna.Study:

@@ -15,8 +15,8 @@ from xautolm_core.tasks.quoting import Quoting
 if TYPE_CHECKING:
     import numpy as np
 
-    from xautolm_core.features.vector import FeatureVector
-    from xautolm_core.tasks.quality import Finding
+    from xautolm_core.records.features import FeatureVector
+    from xautolm_core.tasks.task import Finding
     from xautolm_core.tasks.task import Task
 
 # Spans of row numbers in a cell of the table.

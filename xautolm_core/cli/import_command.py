@@ -139,7 +139,7 @@ def _import_foreign(
     request: ImportRequest, location: str, *, dry_run: bool
 ) -> tuple[Account, Counts]:
     from xautolm_core.experience.importers.reading import read_foreign
-    from xautolm_core.experience.importers.writing import Plan
+    from xautolm_core.experience.importers.writing import ImportPlan
     from xautolm_core.experience.importers.writing import plan_import
     from xautolm_core.experience.importers.writing import write_import
     from xautolm_core.experience.open import open_store
@@ -152,7 +152,7 @@ def _import_foreign(
     imported = read_foreign(request)
     if not dry_run:
         opened = open_store(location)
-    plan = plan_import(imported.experiences, opened) if opened else Plan(imported.experiences)
+    plan = plan_import(imported.experiences, opened) if opened else ImportPlan(imported.experiences)
     if opened is not None and not dry_run:
         write_import(plan, opened)
     return imported.account, plan.counts

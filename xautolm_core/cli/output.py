@@ -30,7 +30,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def print_json(document: Any) -> None:
     """Print one strict JSON document to standard output."""
-    from xautolm_core.report.files import to_json
+    from xautolm_core.whole_files import to_json
 
     sys.stdout.write(to_json(document))
 

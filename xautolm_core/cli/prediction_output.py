@@ -202,7 +202,7 @@ def _open_writer(
     path: Path, types: Mapping[str, pa.DataType | None]
 ) -> Iterator[Callable[[Columns], None]]:
     """Give a function that writes some rows, of all columns, to a file that is whole at the end."""
-    from xautolm_core.report.files import whole_file
+    from xautolm_core.whole_files import whole_file
 
     with whole_file(path) as file:
         match path.suffix.lower():

@@ -16,7 +16,7 @@ def probe(
     from xautolm_core.features.system_features import extract_system_features
     from xautolm_core.objects.open import open_objects
     from xautolm_core.plugins import installed_plugins
-    from xautolm_core.report.files import to_json
+    from xautolm_core.whole_files import to_json
 
     place, mark, query = address.partition("?")
     folder, _, name = place.rpartition("/")

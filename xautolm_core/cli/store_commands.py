@@ -181,5 +181,5 @@ def _row(experience: Experience) -> tuple[str, ...]:
         experience.configuration.method,
         experience.outcome.value,
         score_words(score.value if score else None),
-        seconds_words(experience.time_seconds),
+        seconds_words(experience.comparable_seconds),
     )

@@ -11,8 +11,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from xautolm_core.records.attempt import TrialResult
     from xautolm_core.search.folders import Proposal
-    from xautolm_core.trial.contract import TrialResult
 
     ProposedTrial = tuple[Proposal, TrialResult | None]
 
@@ -64,12 +64,12 @@ def _read_trials(folder: Path) -> list[ProposedTrial]:
 
     A folder that a step of a pipeline has written has the search's result in place of its trials.
     """
-    from xautolm_core.search.contract import TRIALS_FOLDER
     from xautolm_core.search.folders import Proposal
     from xautolm_core.search.records import as_continuation
     from xautolm_core.search.result_file import RESULT_FILE
     from xautolm_core.search.result_file import read_result
     from xautolm_core.search.resume import read_run
+    from xautolm_core.trial.contract import TRIALS_FOLDER
 
     if not (folder / TRIALS_FOLDER).is_dir() and (folder / RESULT_FILE).is_file():
         return [

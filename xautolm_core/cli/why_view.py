@@ -26,10 +26,10 @@ from xautolm_core.report.wording import share_words
 from xautolm_core.search.contract import Objective
 
 if TYPE_CHECKING:
-    from xautolm_core.search.explanation import Prediction
+    from xautolm_core.records.attempt import TrialResult
+    from xautolm_core.search.explanation import PredictedRange
     from xautolm_core.search.explanation import TrialExplanation
     from xautolm_core.search.folders import Proposal
-    from xautolm_core.trial.contract import TrialResult
 
 NOT_ENDED = "not ended"
 ORIGIN = "came from"
@@ -120,7 +120,7 @@ def _cells(proposal: Proposal, result: TrialResult | None) -> dict[str, str]:
     return cells
 
 
-def _short_prediction(objective: Objective, prediction: Prediction) -> str:
+def _short_prediction(objective: Objective, prediction: PredictedRange) -> str:
     median = _short(objective, prediction.median)
     if objective is not Objective.F1:
         return median

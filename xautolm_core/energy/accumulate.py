@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from xautolm_core.energy import reading as flag
+from xautolm_core.records import energy as flag
 
 _GAP_PERIODS = 10.0
 

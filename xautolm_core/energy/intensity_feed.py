@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
 import urllib.parse
 import urllib.request
@@ -20,6 +18,7 @@ from xautolm_core.energy.intensity import LARGEST_GRAMS_PER_KWH
 from xautolm_core.energy.intensity import Intensity
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import XautolmError
+from xautolm_core.whole_files import write_json
 
 _HOUR_SECONDS = 3_600.0
 # After a failure the service is left alone for a while.
@@ -144,10 +143,6 @@ class HourlyIntensity:
             "grams_per_kwh": figure[1],
         }
         try:
-            self._cache.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=self._cache.parent, prefix=".intensity.")
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                json.dump(document, stream)
-            Path(name).replace(self._cache)
+            write_json(self._cache, document, durable=False)
         except OSError:
             return  # the figure is there all the same

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from xautolm_core.energy.provider import Provider
-from xautolm_core.energy.reading import Reading
+from xautolm_core.records.energy import EnergyReading
 
 # A driver or a server that does not answer must not keep a trial from beginning or ending.
 _FIRST_SAMPLE_SECONDS = 1.0
@@ -39,7 +39,7 @@ class EnergyMeter:
         self._stop = threading.Event()
         self._has_begun = threading.Event()
         self._thread: threading.Thread | None = None
-        self._final: tuple[Reading, ...] | None = None
+        self._final: tuple[EnergyReading, ...] | None = None
         self._is_running = False
         self._thread_seconds = 0.0
         self._asked_seconds = 0.0
@@ -72,7 +72,7 @@ class EnergyMeter:
             self._has_begun.wait(_FIRST_SAMPLE_SECONDS)
         self._sample_at_once()
 
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[EnergyReading, ...]:
         """Return what was used since the start, or between start and stop; never waits for long."""
         if self._final is not None:
             return self._final
@@ -117,9 +117,9 @@ class EnergyMeter:
             now = self._clock()
             self._stop.wait(max(0.0, min(source.due_at for source in threaded) - now))
 
-    def _chosen(self) -> tuple[Reading, ...]:
+    def _chosen(self) -> tuple[EnergyReading, ...]:
         """Return the readings of the first provider of each component that has any."""
-        chosen: list[Reading] = []
+        chosen: list[EnergyReading] = []
         for source in self._sources:
             known = {reading.component for reading in chosen}
             chosen += [r for r in source.latest if r.component not in known]
@@ -131,7 +131,7 @@ class _Source:
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
-        self.latest: tuple[Reading, ...] = ()
+        self.latest: tuple[EnergyReading, ...] = ()
         self.due_at = 0.0
         self._lock = threading.Lock()
         self._is_broken = False

@@ -6,14 +6,14 @@ readings of trials that run beside each other add up to no more than the machine
 
 from __future__ import annotations
 
-from xautolm_core.energy import reading as flag
 from xautolm_core.energy.accumulate import CounterSum
 from xautolm_core.energy.accumulate import PowerIntegral
 from xautolm_core.energy.process_tree import ProcessTree
-from xautolm_core.energy.reading import Reading
-from xautolm_core.energy.reading import make_reading
 from xautolm_core.energy.thermal_design_power import IDLE_SHARE
 from xautolm_core.energy.thermal_design_power import ProcessorPower
+from xautolm_core.records import energy as flag
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.energy import make_reading
 
 DRAM_WATTS_PER_GIB = 0.392
 """Cloud Carbon Footprint's average of the makers' figures (0.000392 kWh a GB and hour)."""
@@ -50,7 +50,7 @@ class CpuModel:
         """Look at the processes."""
         self._seconds.add(now, self._tree.cpu_seconds())
 
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[EnergyReading, ...]:
         """Return what the processes have used."""
         joules = self._seconds.total * self._power.watts
         found = make_reading(
@@ -92,7 +92,7 @@ class DramModel:
         size = self._tree.resident_bytes()
         self._energy.add(now, None if size is None else size / _GIB * DRAM_WATTS_PER_GIB)
 
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[EnergyReading, ...]:
         """Return what the memory has used."""
         found = make_reading(
             "dram",
@@ -131,7 +131,7 @@ class GpuModel:
         """Note the time."""
         self._energy.add(now, self._watts * self._share)
 
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[EnergyReading, ...]:
         """Return what it would have used at full load."""
         shared = {flag.ATTRIBUTED} if self._share < 1 else set()
         found = make_reading(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from xautolm_core.energy import reading as flag
 from xautolm_core.energy.accumulate import CounterSum
 from xautolm_core.energy.accumulate import PowerIntegral
 from xautolm_core.energy.nvml_device import NvmlDevice
-from xautolm_core.energy.reading import Quality
-from xautolm_core.energy.reading import Reading
-from xautolm_core.energy.reading import make_reading
+from xautolm_core.records import energy as flag
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.energy import Quality
+from xautolm_core.records.energy import make_reading
 
 COUNTER_PERIOD_SECONDS = 1.0
 POWER_PERIOD_SECONDS = 0.1
@@ -78,7 +78,7 @@ class NvmlProvider:
             self._flags.add(flag.ATTRIBUTED)
         self._joules += more * self._device.share / self._users
 
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[EnergyReading, ...]:
         """Return what the GPU has used; nothing if its counter did not move."""
         quality: Quality = "A" if self._by_counter else "B"
         found = make_reading(

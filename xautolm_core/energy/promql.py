@@ -9,12 +9,12 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 
-from xautolm_core.energy import reading as flag
 from xautolm_core.energy.accumulate import CounterSum
-from xautolm_core.energy.reading import COVERED_SHARE
-from xautolm_core.energy.reading import Component
-from xautolm_core.energy.reading import Reading
-from xautolm_core.energy.reading import make_reading
+from xautolm_core.records import energy as flag
+from xautolm_core.records.energy import COVERED_SHARE
+from xautolm_core.records.energy import Component
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.energy import make_reading
 
 PERIOD_SECONDS = 15.0
 _SCRAPE_SECONDS = 30.0
@@ -23,7 +23,7 @@ _LARGEST_ANSWER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Counter:
+class EnergyCounter:
     """A counter that a query answers with.
 
     Attributes:
@@ -41,7 +41,7 @@ class Counter:
     device: str | None = None
 
 
-def kepler_counters(pod: str, namespace: str | None) -> list[Counter]:
+def kepler_counters(pod: str, namespace: str | None) -> list[EnergyCounter]:
     """Return the counters of a pod's processor and memory.
 
     Kepler's zones overlap and are not summed: ``package`` is the processor, ``dram`` the memory.
@@ -55,15 +55,15 @@ def kepler_counters(pod: str, namespace: str | None) -> list[Counter]:
         where += f',pod_namespace="{_quoted(namespace)}"'
     name = "kepler_pod_cpu_joules_total"
     return [
-        Counter(f'sum({name}{{{where},zone=~"package.*"}})', "cpu", "kepler"),
-        Counter(f'sum({name}{{{where},zone="dram"}})', "dram", "kepler"),
+        EnergyCounter(f'sum({name}{{{where},zone=~"package.*"}})', "cpu", "kepler"),
+        EnergyCounter(f'sum({name}{{{where},zone="dram"}})', "dram", "kepler"),
     ]
 
 
-def dcgm_counter(uuid: str) -> Counter:
+def dcgm_counter(uuid: str) -> EnergyCounter:
     """Return the energy counter of a whole GPU; DCGM tells it in millijoules."""
     query = f'max(DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{UUID="{_quoted(uuid)}"}})'
-    return Counter(query, "gpu", "dcgm", joules=1e-3, device=uuid)
+    return EnergyCounter(query, "gpu", "dcgm", joules=1e-3, device=uuid)
 
 
 class PromqlProvider:
@@ -78,7 +78,7 @@ class PromqlProvider:
     answers_at_once = False
 
     def __init__(
-        self, address: str, counter: Counter, *, timeout_seconds: float = _TIMEOUT_SECONDS
+        self, address: str, counter: EnergyCounter, *, timeout_seconds: float = _TIMEOUT_SECONDS
     ) -> None:
         self.period_seconds: float | None = PERIOD_SECONDS
         self._address = address
@@ -94,7 +94,7 @@ class PromqlProvider:
         self._last_at = now
         self._sum.add(now, ask(self._address, self._counter.query, self._timeout))
 
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[EnergyReading, ...]:
         """Return how far the counter went on."""
         flags = set(self._sum.flags)
         if self._sum.seconds < COVERED_SHARE * self._window_seconds:

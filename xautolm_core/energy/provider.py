@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from xautolm_core.energy.reading import Reading
+from xautolm_core.records.energy import EnergyReading
 
 
 class Provider(Protocol):
@@ -27,7 +27,7 @@ class Provider(Protocol):
         """
         ...
 
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[EnergyReading, ...]:
         """Return what was used between the first and the last sample; empty if nothing is known."""
         ...
 

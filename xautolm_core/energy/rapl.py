@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from xautolm_core.energy import reading as flag
 from xautolm_core.energy.accumulate import CounterSum
 from xautolm_core.energy.process_tree import MachineTime
 from xautolm_core.energy.process_tree import ProcessTree
-from xautolm_core.energy.reading import Reading
-from xautolm_core.energy.reading import make_reading
+from xautolm_core.records import energy as flag
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.energy import make_reading
 
 _POWERCAP = Path("/sys/class/powercap")
 _ZONE = re.compile(r"intel-rapl(?:-mmio)?(?::\d+)+")
@@ -123,7 +123,7 @@ class RaplProvider:
             self._joules[part] = self._joules.get(part, 0.0) + joules * share
             self._idle[part] = self._idle.get(part, 0.0) + joules * share * idle_share
 
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[EnergyReading, ...]:
         """Return the trial's part of each component."""
         found = []
         for part, joules in self._joules.items():

@@ -38,8 +38,6 @@ ACCELERATOR = "accelerator"
 _FEATURES = "system_features"
 _GPU_NAME = "gpu_name"
 _GPU = "cuda"
-_FLAG = "+"
-"""Begins each word on what was in the way of a reading, within its source."""
 _LABELS = ("tenant", "outcome", "device", "energy")
 _NEEDED = frozenset({"id", "rest", ACCELERATOR, _FEATURES, *_LABELS})
 _ENERGY_FIELDS = frozenset({"component", "joules", "source", "quality"})
@@ -61,7 +59,7 @@ class JoulesLabel(NamedTuple):
         tenant: Empty where the tenant was forgotten.
         component: What used them.
         outcome: How the trial ended.
-        source: What was read, without what was in the way (``rapl`` of ``rapl+attributed``).
+        source: What was read, such as ``rapl``.
         quality: Class of the reading.
     """
 
@@ -74,8 +72,7 @@ class JoulesLabel(NamedTuple):
     @classmethod
     def of(cls, tenant: str, outcome: str, reading: Mapping[str, Any]) -> JoulesLabel:
         """Return the label of a reading, as it stands in an account."""
-        source = reading["source"].partition(_FLAG)[0]
-        return cls(tenant, reading["component"], outcome, source, reading["quality"])
+        return cls(tenant, reading["component"], outcome, reading["source"], reading["quality"])
 
 
 @dataclass

@@ -274,7 +274,7 @@ def _number(value: Any) -> float:
 
 
 def _seconds(table: pa.Table, left: _Rest) -> NDArray[np.float64]:
-    """Return what ``Experience.time_seconds`` is."""
+    """Return what ``Experience.comparable_seconds`` is."""
     train, evaluate = _floats(table, _TRAIN), _floats(table, _EVALUATE)
     neither = np.isnan(train) & np.isnan(evaluate)
     own = np.nan_to_num(train) + np.nan_to_num(evaluate) + left.reused_seconds

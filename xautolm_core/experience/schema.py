@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
 
-from pydantic import BaseModel
-from pydantic import ConfigDict
 from pydantic import Field
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import AttemptRecord
+from xautolm_core.records.base import Record
+from xautolm_core.records.features import FeatureVector
 from xautolm_core.space.configuration import Configuration
 
 SCHEMA_VERSION = 1
@@ -22,49 +21,7 @@ def experience_id(search_id: str, trial_number: int, attempt: int) -> str:
     return hashlib.sha256(f"{search_id}/{trial_number}/{attempt}".encode()).hexdigest()[:32]
 
 
-class _Frozen(BaseModel):
-    """Unknown fields are ignored on read (a newer writer may know more)."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
-
-
-class ExperienceScore(_Frozen):
-    """A score with its direction and range."""
-
-    value: float
-    maximize: bool = True
-    low: float = 0.0
-    high: float = 1.0
-
-
-class ExperienceEnergy(_Frozen):
-    """Joules of one component, with the source and the quality class of the reading."""
-
-    component: Literal["gpu", "cpu", "dram", "other"]
-    joules: float = Field(ge=0)
-    source: str
-    quality: Literal["A", "B", "C"]
-
-
-class ExperienceFailure(_Frozen):
-    """Why the attempt did not end ok."""
-
-    kind: str
-    message: str = ""
-    traceback_hash: str = ""
-
-
-class ExperienceFeatures(_Frozen):
-    """Named meta-features of one extractor."""
-
-    extractor: str
-    version: str
-    values: Mapping[str, float | None]
-    units: Mapping[str, str] = Field(default_factory=dict)
-    facts: Mapping[str, str] = Field(default_factory=dict)
-
-
-class ExperiencePlan(_Frozen):
+class ExperiencePlan(Record):
     """What was estimated of an attempt, and allowed to it, before it ran.
 
     Each is None where it was not known, or not limited.
@@ -87,7 +44,7 @@ class ExperiencePlan(_Frozen):
     allowed_gpu_bytes: int | None = None
 
 
-class ExperiencePrediction(_Frozen):
+class ExperiencePrediction(Record):
     """What the sampler predicted of the trial before it ran; None where it predicted nothing.
 
     Medians and the ends of intervals that are to hold 80 % of the outcomes.
@@ -117,16 +74,13 @@ class ExperiencePrediction(_Frozen):
     failure_probability: float | None = Field(default=None, ge=0, le=1)
 
 
-class Experience(_Frozen):
-    """One attempt of one trial.
+class Experience(AttemptRecord):
+    """One attempt of one trial: what it came to, and of which task, machine and configuration.
 
     Attributes:
         id: See ``experience_id``.
         tenant: Whose experience it is.
         origin: ``trial`` for our own; an importer's name otherwise.
-        search_id: Search that the trial belongs to.
-        trial_number: Number within the search.
-        attempt: Attempt of the trial.
         task_name: The user's name of the task, stable over retrainings.
         task_fingerprint: Digest of the task's content.
         task_type: Kind of task.
@@ -135,37 +89,14 @@ class Experience(_Frozen):
         configuration: What was tried; active hyper-parameters only.
         model_descriptor: Descriptor of its model (numbers and short names); None without a model.
         plan: What was estimated and allowed before it ran; None if nothing is known of that.
-        outcome: How it ended.
-        cut_by: What ended an attempt that is ``ok`` before the end of its schedule: its times are
-            right-censored, the whole schedule would have taken longer.
-        continues: Number of the trial whose checkpoint it went on from; None if it began anew.
-        cumulative_seconds: Of a continuation: training plus evaluation of it and of all trials that
-            it continues. ``seconds`` are its own.
-        cumulative_joules: The same of its joules; None where one of them read none.
-        scores: By name, on validation data.
-        seconds: By phase; ``train`` plus ``evaluate`` plus ``reused_seconds`` is the time of the
-            trial.
-        reused_seconds: What earlier trials spent on features that this one took from the cache; a
-            part of its time, so that equal configurations compare, but of no total.
-        reused_joules: Likewise in energy, as far as it was read; None if nothing was.
-        latency_ms: Milliseconds a text at inference, if measured.
         data_fraction: Share of the training rows that it saw.
         schedule_fraction: Share of the configuration's steps that its schedule was laid out for, or
             that were done where it was cut; of a continuation with the steps before it.
-        peak_gpu_bytes: Peak GPU memory.
-        peak_host_bytes: Peak host memory.
-        energy: Joules by component; empty if nothing could be read.
-        failure: Why it failed, if it did.
-        threads: CPU threads it had.
-        concurrent_trials: Trials that ran beside it, with it.
-        device: ``cpu`` or ``cuda``.
         sampler: Name of the sampler that proposed it.
         warm_started: Whether history biased that sampler.
         predicted: What that sampler expected of it; None if it said nothing.
-        versions: Software versions.
         seed: The trial's seed.
         provenance: Where an imported experience came from; empty for our own.
-        started_at: UTC.
         ended_at: UTC.
     """
 
@@ -173,52 +104,19 @@ class Experience(_Frozen):
     id: str
     tenant: str = "default"
     origin: str = "trial"
-    search_id: str
-    trial_number: int = Field(ge=0)
-    attempt: int = Field(default=0, ge=0)
     task_name: str
     task_fingerprint: str
     task_type: str
-    task_features: ExperienceFeatures
-    system_features: ExperienceFeatures
+    task_features: FeatureVector
+    system_features: FeatureVector
     configuration: Configuration
     model_descriptor: Mapping[str, int | float | bool | str | tuple[str, ...]] | None = None
     plan: ExperiencePlan | None = None
-    outcome: Outcome
-    cut_by: Literal["deadline", "wall"] | None = None
-    continues: int | None = Field(default=None, ge=0)
-    cumulative_seconds: float | None = None
-    cumulative_joules: float | None = None
-    scores: Mapping[str, ExperienceScore] = Field(default_factory=dict)
-    seconds: Mapping[str, float] = Field(default_factory=dict)
-    reused_seconds: float = 0.0
-    reused_joules: float | None = None
-    latency_ms: float | None = None
     data_fraction: float = 1.0
     schedule_fraction: float = 1.0
-    peak_gpu_bytes: int | None = None
-    peak_host_bytes: int | None = None
-    energy: tuple[ExperienceEnergy, ...] = ()
-    failure: ExperienceFailure | None = None
-    threads: int = 1
-    concurrent_trials: int = 1
-    device: str = "cpu"
     sampler: str = ""
     warm_started: bool = False
     predicted: ExperiencePrediction | None = None
-    versions: Mapping[str, str] = Field(default_factory=dict)
     seed: int = 0
     provenance: Mapping[str, str] = Field(default_factory=dict)
-    started_at: datetime | None = None
     ended_at: datetime
-
-    @property
-    def time_seconds(self) -> float | None:
-        """What the configuration takes: training plus evaluation; None if neither ran.
-
-        Seconds that were reused count, and of a continuation those of all that it continues.
-        """
-        if self.cumulative_seconds is not None:
-            return self.cumulative_seconds
-        parts = [self.seconds[p] for p in ("train", "evaluate") if p in self.seconds]
-        return sum(parts) + self.reused_seconds if parts else None

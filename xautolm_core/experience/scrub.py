@@ -196,10 +196,18 @@ def _plan(rules: Rules, value: Any) -> Any:
 
 def _energy(rules: Rules, value: Any) -> Any:
     return tuple(
-        {**part, "source": _WORD(rules, part["source"])}
+        {**part, **{name: clean(rules, part[name]) for name, clean in _READING_FIELDS.items()}}
         for part in value
         if _is_finite(part["joules"])
     )
+
+
+def _nothing(_: Rules, value: Any) -> None:
+    return None
+
+
+def _words(rules: Rules, value: Any) -> Any:
+    return tuple(_WORD(rules, word) for word in value) if isinstance(value, tuple) else value
 
 
 def _time(_: Rules, value: Any) -> Any:
@@ -224,6 +232,14 @@ _FEATURE_FIELDS: Mapping[str, Cleaner] = {
     "values": _feature_values,
     "units": _mapping(_string(Rules.unit)),
     "facts": _facts,
+}
+_READING_FIELDS: Mapping[str, Cleaner] = {
+    "source": _WORD,
+    "seconds": _finite_or_none,
+    "idle_joules": _finite_or_none,
+    # The UUID of a GPU says which machine it was.
+    "device": _nothing,
+    "flags": _words,
 }
 _CONFIGURATION_FIELDS: Mapping[str, Cleaner] = {
     "branch": _IDENTIFIER,

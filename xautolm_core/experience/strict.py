@@ -14,23 +14,23 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceEnergy
-from xautolm_core.experience.schema import ExperienceFailure
-from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.experience.schema import ExperiencePlan
 from xautolm_core.experience.schema import ExperiencePrediction
-from xautolm_core.experience.schema import ExperienceScore
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 
 _PARTS: Mapping[str, type[BaseModel]] = {
-    "task_features": ExperienceFeatures,
-    "system_features": ExperienceFeatures,
+    "task_features": FeatureVector,
+    "system_features": FeatureVector,
     "configuration": Configuration,
-    "failure": ExperienceFailure,
+    "failure": Failure,
     "plan": ExperiencePlan,
     "predicted": ExperiencePrediction,
 }
-_PARTS_IN: Mapping[str, type[BaseModel]] = {"scores": ExperienceScore, "energy": ExperienceEnergy}
+_PARTS_IN: Mapping[str, type[BaseModel]] = {"scores": Score, "energy": EnergyReading}
 
 
 def plain_content(experience: Experience) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 # Kernels write "no limit" in v1 as the largest multiple of the page size below 2**63.
 _NO_LIMIT_BYTES = 1 << 60
@@ -31,6 +32,24 @@ class _Mount:
     folder: Path
     inside: str
     controllers: frozenset[str]
+
+
+@dataclass(frozen=True)
+class GroupPlace:
+    """Where the group of this process is, in one hierarchy.
+
+    Attributes:
+        version: Of the control group interface.
+        folder: Of the group; the mount point where the group itself cannot be seen.
+        mount: Where the hierarchy is mounted.
+        is_own: Whether the folder is the group's own. In a container the path may lie outside of
+            what is mounted: the mount point has the limits then, but groups of others too.
+    """
+
+    version: Literal[1, 2]
+    folder: Path
+    mount: Path
+    is_own: bool
 
 
 def memory_limit_bytes(*, root: Path = _ROOT) -> int | None:
@@ -93,7 +112,7 @@ def cpu_count(*, root: Path = _ROOT) -> int:
     counts = [_affinity_count() if root == _ROOT else os.cpu_count() or 1]
     for folder in _groups("cpuset", root):
         for name in ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus"):
-            if text := _read_text(folder / name):
+            if text := read_text(folder / name):
                 counts.append(len(parse_cpu_list(text)))
                 break
     quota = cpu_quota(root=root)
@@ -118,31 +137,49 @@ def _affinity_count() -> int:
     return os.cpu_count() or 1
 
 
-def _groups(controller: str, root: Path) -> Iterator[Path]:
-    """Yield the folders of this process's group for a controller, from its own up to the root."""
-    own_paths = _own_groups(root)
-    for mount in _mounts(root):
+def group_places(
+    controller: str, *, root: Path = _ROOT, proc: Path | None = None
+) -> list[GroupPlace]:
+    """Return where the group of this process is, of each hierarchy that may have a controller.
+
+    Args:
+        controller: Such as ``memory``. A hierarchy of version 2 may be without it.
+        root: Stands for ``/``.
+        proc: Stands for ``/proc/self``; that below ``root`` if None.
+    """
+    proc = proc or root / "proc/self"
+    own_paths = _own_groups(proc)
+    places: list[GroupPlace] = []
+    for mount in _mounts(proc, root):
         if mount.controllers and controller not in mount.controllers:
             continue
         own = own_paths.get(controller if mount.controllers else "")
         if own is None:
             continue
         inside = mount.inside.rstrip("/")
-        # In a container the path may lie outside of what is mounted: the mount is our group then.
-        relative = own[len(inside) :] if own == inside or own.startswith(inside + "/") else "/"
+        is_below = own == inside or own.startswith(inside + "/")
+        relative = own[len(inside) :] if is_below else "/"
         folder = mount.folder / relative.strip("/")
-        if ".." in folder.parts or not folder.is_dir():
-            folder = mount.folder
+        is_own = (is_below or own == "/") and ".." not in folder.parts and folder.is_dir()
+        version: Literal[1, 2] = 1 if mount.controllers else 2
+        places.append(GroupPlace(version, folder if is_own else mount.folder, mount.folder, is_own))
+    return places
+
+
+def _groups(controller: str, root: Path) -> Iterator[Path]:
+    """Yield the folders of this process's group for a controller, from its own up to the root."""
+    for place in group_places(controller, root=root):
+        folder = place.folder
         yield folder
-        while folder != mount.folder:
+        while folder != place.mount:
             folder = folder.parent
             yield folder
 
 
-def _own_groups(root: Path) -> dict[str, str]:
+def _own_groups(proc: Path) -> dict[str, str]:
     """Return the group path of this process by v1 controller; under ``""`` for v2."""
     paths: dict[str, str] = {}
-    for line in _read_text(root / "proc/self/cgroup").splitlines():
+    for line in read_text(proc / "cgroup").splitlines():
         parts = line.split(":", 2)
         if len(parts) == 3:
             for controller in parts[1].split(","):
@@ -150,10 +187,10 @@ def _own_groups(root: Path) -> dict[str, str]:
     return paths
 
 
-def _mounts(root: Path) -> list[_Mount]:
+def _mounts(proc: Path, root: Path) -> list[_Mount]:
     """Return the control group hierarchies that are mounted."""
     mounts: list[_Mount] = []
-    for line in _read_text(root / "proc/self/mountinfo").splitlines():
+    for line in read_text(proc / "mountinfo").splitlines():
         mount_part, _, kind_part = line.partition(" - ")
         fields, kind = mount_part.split(), kind_part.split()
         if len(fields) < 5 or len(kind) < 3 or not kind[0].startswith("cgroup"):
@@ -175,14 +212,14 @@ def _limits_and_use(root: Path) -> Iterator[tuple[int, int]]:
             usage = _read_int(folder / usage_name)
             if limit is None or usage is None or limit >= _NO_LIMIT_BYTES:
                 continue
-            droppable = _read_stat(folder / "memory.stat", cache_name)
+            droppable = read_stat(folder / "memory.stat", cache_name)
             yield limit, max(0, usage - droppable)
 
 
 def _meminfo(root: Path) -> dict[str, int]:
     """Return the machine's memory figures in bytes."""
     figures: dict[str, int] = {}
-    for line in _read_text(root / "proc/meminfo").splitlines():
+    for line in read_text(root / "proc/meminfo").splitlines():
         name, _, rest = line.partition(":")
         words = rest.split()
         if words and words[0].isdigit():
@@ -192,7 +229,7 @@ def _meminfo(root: Path) -> dict[str, int]:
     return figures
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Return a file's text; empty if it cannot be read, as files of other versions cannot."""
     try:
         return path.read_text(encoding="utf-8")
@@ -202,18 +239,18 @@ def _read_text(path: Path) -> str:
 
 def _read_words(path: Path) -> list[str]:
     """Return the words of a file."""
-    return _read_text(path).split()
+    return read_text(path).split()
 
 
 def _read_int(path: Path) -> int | None:
     """Return the integer that a file holds; None for ``max`` or nothing."""
-    text = _read_text(path).strip()
+    text = read_text(path).strip()
     return int(text) if text.lstrip("-").isdigit() else None
 
 
-def _read_stat(path: Path, name: str) -> int:
+def read_stat(path: Path, name: str) -> int:
     """Return one figure of a ``memory.stat`` file; 0 if it is not there."""
-    for line in _read_text(path).splitlines():
+    for line in read_text(path).splitlines():
         key, _, value = line.partition(" ")
         if key == name:
             return int(value)

@@ -10,7 +10,7 @@ from xautolm_core.features.cgroup import cpu_count
 from xautolm_core.features.cgroup import total_memory_bytes
 from xautolm_core.features.gpus import Gpu
 from xautolm_core.features.gpus import list_gpus
-from xautolm_core.features.vector import FeatureVector
+from xautolm_core.records.features import FeatureVector
 
 EXTRACTOR = "system"
 VERSION = "1.0"

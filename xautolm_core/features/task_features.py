@@ -15,7 +15,7 @@ from xautolm_core.features.landmarks import linear_landmarks
 from xautolm_core.features.text_shape import describe_texts
 from xautolm_core.features.token_lengths import TRUNCATION_LENGTHS
 from xautolm_core.features.token_lengths import measure_token_lengths
-from xautolm_core.features.vector import FeatureVector
+from xautolm_core.records.features import FeatureVector
 from xautolm_core.tasks.sampling import stratified_sample
 
 if TYPE_CHECKING:

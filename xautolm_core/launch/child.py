@@ -17,9 +17,9 @@ from xautolm_core.launch import processes
 from xautolm_core.launch.memory_groups import MemoryGroup
 from xautolm_core.launch.protocol import Start
 from xautolm_core.launch.protocol import environment_of_threads
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import LOG_FILE
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import describe
 

@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +26,9 @@ from xautolm_core.trial.files import prepare_folder
 
 if TYPE_CHECKING:
     from xautolm_core.launch.choice import LauncherInputs
-    from xautolm_core.trial.contract import TrialResult
+    from xautolm_core.records.attempt import TrialResult
     from xautolm_core.trial.contract import TrialSpec
-    from xautolm_core.trial.supervise import EndedBy
+    from xautolm_core.trial.endings import EndedBy
 
 _LOOK_SECONDS = 0.05
 _GRACE_SECONDS = 10.0
@@ -38,6 +40,8 @@ class _Trial:
 
     spec: TrialSpec
     process: subprocess.Popen[bytes]
+    launched_at: datetime
+    concurrent: int
     began_at: float | None = None
     ended_by: EndedBy | None = None
     kill_at: float | None = None
@@ -77,6 +81,8 @@ class CommandLauncher:
         Raises:
             LaunchError: The command cannot be started.
         """
+        launched_at = datetime.now(UTC)
+        running = sum(trial.result is None for trial in self._trials.values())
         try:
             prepare_folder(spec)
             with (spec.out_folder / LOG_FILE).open("ab") as log:
@@ -94,7 +100,7 @@ class CommandLauncher:
                 hint="Check the launcher's settings, and that the command is installed",
             ) from error
         handle = TrialHandle.of(spec, str(process.pid))
-        self._trials[handle.key] = _Trial(spec, process)
+        self._trials[handle.key] = _Trial(spec, process, launched_at, running + 1)
         return handle
 
     def poll(self, handle: TrialHandle) -> TrialResult | None:
@@ -106,7 +112,12 @@ class CommandLauncher:
                 self._hold_limits(trial)
                 return None
             trial.result = result_of_process(
-                trial.spec, status, ended_by=trial.ended_by, pruned=trial.pruned
+                trial.spec,
+                status,
+                launched_at=trial.launched_at,
+                concurrent_trials=trial.concurrent,
+                ended_by=trial.ended_by,
+                pruned=trial.pruned,
             )
         return trial.result
 
@@ -133,7 +144,7 @@ class CommandLauncher:
             trial = self._trials[handle.key]
             if self.poll(handle) is None and trial.ended_by is None:
                 trial.pruned = pruned
-                self._end(trial, "termination", grace_seconds)
+                self._end(trial, "cancel", grace_seconds)
 
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:
         """Return None: trials end with their launcher."""

@@ -11,7 +11,7 @@ from typing import Self
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xautolm_core.trial.contract import TrialResult
+    from xautolm_core.records.attempt import TrialResult
     from xautolm_core.trial.contract import TrialSpec
 
 

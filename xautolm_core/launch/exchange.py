@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import site
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 from xautolm_core.errors import LaunchError
-from xautolm_core.launch.run_mirror import TRIALS_FOLDER
 from xautolm_core.launch.run_mirror import RunMirror
 from xautolm_core.launch.run_mirror import is_attempt_folder
 from xautolm_core.launch.run_mirror import run_folder_of
-from xautolm_core.launch.sent_models import send_model
 from xautolm_core.objects.bundle import BundleReference
 from xautolm_core.objects.bundle import delete_bundle
+from xautolm_core.objects.bundle import describe_files
 from xautolm_core.objects.bundle import files_below
 from xautolm_core.objects.bundle import is_whole
 from xautolm_core.objects.bundle import send_bundle
@@ -23,15 +24,16 @@ from xautolm_core.objects.bundle_fetch import fetch_bundle
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.open import open_objects
 from xautolm_core.objects.s3_settings import join_s3_uri
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.space.download import model_files
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import CHECKPOINT_FOLDER
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TRIALS_FOLDER
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import read_result
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.remote_contract import PackagedModel
 from xautolm_core.trial.remote_contract import RemoteResult
 from xautolm_core.trial.remote_contract import RemoteTrial
@@ -43,8 +45,53 @@ from xautolm_core.trial.remote_contract import spec_key
 from xautolm_core.trial.remote_contract import verdict_key
 from xautolm_core.trial.remote_outputs import RemoteOutputs
 from xautolm_core.trial.remote_outputs import stored_result
+from xautolm_core.whole_files import write_json
 
 _log = logging.getLogger(__name__)
+
+
+_MODELS_PLACE = "models/model"
+
+
+def send_model(storage: ObjectStorage, name: str, folder: Path) -> BundleReference | PackagedModel:
+    """Return where another machine finds a model, after sending it if it is only here.
+
+    One that an installed package brings is taken from the same package there. Any other folder (a
+    user's own, the cache of a hub or of an S3 prefix) is sent, once for each content.
+
+    Args:
+        storage: The objects of the search.
+        name: What errors call the model.
+        folder: Its folder.
+
+    Raises:
+        LaunchError: The folder holds no model any more.
+        StoreError: It cannot be read or written.
+    """
+    names = model_files(folder) if folder.is_dir() else []
+    if not names:
+        raise LaunchError(
+            f"The folder {folder} of model {name} holds no model",
+            hint="Restore it, or leave the model out of the space",
+        )
+    package = _package_of(folder)
+    if package is None:
+        return send_bundle(storage, _MODELS_PLACE, folder, names)
+    digest = describe_files(folder, names).digest
+    return PackagedModel(package=package[0], path=package[1], digest=digest)
+
+
+def _package_of(folder: Path) -> tuple[str, str] | None:
+    """Return the installed package that a folder lies in, and its path below; None if in none."""
+    paths = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    for place in (*paths, *site.getsitepackages()):
+        try:
+            name, *below = folder.resolve().relative_to(Path(place).resolve()).parts
+        except ValueError:
+            continue
+        if name.isidentifier():
+            return name, "/".join(below)
+    return None
 
 
 class TrialExchange:
@@ -304,7 +351,7 @@ class TrialExchange:
         if name == RESULT_FILE and read_result(spec.out_folder) == document:
             return
         try:
-            write_json_atomic(spec.out_folder / name, document)
+            write_json(spec.out_folder / name, document)
         except OSError as error:
             raise LaunchError(
                 f"The trial's folder {spec.out_folder} cannot be written:"

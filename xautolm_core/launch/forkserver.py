@@ -31,7 +31,6 @@ from xautolm_core.launch.protocol import PACKET_BYTES
 from xautolm_core.launch.protocol import Close
 from xautolm_core.launch.protocol import End
 from xautolm_core.launch.protocol import Ended
-from xautolm_core.launch.protocol import EndedBy
 from xautolm_core.launch.protocol import Event
 from xautolm_core.launch.protocol import MemoryGuard
 from xautolm_core.launch.protocol import Ready
@@ -43,6 +42,8 @@ from xautolm_core.launch.protocol import decode_request
 from xautolm_core.launch.protocol import encode
 from xautolm_core.launch.supervision import Stage
 from xautolm_core.launch.supervision import WatchedTrial
+from xautolm_core.trial.endings import EndedBy
+from xautolm_core.trial.endings import ProcessEnd
 from xautolm_core.trial.failures import describe
 
 _IDLE_TICK_SECONDS = 0.25
@@ -176,7 +177,7 @@ class ForkServer:
         except OSError as problem:
             if group is not None:
                 group.remove()
-            self._say(Ended(key=order.key, failure=describe(problem)))
+            self._say(Ended(key=order.key, end=ProcessEnd(failure=describe(problem))))
             return
         self._trials[pid] = WatchedTrial(
             order,

@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Self
 
 from xautolm_core.errors import LaunchError
-from xautolm_core.launch.classify import classify
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.contract import attempt_key
 from xautolm_core.launch.protocol import End
@@ -31,17 +30,20 @@ from xautolm_core.launch.protocol import Start
 from xautolm_core.launch.protocol import Started
 from xautolm_core.launch.protocol import Unusable
 from xautolm_core.launch.server_process import ServerProcess
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.endings import ProcessEnd
+from xautolm_core.trial.endings import result_of_end
+from xautolm_core.trial.endings import with_launch
 from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.files import delete_checkpoint
 from xautolm_core.trial.files import prepare_folder
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.saved_state import claim_saved
+from xautolm_core.whole_files import write_json
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ class _Trial:
     concurrent: int
     pid: int | None = None
     ended: bool = False
-    end: Ended | None = None
+    end: ProcessEnd | None = None
     ended_at: datetime | None = None
     cancelled: bool = False
     pruned: str = ""
@@ -343,7 +345,7 @@ class LocalLauncher:
             self._trials[event.key].pid = event.pid
         elif isinstance(event, Ended) and event.key in self._trials:
             trial = self._trials[event.key]
-            trial.ended, trial.end, trial.ended_at = True, event, datetime.now(UTC)
+            trial.ended, trial.end, trial.ended_at = True, event.end, datetime.now(UTC)
 
     def _give_up_trials(self) -> None:
         """Take trials whose fork server has gone, and which were killed with it, as ended."""
@@ -362,26 +364,31 @@ class LocalLauncher:
         )
 
     def _settle(self, trial: _Trial) -> TrialResult | None:
-        """Return the result of a trial; classify it, and complete its folder, the first time."""
+        """Return the result of a trial; the first time find it out, and complete its folder."""
         if trial.result is not None or not trial.ended:
             return trial.result
         spec = trial.spec
-        end = trial.end
+        end, ended_at = trial.end, trial.ended_at or datetime.now(UTC)
         if end is None and trial.cancelled:
-            end = Ended(key="", ended_by="cancel")
-        trial.result = classify(
+            end = ProcessEnd(ended_by="cancel")
+        result = result_of_end(
             spec,
             end,
             read_result(spec.out_folder),
+            read_heartbeat(spec.out_folder) or {},
+            claim_saved(spec),
+            ended_at=ended_at,
+        )
+        trial.result = with_launch(
+            result,
             launched_at=trial.launched_at,
-            ended_at=trial.ended_at or datetime.now(UTC),
             concurrent_trials=trial.concurrent,
-            heartbeat=read_heartbeat(spec.out_folder) or {},
-            saved=claim_saved(spec),
+            ended_at=ended_at,
+            peak_bytes=end.peak_bytes if end else None,
             pruned=trial.pruned,
         )
         try:
-            write_json_atomic(spec.out_folder / RESULT_FILE, trial.result)
+            write_json(spec.out_folder / RESULT_FILE, trial.result)
         except OSError as problem:
             # Who asked for the trial has its result; a resume runs it again.
             _log.info("the result of trial %d was not written: %s", spec.trial_number, problem)

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from xautolm_core.features.cgroup import group_places
+from xautolm_core.features.cgroup import read_stat
+from xautolm_core.features.cgroup import read_text
 from xautolm_core.launch import processes
 
 _GROUP_NAME = re.compile(r"xautolm-(\d+)-(\d+)-(\d+)-(\d+)")
@@ -44,69 +47,26 @@ class OwnGroup:
 
 def find_own_group(proc: Path = Path("/proc/self")) -> OwnGroup | None:
     """Return the memory group of this process, or None where the controller is not mounted."""
-    try:
-        mounts = (proc / "mountinfo").read_text().splitlines()
-        memberships = (proc / "cgroup").read_text().splitlines()
-    except OSError:
-        return None
-    places = {}
-    for line in memberships:
-        _, controllers, path = line.split(":", 2)
-        places[controllers] = path
     unified: OwnGroup | None = None
-    for line in mounts:
-        left, _, right = line.partition(" - ")
-        root, mount_point = left.split()[3:5]
-        kind, _, options = right.split(maxsplit=2)
-        if kind == "cgroup" and "memory" in options.split(","):
-            own = next((p for c, p in places.items() if "memory" in c.split(",")), None)
-            folder = _below_mount(own, root, Path(mount_point))
-            if folder is not None:
-                return OwnGroup(1, folder)
-        elif kind == "cgroup2":
-            folder = _below_mount(places.get(""), root, Path(mount_point))
-            if folder is not None and (folder / "memory.events").exists():
-                unified = OwnGroup(2, folder)
-            elif folder is not None and "memory" in _read(folder / "cgroup.controllers").split():
-                unified = OwnGroup(2, folder)  # the root, which has no limits of its own
+    for place in group_places("memory", proc=proc):
+        if not place.is_own:
+            continue
+        if place.version == 1:
+            return OwnGroup(1, place.folder)
+        # The root has no limits of its own, and no events.
+        has_events = (place.folder / "memory.events").exists()
+        if has_events or "memory" in read_text(place.folder / "cgroup.controllers").split():
+            unified = OwnGroup(2, place.folder)
     return unified
-
-
-def _below_mount(own: str | None, root: str, mount_point: Path) -> Path | None:
-    """Return the folder of a group, of which a container may see a part only."""
-    if own is None or ".." in Path(own).parts:
-        return None
-    if root != "/":
-        if own != root and not own.startswith(f"{root}/"):
-            return mount_point if own == "/" else None
-        own = own[len(root) :]
-    folder = mount_point / own.lstrip("/")
-    return folder if folder.is_dir() else None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
-
-
-def _flat_keyed(path: Path, key: str) -> int:
-    """Return the number beside a key of a file such as ``memory.events``; 0 if there is none."""
-    for line in _read(path).splitlines():
-        name, _, value = line.partition(" ")
-        if name == key:
-            return int(value)
-    return 0
 
 
 def _oom_kills(version: int, folder: Path) -> int:
     name = "memory.oom_control" if version == 1 else "memory.events"
-    return _flat_keyed(folder / name, "oom_kill")
+    return read_stat(folder / name, "oom_kill")
 
 
 def _members(folder: Path) -> list[int]:
-    return [int(word) for word in _read(folder / "cgroup.procs").split()]
+    return [int(word) for word in read_text(folder / "cgroup.procs").split()]
 
 
 class MemoryGroup:
@@ -158,16 +118,16 @@ class MemoryGroup:
     def limit_was_hit(self) -> bool:
         """Whether the group's own limit was reached, rather than the machine's memory."""
         if self.version == 2:
-            return _flat_keyed(self.folder / "memory.events", "max") > 0
+            return read_stat(self.folder / "memory.events", "max") > 0
         # Not memory.failcnt, which some kernels leave at 0 where the limit with swap is as high.
-        limit = _read(self.folder / "memory.limit_in_bytes").strip()
+        limit = read_text(self.folder / "memory.limit_in_bytes").strip()
         peak = self.peak_bytes()
         return peak is not None and limit.isdigit() and peak >= int(limit) - _CHARGE_BYTES
 
     def peak_bytes(self) -> int | None:
         """Return the most that the group has had, page cache included; None if not counted."""
         name = "memory.max_usage_in_bytes" if self.version == 1 else "memory.peak"
-        text = _read(self.folder / name).strip()
+        text = read_text(self.folder / name).strip()
         return int(text) if text.isdigit() else None
 
     def kill(self) -> None:
@@ -303,7 +263,7 @@ def find_groups(owner: int) -> MemoryGroups | None:
 
 
 def _gives_memory(folder: Path) -> bool:
-    return "memory" in _read(folder / "cgroup.subtree_control").split()
+    return "memory" in read_text(folder / "cgroup.subtree_control").split()
 
 
 def _unified_base(own: Path, owner: int) -> Path | None:

@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import TypeAdapter
 
-from xautolm_core.trial.contract import Failure
+from xautolm_core.trial.endings import ProcessEnd
 
 MemoryGuard = Literal["auto", "cgroup", "watchdog", "none"]
 
@@ -112,35 +112,12 @@ class Started(_Message):
     pid: int
 
 
-# ``shutdown``: somebody else asked the fork server to end.
-EndedBy = Literal["wall_limit", "memory", "cancel", "lingering", "shutdown"]
-
-
 class Ended(_Message):
-    """A trial's process, and all that it started, has gone.
-
-    Attributes:
-        key: The trial.
-        exit_code: Of its process; None if a signal ended it, or it never ran.
-        signal: Name of the signal that ended it, such as ``SIGKILL``.
-        ended_by: Why the fork server ended it; None if it did not.
-        oom_kills: Processes that the kernel killed for want of memory: in the trial's group, or
-            without one, in the launcher's group while the trial ran.
-        limit_was_hit: Whether the trial's own memory limit was reached.
-        peak_bytes: The most memory that it was seen to have.
-        failure: An exception that left the target, the failure that it returned, or what kept the
-            trial from starting.
-    """
+    """A trial's process, and all that it started, has gone."""
 
     event: Literal["ended"] = "ended"
     key: str
-    exit_code: int | None = None
-    signal: str | None = None
-    ended_by: EndedBy | None = None
-    oom_kills: int = 0
-    limit_was_hit: bool = False
-    peak_bytes: int | None = None
-    failure: Failure | None = None
+    end: ProcessEnd
 
 
 Request = Annotated[Settings | Start | End | Close, Field(discriminator="do")]

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.objects.bundle_fetch import DamagedBundleError
 from xautolm_core.outcomes import Outcome
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import TrialResult
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.failure import Failure
 from xautolm_core.trial.files import belongs_to
 
 if TYPE_CHECKING:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,20 +11,21 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import StoreError
 from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.trial.contract import ATTEMPT_NAME
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TRIALS_FOLDER
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.whole_files import write_bytes
 
 RUN_FILES = ("state.json", "search.json")
 """In the order in which they are written: a folder with the last is a run."""
 TRIAL_FILES = ("proposal.json", SPEC_FILE, RESULT_FILE)
 """Likewise, of an attempt."""
-TRIALS_FOLDER = "trials"
 _ROOT = "run/"
 _MODELS_KEY = "run/models.json"
-_ATTEMPT_FOLDER = re.compile(r"\d{4,}-\d+")
 
 
 class RunMirror:
@@ -116,12 +114,12 @@ class RunMirror:
         except (KeyError, ValueError):
             return []
         found = names if isinstance(names, list) else []
-        return [n for n in found if isinstance(n, str) and _ATTEMPT_FOLDER.fullmatch(n)]
+        return [n for n in found if isinstance(n, str) and ATTEMPT_NAME.fullmatch(n)]
 
     def _attempts(self) -> list[str]:
         parent = self._out_folder / TRIALS_FOLDER
         names = [folder.name for folder in parent.iterdir()] if parent.is_dir() else []
-        return sorted(name for name in names if _ATTEMPT_FOLDER.fullmatch(name))
+        return sorted(name for name in names if ATTEMPT_NAME.fullmatch(name))
 
     def _copy(self, name: str) -> bool:
         """Write a file that has changed; return whether it had."""
@@ -166,13 +164,13 @@ class RunMirror:
 
 def is_attempt_folder(name: str) -> bool:
     """Whether a name is that of an attempt's folder."""
-    return _ATTEMPT_FOLDER.fullmatch(name) is not None
+    return ATTEMPT_NAME.fullmatch(name) is not None
 
 
 def run_folder_of(spec: TrialSpec) -> Path | None:
     """Return the run folder that a trial's folder lies in; None if it lies in none."""
     trials = spec.out_folder.parent
-    in_run = trials.name == TRIALS_FOLDER and _ATTEMPT_FOLDER.fullmatch(spec.out_folder.name)
+    in_run = trials.name == TRIALS_FOLDER and ATTEMPT_NAME.fullmatch(spec.out_folder.name)
     return trials.parent if in_run else None
 
 
@@ -182,7 +180,7 @@ def _is_mirrored(key: str) -> bool:
         case [name]:
             return name in RUN_FILES
         case [folder, attempt, name]:
-            is_attempt = folder == TRIALS_FOLDER and _ATTEMPT_FOLDER.fullmatch(attempt)
+            is_attempt = folder == TRIALS_FOLDER and ATTEMPT_NAME.fullmatch(attempt)
             return bool(is_attempt) and name in TRIAL_FILES
     return False
 
@@ -222,15 +220,7 @@ def _write(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        draft = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-            draft.chmod(0o644)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_bytes(path, data, durable=False)
     except OSError as error:
         raise StoreError(
             f"Cannot write {path}: {error.strerror or error}",

@@ -15,10 +15,12 @@ from xautolm_core.launch import watchdog
 from xautolm_core.launch.memory_groups import MemoryGroup
 from xautolm_core.launch.memory_groups import OwnGroup
 from xautolm_core.launch.protocol import Ended
-from xautolm_core.launch.protocol import EndedBy
 from xautolm_core.launch.protocol import Start
+from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.contract import Failure
+from xautolm_core.trial.endings import EndedBy
+from xautolm_core.trial.endings import ProcessEnd
+from xautolm_core.trial.endings import signal_name
 
 _RESULT_CHECK_SECONDS = 0.5
 _REPORT_BYTES = 64 * 1024
@@ -122,11 +124,7 @@ class WatchedTrial:
     def reaped(self, status: int) -> None:
         """Take note of the process's end: ``status`` is what waitpid gave."""
         if os.WIFSIGNALED(status):
-            number = os.WTERMSIG(status)
-            try:
-                self._signal = signal.Signals(number).name
-            except ValueError:
-                self._signal = f"SIG{number}"  # a real-time signal
+            self._signal = signal_name(os.WTERMSIG(status))
         else:
             self._exit_code = os.WEXITSTATUS(status)
         self.stage = Stage.REAPED
@@ -142,8 +140,7 @@ class WatchedTrial:
             kills = self._own_group.oom_kills() - self._own_group_kills if self._own_group else 0
             hit = self._ended_by == "memory"
             peak = self._peak_bytes
-        return Ended(
-            key=self.order.key,
+        end = ProcessEnd(
             exit_code=self._exit_code,
             signal=self._signal,
             ended_by=self._ended_by,
@@ -152,6 +149,7 @@ class WatchedTrial:
             peak_bytes=peak,
             failure=self._read_report(),
         )
+        return Ended(key=self.order.key, end=end)
 
     def _is_beyond_memory(self) -> bool:
         if self.group is not None:

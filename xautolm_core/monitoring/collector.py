@@ -15,7 +15,7 @@ from xautolm_core.monitoring.families import families_of
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-    from xautolm_core.monitoring.reading import Reading
+    from xautolm_core.monitoring.reading import StoreReading
 
 
 class ReadingCollector(Collector):
@@ -25,9 +25,9 @@ class ReadingCollector(Collector):
         last: Returns the last reading.
     """
 
-    def __init__(self, last: Callable[[], Reading]) -> None:
+    def __init__(self, last: Callable[[], StoreReading]) -> None:
         self._last = last
-        self._told: tuple[Reading, list[Metric]] | None = None
+        self._told: tuple[StoreReading, list[Metric]] | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families, made once for each reading."""
@@ -38,7 +38,7 @@ class ReadingCollector(Collector):
         yield from told[1]
 
 
-def registry_of(last: Callable[[], Reading]) -> CollectorRegistry:
+def registry_of(last: Callable[[], StoreReading]) -> CollectorRegistry:
     """Return a registry with nothing in it but what readings tell."""
     # A series more for each counter, and the time would be that of the exporter's start.
     disable_created_metrics()  # type: ignore[no-untyped-call]

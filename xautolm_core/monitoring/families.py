@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.core import InfoMetricFamily
 from prometheus_client.samples import Exemplar
 
-from xautolm_core.monitoring.build import build_info
+from xautolm_core import __version__
 from xautolm_core.monitoring.rates import Rates
 from xautolm_core.monitoring.rates import carbon_grams
 from xautolm_core.monitoring.rates import costs
@@ -26,12 +27,21 @@ from xautolm_core.outcomes import Outcome
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-    from xautolm_core.monitoring.reading import Reading
+    from xautolm_core.monitoring.reading import StoreReading
     from xautolm_core.monitoring.searches import SearchTotals
     from xautolm_core.monitoring.store_totals import StoreTotals
 
 
-def families_of(reading: Reading) -> Iterator[Metric]:
+REVISION_VARIABLE = "XAUTOLM_REVISION"
+"""Commit that an image was built from; images set it."""
+
+
+def build_info() -> dict[str, str]:
+    """Return version and revision; the latter is ``unknown`` where nobody says."""
+    return {"version": __version__, "revision": os.environ.get(REVISION_VARIABLE) or "unknown"}
+
+
+def families_of(reading: StoreReading) -> Iterator[Metric]:
     """Yield all that a reading tells; what was not read is absent."""
     yield InfoMetricFamily("xautolm_build", "What answers.", value=build_info())
     yield from _of_exporter(reading)
@@ -43,7 +53,7 @@ def families_of(reading: Reading) -> Iterator[Metric]:
         yield from _of_searches(reading.searches)
 
 
-def _of_exporter(reading: Reading) -> Iterator[Metric]:
+def _of_exporter(reading: StoreReading) -> Iterator[Metric]:
     if reading.attempts:
         yield GaugeMetricFamily(
             "xautolm_store_up",

@@ -14,7 +14,7 @@ from prometheus_client.exposition import gzip_accepted
 from prometheus_client.registry import Collector
 
 from xautolm_core.monitoring.collector import ReadingCollector
-from xautolm_core.monitoring.reading import Reading
+from xautolm_core.monitoring.reading import StoreReading
 
 _PACKING = 1
 """Level of gzip: the lowest one packs the text to a tenth already."""
@@ -44,12 +44,12 @@ class Pages:
         last: Returns the last reading.
     """
 
-    def __init__(self, last: Callable[[], Reading]) -> None:
+    def __init__(self, last: Callable[[], StoreReading]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._last = last
         self._lock = threading.Lock()
         self._formats: set[_Format] = set()
-        self._rendered: tuple[Reading, dict[_Format, Page]] = (Reading(), {})
+        self._rendered: tuple[StoreReading, dict[_Format, Page]] = (StoreReading(), {})
 
     def page(self, accept: str, accept_encoding: str) -> Page:
         """Return the last reading in the format that a client understands.
@@ -75,14 +75,14 @@ class Pages:
                 self._rendered = (reading, pages)
             return pages[wanted]
 
-    def prepare(self, reading: Reading) -> None:
+    def prepare(self, reading: StoreReading) -> None:
         """Render a reading that is about to become the last one."""
         pages = {one: _render(reading, one) for one in tuple(self._formats)}
         with self._lock:
             self._rendered = (reading, pages)
 
 
-def _render(reading: Reading, wanted: _Format) -> Page:
+def _render(reading: StoreReading, wanted: _Format) -> Page:
     body = wanted.encode(ReadingCollector(lambda: reading))
     headers: tuple[tuple[str, str], ...] = (("Content-Type", wanted.content_type),)
     if wanted.is_packed:

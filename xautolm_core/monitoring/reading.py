@@ -53,7 +53,7 @@ class FewerTrialsError(StoreError):
 
 
 @dataclass(frozen=True)
-class Reading:
+class StoreReading:
     """The last totals, and how reading them goes.
 
     Attributes:
@@ -104,13 +104,13 @@ class Reader:
         self._store = store
         self._workspace = workspace
         self._interval_seconds = interval_seconds
-        self.before_told: Callable[[Reading], None] = lambda reading: None
+        self.before_told: Callable[[StoreReading], None] = lambda reading: None
         self._end = threading.Event()
-        self._reading = Reading(rates=rates or Rates())
+        self._reading = StoreReading(rates=rates or Rates())
         self._thread = threading.Thread(target=self._run, name="reading", daemon=True)
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> StoreReading:
         """The last reading; it never changes, others take its place."""
         return self._reading
 
@@ -127,7 +127,7 @@ class Reader:
         self._end.set()
         self._thread.join(timeout_seconds)
 
-    def read(self) -> Reading:
+    def read(self) -> StoreReading:
         """Read once, and return the reading."""
         last = self._reading
         begin = time.monotonic()

@@ -22,7 +22,7 @@ from wsgiref.simple_server import WSGIServer
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.monitoring.pages import Pages
-from xautolm_core.monitoring.reading import Reading
+from xautolm_core.monitoring.reading import StoreReading
 
 _SILENCE_SECONDS = 10.0
 """A client that says nothing for so long is hung up on."""
@@ -108,7 +108,9 @@ class MetricsServer:
         ConfigError: The address cannot be listened at, or the certificate not be used.
     """
 
-    def __init__(self, pages: Pages, last: Callable[[], Reading], settings: ServerSettings) -> None:
+    def __init__(
+        self, pages: Pages, last: Callable[[], StoreReading], settings: ServerSettings
+    ) -> None:
         context = _context(settings)
         self._server = _bound(settings)
         self._server.set_app(_application(pages, last, settings.credentials))
@@ -176,7 +178,7 @@ def _context(settings: ServerSettings) -> ssl.SSLContext | None:
 
 
 def _application(
-    pages: Pages, last: Callable[[], Reading], credentials: Credentials | None
+    pages: Pages, last: Callable[[], StoreReading], credentials: Credentials | None
 ) -> _Application:
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         match environ.get("PATH_INFO", "/"):
@@ -205,7 +207,7 @@ def _application(
     return answer
 
 
-def _readiness(reading: Reading) -> tuple[str, str]:
+def _readiness(reading: StoreReading) -> tuple[str, str]:
     """Return status and words: ready once there are totals, however old; they say how old."""
     if reading.read_at is None:
         reason = reading.problem or "the store is being read for the first time"

@@ -1,40 +1,194 @@
-"""Counts a store again and again, reading only what is new: segments never change."""
+"""Counts a store again and again, reading only what is new: segments never change.
+
+The same experience may be in several parts: in two segments after two compactors raced, in a
+tombstone and in a segment that is yet to be rewritten. It counts where it comes first.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from xautolm_core.errors import StoreError
+from xautolm_core.experience.accounting import account_columns
+from xautolm_core.experience.accounting import accounts_of
 from xautolm_core.experience.keys import MANIFESTS
 from xautolm_core.experience.manifest import SegmentEntry
+from xautolm_core.experience.reader import StoreReader
+from xautolm_core.experience.segment import fixed_bytes
+from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.state import State
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.experience.tombstone import MENDING
-from xautolm_core.monitoring.parts import identities_in_segment
-from xautolm_core.monitoring.parts import identities_of
-from xautolm_core.monitoring.parts import repeated_rows
-from xautolm_core.monitoring.parts import tally_of_segment
-from xautolm_core.monitoring.parts import tally_of_tombstone
-from xautolm_core.monitoring.tail import TailAccounts
+from xautolm_core.monitoring.tally import FORGOTTEN_TENANT
 from xautolm_core.monitoring.tally import Tally
 from xautolm_core.monitoring.tally import tally_of
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
-    from xautolm_core.monitoring.parts import Identities
-    from xautolm_core.monitoring.parts import Mask
+    Identities = NDArray[np.uint64]
+    """Ids as rows of two numbers of 64 bits."""
+
+    Mask = NDArray[np.bool_]
 
 _SegmentKey = tuple[str, frozenset[int]]
 """Of a segment, without its row groups that cannot be read."""
 
 _Part = str | _SegmentKey
 """A tombstone or a segment."""
+
+
+def identities_of(table: pa.Table) -> Identities:
+    """Return the ids of a table's rows."""
+    import numpy as np
+
+    rows: Identities = np.ascontiguousarray(fixed_bytes(table["id"])).view(np.uint64).reshape(-1, 2)
+    return rows
+
+
+def identities_in_segment(reader: StoreReader, entry: SegmentEntry) -> Identities:
+    """Return the ids of a segment's readable rows, in their order.
+
+    Raises:
+        StoreChangedError: It is gone, or broken: look again.
+        StoreError: The storage cannot be read.
+    """
+    import numpy as np
+
+    segment = reader.open(entry)
+    groups = reader.readable_groups(segment)
+    parts = [identities_of(reader.read(segment, group, ["id"])) for group in groups]
+    return np.concatenate(parts) if parts else np.empty((0, 2), np.uint64)
+
+
+def tally_of_segment(reader: StoreReader, entry: SegmentEntry, repeated: Mask) -> Tally:
+    """Return the totals of a segment, one row group in memory at a time.
+
+    Args:
+        reader: Of the store.
+        entry: The segment.
+        repeated: Which of its readable rows are counted elsewhere.
+
+    Raises:
+        StoreChangedError: It is gone, or broken: look again.
+        StoreError: The storage cannot be read.
+    """
+    segment = reader.open(entry)
+    columns = account_columns(segment.column_names)
+    tally, start = Tally(), 0
+    for group in reader.readable_groups(segment):
+        table = reader.read(segment, group, columns)
+        skipped = repeated[start : start + table.num_rows]
+        start += table.num_rows
+        tally.add(tally_of(accounts_of(table.filter(~skipped) if skipped.any() else table)))
+    return tally
+
+
+def tally_of_tombstone(accounts: pa.Table, repeated: Mask) -> Tally:
+    """Return the totals of a tombstone.
+
+    Args:
+        accounts: Its rows.
+        repeated: Which of them are counted elsewhere.
+    """
+    known = accounts.select(account_columns(accounts.column_names))
+    return tally_of(known.filter(~repeated) if repeated.any() else known, nobody=FORGOTTEN_TENANT)
+
+
+def repeated_rows(parts: Sequence[Identities]) -> list[Mask]:
+    """Return for each part which of its ids have come before, in it or in an earlier part."""
+    import numpy as np
+
+    sizes = [len(part) for part in parts]
+    masks = [np.zeros(size, bool) for size in sizes]
+    if not sum(sizes):
+        return masks
+    whole = np.concatenate(parts)
+    order = np.argsort(whole[:, 0], kind="stable")
+    same = whole[order[1:], 0] == whole[order[:-1], 0]
+    if not same.any():
+        return masks
+    # Few are left to be compared exactly, in the order of the parts.
+    suspects = np.zeros(len(whole), bool)
+    suspects[order[1:]] |= same
+    suspects[order[:-1]] |= same
+    seen: set[bytes] = set()
+    flat = np.zeros(len(whole), bool)
+    for row in np.flatnonzero(suspects):
+        identity = whole[row].tobytes()
+        flat[row] = identity in seen
+        seen.add(identity)
+    return np.split(flat, np.cumsum(sizes)[:-1])
+
+
+class TailAccounts:
+    """Keeps the accounts of a store's tail.
+
+    Args:
+        reader: Of the store.
+    """
+
+    def __init__(self, reader: StoreReader) -> None:
+        self._reader = reader
+        self._keys: list[str] = []
+        self._accounts: pa.Table | None = None
+
+    def read(self, state: State) -> pa.Table:
+        """Return the accounts of what a state has in its tail, in order of its keys' times.
+
+        Of two with the same id the first one counts, whichever of them was seen first.
+
+        Raises:
+            StoreChangedError: Some have vanished: look again.
+            StoreError: The storage cannot be read.
+        """
+        self._keep_only(frozenset(state.tail))
+        known = set(self._keys)
+        tail = self._reader.tail([key for key in state.tail if key not in known], state)
+        more = accounts_of(tail.table)
+        by_id = {pin.id: pin.key for pin in tail.pins}
+        keys = [by_id[identity.hex()] for identity in more["id"].to_pylist()]
+        whole = _in_order(_joined(self._accounts, more), [*self._keys, *keys])
+        # What is other than its name says is read again: whether it counts depends on the segments.
+        kept = [key not in tail.odd for key in keys]
+        self._accounts = _joined(self._accounts, more.filter(_mask(kept)))
+        self._keys += [key for key, is_kept in zip(keys, kept, strict=True) if is_kept]
+        return whole
+
+    def _keep_only(self, keys: frozenset[str]) -> None:
+        if self._accounts is None:
+            return
+        kept = [key in keys for key in self._keys]
+        if not all(kept):
+            self._accounts = self._accounts.filter(_mask(kept))
+            self._keys = [key for key in self._keys if key in keys]
+
+
+def _in_order(accounts: pa.Table, keys: list[str]) -> pa.Table:
+    """Return the accounts in the order of the last parts of their keys, which begin with a time."""
+    names = [key.rpartition("/")[2] for key in keys]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return accounts if order == list(range(len(names))) else accounts.take(order)
+
+
+def _mask(kept: list[bool]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(kept, pa.bool_())
+
+
+def _joined(accounts: pa.Table | None, more: pa.Table) -> pa.Table:
+    if accounts is None or not accounts.num_rows:
+        return more
+    return join_tables([accounts, more]).combine_chunks() if more.num_rows else accounts
 
 
 @dataclass(frozen=True)

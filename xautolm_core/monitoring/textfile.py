@@ -8,7 +8,7 @@ from prometheus_client import write_to_textfile
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.monitoring.collector import registry_of
-from xautolm_core.monitoring.reading import Reading
+from xautolm_core.monitoring.reading import StoreReading
 
 SUFFIX = ".prom"
 
@@ -26,7 +26,7 @@ def check_textfile(path: Path) -> None:
         )
 
 
-def write_textfile(path: Path, reading: Reading) -> None:
+def write_textfile(path: Path, reading: StoreReading) -> None:
     """Write a reading, at once or not at all.
 
     Raises:

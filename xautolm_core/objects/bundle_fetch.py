@@ -18,6 +18,7 @@ from xautolm_core.objects.bundle import Manifest
 from xautolm_core.objects.bundle import holds_files
 from xautolm_core.objects.bundle import part_key
 from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.validation import first_problem
 
 _PUBLISH_TRIES = 3
 
@@ -75,7 +76,7 @@ def read_manifest(storage: ObjectStorage, reference: BundleReference) -> Manifes
     except KeyError:
         raise _damaged(reference, f"{key} is missing") from None
     except ValidationError as error:
-        reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+        reason = first_problem(error).message
         raise _damaged(reference, f"{key} is no manifest ({reason})") from None
     if manifest.digest != reference.digest:
         raise _damaged(reference, f"{key} names other files than were sent")

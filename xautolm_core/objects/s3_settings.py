@@ -32,6 +32,7 @@ from xautolm_core.objects.s3_credentials import CredentialChain
 from xautolm_core.objects.s3_credentials import MountedKeys
 from xautolm_core.objects.s3_credentials import given_keys
 from xautolm_core.objects.s3_credentials import platform_keys
+from xautolm_core.validation import first_problem
 
 SETTINGS_VARIABLE = "XAUTOLM_S3_SETTINGS"
 DEFAULT_ENDPOINT = "https://s3.amazonaws.com"
@@ -209,13 +210,13 @@ def _layer(values: Mapping[str, Any], place: str, model: type[_Layer] = _Layer) 
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
+        first = first_problem(error)
+        name = first.dotted
+        if first.kind == "extra_forbidden":
             known = ", ".join(sorted(model.model_fields))
             problem, hint = f"{place} {name[:40]} is unknown", f"Known settings: {known}"
         else:
-            problem, hint = f"{place} {name} is wrong: {first['msg']}", "Correct it"
+            problem, hint = f"{place} {name} is wrong: {first.message}", "Correct it"
     # Outside the handler, so that the values are in no chained exception.
     raise ConfigError(f"S3 settings: {problem}", hint=hint)
 

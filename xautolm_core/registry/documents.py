@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from xautolm_core.errors import StoreError
 from xautolm_core.objects.bundle import BundleReference
 from xautolm_core.registry.record import ModelRecord
+from xautolm_core.validation import first_problem
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _SHA256 = r"^[0-9a-f]{64}$"
@@ -93,9 +94,7 @@ def unseal(data: bytes, kind: type[ModelT], name: str) -> ModelT:
             raise damaged(name, "its content is not what its digest says")
         return kind.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise damaged(name, f"{place}: {first['msg']}") from error
+        raise damaged(name, str(first_problem(error))) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged(name, "it is no document of a registry") from error
 

@@ -15,6 +15,8 @@ from pydantic import JsonValue
 from pydantic import field_validator
 from pydantic import model_validator
 
+from xautolm_core.records.energy import EnergyReading
+
 _DIGEST = r"^[0-9a-f]{16,128}$"
 
 
@@ -51,22 +53,6 @@ class SplitScores(_Frozen):
         return self
 
 
-class EnergyRecord(_Frozen):
-    """Energy of one component over the training of the model.
-
-    Attributes:
-        component: ``gpu``, ``cpu``, ``dram`` or ``other``.
-        joules: In joules.
-        source: What was read.
-        quality: A (an energy counter), B (sampled, or a share of a counter) or C (modelled).
-    """
-
-    component: Literal["gpu", "cpu", "dram", "other"]
-    joules: float = Field(ge=0, allow_inf_nan=False)
-    source: str
-    quality: Literal["A", "B", "C"]
-
-
 class ModelRecord(_Frozen):
     """What a model's maker says of it. It holds nothing of the texts of the task.
 
@@ -81,7 +67,7 @@ class ModelRecord(_Frozen):
         test: Scores on rows that nothing was chosen on, if there was a test.
         seconds: Training plus evaluation seconds of the trial.
         search_seconds: Wall-clock seconds of the whole search.
-        energy: By component and quality; empty if nothing could be read.
+        energy: Of the training of the model; empty if nothing could be read.
         versions: Package name to version.
         created_at: When it was trained (UTC). The same for every registration of one model.
         parent: Version of the champion at the time, or None.
@@ -98,7 +84,7 @@ class ModelRecord(_Frozen):
     test: SplitScores | None = None
     seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     search_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    energy: tuple[EnergyRecord, ...] = ()
+    energy: tuple[EnergyReading, ...] = ()
     versions: Mapping[str, str] = Field(default_factory=dict)
     created_at: AwareDatetime
     parent: str | None = None

@@ -12,7 +12,6 @@ from xautolm_core.outcomes import Outcome
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
-    from xautolm_core.trial.contract import TrialResult
 
 # In the order in which a trial goes through them.
 _PHASES = ("startup", "load_data", "tokenize", "load_model", "train", "evaluate", "save")
@@ -73,14 +72,6 @@ class FailureGroup:
     trials: Sequence[int]
 
 
-def trial_wall_seconds(result: TrialResult) -> float:
-    """Return the wall-clock seconds of an attempt; the sum of its phases where it has no clock."""
-    began = result.launched_at or result.started_at
-    if began is not None and result.ended_at is not None:
-        return max((result.ended_at - began).total_seconds(), 0.0)
-    return float(sum(result.seconds.values()))
-
-
 def account_time(result: SearchResult) -> TimeAccount:
     """Return where the time of a search went."""
     seconds: dict[Outcome, float] = {}
@@ -88,7 +79,7 @@ def account_time(result: SearchResult) -> TimeAccount:
     trial_phases: dict[str, float] = {}
     for record in result.trials:
         outcome = record.result.outcome
-        seconds[outcome] = seconds.get(outcome, 0.0) + trial_wall_seconds(record.result)
+        seconds[outcome] = seconds.get(outcome, 0.0) + record.result.wall_seconds
         counts[outcome] = counts.get(outcome, 0) + 1
         for phase, spent in record.result.seconds.items():
             trial_phases[phase] = trial_phases.get(phase, 0.0) + spent

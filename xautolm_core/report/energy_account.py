@@ -44,7 +44,7 @@ def account_energy(trials: Iterable[TrialRecord]) -> EnergyAccount:
     unmetered = 0
     for record in trials:
         result = record.result
-        unmetered += "train" in result.seconds and not result.energy
+        unmetered += result.is_unmetered
         for one in result.energy:
             by_component[one.component] = by_component.get(one.component, 0.0) + one.joules
             by_quality[one.quality] = by_quality.get(one.quality, 0.0) + one.joules

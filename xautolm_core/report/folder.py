@@ -8,8 +8,6 @@ from xautolm_core.errors import StoreError
 from xautolm_core.report.document import front_by_time
 from xautolm_core.report.document import front_entry
 from xautolm_core.report.document import summary_document
-from xautolm_core.report.files import write_json
-from xautolm_core.report.files import write_text
 from xautolm_core.report.model_card import write_model_card
 from xautolm_core.report.page import report_page
 from xautolm_core.report.trials_table import write_trials_table
@@ -19,6 +17,8 @@ from xautolm_core.search.contract import REPORT_FILE
 from xautolm_core.search.contract import SUMMARY_FILE
 from xautolm_core.search.contract import TRIALS_FILE
 from xautolm_core.search.result_file import write_result
+from xautolm_core.whole_files import write_json
+from xautolm_core.whole_files import write_text
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from xautolm_core.report import svg_plot
 from xautolm_core.report.svg_plot import RADIUS
 from xautolm_core.report.svg_plot import Frame
+from xautolm_core.search.pareto import staircase
 
 Mark = Literal["front", "dominated", "chosen"]
 
@@ -81,7 +82,8 @@ def front_plot(
     if cheap_score is not None:
         parts.append(svg_plot.cheap_line(frame, cheap_score))
     front = [p for p in drawable if p.mark != "dominated"]
-    parts.append(svg_plot.staircase(frame, _rising(front)))
+    corners = staircase(front, cost=lambda p: p.cost, score=lambda p: p.score)
+    parts.append(svg_plot.staircase(frame, [(p.cost, p.score) for p in corners]))
     parts += [svg_plot.cross(frame.x(f.cost), frame.bottom + 9, f.title) for f in crosses]
     order = {"dominated": 0, "front": 1, "chosen": 2}
     parts += [_point(frame, p) for p in sorted(drawable, key=lambda p: order[p.mark])]
@@ -130,15 +132,6 @@ def _cost_ticks(frame: Frame) -> list[float]:
         if len(candidates) <= at_most:
             break
     return candidates[:: max(math.ceil(len(candidates) / at_most), 1)]
-
-
-def _rising(points: Sequence[PlotPoint]) -> list[tuple[float, float]]:
-    """Return the corners of the staircase below which nothing was found for the cost."""
-    corners: list[tuple[float, float]] = []
-    for point in sorted(points, key=lambda p: (p.cost, -p.score)):
-        if not corners or point.score > corners[-1][1]:
-            corners.append((point.cost, point.score))
-    return corners
 
 
 def _point(frame: Frame, point: PlotPoint) -> str:

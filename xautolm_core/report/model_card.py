@@ -11,10 +11,10 @@ from xautolm_core.report.document import chosen_trial
 from xautolm_core.report.document import is_untrained
 from xautolm_core.report.document import scores_on_test
 from xautolm_core.report.document import task_name
-from xautolm_core.report.files import write_text
 from xautolm_core.report.templating import template_environment
 from xautolm_core.report.verdict import verdict
 from xautolm_core.space.methods import is_cheap
+from xautolm_core.whole_files import write_text
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult

@@ -2,14 +2,173 @@
 
 from __future__ import annotations
 
+import shlex
+from datetime import UTC
 from datetime import datetime
 from typing import TYPE_CHECKING
+from typing import Any
 
-from xautolm_core.report.page_context import page_context
+from xautolm_core import __version__
+from xautolm_core.report.accounting import account_time
+from xautolm_core.report.accounting import failure_groups
+from xautolm_core.report.confusion import confusion_view
+from xautolm_core.report.document import best_cheap_trial
+from xautolm_core.report.document import chosen_trial
+from xautolm_core.report.document import front_by_time
+from xautolm_core.report.document import is_untrained
+from xautolm_core.report.document import scores_on_test
+from xautolm_core.report.document import task_name
+from xautolm_core.report.outcome_colours import OUTCOME_COLOURS
+from xautolm_core.report.plots import cheap_score
+from xautolm_core.report.plots import cost_plots
+from xautolm_core.report.plots import curve_plots
+from xautolm_core.report.predictions import OBJECTIVE_WORDS
+from xautolm_core.report.predictions import amount_words
+from xautolm_core.report.predictions import came_to
+from xautolm_core.report.predictions import hits_words
+from xautolm_core.report.predictions import interval_words
+from xautolm_core.report.predictions import kinds_words
+from xautolm_core.report.predictions import objectives_of
+from xautolm_core.report.predictions import structure_words
+from xautolm_core.report.predictions import task_words
+from xautolm_core.report.score_curve import score_curve
 from xautolm_core.report.templating import template_environment
+from xautolm_core.report.verdict import verdict
+from xautolm_core.report.wording import UNMETERED
+from xautolm_core.search.contract import Objective
+from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from xautolm_core.search.contract import SearchResult
+    from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.explanation import TrialExplanation
+
+
+SHOWN_TRIALS = 300
+SHOWN_TASKS = 3
+
+
+def page_context(result: SearchResult, *, written_at: datetime | None = None) -> dict[str, Any]:
+    """Return the values of the report's template.
+
+    Args:
+        result: What the search came to.
+        written_at: Time of the report (UTC); now if None.
+    """
+    best, cheap = chosen_trial(result), best_cheap_trial(result)
+    curve = score_curve(result)
+    data_warnings = list(dict.fromkeys(result.task.get("warnings") or ()))
+    run = shlex.quote(str(result.out_folder))
+    return {
+        "result": result,
+        "task": task_name(result),
+        "labels": list(result.task.get("labels") or ()),
+        "rows": dict(result.task.get("rows") or {}),
+        "data_warnings": data_warnings,
+        "warnings": [n for n in dict.fromkeys(result.notes) if n not in data_warnings],
+        "best": best,
+        "best_untrained": best is not None and is_untrained(result, best.configuration),
+        "best_is_cheap": best is not None and is_cheap(best.configuration.method),
+        "cheap": cheap,
+        "cheap_validation": cheap_score(result),
+        "cheap_test": None if cheap is None else scores_on_test(result).get(cheap.number),
+        "curve": curve,
+        "curve_plots": curve_plots(result, curve),
+        "front": front_by_time(result),
+        "unmetered": _unmetered(result),
+        "verdict": verdict(result),
+        "plots": cost_plots(result),
+        "reasons": _reasons(result),
+        "trials": _shown_trials(result),
+        "hidden_trials": max(len(result.trials) - SHOWN_TRIALS, 0),
+        "any_reused": any(r.result.reused_seconds > 0 for r in result.trials),
+        "any_untrained": any(is_untrained(result, r.configuration) for r in result.trials),
+        "failures": failure_groups(result.trials),
+        "account": account_time(result),
+        "colours": OUTCOME_COLOURS,
+        "confusion": confusion_view(result.test) if result.test else None,
+        "untrained": lambda record: is_untrained(result, record.configuration),
+        "wall_seconds": lambda record: record.result.wall_seconds,
+        "predict_command": f"xautolm predict {run} --text 'A text to classify'",
+        "resume_command": f"xautolm search --resume {run}",
+        "version": __version__,
+        "versions": _versions(result, best),
+        "written_at": (written_at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _shown_trials(result: SearchResult) -> list[TrialRecord]:
+    """Return the trials of the table by number; of very many, those with the best scores."""
+    if len(result.trials) <= SHOWN_TRIALS:
+        return list(result.trials)
+    ranked = sorted(result.trials, key=lambda r: (not r.on_front, -_score(r), r.number))
+    return sorted(ranked[:SHOWN_TRIALS], key=lambda r: r.number)
+
+
+def _reasons(result: SearchResult) -> dict[str, Any] | None:
+    """Return what the sampler expected of each trial; None if it expected nothing of any."""
+    explained = [
+        (record, record.explanation)
+        for record in _shown_trials(result)
+        if record.explanation is not None
+    ]
+    if not explained:
+        return None
+    objectives = objectives_of(explanation for _, explanation in explained)
+    failures = [one.failure_probability for _, one in explained]
+    return {
+        "objectives": [OBJECTIVE_WORDS.get(name, name) for name in objectives],
+        "has_failures": any(probability is not None for probability in failures),
+        "hits": hits_words(result.trials),
+        "rows": [_reason(record, one, objectives) for record, one in explained],
+    }
+
+
+def _reason(
+    record: TrialRecord, explanation: TrialExplanation, objectives: Sequence[str]
+) -> dict[str, Any]:
+    actual = came_to(record.result)
+    cells = []
+    for name in objectives:
+        one = explanation.predictions.get(name)
+        cells.append(
+            {
+                "median": "" if one is None else amount_words(name, one.median),
+                "interval": "" if one is None else interval_words(name, one),
+                "came_to": "" if one is None else amount_words(name, actual.get(name)),
+            }
+        )
+    return {
+        "record": record,
+        "cells": cells,
+        "failure": explanation.failure_probability,
+        "kinds": kinds_words(explanation),
+        "structures": {
+            OBJECTIVE_WORDS.get(name, name): structure_words(weights)
+            for name, weights in explanation.structures.items()
+        },
+        "tasks": ", ".join(map(task_words, explanation.nearest_tasks[:SHOWN_TASKS])),
+    }
+
+
+def _score(record: TrialRecord) -> float:
+    score = record.result.scores.get("macro_f1")
+    return score.value if score else float("-inf")
+
+
+def _versions(result: SearchResult, best: TrialRecord | None) -> dict[str, str]:
+    """Return the versions of the chosen trial, else of any; our own stands elsewhere."""
+    of_trials = (dict(r.result.versions) for r in result.trials if r.result.versions)
+    versions = dict(best.result.versions) if best else next(of_trials, {})
+    return {name: version for name, version in versions.items() if name != "xautolm"}
+
+
+def _unmetered(result: SearchResult) -> str:
+    """Return what is said of energy that is an objective and that no trial has a reading of."""
+    is_asked = Objective.ENERGY in result.spec.objectives
+    return UNMETERED if is_asked and not any(r.result.energy for r in result.trials) else ""
 
 
 def report_page(result: SearchResult, *, written_at: datetime | None = None) -> str:

@@ -16,11 +16,11 @@ from xautolm_core.search.contract import Objective
 from xautolm_core.search.records import objective_values
 
 if TYPE_CHECKING:
+    from xautolm_core.records.attempt import TrialResult
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.explanation import NearTask
-    from xautolm_core.search.explanation import Prediction
+    from xautolm_core.search.explanation import PredictedRange
     from xautolm_core.search.explanation import TrialExplanation
-    from xautolm_core.trial.contract import TrialResult
 
 OBJECTIVE_WORDS: Mapping[str, str] = {
     Objective.F1: "macro F1",
@@ -94,7 +94,7 @@ def amount_words(objective: str, value: float | None) -> str:
     return f"{value:.4g}"
 
 
-def interval_words(objective: str, prediction: Prediction) -> str:
+def interval_words(objective: str, prediction: PredictedRange) -> str:
     """Return the interval that 80 % of the outcomes are expected in."""
     return (
         f"{amount_words(objective, prediction.low)} to {amount_words(objective, prediction.high)}"

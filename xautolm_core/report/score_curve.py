@@ -17,6 +17,7 @@ from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.search.contract import Objective
+from xautolm_core.search.pareto import staircase
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
@@ -78,16 +79,23 @@ def score_curve(result: SearchResult) -> ScoreCurve:
         left_out = sum(min(length, max(moment - since, 0.0)) for since, length in pauses)
         return max(moment - begin - left_out, 0.0)
 
-    improvements: list[Improvement] = []
     # Models that were beaten may be deleted since: they were in hand at the time.
     scored = [r for r in result.trials if r.values and r.number in spans]
-    for record in sorted(scored, key=lambda r: (spans[r.number][1], r.number)):
-        score = record.values[Objective.F1.value]
-        best = improvements[-1].score if improvements else None
-        if best is None or score > best:
-            added = None if best is None else score - best
-            seconds = elapsed(spans[record.number][1])
-            improvements.append(Improvement(record, seconds, score, added))
+    best = staircase(
+        sorted(scored, key=lambda r: r.number),
+        cost=lambda r: spans[r.number][1],
+        score=lambda r: r.values[Objective.F1.value],
+    )
+    scores = [record.values[Objective.F1.value] for record in best]
+    improvements = [
+        Improvement(
+            record,
+            elapsed(spans[record.number][1]),
+            scores[place],
+            scores[place] - scores[place - 1] if place else None,
+        )
+        for place, record in enumerate(best)
+    ]
     return ScoreCurve(improvements, elapsed(end), sum(length for _, length in pauses))
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.report.document import is_untrained
-from xautolm_core.report.files import write_bytes
 from xautolm_core.report.predictions import predicted_columns
+from xautolm_core.whole_files import write_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,7 +19,7 @@ from xautolm_core.space.methods import is_cheap
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xautolm_core.search.contract import Comparison
+    from xautolm_core.search.contract import ModelComparison
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
 
@@ -37,7 +37,7 @@ _HEADLINES: Mapping[Kind, str] = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class WorthVerdict:
     """How the best language model compares with the best cheap candidate.
 
     Attributes:
@@ -52,7 +52,7 @@ class Verdict:
     explanation: str
 
 
-def verdict(result: SearchResult) -> Verdict:
+def verdict(result: SearchResult) -> WorthVerdict:
     """Compare the best language model with the best cheap candidate on the test split.
 
     Both are the best of their kind on validation, whichever of them was chosen.
@@ -73,11 +73,11 @@ def verdict(result: SearchResult) -> Verdict:
 
 def _compared(
     result: SearchResult,
-    compared: Comparison,
+    compared: ModelComparison,
     rows: int,
     language_model: TrialRecord,
     cheap: TrialRecord,
-) -> Verdict:
+) -> WorthVerdict:
     kind: Kind = "worth" if compared.low > 0 else "not_worth" if compared.high < 0 else "unclear"
     headline = _HEADLINES[kind]
     if kind == "unclear" and compared.rare_classes:
@@ -101,16 +101,16 @@ def _compared(
         f"{_validation(other)})",
         *_cut_sentences(language_model),
     ]
-    return Verdict(kind, headline, ". ".join(sentences) + ".")
+    return WorthVerdict(kind, headline, ". ".join(sentences) + ".")
 
 
 def _without_one(
     result: SearchResult, language_model: TrialRecord | None, cheap: TrialRecord | None
-) -> Verdict:
+) -> WorthVerdict:
     """Say which kind has no score, and why."""
     found = language_model or cheap
     if found is None:
-        return Verdict("unknown", "No trial gave a model", "There is nothing to compare.")
+        return WorthVerdict("unknown", "No trial gave a model", "There is nothing to compare.")
     missing = "cheap candidate" if cheap is None else "language model"
     counts: dict[str, int] = {}
     for record in result.trials:
@@ -121,7 +121,7 @@ def _without_one(
     ended = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
     why = f"{tried} of that kind ended without a model ({ended})" if counts else "None was tried"
     other = "language model" if cheap is None else "cheap candidate"
-    return Verdict(
+    return WorthVerdict(
         "unknown",
         f"No {missing} came to a score",
         f"{why}. The best {other} is {_named(found)}, with a macro F1 of "
@@ -131,13 +131,13 @@ def _without_one(
 
 def _without_comparison(
     result: SearchResult, language_model: TrialRecord, cheap: TrialRecord
-) -> Verdict:
+) -> WorthVerdict:
     why = (
         "The test split was not evaluated"
         if result.test is None
         else "The test split was answered by the chosen model alone"
     )
-    return Verdict(
+    return WorthVerdict(
         "unknown",
         "No comparison on the test split",
         f"{why}. On validation the best language model ({_named(language_model)}) reaches a macro "

@@ -14,9 +14,9 @@ from xautolm_core.space.screening import screening_rows
 
 if TYPE_CHECKING:
     from xautolm_core.outcomes import Outcome
+    from xautolm_core.records.attempt import TrialResult
     from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.configuration import Value
-    from xautolm_core.trial.contract import TrialResult
 
 NOT_MEASURED = "–"
 UNMETERED = "unmetered: no trial has a reading, so the front is of the other objectives"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.validation import first_problem
 
 if TYPE_CHECKING:
     from xautolm_core.report.green.assumptions import Basis
@@ -60,10 +61,7 @@ def basis_of(
     try:
         assumptions = Assumptions.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise ConfigError(
-            f"{first['loc'][0]}: {first['msg']}", hint="See --help for the options"
-        ) from error
+        raise ConfigError(str(first_problem(error)), hint="See --help for the options") from error
     return look_up(assumptions)
 
 

@@ -14,6 +14,7 @@ from xautolm_core.energy.intensity import Intensity
 from xautolm_core.errors import ConfigError
 from xautolm_core.request.quantities import parse_duration
 from xautolm_core.search.contract import SpendingLimits
+from xautolm_core.validation import first_problem
 
 BUDGET_OPTION = "--budget"
 PRICE_OPTION = "--price"
@@ -126,8 +127,7 @@ def spending_limits(
     try:
         return SpendingLimits.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        problem = ": ".join([*map(str, first["loc"]), first["msg"].removeprefix("Value error, ")])
+        problem = str(first_problem(error))
         hint = next((mend for word, mend in _MENDS.items() if problem.startswith(word)), "")
         raise ConfigError(f"{BUDGET_OPTION}: {problem}", hint=hint) from error
 

@@ -12,6 +12,7 @@ from xautolm_core.launch.choice import KUBERNETES
 from xautolm_core.launch.choice import LAUNCHERS
 from xautolm_core.launch.choice import LOCAL
 from xautolm_core.request.locations import absolute_store
+from xautolm_core.validation import first_problem
 
 if TYPE_CHECKING:
     from xautolm_core.launch.kubernetes.settings import ClusterSettings
@@ -60,10 +61,8 @@ def _cluster_settings(settings: Settings) -> ClusterSettings:
     try:
         return ClusterSettings.model_validate(settings)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
         raise ConfigError(
-            f"--launcher-settings: {place}: {first['msg']}", hint="See docs/launching.md"
+            f"--launcher-settings: {first_problem(error)}", hint="See docs/launching.md"
         ) from error
 
 

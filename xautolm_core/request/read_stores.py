@@ -22,6 +22,7 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.objects.addresses import check_slashes
 from xautolm_core.objects.open import STORAGES
 from xautolm_core.search.contract import ReadStore
+from xautolm_core.validation import first_problem
 
 STORES_VARIABLE = "XAUTOLM_STORES"
 OPTION = "--read-store"
@@ -90,8 +91,8 @@ def stores_of_environment() -> Stores:
     try:
         content = _StoresFile.model_validate({} if document.data is None else document.data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise document.error(first["loc"], first["msg"], "See docs/sharing.md") from None
+        first = first_problem(error)
+        raise document.error(first.place, first.message, "See docs/sharing.md") from None
     read = []
     for name, entry in content.read.items():
         where = _located(entry.store, path.parent)
@@ -165,15 +166,16 @@ def _checked(place: str, values: Mapping[str, Any]) -> ReadStore:
     try:
         return ReadStore.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        what = str(first["loc"][0])
+        first = first_problem(error)
     hints = {
         "name": "A name has up to 32 letters, digits, '_' and '-', begins with a letter, "
         "and is not 'own'",
         "trust": "Trust is more than 0 and at most 1, as in team=s3://team/memory@0.5",
         "store": "Write [NAME=]URI[@TRUST], as in team=s3://team/memory@0.5",
     }
-    raise ConfigError(f"{place}: {what} of a store: {first['msg']}", hint=hints[what])
+    raise ConfigError(
+        f"{place}: {first.field} of a store: {first.message}", hint=hints[first.field]
+    )
 
 
 def _same_address(address: str) -> str:

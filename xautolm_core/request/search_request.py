@@ -56,6 +56,7 @@ from xautolm_core.tasks.quoting import Quoting
 from xautolm_core.tasks.source import complete_task
 from xautolm_core.tasks.source import read_task_spec
 from xautolm_core.tasks.spec import TaskSpec
+from xautolm_core.validation import first_problem
 
 DATA_FOLDER = "data"
 """In a run folder: data that were in memory when the search was asked for."""
@@ -451,8 +452,7 @@ def _validated(values: Mapping[str, Any]) -> SearchSpec:
 def _first_line(error: ValidationError | OSError) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return str(first_problem(error))
 
 
 def _require_trial_packages(methods: tuple[str, ...]) -> None:

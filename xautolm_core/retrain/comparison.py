@@ -7,8 +7,6 @@ from pathlib import Path
 from xautolm_core.errors import ConfigError
 from xautolm_core.registry.model import RegisteredModel
 from xautolm_core.registry.registry import ModelRegistry
-from xautolm_core.retrain.answering import Asking
-from xautolm_core.retrain.answering import ask_model
 from xautolm_core.retrain.by_name import by_name
 from xautolm_core.retrain.decision import ComparisonOutcome
 from xautolm_core.retrain.decision import Decision
@@ -18,6 +16,8 @@ from xautolm_core.retrain.fresh_rows import fresh_rows
 from xautolm_core.retrain.incumbent import seen_rows_of
 from xautolm_core.retrain.rows import as_test_split
 from xautolm_core.retrain.rows import take_rows
+from xautolm_core.search.asking import Asking
+from xautolm_core.search.asking import ask_model
 from xautolm_core.tasks.paired import paired_test
 from xautolm_core.tasks.prepared import open_prepared
 from xautolm_core.tasks.prepared import write_prepared

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
-from xautolm_core.registry.record import EnergyRecord
 from xautolm_core.registry.record import ModelRecord
 from xautolm_core.registry.record import SplitScores
 from xautolm_core.retrain.row_digests import SeenRows
@@ -20,7 +19,7 @@ from xautolm_core.search.contract import BEST_MODEL_FOLDER
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import SUMMARY_FILE
 from xautolm_core.search.contract import SearchSpec
-from xautolm_core.search.folders import Attempt
+from xautolm_core.search.folders import AttemptFolder
 from xautolm_core.search.folders import read_attempts
 from xautolm_core.search.folders import read_state
 from xautolm_core.search.run_folder import read_spec
@@ -86,12 +85,9 @@ def read_finished_run(folder: Path) -> FinishedRun:
             test=_test(folder, summary.get("test"), number),
             seconds=best.get("seconds"),
             search_seconds=summary.get("seconds"),
-            energy=tuple(
-                EnergyRecord.model_validate(
-                    reading.model_dump(include=set(EnergyRecord.model_fields))
-                )
-                for reading in (() if result is None else result.energy)
-            ),
+            energy=()
+            if result is None
+            else tuple(reading.without_device() for reading in result.energy),
             versions={} if result is None else dict(result.versions),
             created_at=ended_at or spec.created_at,
         )
@@ -139,7 +135,7 @@ def _task_spec(spec: TaskSpec, data: str | None) -> TaskSpec:
     return found if spec.labels is None else found.model_copy(update={"labels": spec.labels})
 
 
-def _last_attempt(folder: Path, number: int) -> Attempt | None:
+def _last_attempt(folder: Path, number: int) -> AttemptFolder | None:
     attempts = read_attempts(folder).get(number, [])
     return next((a for a in reversed(attempts) if a.result is not None), None)
 

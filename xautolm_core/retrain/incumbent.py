@@ -8,8 +8,6 @@ from pathlib import Path
 from xautolm_core.registry.model import RegisteredModel
 from xautolm_core.registry.record import SplitScores
 from xautolm_core.registry.registry import ModelRegistry
-from xautolm_core.retrain.answering import Asking
-from xautolm_core.retrain.answering import ask_model
 from xautolm_core.retrain.by_name import by_name
 from xautolm_core.retrain.fresh_rows import fresh_rows
 from xautolm_core.retrain.row_digests import SeenRows
@@ -17,11 +15,13 @@ from xautolm_core.retrain.row_digests import read_seen_rows
 from xautolm_core.retrain.rows import all_rows
 from xautolm_core.retrain.rows import as_test_split
 from xautolm_core.retrain.rows import take_rows
+from xautolm_core.retrain.verdict import ChampionVerdict
 from xautolm_core.retrain.verdict import Standing
-from xautolm_core.retrain.verdict import Verdict
 from xautolm_core.retrain.verdict import WearLimits
 from xautolm_core.retrain.verdict import judge_wear
 from xautolm_core.retrain.verdict import too_few
+from xautolm_core.search.asking import Asking
+from xautolm_core.search.asking import ask_model
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.scores import classification_scores
 from xautolm_core.tasks.task import Split
@@ -39,7 +39,7 @@ def judge_champion(
     limits: WearLimits = WearLimits(),  # noqa: B008 - frozen
     asking: Asking = Asking(),  # noqa: B008 - frozen
     task_name: str | None = None,
-) -> Verdict:
+) -> ChampionVerdict:
     """Say whether the champion of a task is still good enough on the task's data of today.
 
     Args:
@@ -58,10 +58,10 @@ def judge_champion(
     name = task_name or task.name
     champion = registry.champion(name)
     if champion is None:
-        return Verdict(Standing.NO_CHAMPION, f"Task {name!r} has no champion yet")
+        return ChampionVerdict(Standing.NO_CHAMPION, f"Task {name!r} has no champion yet")
     other = _other_task(champion, task)
     if other:
-        return Verdict(Standing.OTHER_TASK, other, champion.version)
+        return ChampionVerdict(Standing.OTHER_TASK, other, champion.version)
     seen = seen_rows_of(registry, champion)
     rows = all_rows(task)
     fresh = take_rows(rows, fresh_rows(rows, [] if seen is None else [seen]))

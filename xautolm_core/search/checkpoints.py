@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xautolm_core.errors import StoreError
-from xautolm_core.search.contract import TRIALS_FOLDER
-from xautolm_core.search.folders import trial_folder
+from xautolm_core.trial.contract import TRIALS_FOLDER
+from xautolm_core.trial.contract import attempt_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -71,4 +70,4 @@ def without_checkpoints(
 
 
 def _attempt_of(record: TrialRecord) -> str:
-    return trial_folder(Path(), record.number, record.result.attempt).name
+    return attempt_name(record.number, record.result.attempt)

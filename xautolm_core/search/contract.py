@@ -22,11 +22,12 @@ from pydantic import model_validator
 from xautolm_core.energy.intensity import LARGEST_GRAMS_PER_KWH
 from xautolm_core.outcomes import Outcome
 from xautolm_core.plugins import PluginReference
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.scores import ClassificationScores
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.tasks.spec import TaskSpec
-from xautolm_core.trial.contract import TrialResult
 
 SEARCH_FILE = "search.json"
 DEFAULT_SAMPLER = "guarded"
@@ -38,7 +39,6 @@ REPORT_FILE = "report.html"
 BEST_MODEL_FOLDER = "model"
 ALTERNATIVE_FOLDER = "alternative"
 """The best model of the other kind: a cheap one beside a language model, or vice versa."""
-TRIALS_FOLDER = "trials"
 
 
 class Objective(StrEnum):
@@ -272,7 +272,7 @@ class TrialRecord:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ModelComparison:
     """The best language model beside the best cheap candidate, on the same test rows.
 
     Both were chosen on validation. The gain is that of the language model.
@@ -303,14 +303,10 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class TestReport:
-    """The one evaluation on the test split.
+class TestReport(ClassificationScores):
+    """The one evaluation of the chosen model on the test split.
 
     Attributes:
-        macro_f1: Of the chosen model, in [0, 1].
-        accuracy: Likewise.
-        per_class: Class name to precision, recall, F1 and support.
-        confusion: Rows of true class i that were taken for class j.
         rows: Rows of the split.
         seconds: Of answering them.
         comparison: With the best model of the other kind; None if there is none.
@@ -318,13 +314,9 @@ class TestReport:
 
     __test__ = False
 
-    macro_f1: float
-    accuracy: float
-    per_class: Mapping[str, Mapping[str, float]]
-    confusion: Sequence[Sequence[int]]
     rows: int
     seconds: float
-    comparison: Comparison | None = None
+    comparison: ModelComparison | None = None
 
 
 @dataclass(frozen=True)

@@ -10,31 +10,28 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceEnergy
-from xautolm_core.experience.schema import ExperienceFailure
-from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.experience.schema import ExperiencePlan
 from xautolm_core.experience.schema import ExperiencePrediction
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.schema import experience_id
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.scores import Score
 from xautolm_core.search.contract import Objective
 from xautolm_core.space.feasible import longest_schedule_seconds
-from xautolm_core.trial.contract import Score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Sequence
 
-    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.records.attempt import TrialResult
+    from xautolm_core.records.failure import Failure
+    from xautolm_core.records.features import FeatureVector
     from xautolm_core.search.contract import SearchSpec
     from xautolm_core.search.explanation import TrialExplanation
     from xautolm_core.search.feasibility import Feasibility
     from xautolm_core.space.model import ModelDescriptor
     from xautolm_core.tasks.task import Task
-    from xautolm_core.trial.contract import EnergyReading
-    from xautolm_core.trial.contract import Failure
-    from xautolm_core.trial.contract import TrialResult
     from xautolm_core.trial.contract import TrialSpec
 
 _QUOTED = re.compile(r"(?P<quote>['\"`])(?P<inner>.*?)(?P=quote)")
@@ -87,8 +84,8 @@ class ExperienceWriter:
             task_name=self.task.name,
             task_fingerprint=self.task.fingerprint,
             task_type=self.task.type.value,
-            task_features=features_of(self.task_features),
-            system_features=features_of(self.system_features),
+            task_features=self.task_features,
+            system_features=self.system_features,
             configuration=spec.configuration,
             model_descriptor=None if descriptor is None else descriptor.model_dump(mode="python"),
             plan=None if self.feasibility is None else plan_of(spec, self.feasibility),
@@ -97,10 +94,7 @@ class ExperienceWriter:
             continues=result.continues,
             cumulative_seconds=result.cumulative_seconds,
             cumulative_joules=result.cumulative_joules,
-            scores={
-                name: ExperienceScore.model_validate(score.model_dump())
-                for name, score in scores_of(result).items()
-            },
+            scores=scores_of(result),
             seconds=dict(result.seconds),
             reused_seconds=result.reused_seconds,
             reused_joules=result.reused_joules,
@@ -109,7 +103,7 @@ class ExperienceWriter:
             schedule_fraction=min(1.0, progress.scheduled_steps / planned) if planned else 1.0,
             peak_gpu_bytes=result.peak_gpu_bytes,
             peak_host_bytes=result.peak_host_bytes,
-            energy=tuple(map(energy_of, result.energy)),
+            energy=tuple(reading.without_device() for reading in result.energy),
             failure=None if failure is None else failure_of(failure, self.task.labels),
             threads=result.threads,
             concurrent_trials=result.concurrent_trials,
@@ -179,21 +173,7 @@ def scores_of(result: TrialResult) -> Mapping[str, Score]:
     return {"macro_f1": Score(value=max(one.macro_f1 for one in result.evaluations))}
 
 
-def energy_of(reading: EnergyReading) -> ExperienceEnergy:
-    """Return a reading as it stands in an experience.
-
-    What was in the way of it is a part of its source, such as ``rapl+attributed``; the UUID of a
-    GPU stays here, because experiences are shared.
-    """
-    return ExperienceEnergy(
-        component=reading.component,
-        joules=reading.joules,
-        source="+".join((reading.source, *reading.flags)),
-        quality=reading.quality,
-    )
-
-
-def failure_of(failure: Failure, labels: Sequence[str]) -> ExperienceFailure:
+def failure_of(failure: Failure, labels: Sequence[str]) -> Failure:
     """Return a failure as it stands in an experience: classes that it quotes go by their index.
 
     Args:
@@ -207,15 +187,4 @@ def failure_of(failure: Failure, labels: Sequence[str]) -> ExperienceFailure:
         return match.group() if index is None else f"<class {index}>"
 
     message = _QUOTED.sub(by_index, failure.message)
-    return ExperienceFailure(**{**failure.model_dump(), "message": message})
-
-
-def features_of(vector: FeatureVector) -> ExperienceFeatures:
-    """Return a feature vector as it stands in an experience."""
-    return ExperienceFeatures(
-        extractor=vector.extractor,
-        version=vector.version,
-        values=dict(vector.values),
-        units=dict(vector.units),
-        facts=dict(vector.facts),
-    )
+    return failure.model_copy(update={"message": message})

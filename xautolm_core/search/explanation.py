@@ -12,7 +12,7 @@ WITHOUT_HISTORY = "without history"
 """Name of the structure that uses no history; the weights of all others are the history's."""
 
 
-class Prediction(BaseModel):
+class PredictedRange(BaseModel):
     """A predicted value of an objective, in the objective's own unit.
 
     Attributes:
@@ -61,6 +61,6 @@ class TrialExplanation(BaseModel):
 
     structures: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
     nearest_tasks: tuple[NearTask, ...] = ()
-    predictions: Mapping[str, Prediction] = Field(default_factory=dict)
+    predictions: Mapping[str, PredictedRange] = Field(default_factory=dict)
     failure_probabilities: Mapping[str, float] = Field(default_factory=dict)
     failure_probability: float | None = None

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xautolm_core.search.comparison import compare
-from xautolm_core.search.final import evaluate_on_test
+from xautolm_core.search.asking import Asking
+from xautolm_core.search.asking import score_on_test
+from xautolm_core.search.contract import ModelComparison
 from xautolm_core.search.models import model_folder
 from xautolm_core.search.records import choose_alternative
+from xautolm_core.space.methods import is_cheap
+from xautolm_core.tasks.grouped import gain_interval
+from xautolm_core.tasks.grouped import group_rows
+from xautolm_core.tasks.scores import RARE_ROWS
+from xautolm_core.tasks.scores import classification_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Sequence
 
+    from xautolm_core.search.asking import TestedModel
     from xautolm_core.search.contract import TestReport
     from xautolm_core.search.contract import TrialRecord
-    from xautolm_core.search.final import Evaluation
     from xautolm_core.search.setup import SearchSetup
     from xautolm_core.tasks.task import Task
 
@@ -27,6 +34,54 @@ _LEAST_LIMIT_SECONDS = 300.0
 _TIMES_EXPECTED = 5.0
 # Of the budget: a comparison may end so much after it.
 _LATE_SHARE = 0.02
+
+
+_LEVEL = 0.95
+
+
+def compare(
+    first: TrialRecord,
+    second: TrialRecord,
+    *,
+    truth: np.ndarray,
+    first_answers: np.ndarray,
+    second_answers: np.ndarray,
+    labels: Sequence[str],
+    seed: int = 0,
+) -> ModelComparison:
+    """Compare a language model with a cheap candidate on the rows that both have answered.
+
+    Args:
+        first: One of both trials; the order does not matter.
+        second: The other one.
+        truth: Class index of each row.
+        first_answers: Class index that the first model gave to each row.
+        second_answers: Likewise the second one.
+        labels: Class names in their order.
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: There are no rows, or both have answered different numbers of them.
+    """
+    if is_cheap(first.configuration.method):
+        first, second = second, first
+        first_answers, second_answers = second_answers, first_answers
+    groups = group_rows(truth, second_answers, first_answers)
+    low, high = gain_interval(groups, "macro_f1", np.random.default_rng(seed), level=_LEVEL)
+    rows = np.bincount(np.asarray(truth, dtype=np.int64), minlength=len(labels))
+    return ModelComparison(
+        language_model=first.number,
+        cheap=second.number,
+        language_model_macro_f1=classification_scores(truth, first_answers, labels).macro_f1,
+        cheap_macro_f1=classification_scores(truth, second_answers, labels).macro_f1,
+        low=low,
+        high=high,
+        rare_classes={
+            name: int(count)
+            for name, count in zip(labels, rows, strict=True)
+            if 0 < count < RARE_ROWS
+        },
+    )
 
 
 def evaluate_best(
@@ -82,7 +137,7 @@ def run_test(
     other: TrialRecord | None,
     *,
     task: Task,
-    evaluate: Callable[[TrialRecord], tuple[Evaluation | None, str]],
+    evaluate: Callable[[TrialRecord], tuple[TestedModel | None, str]],
     seed: int,
 ) -> tuple[TestReport | None, str]:
     """Let the chosen model answer the test split, and the best one of the other kind beside it.
@@ -141,7 +196,7 @@ def no_time(
 
 def _evaluate(
     setup: SearchSetup, record: TrialRecord, best: TrialRecord, expected_seconds: float
-) -> tuple[Evaluation | None, str]:
+) -> tuple[TestedModel | None, str]:
     if record is not best:
         budget_seconds = setup.policy.effective_budget_seconds
         elapsed_seconds = setup.clock.elapsed_seconds
@@ -149,11 +204,14 @@ def _evaluate(
         if problem:
             return None, problem
     interrupts_before = setup.interrupts.count
-    return evaluate_on_test(
-        model_folder=model_folder(setup.out_folder, record),
-        task_folder=setup.task_folder,
-        work_folder=setup.out_folder,
-        threads=setup.threads * setup.spec.workers,
-        limit_seconds=max(_LEAST_LIMIT_SECONDS, _TIMES_EXPECTED * expected_seconds),
-        give_up=lambda: setup.interrupts.count > interrupts_before,
+    return score_on_test(
+        model_folder(setup.out_folder, record),
+        setup.task_folder,
+        setup.out_folder,
+        Asking(
+            threads=setup.threads * setup.spec.workers,
+            limit_seconds=max(_LEAST_LIMIT_SECONDS, _TIMES_EXPECTED * expected_seconds),
+            give_up=lambda: setup.interrupts.count > interrupts_before,
+        ),
+        task=setup.task,
     )

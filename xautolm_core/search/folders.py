@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,14 @@ from pydantic import ValidationError
 from pydantic import ValidatorFunctionWrapHandler
 from pydantic import field_validator
 
-from xautolm_core.search.contract import TRIALS_FOLDER
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.space.configuration import Configuration
+from xautolm_core.trial.contract import ATTEMPT_NAME
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TRIALS_FOLDER
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.contract import attempt_name
 from xautolm_core.trial.files import read_result
 
 PROPOSAL_FILE = "proposal.json"
@@ -30,8 +31,6 @@ CACHE_FOLDER = "cache"
 LOCK_FILE = ".lock"
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-_TRIAL_FOLDER = re.compile(r"(\d{4,})-(\d+)")
 
 
 class Proposal(BaseModel):
@@ -110,7 +109,7 @@ class RunState(BaseModel):
 
 
 @dataclass(frozen=True)
-class Attempt:
+class AttemptFolder:
     """One attempt of a trial, as its folder tells.
 
     Attributes:
@@ -132,20 +131,20 @@ class Attempt:
 
 def trial_folder(out_folder: Path, number: int, attempt: int) -> Path:
     """Return the folder of one attempt of a trial."""
-    return out_folder / TRIALS_FOLDER / f"{number:04d}-{attempt}"
+    return out_folder / TRIALS_FOLDER / attempt_name(number, attempt)
 
 
-def read_attempts(out_folder: Path) -> dict[int, list[Attempt]]:
+def read_attempts(out_folder: Path) -> dict[int, list[AttemptFolder]]:
     """Read all attempts of a run, by trial number; folders without a proposal are left out.
 
     Returns:
         Trial number to its attempts in their order, by number. A number is absent where a sampler
         was asked and had nothing left to try.
     """
-    found: dict[int, list[Attempt]] = {}
+    found: dict[int, list[AttemptFolder]] = {}
     parent = out_folder / TRIALS_FOLDER
     for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
-        match = _TRIAL_FOLDER.fullmatch(folder.name)
+        match = ATTEMPT_NAME.fullmatch(folder.name)
         proposal = _read(folder / PROPOSAL_FILE, Proposal)
         if match is None or proposal is None:
             continue
@@ -155,7 +154,7 @@ def read_attempts(out_folder: Path) -> dict[int, list[Attempt]]:
         if result is not None and (result.trial_number, result.attempt) != (number, attempt):
             result = None
         found.setdefault(number, []).append(
-            Attempt(number, attempt, folder, proposal, spec, result)
+            AttemptFolder(number, attempt, folder, proposal, spec, result)
         )
     for attempts in found.values():
         attempts.sort(key=lambda a: a.attempt)

@@ -14,9 +14,9 @@ from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.screening import at_most_screened
 
 if TYPE_CHECKING:
+    from xautolm_core.records.attempt import TrialResult
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.feasibility import Feasibility
-    from xautolm_core.trial.contract import TrialResult
 
 # Standard deviations of log(measured / predicted), by what the correction was measured on.
 _SAME_METHOD = 0.1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.search.checkpoints import discard_checkpoints
 from xautolm_core.search.checkpoints import without_checkpoints
 from xautolm_core.search.continuation import worth_a_checkpoint
@@ -19,7 +20,7 @@ from xautolm_core.search.misleading import misleading_history
 from xautolm_core.search.models import delete_useless
 from xautolm_core.search.models import point_to_best
 from xautolm_core.search.outbox import ExperienceOutbox
-from xautolm_core.search.pace import Pace
+from xautolm_core.search.pace import SearchPace
 from xautolm_core.search.planned import PlannedTrial
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.records import objective_values
@@ -48,9 +49,8 @@ from xautolm_core.search.study import tell
 from xautolm_core.search.study import tell_exhausted
 from xautolm_core.search.trial_spec import trial_spec
 from xautolm_core.space.methods import is_cheap
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 if TYPE_CHECKING:
     import optuna
@@ -88,7 +88,7 @@ class TrialLoop:
         self._outbox = outbox or ExperienceOutbox(setup)
         self._exhausted = False
         self._saved_at = 0.0
-        self.pace = Pace(setup)
+        self.pace = SearchPace(setup)
         self._early_stops = EarlyStops.of(setup)
         setup.sampler.adapt = lambda one: self.pace.fit(one, self.records)
         self._spending = Spending(
@@ -286,7 +286,7 @@ class TrialLoop:
             explanation=explanation,
             study_attributes=sampler_attributes(setup.study),
         )
-        write_json_atomic(spec.out_folder / PROPOSAL_FILE, proposal)
+        write_json(spec.out_folder / PROPOSAL_FILE, proposal)
         self._watch_over(trial, spec, setup.launcher.submit(spec), proposal, infra_attempts)
 
     def _watch_over(

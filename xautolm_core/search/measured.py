@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
-from xautolm_core.features.vector import FeatureVector
+from xautolm_core.records.features import FeatureVector
+from xautolm_core.validation import first_problem
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,7 @@ def read_measured(document: Mapping[str, Any]) -> Measured:
     try:
         return _ADAPTER.validate_python(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
         raise ConfigError(
-            f"These are no meta-features: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+            f"These are no meta-features: {first_problem(error)}",
             hint="Extract them again with this version of xautolm",
         ) from error

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from xautolm_core.experience.schema import Experience
+    from xautolm_core.records.attempt import TrialResult
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.explanation import TrialExplanation
     from xautolm_core.search.resume import ResumedTrial
     from xautolm_core.search.setup import SearchSetup
-    from xautolm_core.trial.contract import TrialResult
     from xautolm_core.trial.contract import TrialSpec
 
 

@@ -31,12 +31,12 @@ from xautolm_core.space.screening import is_screening
 from xautolm_core.trial.contract import TrialBudget
 
 if TYPE_CHECKING:
+    from xautolm_core.records.attempt import TrialResult
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.planned import PlannedTrial
     from xautolm_core.search.running import RunningTrial
     from xautolm_core.search.setup import SearchSetup
     from xautolm_core.space.configuration import Configuration
-    from xautolm_core.trial.contract import TrialResult
 
 _OVERHEAD_SECONDS = 4.0
 # Of a budget of seconds: something is tried all the same.
@@ -49,7 +49,7 @@ _TEST_MARGIN = 1.2
 _LATEST = 3
 
 
-class Pace:
+class SearchPace:
     """Gives each trial its part of the budget.
 
     Args:
@@ -78,8 +78,7 @@ class Pace:
         Of one that an earlier process launched its own times tell how long it was.
         """
         if result.launched_at is not None and result.ended_at is not None:
-            told = (result.ended_at - result.launched_at).total_seconds()
-            wall_seconds = max(wall_seconds, told)
+            wall_seconds = max(wall_seconds, result.wall_seconds)
         if self._import_seconds is None:
             # What trials import was there when the first one began; a slow machine shows here.
             began = time.monotonic() - self._made_at - wall_seconds

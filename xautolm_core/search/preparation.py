@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     import optuna
 
-    from xautolm_core.features.vector import FeatureVector
     from xautolm_core.launch.contract import Launcher
+    from xautolm_core.records.features import FeatureVector
     from xautolm_core.search.contract import SearchObserver
     from xautolm_core.search.history import History
     from xautolm_core.search.measured import Measured
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class SearchSurroundings:
     """What a search is given from outside.
 
     Attributes:
@@ -66,7 +66,7 @@ def set_up(
     *,
     state: RunState,
     resumed: Sequence[ResumedTrial],
-    around: Surroundings,
+    around: SearchSurroundings,
 ) -> SearchSetup:
     """Prepare everything that the trials share.
 
@@ -173,12 +173,12 @@ def _study(
 
 
 def _features(
-    opening: Opening, state: RunState, around: Surroundings
+    opening: Opening, state: RunState, around: SearchSurroundings
 ) -> tuple[FeatureVector, FeatureVector]:
     """Measure task and machine, or take what was measured before the search stopped."""
     from xautolm_core.features.system_features import extract_system_features
     from xautolm_core.features.task_features import extract_task_features
-    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.records.features import FeatureVector
     from xautolm_core.space.space import tokenizer_files
 
     if state.task_features and state.system_features:

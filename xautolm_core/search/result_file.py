@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from xautolm_core.errors import ConfigError
 from xautolm_core.search.contract import SearchResult
 from xautolm_core.search.contract import TestReport
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.validation import first_problem
+from xautolm_core.whole_files import write_json
 
 RESULT_FILE = "search-result.json"
 _ADAPTER = TypeAdapter(SearchResult)
@@ -20,7 +21,7 @@ _ADAPTER = TypeAdapter(SearchResult)
 def write_result(result: SearchResult, folder: Path) -> Path:
     """Write a result to a folder, all or nothing; return the file."""
     path = folder / RESULT_FILE
-    write_json_atomic(path, _ADAPTER.dump_python(result, mode="json"))
+    write_json(path, _ADAPTER.dump_python(result, mode="json"))
     return path
 
 
@@ -43,9 +44,8 @@ def read_result(folder: Path, *, test: TestReport | None = None) -> SearchResult
             hint="Name the folder that the search step wrote",
         ) from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
         raise ConfigError(
-            f"{path} is no result of a search: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+            f"{path} is no result of a search: {first_problem(error)}",
             hint="Run the search again with this version of xautolm",
         ) from error
     return replace(result, out_folder=folder, test=test or result.test)

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import TrialRecord
-from xautolm_core.search.folders import Attempt
+from xautolm_core.search.folders import AttemptFolder
 from xautolm_core.search.folders import Proposal
 from xautolm_core.search.folders import read_attempts
 from xautolm_core.search.planned import PlannedTrial
 from xautolm_core.search.records import objective_values
 from xautolm_core.search.records import record_of
 from xautolm_core.storage_faults import told_storage_fault
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 MAX_INFRA_ATTEMPTS = 2
@@ -38,8 +38,8 @@ class ResumedTrial:
     """
 
     proposal: Proposal
-    attempts: tuple[Attempt, ...]
-    final: Attempt | None
+    attempts: tuple[AttemptFolder, ...]
+    final: AttemptFolder | None
 
     @property
     def next_attempt(self) -> int:
@@ -93,7 +93,7 @@ def _is_lasting(result: TrialResult) -> bool:
     return is_remote or not of_disk
 
 
-def _resumed(attempts: tuple[Attempt, ...]) -> ResumedTrial:
+def _resumed(attempts: tuple[AttemptFolder, ...]) -> ResumedTrial:
     infra = 0
     final = None
     for attempt in attempts:

@@ -25,7 +25,7 @@ from xautolm_core.search.folders import read_state
 from xautolm_core.search.opening import Opening
 from xautolm_core.search.samplers.factory import reads_history
 from xautolm_core.storage_faults import storage_fault
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 _PROBE_BYTES = 1 << 20
 
@@ -132,8 +132,8 @@ def begin_run(spec: SearchSpec, out_folder: Path, opening: Opening, *, resume: b
             )
         created = spec.model_copy(update={"created_at": spec.created_at or datetime.now(UTC)})
         state = RunState(task_fingerprint=opening.task.fingerprint)
-        write_json_atomic(out_folder / STATE_FILE, state)
-        write_json_atomic(known, created)
+        write_json(out_folder / STATE_FILE, state)
+        write_json(known, created)
         return state
     earlier = read_spec(known)
     if earlier.search_id != spec.search_id:
@@ -176,5 +176,5 @@ def pin_snapshot(spec: SearchSpec, out_folder: Path, opening: Opening) -> Search
     pinned = spec.model_copy(
         update={"snapshot": snapshot, "created_at": known.created_at or spec.created_at}
     )
-    write_json_atomic(out_folder / SEARCH_FILE, pinned)
+    write_json(out_folder / SEARCH_FILE, pinned)
     return pinned

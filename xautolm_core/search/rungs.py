@@ -28,10 +28,10 @@ from xautolm_core.trial.heartbeat_facts import progress_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from xautolm_core.records.attempt import TrialEvaluation
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.running import RunningTrial
     from xautolm_core.search.setup import SearchSetup
-    from xautolm_core.trial.contract import Evaluation
 
 ETA = 2
 """Each rung has so many times the epochs of the one before; half of the trials go on from it."""
@@ -57,10 +57,10 @@ class RungPoint:
 
     number: int
     method: str
-    at: Evaluation
+    at: TrialEvaluation
 
 
-def rung_of(evaluation: Evaluation) -> int | None:
+def rung_of(evaluation: TrialEvaluation) -> int | None:
     """Return the rung, in epochs, that an evaluation is at; None between two."""
     rung = 1
     while rung < evaluation.epoch - _SAME_EPOCH:
@@ -69,7 +69,7 @@ def rung_of(evaluation: Evaluation) -> int | None:
 
 
 def points_at(
-    rung: int, trials: Iterable[tuple[int, str, Sequence[Evaluation]]]
+    rung: int, trials: Iterable[tuple[int, str, Sequence[TrialEvaluation]]]
 ) -> list[RungPoint]:
     """Return the points of those trials that were evaluated at a rung.
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from xautolm_core.search.planned import PlannedTrial
 from xautolm_core.search.spending import Use
-from xautolm_core.search.spending import attempt_seconds
 from xautolm_core.search.spending import limit_shares
 from xautolm_core.space.methods import LINEAR_PROBE
 from xautolm_core.space.screening import SCREENING_ROWS
@@ -98,7 +97,7 @@ class Screening:
         if budget is None:
             return None
         ended = [record for record in records if _is_probe(record)]
-        used = sum(attempt_seconds(r.result) for r in ended if is_screening(r.configuration))
+        used = sum(r.result.held_seconds for r in ended if is_screening(r.configuration))
         return max(1.0, SHARE_OF_SCREENING * budget - used - _overhead_seconds(ended))
 
     def _affordable(
@@ -225,7 +224,7 @@ def _is_probe(record: TrialRecord) -> bool:
 
 
 def _use_of(record: TrialRecord) -> Use:
-    return Use(attempt_seconds(record.result), record.result.energy_joules)
+    return Use(record.result.held_seconds, record.result.energy_joules)
 
 
 def _watts(probes: Iterable[TrialRecord]) -> float | None:
@@ -242,7 +241,7 @@ def _overhead_seconds(probes: Sequence[TrialRecord]) -> float:
         return _OVERHEAD_SECONDS
     latest = scored[-1]
     worked = latest.seconds.get("train", 0.0) + latest.seconds.get("evaluate", 0.0)
-    return max(0.0, attempt_seconds(latest) - worked)
+    return max(0.0, latest.held_seconds - worked)
 
 
 def _add(total: dict[str, float], shares: Mapping[str, float]) -> None:

@@ -14,7 +14,7 @@ from xautolm_core.search.affordable import require_affordable
 from xautolm_core.search.clock import Clock
 from xautolm_core.search.interrupts import Interrupts
 from xautolm_core.search.opening import open_search
-from xautolm_core.search.preparation import Surroundings
+from xautolm_core.search.preparation import SearchSurroundings
 from xautolm_core.search.preparation import set_up
 from xautolm_core.search.resume import read_run
 from xautolm_core.search.run_folder import as_store_errors
@@ -86,6 +86,6 @@ def open_session(
                 used_seconds = max(used_seconds, since - clock.elapsed_seconds)
             clock.go_on_from(used_seconds, state.phase_seconds)
             resumed = read_run(out_folder) if resume else []
-            around = Surroundings(launcher, observer, clock, interrupts, measured)
+            around = SearchSurroundings(launcher, observer, clock, interrupts, measured)
             setup = set_up(spec, out_folder, opening, state=state, resumed=resumed, around=around)
             yield Session(setup, resumed)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xautolm_core.search.folders import STATE_FILE
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 if TYPE_CHECKING:
     import optuna
@@ -77,7 +77,7 @@ class SearchSetup:
         """Write the state down, with the time used so far."""
         self.state.elapsed_seconds = self.clock.elapsed_seconds
         self.state.phase_seconds = dict(self.clock.phase_seconds)
-        write_json_atomic(self.out_folder / STATE_FILE, self.state)
+        write_json(self.out_folder / STATE_FILE, self.state)
 
     def note(self, text: str, *, warning: bool = False) -> None:
         """Tell the user something, now and in the report."""

@@ -18,10 +18,10 @@ from xautolm_core.space.methods import has_model
 from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
+    from xautolm_core.records.attempt import TrialResult
     from xautolm_core.search.contract import SearchSpec
     from xautolm_core.search.contract import SpendingLimits
     from xautolm_core.search.resume import ResumedTrial
-    from xautolm_core.trial.contract import TrialResult
 
 _SECONDS_PER_HOUR = 3600.0
 _MOST_UNMETERED = 20
@@ -108,13 +108,13 @@ class Spending:
             result: What it came to.
             method: Of its configuration.
         """
-        use = Use(attempt_seconds(result), result.energy_joules, has_model(method))
+        use = Use(result.held_seconds, result.energy_joules, has_model(method))
         for name, share in limit_shares(self._limits, use).items():
             self._ended[name] += share
             if not is_cheap(method):
                 self._largest[name] = max(self._largest.get(name, 0.0), share)
         self._unmetered_in_a_row = 0 if result.energy else self._unmetered_in_a_row + 1
-        self._unmetered += "train" in result.seconds and not result.energy
+        self._unmetered += result.is_unmetered
 
     def shares(self, running: Iterable[Use] = ()) -> dict[str, float]:
         """Return which share of each limit is used so far, with what runs."""
@@ -158,10 +158,3 @@ def unmetered_warnings(spec: SearchSpec) -> list[str]:
             "Energy is an objective: trials without any energy reading have no place in it"
         )
     return found
-
-
-def attempt_seconds(result: TrialResult) -> float:
-    """Return how long an attempt held its machine: from its start to its end, without queueing."""
-    if result.started_at is not None and result.ended_at is not None:
-        return max(0.0, (result.ended_at - result.started_at).total_seconds())
-    return sum(result.seconds.values())

@@ -22,9 +22,9 @@ from xautolm_core.search.samplers.base import CONTINUES_ATTRIBUTE
 from xautolm_core.search.samplers.base import CUT_ATTRIBUTE
 from xautolm_core.search.samplers.base import METHOD_ATTRIBUTE
 from xautolm_core.search.samplers.base import MODEL_ATTRIBUTE
-from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import ROWS_ATTRIBUTE
 from xautolm_core.search.samplers.base import SCREENING_ATTRIBUTE
+from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.samplers.encoding import distributions
 from xautolm_core.space.draw import encode
@@ -34,6 +34,7 @@ from xautolm_core.space.screening import screening_rows
 if TYPE_CHECKING:
     import optuna
 
+    from xautolm_core.records.attempt import TrialResult
     from xautolm_core.search.explanation import TrialExplanation
     from xautolm_core.search.folders import Proposal
     from xautolm_core.search.planned import PlannedTrial
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.configuration import Value
     from xautolm_core.space.space import SearchSpace
-    from xautolm_core.trial.contract import TrialResult
 
 WHY_ATTRIBUTE = "why"
 PREDICTED_ATTRIBUTE = "predicted"

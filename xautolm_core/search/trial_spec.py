@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xautolm_core.search.contract import TrialRecord
-    from xautolm_core.search.pace import Pace
+    from xautolm_core.search.pace import SearchPace
     from xautolm_core.search.planned import PlannedTrial
     from xautolm_core.search.setup import SearchSetup
 
@@ -22,7 +22,7 @@ _SEED_STEP = 1_000_003
 
 def trial_spec(
     setup: SearchSetup,
-    pace: Pace,
+    pace: SearchPace,
     records: Sequence[TrialRecord],
     planned: PlannedTrial,
     attempt: tuple[int, int],

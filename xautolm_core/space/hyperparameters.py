@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
+from xautolm_core.space.configuration import Value
 from xautolm_core.space.methods import FINE_TUNING_METHODS
+from xautolm_core.validation import did_you_mean
 
 LR_SCHEDULERS = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant")
 OPTIMIZERS = ("adamw", "adam", "sgd", "adagrad")
@@ -45,6 +46,17 @@ class Hyperparameter:
             return "" if is_known else f"must be one of {names}"
         return self._number_fault(value)
 
+    def typed(self, value: Value) -> Value:
+        """Return a number as the type that the hyper-parameter has; all else as it is.
+
+        What was read from JSON or from columns may have lost it: ``3.0`` epochs are 3.
+        """
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return value
+        if self.kind == "number":
+            return float(value)
+        return int(value) if self.kind == "integer" and float(value).is_integer() else value
+
     def _number_fault(self, value: object) -> str:
         whole = self.kind == "integer"
         kinds = int if whole else (int, float)
@@ -73,7 +85,7 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
     "batch_size": Hyperparameter("integer", low=1, high=65_536),
     "max_length": Hyperparameter("integer", low=8, high=1_000_000),
     "learning_rate": Hyperparameter("number", high=1, is_open_below=True),
-    "epochs": Hyperparameter("integer", low=1, high=1_000),
+    "epochs": Hyperparameter("integer", low=1, high=100_000),
     "warmup_steps": Hyperparameter("integer"),
     "warmup_ratio": _share(),
     "weight_decay": Hyperparameter("number", high=1),
@@ -119,8 +131,7 @@ def name_fault(name: str, method: str) -> tuple[str, str]:
 
 def suggestion(word: str, known: list[str]) -> str:
     """Return a hint: the word that was probably meant, else all that are known."""
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"Did you mean {close[0]!r}?" if close else f"Use one of: {', '.join(known)}"
+    return did_you_mean(word, known) or f"Use one of: {', '.join(known)}"
 
 
 def _names_of(method: str) -> list[str]:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
+from xautolm_core.validation import first_problem
 
 
 def cluster_settings(
@@ -67,11 +68,10 @@ def cluster_settings(
     try:
         return KubernetesSettings.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "image"
-        message = first["msg"].removeprefix("Value error, ")
+        problem = first_problem(error)
         raise ConfigError(
-            f"cluster: {place}: {message}", hint="See docs/launching.md for its fields"
+            f"cluster: {problem.dotted or 'image'}: {problem.message}",
+            hint="See docs/launching.md for its fields",
         ) from None
 
 

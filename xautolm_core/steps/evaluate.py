@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from xautolm_core.errors import DataError
 from xautolm_core.errors import LaunchError
-from xautolm_core.report.files import write_json
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.finished import require_model
 from xautolm_core.steps.request import read_request
+from xautolm_core.whole_files import write_json
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
@@ -36,11 +36,11 @@ def evaluate(request: str, result_folder: str, test_file: str) -> None:
         DataError: The data have changed since the search began.
         LaunchError: There is no model, or the evaluation did not succeed.
     """
-    from xautolm_core.features.cgroup import cpu_count
+    from xautolm_core.search.asking import Asking
+    from xautolm_core.search.asking import TestedModel
+    from xautolm_core.search.asking import score_on_test
     from xautolm_core.search.contract import ALTERNATIVE_FOLDER
     from xautolm_core.search.contract import BEST_MODEL_FOLDER
-    from xautolm_core.search.final import Evaluation
-    from xautolm_core.search.final import evaluate_on_test
     from xautolm_core.search.final_test import run_test
     from xautolm_core.search.records import choose_alternative
     from xautolm_core.search.result_file import read_result
@@ -66,15 +66,14 @@ def evaluate(request: str, result_folder: str, test_file: str) -> None:
         work = Path(name)
         task_folder = write_prepared(task, work)
 
-        def evaluate_model(record: TrialRecord) -> tuple[Evaluation | None, str]:
+        def evaluate_model(record: TrialRecord) -> tuple[TestedModel | None, str]:
             is_best = record.number == best.number
-            return evaluate_on_test(
-                model_folder=folder / (BEST_MODEL_FOLDER if is_best else ALTERNATIVE_FOLDER),
-                task_folder=task_folder,
-                work_folder=work,
-                threads=cpu_count(),
-                limit_seconds=LIMIT_SECONDS,
-                give_up=lambda: False,
+            return score_on_test(
+                folder / (BEST_MODEL_FOLDER if is_best else ALTERNATIVE_FOLDER),
+                task_folder,
+                work,
+                Asking(limit_seconds=LIMIT_SECONDS),
+                task=task,
             )
 
         report, problem = run_test(

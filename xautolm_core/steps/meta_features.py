@@ -10,7 +10,6 @@ from xautolm_core.cluster_search import probed
 from xautolm_core.features import system_features
 from xautolm_core.features import task_features
 from xautolm_core.objects.s3_settings import join_s3_uri
-from xautolm_core.report.files import write_json
 from xautolm_core.search.measured import Measured
 from xautolm_core.search.measured import TrialMachine
 from xautolm_core.search.opening import share_of_this_machine
@@ -18,9 +17,10 @@ from xautolm_core.steps.entry import step
 from xautolm_core.steps.request import MeasurementRequest
 from xautolm_core.steps.request import read_measurement
 from xautolm_core.steps.request import space_file
+from xautolm_core.whole_files import write_json
 
 if TYPE_CHECKING:
-    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.records.features import FeatureVector
 
 EXTRACTORS = f"{task_features.VERSION}/{system_features.VERSION}"
 """Versions of both extractors: with the fingerprint, what a cached answer is good for."""

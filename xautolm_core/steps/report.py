@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xautolm_core.report.files import write_text
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.finished import read_finished
+from xautolm_core.whole_files import write_text
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
@@ -51,7 +51,6 @@ def write_report(
 
 def _metrics(result: SearchResult) -> dict[str, float]:
     """Return the scalars of a search by name, with their units; those that are known."""
-    from xautolm_core.report.accounting import trial_wall_seconds
     from xautolm_core.report.document import best_cheap_trial
     from xautolm_core.report.document import chosen_trial
     from xautolm_core.report.document import validation_scores
@@ -59,7 +58,7 @@ def _metrics(result: SearchResult) -> dict[str, float]:
     found: dict[str, float] = {
         "search_seconds": result.seconds,
         "trials": len(result.trials),
-        "trial_seconds": sum(trial_wall_seconds(record.result) or 0.0 for record in result.trials),
+        "trial_seconds": sum(record.result.wall_seconds for record in result.trials),
         "experiences_applied": result.warm_start.applied,
         "experiences_mapped": result.warm_start.mapped,
     }

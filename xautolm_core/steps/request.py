@@ -31,6 +31,7 @@ from xautolm_core.search.samplers.factory import check_sampler
 from xautolm_core.space.cheap import parse_methods
 from xautolm_core.tasks.source import read_task_spec
 from xautolm_core.tasks.spec import TaskSpec
+from xautolm_core.validation import first_problem
 
 LIMITS = ("trials", "hours", "gpu_hours", "kwh", "cost", "carbon_grams")
 PRICES = ("gpu_hour", "trial_hour", "kwh", "currency", "grams_per_kwh", "pue")
@@ -123,7 +124,7 @@ def read_request(text: str) -> PipelineRequest:
     try:
         return PipelineRequest.model_validate_json(text)
     except ValidationError as error:
-        raise ConfigError(f"This is no request of a search: {_first(error)}") from error
+        raise ConfigError(f"This is no request of a search: {first_problem(error)}") from error
 
 
 def read_measurement(text: str) -> MeasurementRequest:
@@ -135,7 +136,7 @@ def read_measurement(text: str) -> MeasurementRequest:
     try:
         return MeasurementRequest.model_validate_json(text)
     except ValidationError as error:
-        raise ConfigError(f"This asks for no measurement: {_first(error)}") from error
+        raise ConfigError(f"This asks for no measurement: {first_problem(error)}") from error
 
 
 def make_request(
@@ -230,7 +231,7 @@ def make_request(
             }
         )
     except ValidationError as error:
-        raise ConfigError(f"Run parameters: {_first(error)}") from error
+        raise ConfigError(f"Run parameters: {first_problem(error)}") from error
 
 
 def task_spec(task: str, *, seed: int = 0) -> TaskSpec:
@@ -299,7 +300,7 @@ def _spending(
     try:
         return SpendingLimits.model_validate(fields)
     except ValidationError as error:
-        raise ConfigError(f"limits and prices: {_first(error)}") from None
+        raise ConfigError(f"limits and prices: {first_problem(error)}") from None
 
 
 def _check_keys(parameter: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -312,10 +313,3 @@ def _check_keys(parameter: str, given: Mapping[str, Any], known: Sequence[str]) 
 
 def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message

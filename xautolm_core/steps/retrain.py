@@ -57,9 +57,9 @@ def check_incumbent(
         StoreError: The registry cannot be read, or the champion is damaged.
     """
     from xautolm_core.registry.registry import ModelRegistry
-    from xautolm_core.retrain.answering import Asking
     from xautolm_core.retrain.incumbent import judge_champion
     from xautolm_core.retrain.verdict import WearLimits
+    from xautolm_core.search.asking import Asking
     from xautolm_core.tasks.load import load_task
 
     try:
@@ -179,9 +179,9 @@ def compare_models(
         StoreError: The registry cannot be read or written, or a model is damaged.
     """
     from xautolm_core.registry.registry import ModelRegistry
-    from xautolm_core.retrain.answering import Asking
     from xautolm_core.retrain.comparison import compare_with_champion
     from xautolm_core.retrain.decision import PromotionRule
+    from xautolm_core.search.asking import Asking
 
     if measure not in _MEASURES:
         raise ConfigError(

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import yaml
 
 from xautolm_core.objects.s3_settings import join_s3_uri
-from xautolm_core.report.files import write_json
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.request import task_argument
 from xautolm_core.steps.retrain import check_incumbent
 from xautolm_core.steps.retrain import compare_models
 from xautolm_core.steps.retrain import split_fresh
+from xautolm_core.whole_files import write_json
 
 SEARCH_FOLDER = "search-data"
 FRESH_FOLDER = "fresh-data"

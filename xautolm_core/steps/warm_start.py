@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from xautolm_core.report.files import write_json
-from xautolm_core.report.files import write_text
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.request import read_request
 from xautolm_core.steps.search import read_features
+from xautolm_core.whole_files import write_json
+from xautolm_core.whole_files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,10 +10,10 @@ from xautolm_core.errors import DataError
 from xautolm_core.tasks.column_content import has_few_values
 from xautolm_core.tasks.column_content import holds
 from xautolm_core.tasks.column_content import is_text
-from xautolm_core.tasks.suggest import did_you_mean
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.tables import holds_bytes
 from xautolm_core.tasks.tables import require_utf8
+from xautolm_core.validation import did_you_mean
 
 # Names in the order of their strength: several of the same strength are ambiguous.
 _TEXT_NAMES: tuple[tuple[str, ...], ...] = (

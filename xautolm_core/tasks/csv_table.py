@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from xautolm_core.errors import DataError
 from xautolm_core.tasks.delimited_choice import choose_reading
 from xautolm_core.tasks.delimited_choice import refusal
+from xautolm_core.tasks.delimited_records import DelimitedReading
 from xautolm_core.tasks.delimited_records import Layout
 from xautolm_core.tasks.delimited_records import MisfitError
-from xautolm_core.tasks.delimited_records import Reading
 from xautolm_core.tasks.delimited_records import find_layout
 from xautolm_core.tasks.delimited_records import read_records
 from xautolm_core.tasks.quoting import Quoting
@@ -43,7 +43,7 @@ class DelimitedFile:
     """
 
     layout: Layout
-    reading: Reading
+    reading: DelimitedReading
     first: tuple[str, ...]
     blank_lines: int
     warnings: tuple[str, ...]

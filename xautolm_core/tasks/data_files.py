@@ -13,8 +13,8 @@ from xautolm_core.tasks.csv_table import read_csv
 from xautolm_core.tasks.json_table import read_json
 from xautolm_core.tasks.parquet_table import read_parquet
 from xautolm_core.tasks.quoting import Quoting
-from xautolm_core.tasks.suggest import did_you_mean
 from xautolm_core.tasks.tables import Table
+from xautolm_core.validation import did_you_mean
 
 CSV_SUFFIXES = (".csv", ".tsv")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")

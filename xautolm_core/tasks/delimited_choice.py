@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from xautolm_core.errors import DataError
 from xautolm_core.tasks.delimited_records import Backslashes
+from xautolm_core.tasks.delimited_records import DelimitedReading
+from xautolm_core.tasks.delimited_records import DelimitedRecord
 from xautolm_core.tasks.delimited_records import Layout
 from xautolm_core.tasks.delimited_records import MisfitError
-from xautolm_core.tasks.delimited_records import Reading
-from xautolm_core.tasks.delimited_records import Record
 from xautolm_core.tasks.delimited_records import find_backslashes
 from xautolm_core.tasks.delimited_records import read_records
 from xautolm_core.tasks.quoting import Quoting
@@ -34,7 +34,7 @@ _SAY_QUOTING = "say which with --quoting quoted or --quoting none"
 
 
 @dataclass(frozen=True)
-class Choice:
+class DelimitedChoice:
     """How a file is read.
 
     Attributes:
@@ -42,7 +42,7 @@ class Choice:
         warnings: What would be different in others that fit as well.
     """
 
-    reading: Reading
+    reading: DelimitedReading
     warnings: tuple[str, ...] = ()
 
 
@@ -60,16 +60,16 @@ class _Survey:
         misfit: Where the file does not follow the reading, or None if it does.
     """
 
-    reading: Reading
+    reading: DelimitedReading
     rows: int
     digest: int
     wrapped_cells: int
     is_plausible: bool
-    long_records: tuple[Record, ...]
+    long_records: tuple[DelimitedRecord, ...]
     misfit: MisfitError | None
 
 
-def choose_reading(layout: Layout, quoting: Quoting, counts: ByteCounts) -> Choice:
+def choose_reading(layout: Layout, quoting: Quoting, counts: ByteCounts) -> DelimitedChoice:
     """Choose how a file is read.
 
     Args:
@@ -87,12 +87,12 @@ def choose_reading(layout: Layout, quoting: Quoting, counts: ByteCounts) -> Choi
     backslashes = find_backslashes(layout) if counts.backslashes else Backslashes(False, False)
     readings = _readings(layout, quoting, counts, backslashes)
     if len(readings) == 1 and not readings[0].quoted:
-        return Choice(readings[0])
+        return DelimitedChoice(readings[0])
     surveys = [_survey(layout, reading) for reading in readings]
     if quoting is not Quoting.NONE and counts.quotes and counts.backslashes:
         fits = any(s.misfit is None and s.reading.quoted for s in surveys)
         if not fits and not backslashes.may_escape:
-            surveys.insert(0, _survey(layout, Reading(quoted=True, escapes="quotes")))
+            surveys.insert(0, _survey(layout, DelimitedReading(quoted=True, escapes="quotes")))
     fitting = [s for s in surveys if s.misfit is None]
     if quoting is Quoting.AUTO:
         fitting = [s for s in fitting if s.is_plausible]
@@ -111,37 +111,37 @@ def choose_reading(layout: Layout, quoting: Quoting, counts: ByteCounts) -> Choi
     warnings += _hidden_rows(layout, chosen, quoting)
     if quoting is Quoting.AUTO and not chosen.reading.quoted:
         warnings += _unquoted(layout, chosen, surveys)
-    return Choice(chosen.reading, tuple(warnings))
+    return DelimitedChoice(chosen.reading, tuple(warnings))
 
 
 def _readings(
     layout: Layout, quoting: Quoting, counts: ByteCounts, backslashes: Backslashes
-) -> list[Reading]:
+) -> list[DelimitedReading]:
     """Return the readings that can be meant, the likeliest first."""
     line_ends = [""]
     lf_alone, cr_alone = counts.lf - counts.crlf, counts.cr - counts.crlf
     if not layout.skipped_lines and counts.cr and counts.lf:
         line_ends += ["\n"] if lf_alone else []
         line_ends += ["\r"] if cr_alone else []
-    readings: list[Reading] = []
+    readings: list[DelimitedReading] = []
     for line_end in line_ends:
         for quoted in (True, False):
             if quoted and (quoting is Quoting.NONE or not counts.quotes):
                 continue
             if not quoted and quoting is Quoting.QUOTED and counts.quotes:
                 continue
-            ways = [Reading(quoted=quoted, line_end=line_end)]
+            ways = [DelimitedReading(quoted=quoted, line_end=line_end)]
             if backslashes.may_escape:
-                ways.append(Reading(quoted=quoted, escapes="all", line_end=line_end))
+                ways.append(DelimitedReading(quoted=quoted, escapes="all", line_end=line_end))
             readings += ways[::-1] if backslashes.before_quotes and quoted else ways
     return readings
 
 
-def _survey(layout: Layout, reading: Reading) -> _Survey:
+def _survey(layout: Layout, reading: DelimitedReading) -> _Survey:
     """Read a file in one way, and keep what tells this way from others."""
     rows = digest = wrapped_cells = wrapped_rows = 0
     names: list[str] = []
-    long_records: list[Record] = []
+    long_records: list[DelimitedRecord] = []
     misfit = None
     try:
         for record in read_records(layout, reading):
@@ -178,7 +178,7 @@ def _is_wrapped(cell: str) -> bool:
     return len(cell) > 1 and cell[0] == '"' == cell[-1]
 
 
-def _raw_lines(record: Record, delimiter: str) -> list[list[str]] | None:
+def _raw_lines(record: DelimitedRecord, delimiter: str) -> list[list[str]] | None:
     """Return a record's lines as records of their own, or None if one cannot be."""
     if len(record.cells) == 1:
         return None
@@ -186,10 +186,12 @@ def _raw_lines(record: Record, delimiter: str) -> list[list[str]] | None:
     return lines if all(len(line) == len(record.cells) for line in lines) else None
 
 
-def _parting(layout: Layout, one: Reading, other: Reading) -> tuple[int, Record]:
+def _parting(
+    layout: Layout, one: DelimitedReading, other: DelimitedReading
+) -> tuple[int, DelimitedRecord]:
     """Return in how many records two readings differ, and the first of them as the one has it."""
     differing = 0
-    first = last = Record(1, 1, [])
+    first = last = DelimitedRecord(1, 1, [])
     for mine, yours in itertools.zip_longest(
         read_records(layout, one), read_records(layout, other)
     ):
@@ -200,7 +202,7 @@ def _parting(layout: Layout, one: Reading, other: Reading) -> tuple[int, Record]
     return differing, first
 
 
-def _words(reading: Reading) -> str:
+def _words(reading: DelimitedReading) -> str:
     """Name a reading."""
     words = "as quoted" if reading.quoted else "as unquoted"
     if reading.escapes:
@@ -257,13 +259,13 @@ def _hidden_rows(layout: Layout, chosen: _Survey, quoting: Quoting) -> list[str]
     Lines with as many cells as a record look like rows if one of their cells is also that of
     another record in the same column, as classes are.
     """
-    wanted: dict[tuple[int, str], list[Record]] = {}
+    wanted: dict[tuple[int, str], list[DelimitedRecord]] = {}
     for record in chosen.long_records:
         for key in _inner_cells(record, layout.delimiter):
             wanted.setdefault(key, []).append(record)
     if not wanted:
         return []
-    found: list[Record] = []
+    found: list[DelimitedRecord] = []
     for other in itertools.islice(read_records(layout, chosen.reading), 1, None):
         for key in enumerate(other.cells):
             found += [record for record in wanted.get(key, ()) if record.begin != other.begin]
@@ -283,7 +285,7 @@ def _hidden_rows(layout: Layout, chosen: _Survey, quoting: Quoting) -> list[str]
     )
 
 
-def _inner_cells(record: Record, delimiter: str) -> list[tuple[int, str]]:
+def _inner_cells(record: DelimitedRecord, delimiter: str) -> list[tuple[int, str]]:
     """Return column and content of the cells that a record's lines would have as records.
 
     Cells that are the record's own in any case are left out.

@@ -45,7 +45,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Reading:
+class DelimitedReading:
     r"""One way of taking a file's quotes, backslashes and line ends.
 
     Attributes:
@@ -78,7 +78,7 @@ class MisfitError(Exception):
         self.about_quotes = about_quotes
 
 
-class Record(NamedTuple):
+class DelimitedRecord(NamedTuple):
     """One record of a file.
 
     Attributes:
@@ -142,7 +142,7 @@ def _may_be_header(comment: str, following: str, delimiter: str) -> bool:
     return len(cells) == len(after) and not are_column_names(after)
 
 
-def read_records(layout: Layout, reading: Reading) -> Iterator[Record]:
+def read_records(layout: Layout, reading: DelimitedReading) -> Iterator[DelimitedRecord]:
     """Yield the records of a file, the column names first, blank lines left out.
 
     A blank line in a file of one column is a record with an empty cell.
@@ -154,14 +154,14 @@ def read_records(layout: Layout, reading: Reading) -> Iterator[Record]:
     for begin, end, cells in _raw_records(layout, reading):
         if len(cells) == width > 0:
             rows += 1
-            yield Record(begin, end, cells)
+            yield DelimitedRecord(begin, end, cells)
         elif width == 0:
             if any(cell.strip() for cell in cells):
                 header_line, width = begin, len(cells)
-                yield Record(begin, end, cells)
+                yield DelimitedRecord(begin, end, cells)
         elif width == 1 and not cells:
             rows += 1
-            yield Record(begin, end, [""])
+            yield DelimitedRecord(begin, end, [""])
         elif len(cells) > 1 or "".join(cells).strip(" \t"):
             raise _ragged(layout, begin, len(cells), rows + 1, (header_line, width))
 
@@ -183,7 +183,7 @@ def _ragged(
     return MisfitError(problem, hint=hint, line=line, about_quotes=False)
 
 
-def _raw_records(layout: Layout, reading: Reading) -> Iterator[tuple[int, int, list[str]]]:
+def _raw_records(layout: Layout, reading: DelimitedReading) -> Iterator[tuple[int, int, list[str]]]:
     """Yield first line, last line and cells of each record, whatever their number."""
     csv.field_size_limit(_MAX_CELL_CHARACTERS)
     skipped = layout.skipped_lines
@@ -226,7 +226,7 @@ def _broken(begin: int, end: int, error: str) -> MisfitError:
     return MisfitError(problem, hint=hint, line=begin, about_quotes=True)
 
 
-def _prepared(file: Iterable[str], reading: Reading) -> Iterable[str]:
+def _prepared(file: Iterable[str], reading: DelimitedReading) -> Iterable[str]:
     """Hide from the parser what the reading takes as text: line ends, backslashes."""
     lines = file
     if reading.line_end:

@@ -5,35 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-
+    from xautolm_core.tasks.task import Split
     from xautolm_core.tasks.task import SplitName
 
 _ROW_BYTES = 16
 _MODULUS = 1 << (8 * _ROW_BYTES)
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Rows as they go into a fingerprint.
-
-    Attributes:
-        texts: Their texts, none null.
-        text_pairs: Their second texts, or None.
-        labels: Class index of each row.
-    """
-
-    texts: pa.ChunkedArray
-    text_pairs: pa.ChunkedArray | None
-    labels: np.ndarray
-
-
-def fingerprint(given_splits: Mapping[SplitName, Rows], names: Sequence[str]) -> str:
+def fingerprint(given_splits: Mapping[SplitName, Split], names: Sequence[str]) -> str:
     """Digest the content of a task.
 
     The digests of the rows are summed, so that their order does not matter but repetitions do.
@@ -59,7 +41,7 @@ def fingerprint(given_splits: Mapping[SplitName, Rows], names: Sequence[str]) ->
     return total.hexdigest()
 
 
-def _sum_of_digests(rows: Rows, label_bytes: Sequence[bytes]) -> int:
+def _sum_of_digests(rows: Split, label_bytes: Sequence[bytes]) -> int:
     """Sum 128-bit digests of the rows. The lengths keep text and second text apart."""
     row_sum = 0
     blake2b = hashlib.blake2b

@@ -12,23 +12,23 @@ from xautolm_core.errors import DataError
 from xautolm_core.tasks.columns import Columns
 from xautolm_core.tasks.columns import find_columns
 from xautolm_core.tasks.columns import require_column
-from xautolm_core.tasks.fingerprint import Rows
 from xautolm_core.tasks.fingerprint import fingerprint
 from xautolm_core.tasks.labels import MISSING
 from xautolm_core.tasks.labels import is_unlabelled
 from xautolm_core.tasks.labels import read_labels
 from xautolm_core.tasks.locate import read_splits
 from xautolm_core.tasks.look_alikes import look_alike_hint
-from xautolm_core.tasks.quality import Finding
-from xautolm_core.tasks.quality import SplitRows
+from xautolm_core.tasks.quality import CheckedRows
 from xautolm_core.tasks.quality import find_faults
 from xautolm_core.tasks.quality import text_numbers
 from xautolm_core.tasks.quality import unlabelled_split
 from xautolm_core.tasks.quality import warnings_of
+from xautolm_core.tasks.sampling import grouped_partition
+from xautolm_core.tasks.spec import SplitFractions
 from xautolm_core.tasks.spec import TaskSpec
-from xautolm_core.tasks.splitting import cut_splits
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.task import SPLIT_NAMES
+from xautolm_core.tasks.task import Finding
 from xautolm_core.tasks.task import Split
 from xautolm_core.tasks.task import SplitName
 from xautolm_core.tasks.task import Task
@@ -37,6 +37,65 @@ from xautolm_core.tasks.texts import check_texts
 from xautolm_core.tasks.texts import name_phrase
 from xautolm_core.tasks.texts import names_phrase
 from xautolm_core.tasks.texts import rows_phrase
+
+MIN_ROWS = 10
+
+
+def cut_splits(
+    labels: np.ndarray,
+    texts: np.ndarray,
+    missing: Sequence[SplitName],
+    fractions: SplitFractions,
+    seed: int,
+) -> Mapping[SplitName, np.ndarray]:
+    """Divide the training rows into training and the missing splits, stratified by class.
+
+    Rows with equal texts stay on one side: a model that has learnt a text by heart would answer it
+    right in a test, too.
+
+    Args:
+        labels: Class index of each training row.
+        texts: A number for the text of each row, the same for equal texts.
+        missing: Which of ``validation`` and ``test`` are to be cut.
+        fractions: Their shares of the rows, and their largest size.
+        seed: Seed of the split.
+
+    Returns:
+        Sorted row indices of ``train`` and of each missing split.
+
+    Raises:
+        DataError: If there are too few rows or different texts, or nothing would be left to train
+            on.
+    """
+    rows = len(labels)
+    shares = {"validation": fractions.validation, "test": fractions.test}
+    wanted = [shares[name] for name in missing]
+    if sum(wanted) >= 1:
+        raise DataError(
+            f"the splits {' and '.join(missing)} would take {sum(wanted):.0%} of the rows",
+            hint="Make 'splits: {validation: ..., test: ...}' smaller, together below 1",
+        )
+    classes, different = len(np.unique(labels)), len(np.unique(texts))
+    needed = max(MIN_ROWS, (len(missing) + 1) * classes)
+    if different < needed:
+        what = f"{rows} rows"
+        if different < rows:
+            what = f"{different} different texts (in {rows:,} rows)"
+        raise DataError(
+            f"{what} are too few to cut {' and '.join(missing)} from ({classes} classes)",
+            hint=f"Give at least {needed} different texts, or give the splits in files of their"
+            " own",
+        )
+    sizes = [max(min(round(rows * share), fractions.max_rows), classes) for share in wanted]
+    parts = grouped_partition(labels, texts, sizes, seed)
+    empty = [name for name, part in zip(missing, parts, strict=False) if not len(part)]
+    if empty:
+        raise DataError(
+            f"nothing is left for {' and '.join(empty)}, as equal texts stay on one side of the cut"
+            f" ({different} different texts in {rows:,} rows)",
+            hint="Give more different texts, or give the splits in files of their own",
+        )
+    return {"train": parts[-1], **dict(zip(missing, parts[:-1], strict=True))}
 
 
 def load_task(spec: TaskSpec) -> Task:
@@ -68,7 +127,7 @@ def load_task(spec: TaskSpec) -> Task:
             indices[split] = _unknown_in_train(
                 tables, split, indices, labels.names, spec.drop_invalid
             )
-    given: dict[SplitName, SplitRows] = {}
+    given: dict[SplitName, CheckedRows] = {}
     for split in SPLIT_NAMES:
         if split in tables:
             given[split], found = _check_split(
@@ -87,10 +146,7 @@ def load_task(spec: TaskSpec) -> Task:
         type=spec.type,
         fingerprint=fingerprint({split: part.rows for split, part in given.items()}, names),
         labels=names,
-        splits={
-            split: Split(part.rows.texts, part.rows.text_pairs, part.rows.labels)
-            for split, part in splits.items()
-        },
+        splits={split: part.rows for split, part in splits.items()},
         languages=spec.languages,
         warnings=(*warnings, *warnings_of(findings)),
         findings=findings,
@@ -155,7 +211,7 @@ def _unknown_in_train(
 
 def _check_split(
     table: Table, columns: Columns, labels: np.ndarray, *, drop_invalid: bool
-) -> tuple[SplitRows, tuple[str, ...]]:
+) -> tuple[CheckedRows, tuple[str, ...]]:
     """Find the rows of a split that cannot be used; refuse them, or drop them with a warning."""
     texts = check_texts(table, columns.text)
     faults = [
@@ -194,13 +250,13 @@ def _check_split(
             f" to that: {truncated:,}"
         )
     keep = ~invalid
-    rows = Rows(
+    rows = Split(
         _filtered(texts.texts, keep),
         _filtered(pairs.texts, keep) if pairs else None,
         labels[keep].astype(np.int32),
     )
     numbers = text_numbers(rows.texts, rows.text_pairs)
-    usable = SplitRows(table.source, np.flatnonzero(keep) + 1, rows, numbers)
+    usable = CheckedRows(table.source, np.flatnonzero(keep) + 1, rows, numbers)
     return usable, tuple(warnings)
 
 
@@ -209,22 +265,22 @@ def _filtered(column: pa.ChunkedArray, keep: np.ndarray) -> pa.ChunkedArray:
     return column if keep.all() else column.filter(pa.array(keep))
 
 
-def _used(names: tuple[str, ...], given: Mapping[SplitName, SplitRows]) -> tuple[str, ...]:
+def _used(names: tuple[str, ...], given: Mapping[SplitName, CheckedRows]) -> tuple[str, ...]:
     """Return the classes that still have rows after the invalid ones were dropped."""
     used = np.unique(np.concatenate([part.rows.labels for part in given.values()]))
     return tuple(names[i] for i in used)
 
 
 def _renumber(
-    given: Mapping[SplitName, SplitRows], old: tuple[str, ...], new: tuple[str, ...]
-) -> dict[SplitName, SplitRows]:
+    given: Mapping[SplitName, CheckedRows], old: tuple[str, ...], new: tuple[str, ...]
+) -> dict[SplitName, CheckedRows]:
     """Let the class indices point into the new names."""
     lookup = np.array([new.index(n) if n in new else MISSING for n in old], dtype=np.int32)
     return {split: part.with_labels(lookup[part.rows.labels]) for split, part in given.items()}
 
 
 def _check_classes(
-    given: Mapping[SplitName, SplitRows], names: tuple[str, ...], column: str
+    given: Mapping[SplitName, CheckedRows], names: tuple[str, ...], column: str
 ) -> tuple[str, ...]:
     """Refuse a single class and classes with a single row; warn of listed ones without a row."""
     source = given["train"].source
@@ -248,8 +304,8 @@ def _check_classes(
 
 
 def _all_splits(
-    given: Mapping[SplitName, SplitRows], missing: Sequence[SplitName], spec: TaskSpec
-) -> dict[SplitName, SplitRows]:
+    given: Mapping[SplitName, CheckedRows], missing: Sequence[SplitName], spec: TaskSpec
+) -> dict[SplitName, CheckedRows]:
     """Return all three splits, those not given cut from the training rows."""
     splits = dict(given)
     if missing:

@@ -11,30 +11,23 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from typing import Literal
 
 import numpy as np
 
-from xautolm_core.tasks.fingerprint import Rows
 from xautolm_core.tasks.look_alikes import difference
 from xautolm_core.tasks.look_alikes import look_alikes
 from xautolm_core.tasks.look_alikes import told_apart
 from xautolm_core.tasks.scores import RARE_ROWS
 from xautolm_core.tasks.task import SPLIT_NAMES
+from xautolm_core.tasks.task import Finding
+from xautolm_core.tasks.task import FindingKind
+from xautolm_core.tasks.task import Split
 from xautolm_core.tasks.task import SplitName
 from xautolm_core.tasks.texts import name_phrase
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FindingKind = Literal[
-    "unlabelled_split",
-    "texts_in_two_splits",
-    "texts_with_two_classes",
-    "class_with_few_texts",
-    "look_alike_classes",
-    "repeated_texts",
-]
 
 _TRAIN_TEXTS = 3
 _NEEDED: Mapping[SplitName, int] = {
@@ -47,28 +40,7 @@ _TOLD = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Finding:
-    """One thing about the data that makes scores hard to believe.
-
-    Attributes:
-        kind: What it is.
-        count: How much of it there is: rows of ``unlabelled_split``, ``texts_in_two_splits`` and
-            ``repeated_texts``, different texts of ``texts_with_two_classes``, the fewest texts in a
-            split of ``class_with_few_texts``, classes of ``look_alike_classes``.
-        rows: Source (file or data set) to the sorted numbers of the rows concerned, from 1.
-        words: The finding in a sentence with its numbers.
-        name: Of ``class_with_few_texts`` the class with its numbers, else nothing.
-    """
-
-    kind: FindingKind
-    count: int
-    rows: Mapping[str, np.ndarray]
-    words: str
-    name: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class SplitRows:
+class CheckedRows:
     """The rows of a split that can be used, and where they stand.
 
     Attributes:
@@ -80,19 +52,19 @@ class SplitRows:
 
     source: str
     numbers: np.ndarray
-    rows: Rows
+    rows: Split
     texts: np.ndarray
 
-    def take(self, places: np.ndarray) -> SplitRows:
+    def take(self, places: np.ndarray) -> CheckedRows:
         """Return some of the rows, by index."""
         import pyarrow as pa
 
         taken = pa.array(places)
         pairs = self.rows.text_pairs
-        return SplitRows(
+        return CheckedRows(
             self.source,
             self.numbers[places],
-            Rows(
+            Split(
                 self.rows.texts.take(taken),
                 None if pairs is None else pairs.take(taken),
                 self.rows.labels[places],
@@ -100,7 +72,7 @@ class SplitRows:
             self.texts[places],
         )
 
-    def with_labels(self, labels: np.ndarray) -> SplitRows:
+    def with_labels(self, labels: np.ndarray) -> CheckedRows:
         """Return the same rows with other class indices."""
         return dataclasses.replace(self, rows=dataclasses.replace(self.rows, labels=labels))
 
@@ -145,11 +117,11 @@ def _plain_texts(column: pa.ChunkedArray) -> Iterator[bytes]:
 
 
 def find_faults(
-    splits: Mapping[SplitName, SplitRows],
+    splits: Mapping[SplitName, CheckedRows],
     names: Sequence[str],
     *,
     cut: Sequence[SplitName],
-    pool: SplitRows,
+    pool: CheckedRows,
 ) -> tuple[Finding, ...]:
     """Find what makes the scores of a task hard to believe, the worst first.
 
@@ -190,7 +162,7 @@ def warnings_of(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _texts_in_two_splits(splits: Mapping[SplitName, SplitRows]) -> Iterator[Finding]:
+def _texts_in_two_splits(splits: Mapping[SplitName, CheckedRows]) -> Iterator[Finding]:
     """Count the rows of a split that stand in an earlier one as well."""
     for place, name in enumerate(SPLIT_NAMES):
         later = splits[name]
@@ -209,7 +181,7 @@ def _texts_in_two_splits(splits: Mapping[SplitName, SplitRows]) -> Iterator[Find
 
 
 def _texts_with_two_classes(
-    splits: Mapping[SplitName, SplitRows], names: Sequence[str]
+    splits: Mapping[SplitName, CheckedRows], names: Sequence[str]
 ) -> Iterator[Finding]:
     """Count the texts that stand with one class in some rows and with another one in others."""
     parts = list(splits.values())
@@ -245,7 +217,7 @@ def _texts_with_two_classes(
 
 
 def _classes_with_few_texts(
-    splits: Mapping[SplitName, SplitRows], names: Sequence[str]
+    splits: Mapping[SplitName, CheckedRows], names: Sequence[str]
 ) -> Iterator[Finding]:
     """Name the classes that have too few different texts in a split, the rarest first."""
     counts = np.array([_different_texts(splits[name], len(names)) for name in SPLIT_NAMES])
@@ -264,7 +236,7 @@ def _classes_with_few_texts(
         )
 
 
-def _different_texts(split: SplitRows, classes: int) -> np.ndarray:
+def _different_texts(split: CheckedRows, classes: int) -> np.ndarray:
     """Count the different texts of each class."""
     order = np.lexsort((split.texts, split.rows.labels))
     labels, texts = split.rows.labels[order], split.texts[order]
@@ -284,7 +256,7 @@ def _effect(train: int, validation: int, test: int) -> str:
 
 
 def _look_alike_classes(
-    splits: Mapping[SplitName, SplitRows], names: Sequence[str]
+    splits: Mapping[SplitName, CheckedRows], names: Sequence[str]
 ) -> Iterator[Finding]:
     """Name the classes that a reader cannot tell apart, or only by upper and lower case."""
     counts = np.sum(
@@ -309,7 +281,7 @@ def _look_alike_classes(
         )
 
 
-def _repeated_texts(pool: SplitRows, cut: Sequence[SplitName]) -> Iterator[Finding]:
+def _repeated_texts(pool: CheckedRows, cut: Sequence[SplitName]) -> Iterator[Finding]:
     """Count the rows that splits were cut from and whose text stands in another of them."""
     _, text, counts = np.unique(pool.texts, return_inverse=True, return_counts=True)
     repeated = counts[text] > 1
@@ -335,7 +307,7 @@ def unlabelled_split(split: SplitName, source: str, rows: int, why: str) -> Find
     )
 
 
-def _rows(parts: Iterable[tuple[SplitRows, np.ndarray]]) -> dict[str, np.ndarray]:
+def _rows(parts: Iterable[tuple[CheckedRows, np.ndarray]]) -> dict[str, np.ndarray]:
     """Return the numbers of the rows that masks select, by source."""
     found: dict[str, list[np.ndarray]] = {}
     for split, mask in parts:

@@ -16,7 +16,7 @@ from xautolm_core.errors import DataError
 from xautolm_core.errors import StoreError
 from xautolm_core.tasks.data_files import HUB_FOLDER
 from xautolm_core.tasks.data_files import is_data_file
-from xautolm_core.tasks.suggest import did_you_mean
+from xautolm_core.validation import did_you_mean
 
 if TYPE_CHECKING:
     from xautolm_core.objects.s3 import S3Objects

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from xautolm_core.records.scores import ClassificationScores
+
 RARE_ROWS = 10
 """A class with fewer rows to be judged by moves macro-F1 in steps that no resampling can smooth."""
-
-
-@dataclass(frozen=True)
-class ClassificationScores:
-    """How well predicted classes agree with the true ones.
-
-    Attributes:
-        macro_f1: Mean F1 over the classes that occur in truth or prediction, in [0, 1].
-        accuracy: Share of rows that are right, in [0, 1].
-        per_class: Class name to ``precision``, ``recall``, ``f1`` (each in [0, 1], 0 where
-            undefined) and ``support`` (rows of the class); every class, in the given order.
-        confusion: Rows of true class i that were predicted as class j.
-    """
-
-    macro_f1: float
-    accuracy: float
-    per_class: Mapping[str, Mapping[str, float]]
-    confusion: list[list[int]]
 
 
 def classification_scores(

@@ -24,7 +24,8 @@ from xautolm_core.tasks.remote import check_remote
 from xautolm_core.tasks.remote import is_remote_file
 from xautolm_core.tasks.remote import remote_path
 from xautolm_core.tasks.spec import TaskSpec
-from xautolm_core.tasks.suggest import did_you_mean
+from xautolm_core.validation import did_you_mean
+from xautolm_core.validation import first_problem
 from xautolm_core.yaml_document import read
 
 TASK_SUFFIXES = (".yaml", ".yml")
@@ -91,7 +92,7 @@ def read_task_spec(
     try:
         return TaskSpec.model_validate(fields)
     except ValidationError as error:
-        raise DataError(f"{argument}: {_validation_text(error)}") from error
+        raise DataError(f"{argument}: {first_problem(error)}") from error
 
 
 def complete_task(
@@ -210,10 +211,10 @@ def _read_task_file(path: Path) -> dict[str, Any]:
     try:
         TaskSpec.model_validate(fields)
     except ValidationError as error:
-        key = str(error.errors()[0]["loc"][0]) if error.errors()[0]["loc"] else ""
+        problem = first_problem(error)
         raise DataError(
-            f"{path}:{document.line([key])}: {_validation_text(error)}",
-            hint="Mend the task file at that line",
+            f"{path}:{document.line([problem.field])}: {problem}",
+            hint="Correct the task file at that line",
         ) from error
     if (fields.get("data") is None) == (fields.get("train") is None):
         raise DataError(
@@ -234,13 +235,6 @@ def _read_task_file(path: Path) -> dict[str, Any]:
     if fields.get("name") is None:
         fields["name"] = safe_name(path.stem)
     return fields
-
-
-def _validation_text(error: ValidationError) -> str:
-    """Return the first fault that pydantic found, on one line."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else str(first["msg"])
 
 
 def _derive_name(fields: Mapping[str, Any], argument: Path) -> str:

@@ -13,10 +13,39 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from xautolm_core.tasks.quality import Finding
-
 SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+FindingKind = Literal[
+    "unlabelled_split",
+    "texts_in_two_splits",
+    "texts_with_two_classes",
+    "class_with_few_texts",
+    "look_alike_classes",
+    "repeated_texts",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """One thing about the data that makes scores hard to believe.
+
+    Attributes:
+        kind: What it is.
+        count: How much of it there is: rows of ``unlabelled_split``, ``texts_in_two_splits`` and
+            ``repeated_texts``, different texts of ``texts_with_two_classes``, the fewest texts in a
+            split of ``class_with_few_texts``, classes of ``look_alike_classes``.
+        rows: Source (file or data set) to the sorted numbers of the rows concerned, from 1.
+        words: The finding in a sentence with its numbers.
+        name: Of ``class_with_few_texts`` the class with its numbers, else nothing.
+    """
+
+    kind: FindingKind
+    count: int
+    rows: Mapping[str, np.ndarray]
+    words: str
+    name: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from xautolm_core.space.methods import has_model
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.run import preload
 from xautolm_core.trial.run import run_trial
+from xautolm_core.validation import first_problem
 
 
 def main(arguments: list[str]) -> int:
@@ -25,9 +26,7 @@ def main(arguments: list[str]) -> int:
         print(f"xautolm: {path} cannot be read: {error.strerror}", file=sys.stderr)
         return 2
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        print(f"xautolm: {path} is no trial spec: {place}: {first['msg']}", file=sys.stderr)
+        print(f"xautolm: {path} is no trial spec: {first_problem(error)}", file=sys.stderr)
         return 2
     # Before the first heartbeat, from which on its time counts.
     if has_model(spec.configuration.method):

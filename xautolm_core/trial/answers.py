@@ -14,11 +14,13 @@ from typing import Literal
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
+from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.errors import XautolmError
 from xautolm_core.tasks.task import SplitName
-from xautolm_core.trial.files import write_json_atomic
-from xautolm_core.trial.request_file import serve_request
+from xautolm_core.validation import first_problem
+from xautolm_core.whole_files import write_json
 
 MODULE = "xautolm_core.trial.answers"
 
@@ -94,13 +96,34 @@ def answer_split(request: AnswersRequest) -> Answers:
         predicted=tuple(logits.argmax(1).tolist()),
         seconds=time.perf_counter() - since,
     )
-    write_json_atomic(request.out_file, answers)
+    write_json(request.out_file, answers)
     return answers
 
 
 def main(arguments: list[str]) -> int:
-    """Answer what a request file asks for; return the exit code."""
-    return serve_request(arguments, MODULE, AnswersRequest, answer_split)
+    """Answer what a request file asks for; return the exit code, with one line on what is wrong."""
+    if len(arguments) != 1:
+        print(f"usage: python -m {MODULE} REQUEST.json", file=sys.stderr)
+        return 2
+    try:
+        answer_split(AnswersRequest.model_validate_json(Path(arguments[0]).read_bytes()))
+    except ValidationError as error:
+        print(f"xautolm: {arguments[0]}: {first_problem(error)}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"xautolm: {arguments[0]}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except XautolmError as error:
+        print(f"xautolm: {error}", file=sys.stderr)
+        return error.exit_code
+    except ImportError:
+        print(
+            "xautolm: evaluating needs packages that are not installed. "
+            "Install them with: pip install 'xautolm[trial]'",
+            file=sys.stderr,
+        )
+        return 2
+    return 0
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.storage_faults import as_os_errors
 from xautolm_core.trial.best_weights import BestWeights
 from xautolm_core.trial.checkpoint_manifest import MANIFEST_FILE
@@ -28,14 +29,13 @@ from xautolm_core.trial.checkpoint_manifest import CheckpointManifest
 from xautolm_core.trial.checkpoint_manifest import TrainingPosition
 from xautolm_core.trial.checkpoint_manifest import read_manifest
 from xautolm_core.trial.contract import CHECKPOINT_FOLDER
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import CheckpointFault
-from xautolm_core.trial.files import whole_folder
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.hyperparameters import HyperParameters
 from xautolm_core.trial.saving import SLOW_BYTES_PER_SECOND
 from xautolm_core.trial.state import TrialState
+from xautolm_core.whole_files import whole_folder
+from xautolm_core.whole_files import write_json
 
 _WEIGHT, _BEST, _OPTIMIZER = "weight.", "best.", "optimizer."
 _TORCH_RANDOM, _CUDA_RANDOM, _NUMPY_RANDOM = "random.torch", "random.cuda", "random.numpy"
@@ -185,7 +185,7 @@ class Checkpoints:
                 numpy_random=(numpy_state[0], *numpy_state[2:]),
                 bytes=file.stat().st_size,
             )
-            write_json_atomic(temporary / MANIFEST_FILE, manifest, durable=False)
+            write_json(temporary / MANIFEST_FILE, manifest, durable=False)
         return CHECKPOINT_FOLDER
 
 

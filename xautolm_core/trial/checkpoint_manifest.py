@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import ValidationError
 
-from xautolm_core.trial.contract import Score
+from xautolm_core.records.scores import Score
 from xautolm_core.trial.contract import TrialSpec
 
 MANIFEST_FILE = "checkpoint.json"
@@ -51,11 +51,6 @@ class TrainingPosition(BaseModel):
     def epoch(self) -> int:
         """The epoch of the next step, from 0 on."""
         return self.step // self.steps_per_epoch
-
-    @property
-    def step_of_epoch(self) -> int:
-        """The next step's place within its epoch, from 0 on."""
-        return self.step % self.steps_per_epoch
 
 
 class CheckpointManifest(BaseModel):

@@ -1,71 +1,161 @@
-"""From the end of a trial's process, as its supervisor saw it, to the trial's result."""
+"""From the end of a trial's process, as whoever watched it saw it, to the trial's result."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from datetime import UTC
 from datetime import datetime
 from typing import Any
+from typing import Literal
 
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.base import Record
+from xautolm_core.records.failure import Failure
 from xautolm_core.trial.checkpoint_manifest import chain_facts
 from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.trial.heartbeat_facts import as_utc
 from xautolm_core.trial.heartbeat_facts import energy_of
 from xautolm_core.trial.heartbeat_facts import evaluations_of
 from xautolm_core.trial.heartbeat_facts import progress_of
 from xautolm_core.trial.heartbeat_facts import seconds_of
 from xautolm_core.trial.saved_state import SavedState
 from xautolm_core.trial.saved_state import claim_saved
-from xautolm_core.trial.supervise import EndedBy
-from xautolm_core.trial.supervise import ProcessEnd
-from xautolm_core.trial.supervise import end_of
+from xautolm_core.whole_files import write_json
 
-_WALL_LIMIT = Failure(kind="WallLimit", message="ran into the wall-clock limit")
+SERVER_LOST = "ForkServerLost"
+"""Kind of the failure of trials whose fork server ended under them."""
+# What a program that handled SIGTERM ends with, by the shell's convention.
+_SIGTERM_STATUS = 128 + signal.SIGTERM
+
+EndedBy = Literal[
+    "startup", "wall_limit", "memory", "cancel", "termination", "lingering", "shutdown"
+]
+"""``termination``: its supervisor was told to end, and passed that on. ``shutdown``: somebody else
+told the fork server to end."""
+
 _STARTUP_LIMIT = Failure(kind="StartupLimit", message="did not begin in time")
-_MEMORY_LIMIT = Failure(kind="MemoryLimit", message="ran into the memory limit of its container")
-_TERMINATED = Failure(kind="SIGTERM", message="ended from outside")
+_NO_RESULT = Failure(kind="NoResult", message="ended without a valid result")
+_FROM_OUTSIDE = Failure(kind="SIGTERM", message="ended from outside")
+
+
+class ProcessEnd(Record):
+    """How a trial's process ended, and all that it started with it.
+
+    Attributes:
+        exit_code: None if a signal ended it, or it never ran.
+        signal: Name of the signal that ended it, such as ``SIGKILL``.
+        ended_by: Why whoever watches it ended it; None if that did not.
+        oom_kills: Processes that the kernel killed for want of memory: in the trial's group or
+            container, or without one, in the launcher's group while the trial ran.
+        limit_was_hit: Whether the memory limit of the trial itself, or of its container, was
+            reached.
+        peak_bytes: The most memory that it was seen to have.
+        failure: An exception that left it, the failure that it returned, or what kept it from
+            starting.
+    """
+
+    exit_code: int | None = None
+    signal: str | None = None
+    ended_by: EndedBy | None = None
+    oom_kills: int = 0
+    limit_was_hit: bool = False
+    peak_bytes: int | None = None
+    failure: Failure | None = None
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal; that of a real-time signal is made of its number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
 
 
 def result_of_end(
     spec: TrialSpec,
-    end: ProcessEnd,
+    end: ProcessEnd | None,
     written: TrialResult | None,
     heartbeat: Mapping[str, Any],
     saved: SavedState | None = None,
+    *,
+    ended_at: datetime | None = None,
 ) -> TrialResult:
-    """Return the result of a trial whose process has ended.
+    """Return the result of a trial whose process has ended. Never guesses that it ended ok.
 
     What the trial itself wrote stands, but for what it cannot know: who sent SIGTERM, and what took
-    its helpers away.
+    its helpers away. Without it, the reason is looked for in this order: a time limit of ours,
+    evidence of a memory limit, an end that somebody asked for, and then the signal or the status.
 
     Args:
         spec: What was asked for.
-        end: How the process ended.
+        end: How the process ended; None if the fork server was lost.
         written: The trial's own result, if it wrote a valid one.
         heartbeat: What it last told; any part may be missing.
         saved: The state of it that is on disk, if there is one.
+        ended_at: When the end was seen (UTC); now if None.
     """
     if written is not None and belongs_to(written, spec):
-        return with_saved(_reread(written, end), saved)
-    outcome, failure = _explain(end)
-    return unfinished(spec, outcome, failure, heartbeat, saved=saved)
+        return with_saved(_reread(spec, written, end), saved)
+    outcome, failure = _explain(spec, end)
+    return unfinished(spec, outcome, failure, heartbeat, ended_at=ended_at, saved=saved)
+
+
+def with_launch(
+    result: TrialResult,
+    *,
+    launched_at: datetime,
+    concurrent_trials: int,
+    ended_at: datetime,
+    peak_bytes: int | None = None,
+    pruned: str = "",
+) -> TrialResult:
+    """Return a result with what only its launcher knows.
+
+    Args:
+        result: How the trial ended.
+        launched_at: When the launcher was asked (UTC).
+        concurrent_trials: Trials running when this one was started, with it.
+        ended_at: When the end was seen (UTC).
+        peak_bytes: The most memory that was seen; for a trial that did not measure itself.
+        pruned: Why the search stopped it early, in words; empty if it did not.
+    """
+    phases = dict(result.seconds)
+    if result.started_at is not None:
+        phases["startup"] = max(0.0, (as_utc(result.started_at) - launched_at).total_seconds())
+    found = result.model_copy(
+        update={
+            "seconds": phases,
+            "launched_at": launched_at,
+            "concurrent_trials": concurrent_trials,
+            "ended_at": result.ended_at or ended_at,
+            "peak_host_bytes": result.peak_host_bytes or peak_bytes,
+        }
+    )
+    return with_pruned(found, pruned)
 
 
 def result_of_process(
-    spec: TrialSpec, status: int, *, ended_by: EndedBy | None = None, pruned: str = ""
+    spec: TrialSpec,
+    status: int,
+    *,
+    launched_at: datetime,
+    concurrent_trials: int = 1,
+    ended_by: EndedBy | None = None,
+    pruned: str = "",
 ) -> TrialResult:
     """Return the result of a trial that ran as ``python -m xautolm_core.trial``, and keep it.
 
     Args:
         spec: The trial; its folder is on this machine.
         status: What the process ended with; of a signal its negative number.
+        launched_at: When the launcher was asked for it (UTC).
+        concurrent_trials: Trials running when this one was started, with it.
         ended_by: Why the launcher ended it; None if it did not.
         pruned: Why the search stopped it early, in words; empty if it did not.
 
@@ -73,10 +163,19 @@ def result_of_process(
         OSError: The trial's folder cannot be written.
     """
     written, heartbeat = read_result(spec.out_folder), read_heartbeat(spec.out_folder) or {}
-    end = end_of(status, ended_by)
-    result = result_of_end(spec, end, written, heartbeat, claim_saved(spec))
-    result = with_pruned(result, pruned)
-    write_json_atomic(spec.out_folder / RESULT_FILE, result)
+    end = ProcessEnd(
+        exit_code=status if status >= 0 else None,
+        signal=signal_name(-status) if status < 0 else None,
+        ended_by=ended_by,
+    )
+    result = with_launch(
+        result_of_end(spec, end, written, heartbeat, claim_saved(spec)),
+        launched_at=launched_at,
+        concurrent_trials=concurrent_trials,
+        ended_at=datetime.now(UTC),
+        pruned=pruned,
+    )
+    write_json(spec.out_folder / RESULT_FILE, result)
     return result
 
 
@@ -180,31 +279,70 @@ def unfinished(
 
 def terminated(spec: TrialSpec) -> TrialResult:
     """Return the result of a trial that SIGTERM met before it was started."""
-    return unfinished(spec, Outcome.CANCELLED, _TERMINATED, {})
+    return unfinished(spec, Outcome.CANCELLED, _FROM_OUTSIDE, {})
 
 
-def _reread(written: TrialResult, end: ProcessEnd) -> TrialResult:
-    if written.outcome is Outcome.CANCELLED and end.ended_by == "wall_limit":
-        return written.model_copy(update={"outcome": Outcome.TIMEOUT, "failure": _WALL_LIMIT})
-    if written.outcome is Outcome.CANCELLED and end.ended_by == "startup":
-        return written.model_copy(update={"outcome": Outcome.INFRA, "failure": _STARTUP_LIMIT})
-    if written.outcome in (Outcome.INFRA, Outcome.INVALID) and end.oom_kills:
-        return written.model_copy(update={"outcome": Outcome.OOM_HOST, "failure": _MEMORY_LIMIT})
-    return written
+def _reread(spec: TrialSpec, written: TrialResult, end: ProcessEnd | None) -> TrialResult:
+    """Correct what a trial cannot know itself: who ended it, and what took its helpers away."""
+    if end is None:
+        return written
+    told = written.outcome
+    if told in (Outcome.INFRA, Outcome.INVALID) and end.oom_kills and end.limit_was_hit:
+        found = Outcome.OOM_HOST, _memory_failure(end)
+    # To the trial every SIGTERM looks the same.
+    elif told is Outcome.CANCELLED and end.ended_by in ("wall_limit", "startup"):
+        found = _explain(spec, end)
+    elif told is Outcome.CANCELLED and end.ended_by in (None, "shutdown"):
+        found = Outcome.PREEMPTED, _FROM_OUTSIDE
+    else:
+        return written
+    return written.model_copy(update=dict(zip(("outcome", "failure"), found, strict=True)))
 
 
-def _explain(end: ProcessEnd) -> tuple[Outcome, Failure]:
+def _explain(  # noqa: PLR0911  (a list of cases)
+    spec: TrialSpec, end: ProcessEnd | None
+) -> tuple[Outcome, Failure]:
+    if end is None:
+        message = "the process that starts trials ended, and the trial with it"
+        return Outcome.INFRA, Failure(kind=SERVER_LOST, message=message)
     if end.ended_by == "wall_limit":
-        return Outcome.TIMEOUT, _WALL_LIMIT
+        limit_seconds = spec.budget.wall_limit_seconds
+        limit = "" if limit_seconds is None else f" of {limit_seconds:.0f} s"
+        message = f"ran into the wall-clock limit{limit}"
+        return Outcome.TIMEOUT, Failure(kind="WallLimit", message=message)
     if end.ended_by == "startup":
         return Outcome.INFRA, _STARTUP_LIMIT
-    if end.ended_by == "memory" or (end.signal == "SIGKILL" and end.oom_kills):
-        return Outcome.OOM_HOST, _MEMORY_LIMIT
+    # Without a group of its own, the kills may be another trial's.
+    if end.ended_by == "memory" or (
+        end.oom_kills > 0 and (end.limit_was_hit or end.signal == "SIGKILL")
+    ):
+        return Outcome.OOM_HOST, _memory_failure(end)
+    if end.ended_by == "cancel":
+        return Outcome.CANCELLED, Failure(kind="Cancelled", message="ended by its search")
     if end.ended_by == "termination":
-        return Outcome.CANCELLED, _TERMINATED
+        # Why its supervisor was told to end, its launcher knows.
+        return Outcome.CANCELLED, _FROM_OUTSIDE
+    if end.ended_by == "lingering":
+        return Outcome.INFRA, _NO_RESULT
+    if end.ended_by == "shutdown" or end.signal == "SIGTERM" or end.exit_code == _SIGTERM_STATUS:
+        return Outcome.PREEMPTED, _FROM_OUTSIDE
+    return Outcome.INFRA, _infra_failure(end)
+
+
+def _memory_failure(end: ProcessEnd) -> Failure:
+    if end.limit_was_hit:
+        return Failure(kind="MemoryLimit", message="ran into its memory limit")
+    return Failure(kind="MachineMemory", message="killed when the machine had no memory left")
+
+
+def _infra_failure(end: ProcessEnd) -> Failure:
+    if end.failure is not None:
+        return end.failure
     if end.signal is not None:
-        message = "killed by a signal, without a result"
-        return Outcome.INFRA, Failure(kind=end.signal, message=message)
+        return Failure(kind=end.signal, message="killed by a signal, without a result")
+    if end.exit_code is None:
+        return Failure(kind="NotStarted", message="its process could not be started")
+    if end.exit_code == 0:
+        return _NO_RESULT
     message = f"ended with status {end.exit_code}, without a valid result"
-    kind = f"Exit{end.exit_code}" if end.exit_code else "NoResult"
-    return Outcome.INFRA, Failure(kind=kind, message=message)
+    return Failure(kind=f"Exit{end.exit_code}", message=message)

@@ -6,12 +6,12 @@ import hashlib
 import re
 import traceback
 
+from xautolm_core.experience.messages import scrub_message
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import CutBy
+from xautolm_core.records.failure import Failure
 from xautolm_core.storage_faults import storage_fault
-from xautolm_core.trial.contract import CutBy
-from xautolm_core.trial.contract import Failure
 
-MESSAGE_LIMIT = 240
 # What PyTorch says where the CPU allocator or the CUDA allocator gives up.
 _HOST_ALLOCATION = re.compile(
     r"DefaultCPUAllocator|not enough memory|cannot allocate memory", re.IGNORECASE
@@ -27,9 +27,7 @@ _HUB_FAULT = re.compile(
     r"locate the file on the hub",
     re.IGNORECASE,
 )
-_PATH = re.compile(r"(?<![\w.])(?:/[\w.@+~ -]*[\w.@+~-])+/?|[A-Za-z]:\\[^\s'\"]+")
-_QUOTED = re.compile(r"'([^'\n]*)'|\"([^\"\n]*)\"|`([^`\n]*)`")
-_PLAIN_NAME = re.compile(r"[\w.:\[\]<>-]{1,60}")
+_LOOKED_AT_CHARACTERS = 2_000
 
 
 class TrialFailure(Exception):  # noqa: N818  (its subclasses are outcomes)
@@ -116,29 +114,16 @@ def outcome_of(error: BaseException) -> Outcome:  # noqa: PLR0911  (a list of ca
 
 
 def describe(error: BaseException) -> Failure:
-    """Return what may be kept of an exception: also the fault of a disk that it comes from."""
-    message, disk = scrub(str(error)), storage_fault(error)
+    """Return what may be kept of an exception: also the fault of a disk that it comes from.
+
+    Of its message the first line, scrubbed (see ``scrub_message``).
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    message = scrub_message(lines[0][:_LOOKED_AT_CHARACTERS]) if lines else ""
+    disk = storage_fault(error)
     if disk is not None and disk not in message:
         message = f"{message} ({disk})" if message else disk
     return Failure(kind=type(error).__name__, message=message, traceback_hash=traceback_hash(error))
-
-
-def scrub(text: str) -> str:
-    """Return the first line of a message without paths and without anything quoted that is text.
-
-    Short quoted names (of parameters, modules, types) stay; whatever else is quoted could be a text
-    of the task and goes.
-    """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    line = lines[0] if lines else ""
-
-    def keep_names(match: re.Match[str]) -> str:
-        inner = next((g for g in match.groups() if g is not None), "")
-        return f"'{inner}'" if _PLAIN_NAME.fullmatch(inner) else "'...'"
-
-    line = _PATH.sub("<path>", _QUOTED.sub(keep_names, line))
-    line = " ".join(line.split())
-    return line if len(line) <= MESSAGE_LIMIT else f"{line[: MESSAGE_LIMIT - 3]}..."
 
 
 def traceback_hash(error: BaseException) -> str:

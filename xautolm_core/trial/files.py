@@ -2,63 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
 from pydantic import ValidationError
 
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import CHECKPOINT_FOLDER
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.whole_files import write_json
 
 _SAVED_FOLDER = re.compile(r"saved-(\d+)")
-
-
-def write_json_atomic(
-    path: Path, document: BaseModel | Mapping[str, Any], *, durable: bool = True
-) -> None:
-    """Write a JSON document: after a crash at any moment the file is the old one or the new one.
-
-    Args:
-        path: Where to; missing parent folders are made.
-        document: A pydantic model, or a mapping of what JSON knows (paths become strings).
-        durable: Wait until the disk has it; a heartbeat does without.
-
-    Raises:
-        OSError: The file cannot be written. Nothing is left behind.
-    """
-    if isinstance(document, BaseModel):
-        text = document.model_dump_json(indent=2)
-    else:
-        text = json.dumps(document, indent=2, default=str)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            if durable:
-                os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def prepare_folder(spec: TrialSpec) -> None:
@@ -74,7 +36,7 @@ def prepare_folder(spec: TrialSpec) -> None:
     for name in (MODEL_FOLDER, CHECKPOINT_FOLDER):
         if (folder := spec.out_folder / name).exists():
             shutil.rmtree(folder)
-    write_json_atomic(spec.out_folder / SPEC_FILE, spec)
+    write_json(spec.out_folder / SPEC_FILE, spec)
 
 
 def saved_folders(out_folder: Path) -> list[Path]:
@@ -122,22 +84,3 @@ def read_heartbeat(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) else None
-
-
-@contextlib.contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """Give a folder to fill that becomes ``target`` by a rename at the end, or not at all.
-
-    Args:
-        target: Its place; what is there is replaced.
-    """
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    try:
-        temporary.chmod(0o755)
-        yield temporary
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise

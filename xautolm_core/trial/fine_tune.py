@@ -19,8 +19,8 @@ from xautolm_core.trial.checkpoint import identity_of
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.evaluation import measure_latency
 from xautolm_core.trial.failures import InvalidConfiguration
+from xautolm_core.trial.head_only import FrozenRows
 from xautolm_core.trial.head_only import HeadOnlyRows
-from xautolm_core.trial.head_only import SplitRows
 from xautolm_core.trial.head_only import replace_backbone
 from xautolm_core.trial.hyperparameters import HyperParameters
 from xautolm_core.trial.hyperparameters import read_hyperparameters
@@ -39,7 +39,7 @@ from xautolm_core.trial.precision import Precision
 from xautolm_core.trial.precision import choose_device
 from xautolm_core.trial.precision import choose_precision
 from xautolm_core.trial.process import prepare_process
-from xautolm_core.trial.rows import Rows
+from xautolm_core.trial.rows import TrialRows
 from xautolm_core.trial.rows import choose_rows
 from xautolm_core.trial.saved_state import claim_saved
 from xautolm_core.trial.saving import StateSaver
@@ -67,7 +67,7 @@ class TrialData:
     """
 
     task: Task
-    rows: Rows
+    rows: TrialRows
     tokenizer: TokenizerFolder
     max_length: int
     train: Tokens
@@ -159,7 +159,7 @@ class FineTuneRun:
         return Machine(device, precision)
 
     def _tokenize(
-        self, task: Task, rows: Rows, parameters: HyperParameters
+        self, task: Task, rows: TrialRows, parameters: HyperParameters
     ) -> tuple[TrialData, Any]:
         """Return the trial's data as tokens, and the model's config."""
         spec = self._spec
@@ -230,7 +230,7 @@ class FineTuneRun:
         self, model: Any, data: TrialData, machine: Machine, deadline: Deadline
     ) -> HeadOnlyRows | None:
         splits = [
-            SplitRows(tokens, machine.inputs(model, tokens, data.tokenizer), rows, labels)
+            FrozenRows(tokens, machine.inputs(model, tokens, data.tokenizer), rows, labels)
             for tokens, rows, labels in (
                 (data.train, data.rows.train, data.labels("train")),
                 (data.validation, data.rows.validation, data.labels("validation")),

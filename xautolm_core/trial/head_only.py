@@ -33,7 +33,7 @@ _FEWEST_ROWS = 64
 
 
 @dataclass(frozen=True)
-class SplitRows:
+class FrozenRows:
     """Rows of a split that a trial uses.
 
     Attributes:
@@ -68,8 +68,8 @@ class HeadOnlyRows:
 
 def replace_backbone(
     model: Any,
-    train: SplitRows,
-    validation: SplitRows,
+    train: FrozenRows,
+    validation: FrozenRows,
     *,
     reference: ModelReference,
     cache_folder: Path,
@@ -108,7 +108,7 @@ def replace_backbone(
     if not backbone.agrees(train.inputs, train.rows[:_AGREEMENT_ROWS]):
         return None
 
-    def open_store(split: SplitRows) -> FeatureStore:
+    def open_store(split: FrozenRows) -> FeatureStore:
         key = backbone_key(reference, split.tokens.key, precision, seed, "head")
         rows = len(split.tokens)
         return open_feature_store(cache_folder / FEATURES_FOLDER / key, rows, backbone.width)

@@ -12,9 +12,9 @@ from typing import TypeVar
 from pydantic import BaseModel
 from pydantic import ValidationError
 
-from xautolm_core.trial.contract import EnergyReading
-from xautolm_core.trial.contract import Evaluation
-from xautolm_core.trial.contract import Progress
+from xautolm_core.records.attempt import TrialEvaluation
+from xautolm_core.records.attempt import TrialProgress
+from xautolm_core.records.energy import EnergyReading
 
 _Part = TypeVar("_Part", bound=BaseModel)
 
@@ -41,14 +41,14 @@ def as_utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def progress_of(heartbeat: Mapping[str, Any]) -> Progress:
+def progress_of(heartbeat: Mapping[str, Any]) -> TrialProgress:
     """Return how far the training was."""
     names = {"step": "steps", "scheduled_steps": "scheduled_steps", "epoch": "epochs"}
     told = {field: heartbeat[name] for name, field in names.items() if name in heartbeat}
     try:
-        return Progress.model_validate(told)
+        return TrialProgress.model_validate(told)
     except ValidationError:
-        return Progress()
+        return TrialProgress()
 
 
 def energy_of(heartbeat: Mapping[str, Any]) -> tuple[EnergyReading, ...]:
@@ -56,9 +56,9 @@ def energy_of(heartbeat: Mapping[str, Any]) -> tuple[EnergyReading, ...]:
     return _parts_of(heartbeat, "energy", EnergyReading)
 
 
-def evaluations_of(heartbeat: Mapping[str, Any]) -> tuple[Evaluation, ...]:
+def evaluations_of(heartbeat: Mapping[str, Any]) -> tuple[TrialEvaluation, ...]:
     """Return the evaluations so far; empty if it does not say. What is none is left out."""
-    return _parts_of(heartbeat, "evaluations", Evaluation)
+    return _parts_of(heartbeat, "evaluations", TrialEvaluation)
 
 
 def joules_of(heartbeat: Mapping[str, Any]) -> float | None:

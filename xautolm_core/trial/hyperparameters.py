@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import fields
 from typing import Any
-from typing import get_args
-from typing import get_type_hints
 
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
+from xautolm_core.space.hyperparameters import HYPERPARAMETERS
 from xautolm_core.space.methods import FINE_TUNING_METHODS
 from xautolm_core.trial.failures import InvalidConfiguration
 
@@ -21,6 +18,8 @@ DEFAULT_LEARNING_RATES = {"full": 5e-5, "partial": 1e-4, "lora": 5e-4, "head": 1
 @dataclass(frozen=True)
 class HyperParameters:
     """What a trial trains with. The names are the paper's (arXiv 2508.00924).
+
+    Which values are allowed stands in ``xautolm_core.space.hyperparameters``.
 
     Attributes:
         method: ``full``, ``partial``, ``lora`` or ``head``.
@@ -36,7 +35,7 @@ class HyperParameters:
         lr_scheduler: ``linear``, ``cosine``, ``cosine_with_restarts``, ``polynomial``,
             ``constant``; all of them with warm-up.
         use_early_stopping: Stop when macro-F1 on validation does not improve any more.
-        early_stopping_patience: Evaluations without improvement that are borne, >= 1.
+        early_stopping_patience: Evaluations without improvement that are allowed, >= 1.
         early_stopping_delta: Least gain of macro-F1 that counts as improvement, >= 0.
         use_mixed_precision: Where the hardware is faster so; None means True.
         use_gradient_clipping: Whether gradients are clipped.
@@ -85,7 +84,7 @@ class HyperParameters:
     init_lora_weights: str | None = None
     fan_in_fan_out: bool = False
     model_save: str = "classifier"
-    num_workers: int | str = 0
+    num_workers: str = "default"
 
     @property
     def clipping_norm(self) -> float | None:
@@ -103,80 +102,30 @@ class HyperParameters:
         return min(wanted, steps // 2)
 
 
-_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "method": FINE_TUNING_METHODS,
-    "optimizer": ("adamw", "adam", "sgd", "adagrad"),
-    "lr_scheduler": ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant"),
-    "lora_bias": ("none", "all", "lora_only"),
-    "init_lora_weights": ("gaussian", "pissa", "loftq"),
-    "model_save": ("classifier", "all"),
-}
-# Name to least value, greatest value, and whether the least one itself is allowed.
-_RANGES: Mapping[str, tuple[float, float, bool]] = {
-    "batch_size": (1, 65536, True),
-    "max_length": (2, 1_000_000, True),
-    "learning_rate": (0.0, 1e6, False),
-    "epochs": (1, 100_000, True),
-    "warmup_steps": (0, 1e9, True),
-    "warmup_ratio": (0.0, 1.0, True),
-    "weight_decay": (0.0, 1e3, True),
-    "gradient_accumulation_steps": (1, 65536, True),
-    "early_stopping_patience": (1, 100_000, True),
-    "early_stopping_delta": (0.0, 1.0, True),
-    "gradient_clipping_max_norm": (0.0, 1e9, False),
-    "label_smoothing": (0.0, 0.99, True),
-    "dropout_rate": (0.0, 0.99, True),
-    "num_trainable_layers": (1, 100_000, True),
-    "lora_r": (1, 65536, True),
-    "lora_alpha": (0.0, 1e9, False),
-    "lora_dropout": (0.0, 0.99, True),
-}
-
-
 def read_hyperparameters(configuration: Configuration) -> HyperParameters:
     """Return the hyper-parameters of a configuration.
 
     Raises:
-        InvalidConfiguration: A name is unknown, or a value has the wrong type or range.
+        InvalidConfiguration: The method or a name is unknown, or a value has the wrong type or
+            range.
     """
+    method = configuration.method
+    if method not in FINE_TUNING_METHODS:
+        raise InvalidConfiguration(f"There is no fine-tuning method '{method}'")
     given = {name: v for name, v in configuration.parameters.items() if v is not None}
-    known = {f.name for f in fields(HyperParameters)} - {"method"}
-    if unknown := sorted(set(given) - known):
-        raise InvalidConfiguration(f"Unknown hyper-parameter '{unknown[0]}'")
-    hints = get_type_hints(HyperParameters)
-    values: dict[str, Any] = {"method": configuration.method}
-    values["learning_rate"] = DEFAULT_LEARNING_RATES.get(configuration.method, 5e-5)
-    values["use_early_stopping"] = "early_stopping_patience" in given
-    for name, value in given.items():
-        values[name] = _typed(name, value, hints[name])
-    for name, value in values.items():
-        _check(name, value)
-    return HyperParameters(**values)
+    values: dict[str, Any] = {
+        "learning_rate": DEFAULT_LEARNING_RATES[method],
+        "use_early_stopping": "early_stopping_patience" in given,
+    }
+    values |= {name: _checked(name, given[name]) for name in sorted(given)}
+    return HyperParameters(method, **values)
 
 
-def _typed(name: str, value: Value, hint: Any) -> Value:
-    """Return a value as the type that its hyper-parameter has."""
-    allowed = get_args(hint) or (hint,)
-    if isinstance(value, bool):
-        if bool in allowed:
-            return value
-    elif isinstance(value, (int, float)):
-        if int in allowed and float(value).is_integer():
-            return int(value)
-        if float in allowed:
-            return float(value)
-    elif isinstance(value, str) and str in allowed:
-        return value
-    raise InvalidConfiguration(f"Hyper-parameter '{name}' cannot be {value!r}")
-
-
-def _check(name: str, value: Value) -> None:
-    """Refuse a value outside its hyper-parameter's domain."""
-    if name in _CHOICES and value not in _CHOICES[name]:
-        raise InvalidConfiguration(
-            f"Hyper-parameter '{name}' cannot be {value!r}; choose of: {', '.join(_CHOICES[name])}"
-        )
-    if name in _RANGES and isinstance(value, (int, float)):
-        low, high, closed = _RANGES[name]
-        if not (low <= value <= high) or (value == low and not closed):
-            raise InvalidConfiguration(f"Hyper-parameter '{name}' cannot be {value!r}")
+def _checked(name: str, value: Value) -> Value:
+    known = HYPERPARAMETERS.get(name)
+    if known is None:
+        raise InvalidConfiguration(f"Unknown hyper-parameter '{name}'")
+    typed = known.typed(value)
+    if fault := known.fault_of(typed):
+        raise InvalidConfiguration(f"Hyper-parameter '{name}' {fault}, not {value!r}")
+    return typed

@@ -10,7 +10,7 @@ from datetime import UTC
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from xautolm_core.trial.contract import CutBy
+from xautolm_core.records.attempt import CutBy
 from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.failures import DeadlineExceeded
 
@@ -33,7 +33,7 @@ _FEATURE_SHARE = 0.85
 
 
 @dataclass
-class Plan:
+class TrainingPlan:
     """The steps of a trial.
 
     Attributes:
@@ -57,7 +57,7 @@ class Plan:
     @classmethod
     def of(
         cls, *, steps_per_epoch: int, epochs: int, tokens_per_epoch: int, max_steps: int | None
-    ) -> Plan:
+    ) -> TrainingPlan:
         """Return the plan of a configuration within its budget of steps."""
         planned = steps_per_epoch * epochs
         limit = planned if max_steps is None else min(planned, max_steps)
@@ -78,7 +78,7 @@ class Plan:
 
 
 @dataclass
-class Pace:
+class StepPace:
     """How fast a trial is, as measured so far.
 
     Attributes:
@@ -139,7 +139,7 @@ class Deadline:
         """Return the seconds until the deadline; infinite without one."""
         return math.inf if self._limit is None else self._limit - self._spent()
 
-    def review_due(self, plan: Plan, step: int) -> bool:
+    def review_due(self, plan: TrainingPlan, step: int) -> bool:
         """Whether the plan is to be compared with the pace after so many steps."""
         if self._limit is None or step >= plan.scheduled_steps:
             return False
@@ -155,7 +155,9 @@ class Deadline:
             self._reviews.append(step / plan.scheduled_steps)
         return due
 
-    def review(self, plan: Plan, pace: Pace, step: int, reserve_seconds: float = 0.0) -> bool:
+    def review(
+        self, plan: TrainingPlan, pace: StepPace, step: int, reserve_seconds: float = 0.0
+    ) -> bool:
         """Fit the plan to the pace; return whether the schedule has changed.
 
         It is to end before the wall limit, too: what came before the training may have taken longer
@@ -193,7 +195,7 @@ class Deadline:
         return True
 
     def must_end(
-        self, plan: Plan, pace: Pace, step: int, reserve_seconds: float = 0.0
+        self, plan: TrainingPlan, pace: StepPace, step: int, reserve_seconds: float = 0.0
     ) -> CutBy | None:
         """Return what training has to end for now, so that an evaluation still fits; else None.
 
@@ -249,12 +251,14 @@ class Deadline:
             raise self._exceeded(self._spent() / _FEATURE_SHARE)
         return False
 
-    def _predict(self, plan: Plan, pace: Pace, step: int, end: int) -> float:
+    def _predict(self, plan: TrainingPlan, pace: StepPace, step: int, end: int) -> float:
         """Return the seconds from now until a schedule's end, evaluations included."""
         training = (end - step) * plan.tokens_per_step * pace.seconds_per_token()
         return training + plan.evaluations_left(step, end) * (pace.evaluation_seconds or 0.0)
 
-    def _fitting_steps(self, plan: Plan, pace: Pace, step: int, available: float) -> int:
+    def _fitting_steps(
+        self, plan: TrainingPlan, pace: StepPace, step: int, available: float
+    ) -> int:
         """Return the longest schedule, from ``step`` to the limit, that fits the time."""
         low, high = step, plan.limit
         while low < high:

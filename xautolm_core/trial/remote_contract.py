@@ -24,11 +24,13 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.objects.bundle import BundleReference
 from xautolm_core.objects.bundle import PlainPath
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
+from xautolm_core.trial.contract import TRIALS_FOLDER
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.contract import attempt_name
 
 VERDICT_FILE = "verdict.json"
 _ADDRESS = re.compile(rf"(.*?)/?(trials/\d{{4,}}-\d+/{re.escape(SPEC_FILE)})")
@@ -91,14 +93,9 @@ class RemoteResult(TrialResult):
         )
 
 
-def attempt_name(number: int, attempt: int) -> str:
-    """Return what the folder of an attempt is called, here and in a run folder."""
-    return f"{number:04d}-{attempt}"
-
-
 def attempt_prefix(spec: TrialSpec) -> str:
     """Return what the keys of an attempt begin with, without the slash."""
-    return f"trials/{attempt_name(spec.trial_number, spec.attempt)}"
+    return f"{TRIALS_FOLDER}/{attempt_name(spec.trial_number, spec.attempt)}"
 
 
 def spec_key(spec: TrialSpec) -> str:

@@ -17,11 +17,12 @@ from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.space.download import model_files
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.contract import attempt_name
 from xautolm_core.trial.files import prepare_folder
 from xautolm_core.trial.remote_contract import PackagedModel
 from xautolm_core.trial.remote_contract import RemoteTrial
-from xautolm_core.trial.remote_contract import attempt_name
 from xautolm_core.trial.remote_contract import spec_key
+from xautolm_core.validation import first_problem
 
 _HUB_VARIABLES = ("HF_HOME", "HF_HUB_CACHE")
 
@@ -40,10 +41,8 @@ def read_remote_trial(storage: ObjectStorage, key: str) -> RemoteTrial:
             f"There is no trial {key}", hint="Give the address that the launcher names"
         ) from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
-            f"{key} is no trial spec: {place}: {first['msg']}",
+            f"{key} is no trial spec: {first_problem(error)}",
             hint="Use the same version of xautolm in the trial's image as in the launcher's",
         ) from None
     if spec_key(trial.spec) != key:

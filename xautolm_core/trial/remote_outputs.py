@@ -17,8 +17,8 @@ from xautolm_core.objects.bundle import BundleReference
 from xautolm_core.objects.bundle import files_below
 from xautolm_core.objects.bundle import send_bundle
 from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import HEARTBEAT_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.remote_contract import RemoteResult

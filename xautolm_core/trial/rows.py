@@ -13,14 +13,14 @@ from xautolm_core.trial.contract import TrialSpec
 
 
 @dataclass(frozen=True)
-class Rows:
+class TrialRows:
     """Row numbers of a trial's training and validation rows; int64."""
 
     train: np.ndarray
     validation: np.ndarray
 
 
-def choose_rows(task: Task, spec: TrialSpec) -> Rows:
+def choose_rows(task: Task, spec: TrialSpec) -> TrialRows:
     """Return the rows that a trial's budget allows, stratified and seeded.
 
     All screening trials of a task have the same ones, whatever their seeds.
@@ -34,4 +34,4 @@ def choose_rows(task: Task, spec: TrialSpec) -> Rows:
     train = stratified_sample(task.train.labels, size, seed)
     # Not seeded by the trial: all trials of a search are scored on the same rows.
     validation = stratified_sample(task.validation.labels, limit, 0)
-    return Rows(train, validation)
+    return TrialRows(train, validation)

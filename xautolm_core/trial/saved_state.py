@@ -17,9 +17,9 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import ValidationError
 
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import SAVED_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.files import delete_folders

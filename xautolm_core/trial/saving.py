@@ -23,13 +23,13 @@ from xautolm_core.trial.contract import MODEL_CARD_FILE
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import SAVED_FILE
 from xautolm_core.trial.encoding import TokenizerTraits
-from xautolm_core.trial.files import whole_folder
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.saved_state import SavedState
 from xautolm_core.trial.saved_state import delete_older
 from xautolm_core.trial.saved_state import saved_folder
 from xautolm_core.trial.state import TrialState
 from xautolm_core.trial.tokenizer import TokenizerFolder
+from xautolm_core.whole_files import whole_folder
+from xautolm_core.whole_files import write_json
 
 SAVE_SHARE = 0.02
 """What saves may cost of the training, but for the last one."""
@@ -180,11 +180,11 @@ class StateSaver:
             plain, weights = plain_weights(self._model)
             plain.save_pretrained(folder, state_dict=weights)
             self._tokenizer.copy_to(folder)
-            write_json_atomic(folder / MODEL_CARD_FILE, self._card, durable=False)
+            write_json(folder / MODEL_CARD_FILE, self._card, durable=False)
         make_readable(folder)
         files = {file.name: file.stat().st_size for file in folder.iterdir()}
         saved = SavedState(result=self._state.result(Outcome.OK), files=files)
-        write_json_atomic(folder / SAVED_FILE, saved, durable=False)
+        write_json(folder / SAVED_FILE, saved, durable=False)
 
 
 def make_readable(folder: Path) -> None:
@@ -204,7 +204,7 @@ def save_folder(out_folder: Path, card: ModelCard, fill: Callable[[Path], None])
     """
     with whole_folder(out_folder / MODEL_FOLDER) as temporary:
         fill(temporary)
-        write_json_atomic(temporary / MODEL_CARD_FILE, card)
+        write_json(temporary / MODEL_CARD_FILE, card)
     return MODEL_FOLDER
 
 

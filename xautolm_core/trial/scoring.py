@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xautolm_core.tasks.scores import ClassificationScores
+from xautolm_core.records.scores import ClassificationScores
 from xautolm_core.tasks.scores import classification_scores
 from xautolm_core.trial.failures import Diverged
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import UTC
@@ -15,14 +14,14 @@ from typing import Any
 
 from xautolm_core.energy.meter import EnergyMeter
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import CutBy
+from xautolm_core.records.attempt import TrialEvaluation
+from xautolm_core.records.attempt import TrialProgress
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.scores import Score
 from xautolm_core.trial.checkpoint_manifest import chain_facts
-from xautolm_core.trial.contract import CutBy
-from xautolm_core.trial.contract import EnergyReading
-from xautolm_core.trial.contract import Evaluation
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import Progress
-from xautolm_core.trial.contract import Score
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 
@@ -74,7 +73,7 @@ class TrialState:
         spec: What was asked.
         best_score: Best macro-F1 on validation so far.
         meter: Meters training and evaluation; None before.
-        The others are those of ``TrialResult`` and ``Progress``.
+        The others are those of ``TrialResult`` and ``TrialProgress``.
     """
 
     spec: TrialSpec
@@ -89,7 +88,7 @@ class TrialState:
     best_score: float | None = None
     tokens: int = 0
     padded_tokens: int = 0
-    evaluations: list[Evaluation] = field(default_factory=list)
+    evaluations: list[TrialEvaluation] = field(default_factory=list)
     scores: dict[str, Score] = field(default_factory=dict)
     saved_scores: dict[str, Score] = field(default_factory=dict)
     cut_by: CutBy | None = None
@@ -107,12 +106,11 @@ class TrialState:
 
     def energy(self) -> tuple[EnergyReading, ...]:
         """Return what training and evaluation have used; empty where nothing can be read."""
-        found = () if self.meter is None else self.meter.readings()
-        return tuple(EnergyReading.model_validate(asdict(reading)) for reading in found)
+        return () if self.meter is None else self.meter.readings()
 
     def joules(self) -> float | None:
         """Return the joules of training and evaluation so far; None if nothing can be read."""
-        readings = () if self.meter is None else self.meter.readings()
+        readings = self.energy()
         return sum(reading.joules for reading in readings) if readings else None
 
     def note_evaluation(self, macro_f1: float) -> None:
@@ -121,7 +119,7 @@ class TrialState:
         own = seconds.get("train", 0.0) + seconds.get("evaluate", 0.0)
         chain = chain_facts(self.spec, seconds, joules)
         self.evaluations.append(
-            Evaluation(
+            TrialEvaluation(
                 epoch=round(self.epochs, 4),
                 macro_f1=macro_f1,
                 seconds=chain.get("cumulative_seconds", own + self.reused_seconds),
@@ -129,9 +127,9 @@ class TrialState:
             )
         )
 
-    def progress(self) -> Progress:
+    def progress(self) -> TrialProgress:
         """Return how much of the training was done."""
-        return Progress(
+        return TrialProgress(
             rows=self.rows,
             planned_steps=self.planned_steps,
             scheduled_steps=self.scheduled_steps,

@@ -9,16 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 from typing import Protocol
 
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.endings import EndedBy
+from xautolm_core.trial.endings import ProcessEnd
+from xautolm_core.trial.endings import signal_name
 from xautolm_core.trial.termination import Termination
 
 _LOOK_SECONDS = 0.1
@@ -27,8 +27,6 @@ STARTUP_SECONDS = 300.0
 """What a trial may take for its imports, which are slow where nothing of them is in memory yet."""
 # Where a container has no memory left, its kernel shall take the trial rather than its supervisor.
 _OOM_SCORE_ADJUSTMENT = "500"
-
-EndedBy = Literal["startup", "wall_limit", "memory", "termination", "lingering"]
 
 
 class MemoryWatch(Protocol):
@@ -41,23 +39,6 @@ class MemoryWatch(Protocol):
     def oom_kills(self) -> int:
         """Return how many processes of the container the kernel has killed for want of memory."""
         ...
-
-
-@dataclass(frozen=True)
-class ProcessEnd:
-    """How a trial's process ended.
-
-    Attributes:
-        exit_code: None if a signal ended it.
-        signal: Name of that signal.
-        ended_by: Why it was ended from here; None if it was not.
-        oom_kills: What the kernel killed in the container meanwhile, for want of memory.
-    """
-
-    exit_code: int | None = None
-    signal: str | None = None
-    ended_by: EndedBy | None = None
-    oom_kills: int = 0
 
 
 def supervise(
@@ -110,8 +91,15 @@ def supervise(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         status = process.wait()
-    end = end_of(status, ended_by)
-    return replace(end, oom_kills=memory.oom_kills() - kills_before) if memory else end
+    kills = memory.oom_kills() - kills_before if memory else 0
+    return ProcessEnd(
+        exit_code=status if status >= 0 else None,
+        signal=signal_name(-status) if status < 0 else None,
+        ended_by=ended_by,
+        oom_kills=kills,
+        # The limit is that of the container: what the kernel took, it took for that.
+        limit_was_hit=kills > 0 or ended_by == "memory",
+    )
 
 
 class _Watch:
@@ -182,19 +170,3 @@ class _Watch:
             self._result_seen_at = now if self._result_file.exists() else None
             return False
         return now - self._result_seen_at >= _LINGER_SECONDS
-
-
-def end_of(status: int, ended_by: EndedBy | None = None) -> ProcessEnd:
-    """Return how a process ended.
-
-    Args:
-        status: As ``Popen.wait`` returns it.
-        ended_by: Why it was ended from here; None if it was not.
-    """
-    if status >= 0:
-        return ProcessEnd(exit_code=status, ended_by=ended_by)
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"SIG{-status}"  # a real-time signal
-    return ProcessEnd(signal=name, ended_by=ended_by)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from xautolm_core.records.scores import Score
 from xautolm_core.trial.batches import epoch_batches
 from xautolm_core.trial.batches import evaluation_batches
 from xautolm_core.trial.batches import padded_tokens
@@ -22,7 +23,6 @@ from xautolm_core.trial.best_weights import BestWeights
 from xautolm_core.trial.checkpoint import Checkpoints
 from xautolm_core.trial.checkpoint import TrainedParts
 from xautolm_core.trial.checkpoint_manifest import TrainingPosition
-from xautolm_core.trial.contract import Score
 from xautolm_core.trial.evaluation import evaluation_tokens
 from xautolm_core.trial.evaluation import predict_logits
 from xautolm_core.trial.failures import Cancelled
@@ -38,8 +38,8 @@ from xautolm_core.trial.optimisation import Loss
 from xautolm_core.trial.optimisation import build_optimizer
 from xautolm_core.trial.plan import PROBE_STEPS
 from xautolm_core.trial.plan import Deadline
-from xautolm_core.trial.plan import Pace
-from xautolm_core.trial.plan import Plan
+from xautolm_core.trial.plan import StepPace
+from xautolm_core.trial.plan import TrainingPlan
 from xautolm_core.trial.precision import Precision
 from xautolm_core.trial.saving import StateSaver
 from xautolm_core.trial.scoring import score_logits
@@ -131,7 +131,7 @@ class FineTuning:
         self._scaler = torch.GradScaler(device.type, enabled=precision == "float16")
         self._trainable = [p for p in model.parameters() if p.requires_grad]
         self._best = BestWeights(model)
-        self._pace = Pace()
+        self._pace = StepPace()
         self._first_epoch = self._epoch(0)
         self._plan = self._make_plan(max_steps)
         self._rate = LearningRate(self._optimizer, parameters, self._plan.scheduled_steps)
@@ -221,11 +221,11 @@ class FineTuning:
                 break
             self._save_where_cheap()
 
-    def _make_plan(self, max_steps: int | None) -> Plan:
+    def _make_plan(self, max_steps: int | None) -> TrainingPlan:
         groups = self._groups(self._first_epoch)
         lengths = self._train.lengths
         tokens = sum(padded_tokens(lengths, b) for b in self._first_epoch)
-        return Plan.of(
+        return TrainingPlan.of(
             steps_per_epoch=len(groups),
             epochs=self._parameters.epochs,
             tokens_per_epoch=tokens,

@@ -11,10 +11,10 @@ from tests.experience.samples import START
 from tests.experience.samples import sample
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.contract import ExperienceFilter
-from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.failure import Failure
 
 
 class AppendingContract(StoreFixtures):
@@ -119,7 +119,7 @@ class AppendingContract(StoreFixtures):
             store.append(sample(tenant="../up"))
 
     def test_what_must_not_be_kept_is_not(self, store: ObjectExperienceStore) -> None:
-        failure = ExperienceFailure(
+        failure = Failure(
             kind="OSError", message="cannot read\n/home/someone/data.csv " + "x" * 500
         )
         features = sample().task_features.model_copy(

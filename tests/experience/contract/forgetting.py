@@ -28,17 +28,17 @@ from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import write_policy
 from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
 
 SECRET = "5ec2e7" * 10
 NOTHING = timedelta(0)
 
 
 def _secret(trial: int, **changes: object) -> Experience:
-    energy = ExperienceEnergy(component="cpu", joules=2.5, source="rapl", quality="A")
+    energy = EnergyReading(component="cpu", joules=2.5, source="rapl", quality="A")
     return sample(
         "secret",
         trial,

@@ -23,13 +23,13 @@ from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import write_policy
-from xautolm_core.experience.schema import ExperienceFailure
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.experience.transfer import copy_store
 from xautolm_core.experience.transfer import export_experiences
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.folder import FolderObjects
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.scores import Score
 
 
 def _fill(store: ObjectExperienceStore) -> None:
@@ -79,7 +79,7 @@ class TransferringContract(StoreFixtures):
     def test_a_copy_looks_at_its_surroundings_once_and_keeps_secrets_out(
         self, store: ObjectExperienceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        told = ExperienceFailure(kind="E", message="refused: moonlight")
+        told = Failure(kind="E", message="refused: moonlight")
         for trial in range(5):
             store.append(sample("a", trial, failure=told))
         looks = []
@@ -112,7 +112,7 @@ class TransferringContract(StoreFixtures):
     def test_a_copy_keeps_to_the_policies_of_the_target(
         self, store: ObjectExperienceStore, storage: ObjectStorage, tmp_path: Path
     ) -> None:
-        scores = {"f1/refund": ExperienceScore(value=0.5), "macro_f1": ExperienceScore(value=0.6)}
+        scores = {"f1/refund": Score(value=0.5), "macro_f1": Score(value=0.6)}
         for tenant in ("open", "closed"):
             write_policy(storage, tenant, TenantPolicy(allow_class_names=True))
             store.append(sample(tenant, scores=scores, tenant=tenant))

@@ -30,14 +30,14 @@ from xautolm_core.experience.importers.exported import import_exported
 from xautolm_core.experience.importers.exported import is_exported
 from xautolm_core.experience.importers.reading import importer_of
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceEnergy
-from xautolm_core.experience.schema import ExperienceFailure
-from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.experience.schema import ExperiencePlan
 from xautolm_core.experience.schema import ExperiencePrediction
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.experience.transfer import export_experiences
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 
 FORMATS = ("all.jsonl", "all.parquet")
@@ -51,7 +51,7 @@ _values = st.one_of(
 )
 _times = st.datetimes(datetime(1970, 1, 1), datetime(2262, 1, 1), timezones=st.just(UTC))
 _features = st.builds(
-    ExperienceFeatures,
+    FeatureVector,
     extractor=_words,
     version=st.sampled_from(["1.0", "2"]),
     values=st.dictionaries(_words, st.none() | _numbers, max_size=3),
@@ -78,14 +78,14 @@ def experiences(draw: st.DrawFn) -> Experience:
         "cut_by": st.sampled_from([None, "deadline", "wall"]),
         "continues": st.none() | st.integers(0, 2**63),
         "cumulative_seconds": st.none() | _amounts,
-        "scores": st.dictionaries(_words, st.builds(ExperienceScore, value=_numbers), max_size=3),
+        "scores": st.dictionaries(_words, st.builds(Score, value=_numbers), max_size=3),
         "seconds": st.dictionaries(_words, _amounts, max_size=3),
         "latency_ms": st.none() | _amounts,
         "data_fraction": _amounts,
         "peak_gpu_bytes": st.none() | st.integers(0, 2**70),
         "energy": st.lists(
             st.builds(
-                ExperienceEnergy,
+                EnergyReading,
                 component=st.sampled_from(["gpu", "cpu"]),
                 joules=_amounts,
                 source=st.just("nvml"),
@@ -93,7 +93,7 @@ def experiences(draw: st.DrawFn) -> Experience:
             ),
             max_size=2,
         ).map(tuple),
-        "failure": st.none() | st.builds(ExperienceFailure, kind=_words),
+        "failure": st.none() | st.builds(Failure, kind=_words),
         "seed": st.integers(-(2**70), 2**70),
         "warm_started": st.booleans(),
         "predicted": st.none() | st.builds(ExperiencePrediction, seconds_low=st.none() | _numbers),
@@ -260,7 +260,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, store: FolderStore) -> None:
 def test_the_policies_of_the_store_hold(tmp_path: Path) -> None:
     store, other = FolderStore(tmp_path / "store"), FolderStore(tmp_path / "other")
     store.storage.put("tenants/default.json", b'{"allow_class_names": true}')
-    store.append(sample(scores={"f1/refund": ExperienceScore(value=0.5)}))
+    store.append(sample(scores={"f1/refund": Score(value=0.5)}))
     export_experiences(store, tmp_path / "all.jsonl")
     account, _ = import_exported(tmp_path / "all.jsonl", other)
     assert account.changes == {"scores: replaced in part by the rules of what may be kept": 1}

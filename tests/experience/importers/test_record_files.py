@@ -13,7 +13,7 @@ from tests.experience.importers.records import classification
 from xautolm_core.experience.importers.published import import_published
 from xautolm_core.experience.importers.record_files import MAX_RECORD_BYTES
 from xautolm_core.experience.importers.record_files import BrokenRecord
-from xautolm_core.experience.importers.record_files import Record
+from xautolm_core.experience.importers.record_files import ForeignRecord
 from xautolm_core.experience.importers.record_files import SkippedFile
 from xautolm_core.experience.importers.record_files import read_records
 
@@ -72,7 +72,7 @@ def test_a_line_that_does_not_fit_in_memory_is_passed_over(tmp_path: Path, size:
     found = list(read_records(path))
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert [type(f) for f in found] == [BrokenRecord, Record]
+    assert [type(f) for f in found] == [BrokenRecord, ForeignRecord]
     assert found[1].place == "records.jsonl:2"
     assert peak_bytes < 16 << 20
 
@@ -90,7 +90,7 @@ def test_links_pipes_and_other_files_are_not_read(tmp_path: Path) -> None:
     (store / "notes.md").write_text("x", encoding="utf-8")
     os.mkfifo(store / "pipe.json")
     found = {f.place: f for f in read_records(store)}
-    assert isinstance(found.pop("good.json"), Record)
+    assert isinstance(found.pop("good.json"), ForeignRecord)
     assert {place: f.reason for place, f in found.items() if isinstance(f, SkippedFile)} == {
         "link.json": "a link",
         "folder": "a link to a folder",
@@ -122,4 +122,4 @@ def test_a_file_that_is_not_utf8_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("excess", [1, 1 << 20, (1 << 20) + 1, 3 << 20])
 def test_the_line_after_a_long_one_is_read_whole(tmp_path: Path, excess: int) -> None:
     path = _lines(tmp_path, b"x" * (MAX_RECORD_BYTES + excess), GOOD, GOOD)
-    assert [type(f) for f in read_records(path)] == [BrokenRecord, Record, Record]
+    assert [type(f) for f in read_records(path)] == [BrokenRecord, ForeignRecord, ForeignRecord]

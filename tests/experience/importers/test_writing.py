@@ -15,7 +15,7 @@ from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.importers.imported import Imported
 from xautolm_core.experience.importers.published import import_published
-from xautolm_core.experience.importers.writing import Plan
+from xautolm_core.experience.importers.writing import ImportPlan
 from xautolm_core.experience.importers.writing import plan_import
 from xautolm_core.experience.importers.writing import write_import
 from xautolm_core.experience.schema import Experience
@@ -23,7 +23,7 @@ from xautolm_core.experience.schema import Experience
 EARLY = "2024-11-04 06:00:00"
 
 
-def _write(imported: Imported, store: FolderStore) -> Plan:
+def _write(imported: Imported, store: FolderStore) -> ImportPlan:
     plan = plan_import(imported.experiences, store)
     assert write_import(plan, store) == len(plan.new)
     return plan

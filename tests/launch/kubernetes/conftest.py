@@ -14,11 +14,11 @@ from tests.launch.kubernetes.fake_api import FakeApi
 from xautolm_core.launch.kubernetes.client import KubernetesApi
 from xautolm_core.launch.kubernetes.launcher import KubernetesLauncher
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 SEQUENCES: dict[str, Any] = json.loads((Path(__file__).parent / "sequences.json").read_text())
 SETTINGS: dict[str, Any] = {
@@ -36,8 +36,8 @@ class FolderExchange:
         self.discarded: list[Path] = []
 
     def send(self, spec: TrialSpec) -> str:
-        write_json_atomic(spec.out_folder / SPEC_FILE, spec)
-        write_json_atomic(self._place(spec) / SPEC_FILE, spec)
+        write_json(spec.out_folder / SPEC_FILE, spec)
+        write_json(self._place(spec) / SPEC_FILE, spec)
         return f"s3://bucket/search/{self._place(spec).name}/spec.json"
 
     def heartbeat(self, spec: TrialSpec) -> dict[str, Any] | None:
@@ -55,14 +55,14 @@ class FolderExchange:
         told = self.result(spec)
         if told is not None and told.outcome not in ("cancelled", "preempted", "infra"):
             return told
-        write_json_atomic(self._place(spec) / "kept.json", result)
+        write_json(self._place(spec) / "kept.json", result)
         return result
 
     def discard_checkpoint(self, out_folder: Path) -> None:
         self.discarded.append(out_folder)
 
     def beat(self, spec: TrialSpec, **heartbeat: Any) -> None:
-        write_json_atomic(self._place(spec) / HEARTBEAT_FILE, heartbeat)
+        write_json(self._place(spec) / HEARTBEAT_FILE, heartbeat)
 
     def tell(self, spec: TrialSpec, outcome: str, **more: Any) -> None:
         result = TrialResult(
@@ -72,7 +72,7 @@ class FolderExchange:
             outcome=outcome,
             **more,
         )
-        write_json_atomic(self._place(spec) / "told.json", result)
+        write_json(self._place(spec) / "told.json", result)
 
     def _place(self, spec: TrialSpec) -> Path:
         return self.folder / f"{spec.trial_number:04d}-{spec.attempt}"

@@ -26,8 +26,8 @@ from xautolm_core.errors import LaunchError
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.kubernetes.launcher import KubernetesLauncher
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import LOG_FILE
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.files import read_result
 
 Make = Callable[..., KubernetesLauncher]

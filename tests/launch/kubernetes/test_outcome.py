@@ -13,8 +13,8 @@ from xautolm_core.launch.kubernetes.outcome import Facts
 from xautolm_core.launch.kubernetes.outcome import has_evidence
 from xautolm_core.launch.kubernetes.outcome import judge
 from xautolm_core.outcomes import Outcome
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import TrialResult
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.failure import Failure
 
 DISRUPTED = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
 BEGAN = datetime(2026, 11, 26, 10, 0, 10, tzinfo=UTC)

@@ -9,11 +9,11 @@ from typing import Any
 
 from tests.experience.samples import sample
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceEnergy
-from xautolm_core.experience.schema import ExperienceFailure
-from xautolm_core.experience.schema import ExperienceFeatures
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.scores import Score
 from xautolm_core.report.green.assumptions import Basis
 from xautolm_core.report.green.attempts import attempts_of
 from xautolm_core.report.green.green_report import GreenReport
@@ -25,10 +25,12 @@ from xautolm_core.space.configuration import Configuration
 WRITTEN_AT = datetime(2026, 4, 1, 12, 0, tzinfo=UTC)
 
 
-def reading(component: str, joules: float, source: str, quality: str) -> ExperienceEnergy:
+def reading(
+    component: str, joules: float, source: str, quality: str, flags: tuple[str, ...] = ()
+) -> EnergyReading:
     """Return a reading as an experience has it; nothing of it is checked."""
-    return ExperienceEnergy.model_construct(
-        component=component, joules=joules, source=source, quality=quality
+    return EnergyReading.model_construct(
+        component=component, joules=joules, source=source, quality=quality, flags=flags
     )
 
 
@@ -40,6 +42,7 @@ def trial(
     joules: float | None = 100.0,
     source: str = "rapl",
     quality: str = "A",
+    flags: tuple[str, ...] = (),
     parameters: int = 22_000_000,
     model: str = "small/model",
     **changes: Any,
@@ -50,13 +53,13 @@ def trial(
         "started_at": base.ended_at - timedelta(seconds=20),
         "configuration": Configuration(branch="b", model=model, method="full", parameters={}),
         "model_descriptor": {"parameters": parameters, "pretrained": True},
-        "system_features": ExperienceFeatures(
+        "system_features": FeatureVector(
             extractor="system", version="1.0", values={}, facts={"cpu_name": "A processor"}
         ),
-        "scores": {} if f1 is None else {"macro_f1": ExperienceScore(value=f1)},
+        "scores": {} if f1 is None else {"macro_f1": Score(value=f1)},
         "outcome": Outcome.OK if f1 is not None else Outcome.TIMEOUT,
-        "failure": None if f1 is not None else ExperienceFailure(kind="WallLimit"),
-        "energy": () if joules is None else (reading("cpu", joules, source, quality),),
+        "failure": None if f1 is not None else Failure(kind="WallLimit"),
+        "energy": () if joules is None else (reading("cpu", joules, source, quality, flags),),
         "versions": {"torch": "2.13.0"},
     }
     return base.model_copy(update=values | changes)
@@ -84,7 +87,7 @@ def searches() -> list[Experience]:
         trial(1, f1=0.85, joules=300.0, parameters=110_000_000, model="large/model"),
         trial(2, f1=None, joules=50.0),
         trial(3, f1=0.70, joules=None),
-        trial(4, search="two", f1=0.86, joules=90.0, source="rapl+attributed", quality="B"),
+        trial(4, search="two", f1=0.86, joules=90.0, quality="B", flags=("attributed",)),
         trial(
             5,
             search="three",

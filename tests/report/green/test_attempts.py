@@ -27,12 +27,6 @@ def test_the_digest_is_the_one_that_the_store_keeps() -> None:
     assert attempts_of([experience])[0].digest == decode(encode(experience)).digest
 
 
-def test_flags_are_told_apart_from_the_source() -> None:
-    energy = (reading("cpu", 5.0, "rapl+wrapped+attributed", "B"),)
-    (one,) = attempts_of([trial(0, energy=energy)])[0].energy
-    assert (one.source, one.flags, one.uncertainty) == ("rapl", ("attributed", "wrapped"), 0.15)
-
-
 @pytest.mark.parametrize("joules", [0.0, -3.0])
 def test_a_reading_that_cannot_be_is_left_out_and_counted(joules: float) -> None:
     energy = (reading("cpu", joules, "rapl", "A"), reading("dram", 2.0, "rapl", "A"))

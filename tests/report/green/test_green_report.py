@@ -15,11 +15,11 @@ from tests.report.green.samples import trial
 from xautolm_core.energy.carbon import Hardware
 from xautolm_core.energy.cost import Prices
 from xautolm_core.energy.intensity import Intensity
-from xautolm_core.experience.schema import ExperienceFailure
-from xautolm_core.report.files import to_json
+from xautolm_core.records.failure import Failure
 from xautolm_core.report.green.assumptions import Basis
 from xautolm_core.report.green.document import green_document
 from xautolm_core.report.green.folder import write_green_report
+from xautolm_core.whole_files import to_json
 
 GERMANY = Intensity("DEU", 360.0, "grids.csv", 2024)
 # 1 g an hour: a year has 8,766 hours.
@@ -128,8 +128,7 @@ def test_nothing_of_the_task_is_markup_in_the_page(tmp_path: Path) -> None:
 
 def test_tables_that_grow_with_the_store_are_cut_in_the_page_alone(tmp_path: Path) -> None:
     many = [
-        trial(n, f1=None, joules=1.0 + n, failure=ExperienceFailure(kind=f"Kind{n:03d}"))
-        for n in range(100)
+        trial(n, f1=None, joules=1.0 + n, failure=Failure(kind=f"Kind{n:03d}")) for n in range(100)
     ]
     files = write_green_report(report_of(many), tmp_path)
     page = files.page.read_text()

@@ -10,11 +10,11 @@ from tests.report.green.samples import report_of
 from tests.report.green.samples import searches
 from tests.report.green.samples import trial
 from xautolm_core.report.green.attempts import attempts_of
-from xautolm_core.report.green.comparisons import comparisons_of
+from xautolm_core.report.green.green_report import comparisons_of
+from xautolm_core.report.green.page import beside_winner
 from xautolm_core.report.green.searches import RunFigures
 from xautolm_core.report.green.searches import energy_front
 from xautolm_core.report.green.searches import searches_of
-from xautolm_core.report.green.winner import beside_winner
 
 
 def test_the_winner_and_the_best_smaller_model() -> None:

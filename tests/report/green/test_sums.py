@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.report.green.samples import searches
-from xautolm_core.report.green.attempts import AttemptEnergy
+from xautolm_core.records.energy import EnergyReading
 from xautolm_core.report.green.attempts import attempts_of
 from xautolm_core.report.green.sums import attempts_by
 from xautolm_core.report.green.sums import energy_of
@@ -15,7 +15,7 @@ from xautolm_core.report.green.sums import wasted
 
 _READINGS = st.lists(
     st.builds(
-        AttemptEnergy,
+        EnergyReading,
         component=st.sampled_from(["gpu", "cpu", "dram", "other"]),
         joules=st.floats(0.001, 1e9),
         source=st.sampled_from(["nvml", "rapl"]),
@@ -27,7 +27,7 @@ _READINGS = st.lists(
 
 
 @given(_READINGS)
-def test_an_uncertainty_lies_between_the_best_and_the_worst(readings: list[AttemptEnergy]) -> None:
+def test_an_uncertainty_lies_between_the_best_and_the_worst(readings: list[EnergyReading]) -> None:
     found = energy_sum(readings)
     assert found is not None
     parts = [one.uncertainty for one in readings]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.features import FeatureVector
 from xautolm_core.search.history import History
 from xautolm_core.search.history.features import FeatureRows
 
@@ -36,7 +36,7 @@ def rows_of_experiences(experiences: Iterable[Experience]) -> list[dict[str, Any
             "method": e.configuration.method,
             "parameters": {n: (type(v), v) for n, v in e.configuration.parameters.items()},
             "scores": {name: score.value for name, score in e.scores.items()},
-            "time": e.time_seconds,
+            "time": e.comparable_seconds,
             "is_cut": e.cut_by is not None,
             "latency": e.latency_ms,
             "loads": _loads(e),
@@ -127,7 +127,7 @@ def _features(features: FeatureRows, row: int) -> tuple[str, str, dict[str, floa
     return features.extractors[code], features.versions[code], known
 
 
-def _vector(features: ExperienceFeatures) -> tuple[str, str, dict[str, float]]:
+def _vector(features: FeatureVector) -> tuple[str, str, dict[str, float]]:
     known = {n: v for n, v in features.values.items() if v is not None and math.isfinite(v)}
     return features.extractor, features.version, known
 

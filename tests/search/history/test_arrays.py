@@ -21,10 +21,10 @@ from xautolm_core.experience.codec import digest_of
 from xautolm_core.experience.codec import experience_of
 from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import to_table
-from xautolm_core.experience.schema import ExperienceFeatures
 from xautolm_core.experience.schema import ExperiencePlan
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.scores import Score
 from xautolm_core.search.history import History
 from xautolm_core.search.history.layout import UNREADABLE
 from xautolm_core.search.history.layout import to_history_table
@@ -51,8 +51,8 @@ experiences = st.builds(
     lambda trial, parameters, features, scores, seconds, latency, outcome, more: sample(
         trial=trial,
         configuration=sample().configuration.model_copy(update={"parameters": parameters}),
-        task_features=ExperienceFeatures(extractor="e", version="1.0", values=features),
-        scores={name: ExperienceScore(value=value) for name, value in scores.items()},
+        task_features=FeatureVector(extractor="e", version="1.0", values=features),
+        scores={name: Score(value=value) for name, value in scores.items()},
         seconds=seconds,
         latency_ms=latency,
         outcome=outcome,
@@ -212,7 +212,7 @@ def test_of_equal_ids_the_most_trusted_and_then_the_earliest_stays(rows):
 
 def test_numbers_that_are_not_finite_are_left_out():
     past = sample(
-        scores={"macro_f1": ExperienceScore(value=float("nan"))},
+        scores={"macro_f1": Score(value=float("nan"))},
         seconds={"train": float("inf"), "evaluate": 2.0},
         latency_ms=float("nan"),
     )
@@ -221,7 +221,7 @@ def test_numbers_that_are_not_finite_are_left_out():
 
 
 def test_relevance_counts_under_the_first_reason_that_applies():
-    vector = ExperienceFeatures(extractor="text-classification", version="2.0", values={})
+    vector = FeatureVector(extractor="text-classification", version="2.0", values={})
     infra = {"outcome": Outcome.INFRA}
     past = [
         sample(trial=0),

@@ -10,18 +10,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.experience.samples import sample
-from xautolm_core.experience.schema import ExperienceEnergy
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.energy import EnergyReading
 from xautolm_core.search.history import History
-from xautolm_core.trial.contract import EnergyReading
-from xautolm_core.trial.contract import TrialResult
 
 amounts = st.none() | st.floats(0.0, 1e6)
 
 
-def readings_of(*qualities: str, joules: float = 50.0) -> tuple[ExperienceEnergy, ...]:
+def readings_of(*qualities: str, joules: float = 50.0) -> tuple[EnergyReading, ...]:
     return tuple(
-        ExperienceEnergy.model_validate(
+        EnergyReading.model_validate(
             {"component": component, "joules": joules, "source": "counter", "quality": quality}
         )
         for component, quality in zip(("gpu", "cpu", "dram"), qualities, strict=False)
@@ -57,7 +56,7 @@ def test_joules_compare_as_those_of_results(joules, seconds, reused, reused_joul
         energy=tuple(map(EnergyReading.model_validate, parts)),
         **common,
     )
-    experience = sample(energy=tuple(map(ExperienceEnergy.model_validate, parts)), **common)
+    experience = sample(energy=tuple(map(EnergyReading.model_validate, parts)), **common)
     (found,) = History.of([experience]).energy_joules
     expected = result.comparable_joules
     assert math.isnan(found) if expected is None else found == pytest.approx(expected, rel=1e-9)

@@ -18,21 +18,20 @@ from safetensors.numpy import save_file
 
 from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
+from tests.trial.tiny import validation_scores
 from xautolm_core.errors import ConfigError
 from xautolm_core.outcomes import Outcome
-from xautolm_core.registry.files import model_files
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.registry.registry import model_files
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.task import Split
 from xautolm_core.trial.contract import TrialBudget
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.evaluate import EvaluationRequest
-from xautolm_core.trial.evaluate import evaluate_model
 from xautolm_core.trial.linear.parts import average
 from xautolm_core.trial.predict import load_classifier
-from xautolm_core.trial.rows import Rows
+from xautolm_core.trial.rows import TrialRows
 from xautolm_core.trial.rows import choose_rows
 from xautolm_core.trial.run import run_trial
 
@@ -64,15 +63,7 @@ def test_the_saved_model_answers_as_it_did_in_the_trial(
     assert {"load_data", "tokenize", "load_model", "train", "evaluate", "save"} == set(
         result.seconds
     )
-    report = evaluate_model(
-        EvaluationRequest(
-            model_folder=spec.out_folder / "model",
-            task_folder=folder,
-            split="validation",
-            out_file=tmp_path / "report.json",
-            device="cpu",
-        )
-    )
+    report = validation_scores(spec.out_folder / "model", folder)
     assert report.macro_f1 == pytest.approx(result.scores["macro_f1"].value)
     if method == "linear_probe_tfidf":
         assert report.macro_f1 > 0.7
@@ -161,7 +152,7 @@ def test_screenings_share_their_rows_which_keep_the_shares_of_classes(
     split = Split(texts, None, labels)
     task = replace(make_task(), splits=dict.fromkeys(("train", "validation", "test"), split))
 
-    def rows(seed: int) -> Rows:
+    def rows(seed: int) -> TrialRows:
         configuration = Configuration(
             branch="linear_probe",
             model="m",

@@ -19,19 +19,18 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save_file
 
 from tests.trial.tiny import make_task
+from tests.trial.tiny import validation_scores
 from xautolm_core.errors import ConfigError
 from xautolm_core.outcomes import Outcome
-from xautolm_core.registry.files import model_files
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.registry.registry import model_files
 from xautolm_core.tasks.prepared import open_prepared
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.spec import TaskType
 from xautolm_core.tasks.task import Split
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.contract import TrialBudget
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.evaluate import EvaluationRequest
-from xautolm_core.trial.evaluate import evaluate_model
 from xautolm_core.trial.predict import load_classifier
 from xautolm_core.trial.run import run_trial
 
@@ -81,14 +80,7 @@ def test_the_saved_model_answers_as_it_did_in_the_trial(
     assert result.energy and result.peak_host_bytes and result.first_step_at
     model_folder = tmp_path / "trial" / "model"
     assert len(model_files(model_folder)) == 3  # what a registry takes, and nothing else
-    report = evaluate_model(
-        EvaluationRequest(
-            model_folder=model_folder,
-            task_folder=folder,
-            split="validation",
-            out_file=tmp_path / "report.json",
-        )
-    )
+    report = validation_scores(model_folder, folder)
     assert report.macro_f1 == result.scores["macro_f1"].value
     assert report.accuracy == result.scores["accuracy"].value
     split = open_prepared(folder).validation

@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
-from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.validation import did_you_mean
 from xautolm_core.yaml_document import Document
 from xautolm_core.yaml_document import read
 
@@ -63,7 +63,7 @@ ABSENT = Absent.ABSENT
 
 
 @dataclass(frozen=True)
-class Source:
+class ColumnSource:
     """Where a field comes from.
 
     Attributes:
@@ -96,8 +96,8 @@ class Source:
 class ColumnMap:
     """A map that was checked: field to source, and group to name to source."""
 
-    fields: Mapping[str, Source]
-    groups: Mapping[str, Mapping[str, Source]]
+    fields: Mapping[str, ColumnSource]
+    groups: Mapping[str, Mapping[str, ColumnSource]]
 
     @property
     def columns(self) -> frozenset[str]:
@@ -125,8 +125,8 @@ def read_column_map(path: Path) -> ColumnMap:
         raise ConfigError(f"There is no column map {path}", hint="Check --map") from None
     if not isinstance(document.data, dict):
         raise document.error((), "this is no column map", f"Begin with '{REQUIRED[0]}:'")
-    fields: dict[str, Source] = {}
-    groups: dict[str, dict[str, Source]] = {name: {} for name in GROUPS}
+    fields: dict[str, ColumnSource] = {}
+    groups: dict[str, dict[str, ColumnSource]] = {name: {} for name in GROUPS}
     for name, content in document.data.items():
         if name in GROUPS:
             groups[name] = _group(document, name, content)
@@ -134,8 +134,7 @@ def read_column_map(path: Path) -> ColumnMap:
             fields[name] = _source(document, (name,), content)
         else:
             known = (*REQUIRED, *OPTIONAL, *GROUPS)
-            close = get_close_matches(str(name), known, n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"Fields are {', '.join(known)}"
+            hint = did_you_mean(str(name), known) or f"Fields are {', '.join(known)}"
             raise document.error((str(name),), "no field of an experience", hint)
     return ColumnMap(fields, groups)
 
@@ -153,10 +152,10 @@ def missing_fields_error(column_map: ColumnMap, columns: list[str]) -> ConfigErr
     )
 
 
-def _group(document: Document, group: str, content: Any) -> dict[str, Source]:
+def _group(document: Document, group: str, content: Any) -> dict[str, ColumnSource]:
     if not isinstance(content, dict):
         raise document.error((group,), "must map names to columns", "Write 'name: column' below it")
-    sources: dict[str, Source] = {}
+    sources: dict[str, ColumnSource] = {}
     for name, source in content.items():
         of_class = group in _OF_CLASSES and isinstance(name, str) and _CLASS_NAME.fullmatch(name)
         if not isinstance(name, str) or not (_NAME.fullmatch(name) or of_class):
@@ -166,9 +165,9 @@ def _group(document: Document, group: str, content: Any) -> dict[str, Source]:
     return sources
 
 
-def _source(document: Document, path: tuple[str, ...], content: Any) -> Source:
+def _source(document: Document, path: tuple[str, ...], content: Any) -> ColumnSource:
     if isinstance(content, str):
-        return Source(column=content)
+        return ColumnSource(column=content)
     form = "Write a column's name, {column: NAME} or {constant: VALUE}"
     if not isinstance(content, dict) or not content.keys() <= _OPTIONS:
         raise document.error(path, "neither a column nor a constant", form)
@@ -191,4 +190,6 @@ def _source(document: Document, path: tuple[str, ...], content: Any) -> Source:
     if not isinstance(maximize, bool):
         raise document.error((*path, "maximize"), "neither true nor false", "Correct it")
     translated = {str(k): v for k, v in values.items()}
-    return Source(column, content.get("constant"), translated, float(low), float(high), maximize)
+    return ColumnSource(
+        column, content.get("constant"), translated, float(low), float(high), maximize
+    )

@@ -23,7 +23,7 @@ from xautolm_core.experience.columns import rows_or_faults
 from xautolm_core.experience.credentials import Surroundings
 from xautolm_core.experience.importers.account import Account
 from xautolm_core.experience.importers.record_files import LINES_SUFFIXES
-from xautolm_core.experience.importers.record_files import Record
+from xautolm_core.experience.importers.record_files import ForeignRecord
 from xautolm_core.experience.importers.record_files import read_records
 from xautolm_core.experience.importers.writing import Counts
 from xautolm_core.experience.keys import check_tenant
@@ -61,7 +61,9 @@ def is_exported(source: Path) -> bool:
         return file is not None and set(file.schema_arrow.names) >= _COLUMNS
     if source.suffix.lower() not in LINES_SUFFIXES:
         return False
-    records = (one for one in islice(read_records(source), _LOOKED_AT) if isinstance(one, Record))
+    records = (
+        one for one in islice(read_records(source), _LOOKED_AT) if isinstance(one, ForeignRecord)
+    )
     first = next(records, None)
     return first is not None and first.content.keys() >= _FIELDS
 
@@ -175,7 +177,7 @@ def _row(content: dict[str, Any]) -> Row:
 
 def _records(source: Path) -> Iterator[tuple[str, dict[str, Any] | Exception]]:
     for record in read_records(source):
-        if isinstance(record, Record):
+        if isinstance(record, ForeignRecord):
             yield record.place, record.content
         else:
             yield record.place, CorruptObjectError(record.reason)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 
 from xautolm_core.experience.messages import scrub_foreign_message
-from xautolm_core.experience.schema import ExperienceFailure
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.failure import Failure
 from xautolm_core.storage_faults import told_storage_fault
 
 NOT_RECORDED = "NotRecorded"
@@ -52,7 +52,7 @@ _COMPILED = tuple((re.compile(p, re.IGNORECASE), outcome, kind) for p, outcome, 
 _LOOKED_AT_CHARACTERS = 2_000
 
 
-def classify_failure(text: str | None) -> tuple[Outcome, ExperienceFailure]:
+def classify_failure(text: str | None) -> tuple[Outcome, Failure]:
     """Return outcome and failure of the text of an exception.
 
     A cause that is not recorded, or that nothing is known of, is ``invalid``: the configuration
@@ -62,7 +62,7 @@ def classify_failure(text: str | None) -> tuple[Outcome, ExperienceFailure]:
         text: As it was raised; None or empty if it was not recorded.
     """
     if text is None or not text.strip():
-        failure = ExperienceFailure(kind=NOT_RECORDED, message="the cause was not recorded")
+        failure = Failure(kind=NOT_RECORDED, message="the cause was not recorded")
         return Outcome.INVALID, failure
     # A message may be of any length; what tells the cause stands at its beginning.
     text = text[:_LOOKED_AT_CHARACTERS]
@@ -72,4 +72,4 @@ def classify_failure(text: str | None) -> tuple[Outcome, ExperienceFailure]:
     outcome, kind = next(
         ((outcome, kind) for pattern, outcome, kind in _COMPILED if pattern.search(text)), otherwise
     )
-    return outcome, ExperienceFailure(kind=kind, message=scrub_foreign_message(text))
+    return outcome, Failure(kind=kind, message=scrub_foreign_message(text))

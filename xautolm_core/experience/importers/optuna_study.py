@@ -21,13 +21,13 @@ from xautolm_core.experience.importers.account import Account
 from xautolm_core.experience.importers.account import plain
 from xautolm_core.experience.importers.column_map import GROUPS
 from xautolm_core.experience.importers.column_map import ColumnMap
-from xautolm_core.experience.importers.column_map import Source
+from xautolm_core.experience.importers.column_map import ColumnSource
 from xautolm_core.experience.importers.column_map import missing_fields_error
 from xautolm_core.experience.importers.column_map import read_column_map
 from xautolm_core.experience.importers.imported import DEFAULT_TENANT
 from xautolm_core.experience.importers.imported import Imported
 from xautolm_core.experience.importers.imported import finished
-from xautolm_core.experience.importers.rows import Row
+from xautolm_core.experience.importers.rows import ForeignRow
 from xautolm_core.experience.importers.rows import RowOrigin
 from xautolm_core.experience.importers.rows import rows_to_experiences
 from xautolm_core.experience.policy import TenantPolicy
@@ -225,15 +225,15 @@ def _column_map(
         raise ConfigError("A study does not say what its task is", hint="Name it: --task NAME")
     names = {name for trial in trials for name in trial.params}
     fields = {
-        "task_type": Source(constant=task_type),
-        "outcome": Source(column="state", values=_STATES),
-        "trial_number": Source(column="number"),
-        "started_at": Source(column="datetime_start"),
-        "ended_at": Source(column="datetime_complete"),
+        "task_type": ColumnSource(constant=task_type),
+        "outcome": ColumnSource(column="state", values=_STATES),
+        "trial_number": ColumnSource(column="number"),
+        "started_at": ColumnSource(column="datetime_start"),
+        "ended_at": ColumnSource(column="datetime_complete"),
     }
-    fields |= {name: Source(column=f"params.{name}") for name in _DESCRIBED if name in names}
+    fields |= {name: ColumnSource(column=f"params.{name}") for name in _DESCRIBED if name in names}
     if task_name:
-        fields["task_name"] = Source(constant=task_name)
+        fields["task_name"] = ColumnSource(constant=task_name)
     fields |= given.fields
     if len(scores) > len(study.directions):
         raise ConfigError(
@@ -245,13 +245,13 @@ def _column_map(
     used |= {s.column for group in groups.values() for s in group.values()}
     for name in sorted(names):
         if f"params.{name}" not in used and _PLAIN.fullmatch(name):
-            groups["parameters"][name] = Source(column=f"params.{name}")
+            groups["parameters"][name] = ColumnSource(column=f"params.{name}")
     for number, name in enumerate(scores):
         maximize = study.directions[number] == optuna.study.StudyDirection.MAXIMIZE
         if name != "-":
-            groups["scores"].setdefault(name, Source(f"values.{number}", maximize=maximize))
+            groups["scores"].setdefault(name, ColumnSource(f"values.{number}", maximize=maximize))
     if not groups["seconds"]:
-        groups["seconds"]["train"] = Source(column="duration_seconds")
+        groups["seconds"]["train"] = ColumnSource(column="duration_seconds")
     found = ColumnMap(fields, groups)
     fault = missing_fields_error(found, sorted(f"params.{name}" for name in names))
     if fault is not None:
@@ -266,7 +266,7 @@ def _name_of(study_name: str, trials: Sequence[optuna.trial.FrozenTrial]) -> str
     return f"{plain(study_name)}-{mark}"
 
 
-def _rows(trials: Sequence[optuna.trial.FrozenTrial], account: Account) -> Iterator[Row]:
+def _rows(trials: Sequence[optuna.trial.FrozenTrial], account: Account) -> Iterator[ForeignRow]:
     for trial in trials:
         place = f"trial {trial.number}"
         if not trial.state.is_finished():
@@ -284,7 +284,7 @@ def _rows(trials: Sequence[optuna.trial.FrozenTrial], account: Account) -> Itera
             cells[f"values.{number}"] = value
         cells |= {f"params.{name}": value for name, value in trial.params.items()}
         cells |= {f"user_attrs.{name}": value for name, value in trial.user_attrs.items()}
-        yield Row(place, trial.number, cells)
+        yield ForeignRow(place, trial.number, cells)
 
 
 def _path(target: str) -> Path:

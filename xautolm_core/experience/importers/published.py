@@ -36,7 +36,7 @@ from xautolm_core.experience.importers.published_record import parse_published
 from xautolm_core.experience.importers.published_scores import scores_of
 from xautolm_core.experience.importers.published_scores import seconds_of
 from xautolm_core.experience.importers.record_files import BrokenRecord
-from xautolm_core.experience.importers.record_files import Record
+from xautolm_core.experience.importers.record_files import ForeignRecord
 from xautolm_core.experience.importers.record_files import SkippedFile
 from xautolm_core.experience.importers.record_files import read_records
 from xautolm_core.experience.policy import TenantPolicy
@@ -91,7 +91,7 @@ def import_published(
             case BrokenRecord():
                 account.read += 1
                 account.drop_record(record.place, record.reason)
-            case Record():
+            case ForeignRecord():
                 account.read += 1
                 experience = _taken(record, tenant, tasks, account)
                 if experience is not None:
@@ -103,7 +103,7 @@ def import_published(
 
 
 def _taken(
-    record: Record, tenant: str, tasks: Collection[str], account: Account
+    record: ForeignRecord, tenant: str, tasks: Collection[str], account: Account
 ) -> Experience | None:
     """Return the experience of a record; None if it is dropped, which is accounted for."""
     details = Account(VERSION)
@@ -125,7 +125,7 @@ def _taken(
 
 
 def _experience(
-    record: PublishedRecord, origin: Record, tenant: str, account: Account
+    record: PublishedRecord, origin: ForeignRecord, tenant: str, account: Account
 ) -> Experience:
     """Return the experience of a record, without an id yet.
 
@@ -220,7 +220,9 @@ def _parameters(
     return parameters
 
 
-def _provenance(record: PublishedRecord, origin: Record, account: Account) -> Mapping[str, str]:
+def _provenance(
+    record: PublishedRecord, origin: ForeignRecord, account: Account
+) -> Mapping[str, str]:
     path = record.source_path or origin.path
     provenance = {
         "importer": VERSION,

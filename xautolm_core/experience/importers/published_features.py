@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from xautolm_core.experience.importers.account import Account
 from xautolm_core.experience.importers.published_record import PublishedRecord
-from xautolm_core.experience.schema import ExperienceFeatures
+from xautolm_core.records.features import FeatureVector
 
 # As in the room of the meta-features, which this room may not import; a test compares them.
 TASK_EXTRACTOR = "text-classification"
@@ -64,7 +64,7 @@ _FOREIGN_VERSION = "1.0"
 _CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
-def task_features(record: PublishedRecord, account: Account) -> ExperienceFeatures:
+def task_features(record: PublishedRecord, account: Account) -> FeatureVector:
     """Return the task's features of a record; what is left out is accounted for."""
     name = record.task_extractor
     if name == _CLASSIFICATION_CLASS and record.dataset_features is not None:
@@ -87,7 +87,7 @@ def task_features(record: PublishedRecord, account: Account) -> ExperienceFeatur
     return _none_of(name)
 
 
-def system_features(record: PublishedRecord, account: Account) -> ExperienceFeatures:
+def system_features(record: PublishedRecord, account: Account) -> FeatureVector:
     """Return the machine's features of a record; what is left out is accounted for."""
     name = record.system_extractor
     if name != _SYSTEM_CLASS or len(record.system_features) != len(SYSTEM_FEATURES):
@@ -106,7 +106,7 @@ def _features(
     units: Mapping[str, str],
     numbers: Sequence[float | None],
     account: Account,
-) -> ExperienceFeatures:
+) -> FeatureVector:
     """Return features of an extractor, of a version, measured by a foreign class."""
     extractor, version, measured_by = origin
     values: dict[str, float | None] = {}
@@ -114,7 +114,7 @@ def _features(
         values[name] = number if number is not None and math.isfinite(number) else None
         if number is not None and values[name] is None:
             account.drop_field(f"features: {name}", "not finite")
-    return ExperienceFeatures(
+    return FeatureVector(
         extractor=extractor,
         version=version,
         values=values,
@@ -123,7 +123,7 @@ def _features(
     )
 
 
-def _none_of(extractor: str) -> ExperienceFeatures:
+def _none_of(extractor: str) -> FeatureVector:
     known = extractor if _CLASS.fullmatch(extractor) else "unknown"
     # Never the name of ours: without features nothing can be compared.
-    return ExperienceFeatures(extractor=f"{known}:unread", version=_FOREIGN_VERSION, values={})
+    return FeatureVector(extractor=f"{known}:unread", version=_FOREIGN_VERSION, values={})

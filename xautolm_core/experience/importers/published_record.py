@@ -18,6 +18,7 @@ from pydantic import Field
 from pydantic import ValidationError
 
 from xautolm_core.space.configuration import Value
+from xautolm_core.validation import first_problem
 
 FLAT_LAYOUT = "flat"
 METRICS_LAYOUT = "metrics"
@@ -247,8 +248,6 @@ def _digest(fields: Mapping[str, Any]) -> str:
 
 
 def _first_fault(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    first = first_problem(error)
     # Only the field's name: what is below it may be anything.
-    field = str(first["loc"][0]) if first["loc"] else "record"
-    message = first["msg"][:1].lower() + first["msg"][1:]
-    return f"{field}: {message}"
+    return f"{first.field or 'record'}: {first.message[:1].lower()}{first.message[1:]}"

@@ -9,7 +9,7 @@ from xautolm_core.experience.importers.account import Account
 from xautolm_core.experience.importers.published_names import CLASSIFICATION
 from xautolm_core.experience.importers.published_record import PublishedRecord
 from xautolm_core.experience.importers.published_record import RecordFault
-from xautolm_core.experience.schema import ExperienceScore
+from xautolm_core.records.scores import Score
 
 _CLASSIFICATION_SCORES = {"accuracy": "accuracy", "f1": "macro_f1"}
 _GENERATION_SCORES = {"f1": "f1", "exact_match": "exact_match"}
@@ -22,7 +22,7 @@ _TOLERANCE = 0.01
 
 def scores_of(
     record: PublishedRecord, task_type: str, task: str, account: Account
-) -> Mapping[str, ExperienceScore]:
+) -> Mapping[str, Score]:
     """Return the scores in 0..1 of a success; a failure has none.
 
     The official scores of SQuAD are in 0..100, all others in 0..1.
@@ -32,7 +32,7 @@ def scores_of(
     """
     names = _CLASSIFICATION_SCORES if task_type == CLASSIFICATION else _GENERATION_SCORES
     divisor = 100.0 if task.lower().startswith(_PERCENT_TASKS) else 1.0
-    scores: dict[str, ExperienceScore] = {}
+    scores: dict[str, Score] = {}
     for foreign, value in record.metrics.items():
         if foreign in _TIMES:
             continue
@@ -47,7 +47,7 @@ def scores_of(
                 raise RecordFault(f"{foreign} is not within 0..{divisor:g}")
             if divisor != 1:
                 account.change(f"{foreign} of 0..{divisor:g} brought to 0..1")
-            scores[names[foreign]] = ExperienceScore(value=value / divisor)
+            scores[names[foreign]] = Score(value=value / divisor)
     return scores
 
 

@@ -28,7 +28,7 @@ _TOO_LONG = f"longer than {MAX_RECORD_BYTES >> 20} MiB"
 
 
 @dataclass(frozen=True)
-class Record:
+class ForeignRecord:
     """One JSON object.
 
     Attributes:
@@ -58,7 +58,7 @@ class SkippedFile:
     reason: str
 
 
-def read_records(source: Path) -> Iterator[Record | BrokenRecord | SkippedFile]:
+def read_records(source: Path) -> Iterator[ForeignRecord | BrokenRecord | SkippedFile]:
     """Yield what a file or a folder holds, in order of the paths.
 
     Args:
@@ -80,7 +80,7 @@ def read_records(source: Path) -> Iterator[Record | BrokenRecord | SkippedFile]:
         raise ConfigError(f"There is no {source}", hint="Check the path")
 
 
-def _read_folder(root: Path) -> Iterator[Record | BrokenRecord | SkippedFile]:
+def _read_folder(root: Path) -> Iterator[ForeignRecord | BrokenRecord | SkippedFile]:
     unreadable: list[OSError] = []
     for folder, names, files in os.walk(root, onerror=unreadable.append):
         names.sort()
@@ -101,7 +101,7 @@ def _read_folder(root: Path) -> Iterator[Record | BrokenRecord | SkippedFile]:
 
 def _read_file(
     path: Path, place: str, *, is_given: bool = False
-) -> Iterator[Record | BrokenRecord | SkippedFile]:
+) -> Iterator[ForeignRecord | BrokenRecord | SkippedFile]:
     try:
         file = _open(path)
     except OSError as error:
@@ -133,7 +133,7 @@ def _open(path: Path) -> BinaryIO | None:
     return None
 
 
-def _read_lines(file: BinaryIO, path: str) -> Iterator[Record | BrokenRecord]:
+def _read_lines(file: BinaryIO, path: str) -> Iterator[ForeignRecord | BrokenRecord]:
     number = 0
     while line := file.readline(MAX_RECORD_BYTES + 1):
         number += 1
@@ -155,7 +155,7 @@ def _pass_line(file: BinaryIO) -> None:
             return
 
 
-def _parsed(data: bytes, path: str, place: str) -> Record | BrokenRecord:
+def _parsed(data: bytes, path: str, place: str) -> ForeignRecord | BrokenRecord:
     if len(data) > MAX_RECORD_BYTES:
         return BrokenRecord(place, _TOO_LONG)
     try:
@@ -170,7 +170,7 @@ def _parsed(data: bytes, path: str, place: str) -> Record | BrokenRecord:
         return BrokenRecord(place, f"no JSON: {reason}")
     if not isinstance(content, dict):
         return BrokenRecord(place, "no JSON object")
-    return Record(place, path, content)
+    return ForeignRecord(place, path, content)
 
 
 def _unreadable_folder(error: OSError, root: Path) -> SkippedFile:

@@ -19,20 +19,21 @@ from xautolm_core.experience.importers.account import Account
 from xautolm_core.experience.importers.account import plain
 from xautolm_core.experience.importers.column_map import ABSENT
 from xautolm_core.experience.importers.column_map import ColumnMap
-from xautolm_core.experience.importers.column_map import Source
+from xautolm_core.experience.importers.column_map import ColumnSource
 from xautolm_core.experience.importers.duplicates import COPY
 from xautolm_core.experience.importers.failure_texts import NOT_RECORDED
 from xautolm_core.experience.importers.failure_texts import classify_failure
 from xautolm_core.experience.importers.imported import search_id_of
 from xautolm_core.experience.messages import scrub_foreign_message
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperienceFailure
-from xautolm_core.experience.schema import ExperienceFeatures
-from xautolm_core.experience.schema import ExperienceScore
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.failure import Failure
+from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.scores import Score
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.configuration import Value
 from xautolm_core.space.methods import has_model
+from xautolm_core.validation import first_problem
 
 UTC_ASSUMED = "time without a zone taken as UTC"
 _MAX_TEXT = 200
@@ -48,7 +49,7 @@ class RowFault(Exception):  # noqa: N818  (it is counted, never shown as an erro
 
 
 @dataclass(frozen=True)
-class Row:
+class ForeignRow:
     """One row of foreign data.
 
     Attributes:
@@ -84,7 +85,7 @@ class RowOrigin:
 
 
 def rows_to_experiences(
-    rows: Iterable[Row], column_map: ColumnMap, origin: RowOrigin, account: Account
+    rows: Iterable[ForeignRow], column_map: ColumnMap, origin: RowOrigin, account: Account
 ) -> list[Experience]:
     """Return the experiences of rows; what is dropped is accounted for."""
     experiences = []
@@ -123,7 +124,9 @@ def _extractors(experience: Experience) -> tuple[str, str]:
     return experience.task_features.extractor, experience.system_features.extractor
 
 
-def _experience(row: Row, column_map: ColumnMap, origin: RowOrigin, account: Account) -> Experience:
+def _experience(
+    row: ForeignRow, column_map: ColumnMap, origin: RowOrigin, account: Account
+) -> Experience:
     taken = {name: _present(s.take(row.cells)) for name, s in column_map.fields.items()}
     groups = {
         group: {name: _present(source.take(row.cells)) for name, source in sources.items()}
@@ -179,8 +182,8 @@ def _experience(row: Row, column_map: ColumnMap, origin: RowOrigin, account: Acc
             **{n: str(taken[n]) for n in _TEXTS if taken.get(n) is not None},
         )
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise RowFault(f"{first['loc'][0] if first['loc'] else 'row'}: {first['msg']}") from error
+        first = first_problem(error)
+        raise RowFault(f"{first.field or 'row'}: {first.message}") from error
 
 
 def _present(value: Any) -> Any:
@@ -207,7 +210,7 @@ def _outcome(taken: Mapping[str, Any]) -> Outcome:
     return Outcome(text)
 
 
-def _failure(taken: Mapping[str, Any], outcome: Outcome) -> ExperienceFailure | None:
+def _failure(taken: Mapping[str, Any], outcome: Outcome) -> Failure | None:
     if outcome in (Outcome.OK, Outcome.PRUNED):
         return None
     message = _optional_text(taken.get("failure_message"))
@@ -215,12 +218,12 @@ def _failure(taken: Mapping[str, Any], outcome: Outcome) -> ExperienceFailure | 
     if kind is None:
         kind = classify_failure(message)[1].kind if message else NOT_RECORDED
     words = scrub_foreign_message(message) if message else ""
-    return ExperienceFailure(kind=plain(kind), message=words)
+    return Failure(kind=plain(kind), message=words)
 
 
 def _scores(
-    values: Mapping[str, Any], sources: Mapping[str, Source], account: Account
-) -> dict[str, ExperienceScore]:
+    values: Mapping[str, Any], sources: Mapping[str, ColumnSource], account: Account
+) -> dict[str, Score]:
     scores = {}
     for name, value in values.items():
         if value is None:
@@ -231,7 +234,7 @@ def _scores(
         if (source.low, source.high) != (0.0, 1.0):
             account.change(f"{name} of {source.low:g}..{source.high:g} brought to 0..1")
         number = (number - source.low) / (source.high - source.low)
-        scores[name] = ExperienceScore(value=number, maximize=source.maximize)
+        scores[name] = Score(value=number, maximize=source.maximize)
     return scores
 
 
@@ -242,8 +245,8 @@ def _seconds(values: Mapping[str, Any]) -> dict[str, float]:
     return seconds
 
 
-def _features(taken: Mapping[str, Any], kind: str, values: Mapping[str, Any]) -> ExperienceFeatures:
-    return ExperienceFeatures(
+def _features(taken: Mapping[str, Any], kind: str, values: Mapping[str, Any]) -> FeatureVector:
+    return FeatureVector(
         extractor=str(taken.get(f"{kind}_extractor") or _NO_EXTRACTOR),
         version=str(taken.get(f"{kind}_extractor_version") or "0"),
         values={n: None if v is None else _number(v, n) for n, v in values.items()},

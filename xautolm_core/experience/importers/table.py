@@ -16,7 +16,7 @@ from xautolm_core.experience.importers.column_map import read_column_map
 from xautolm_core.experience.importers.imported import DEFAULT_TENANT
 from xautolm_core.experience.importers.imported import Imported
 from xautolm_core.experience.importers.imported import finished
-from xautolm_core.experience.importers.rows import Row
+from xautolm_core.experience.importers.rows import ForeignRow
 from xautolm_core.experience.importers.rows import RowOrigin
 from xautolm_core.experience.importers.rows import rows_to_experiences
 from xautolm_core.experience.policy import TenantPolicy
@@ -89,7 +89,7 @@ def _columns(source: Path) -> list[str]:
     return columns
 
 
-def _rows(source: Path, account: Account) -> Iterator[Row]:
+def _rows(source: Path, account: Account) -> Iterator[ForeignRow]:
     if source.suffix.lower() == ".parquet":
         yield from _parquet_rows(source)
         return
@@ -101,7 +101,7 @@ def _rows(source: Path, account: Account) -> Iterator[Row]:
                 continue
             place = f"{source.name}:{line}"
             if len(cells) == len(columns):
-                yield Row(place, line, dict(zip(columns, cells, strict=True)))
+                yield ForeignRow(place, line, dict(zip(columns, cells, strict=True)))
             else:
                 account.read += 1
                 account.drop_record(place, f"{len(cells)} cells instead of {len(columns)}")
@@ -151,7 +151,7 @@ def _parquet(source: Path) -> Any:
         raise ConfigError(f"{source} is no readable Parquet file", hint=_HINT) from error
 
 
-def _parquet_rows(source: Path) -> Iterator[Row]:
+def _parquet_rows(source: Path) -> Iterator[ForeignRow]:
     import pyarrow as pa
 
     number = 0
@@ -160,7 +160,7 @@ def _parquet_rows(source: Path) -> Iterator[Row]:
             for cells in batch.to_pylist():
                 number += 1
                 present = {name: value for name, value in cells.items() if value is not None}
-                yield Row(f"{source.name}:{number}", number, present)
+                yield ForeignRow(f"{source.name}:{number}", number, present)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ConfigError(
             f"{source} is broken after row {number}: {type(error).__name__}",

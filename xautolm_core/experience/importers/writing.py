@@ -36,7 +36,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ImportPlan:
     """What of an import is new to a store; the counts are those of ``Counts``.
 
     Attributes:
@@ -54,7 +54,7 @@ class Plan:
         return Counts(len(self.new), self.already_there, self.twins, self.conflicts)
 
 
-def plan_import(experiences: Sequence[Experience], store: ExperienceStore) -> Plan:
+def plan_import(experiences: Sequence[Experience], store: ExperienceStore) -> ImportPlan:
     """Compare imported experiences with what a store holds; write nothing.
 
     A published failure is written down twice, under two times: if a part of a run was imported that
@@ -77,10 +77,10 @@ def plan_import(experiences: Sequence[Experience], store: ExperienceStore) -> Pl
             twins += 1
         else:
             new.append(experience)
-    return Plan(new, already_there, twins, conflicts)
+    return ImportPlan(new, already_there, twins, conflicts)
 
 
-def write_import(plan: Plan, store: ExperienceStore) -> int:
+def write_import(plan: ImportPlan, store: ExperienceStore) -> int:
     """Append what is new; return how many. It may be broken off and repeated at any point.
 
     Raises:

@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,6 @@ from typing import Any
 
 from xautolm_core.errors import LaunchError
 from xautolm_core.errors import MissingExtraError
-from xautolm_core.launch.kubernetes.pace import Pace
 from xautolm_core.objects.retry import TRANSIENT_STATUS
 from xautolm_core.objects.retry import Patience
 from xautolm_core.objects.retry import call_patiently
@@ -38,6 +38,39 @@ _LONGEST_RETRY_AFTER_SECONDS = 30.0
 GONE = 410
 CONFLICT = 409
 NOT_FOUND = 404
+
+
+class RequestPace:
+    """A bucket of permits that fills at a constant rate. Safe to use from many threads.
+
+    Args:
+        per_second: Permits a second; the average that is never exceeded over a long time.
+        burst: Permits that may be saved up.
+        stop: Set it to end all waiting.
+    """
+
+    def __init__(self, per_second: float, burst: int, stop: threading.Event) -> None:
+        self._per_second = per_second
+        self._burst = float(burst)
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._permits = float(burst)
+        self._counted_at = time.monotonic()
+
+    def take(self, *, may_wait: bool = True) -> None:
+        """Take a permit; wait for it, or owe it and go on.
+
+        Args:
+            may_wait: Whether to wait. What is owed is waited for by whoever comes next.
+        """
+        with self._lock:
+            now = time.monotonic()
+            gained = (now - self._counted_at) * self._per_second
+            self._permits = min(self._burst, self._permits + gained) - 1.0
+            self._counted_at = now
+            wait_seconds = -self._permits / self._per_second
+        if may_wait and wait_seconds > 0:
+            self._stop.wait(wait_seconds)
 
 
 class ApiError(LaunchError):
@@ -76,7 +109,7 @@ class KubernetesApi:
         self._client = api_client
         self._stop = threading.Event()
         self._patience_seconds = patience_seconds
-        self._pace = Pace(requests_per_second, _BURST, self._stop)
+        self._pace = RequestPace(requests_per_second, _BURST, self._stop)
 
     def request(
         self,

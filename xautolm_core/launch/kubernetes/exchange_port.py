@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from typing import Protocol
 
-from xautolm_core.trial.contract import TrialResult
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import TrialSpec
 
 

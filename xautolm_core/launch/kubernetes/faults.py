@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xautolm_core.errors import LaunchError
 from xautolm_core.outcomes import Outcome
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import TrialResult
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.failure import Failure
 
 
 class FaultsInRow:

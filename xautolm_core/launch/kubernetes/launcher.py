@@ -44,8 +44,8 @@ from xautolm_core.launch.kubernetes.tracked import key_of
 from xautolm_core.launch.kubernetes.watching import Board
 from xautolm_core.launch.kubernetes.watching import Seen
 from xautolm_core.launch.kubernetes.watching import Watch
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import TrialResult
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.files import delete_checkpoint

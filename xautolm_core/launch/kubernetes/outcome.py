@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.experience.messages import scrub_message
 from xautolm_core.launch.kubernetes import observed
 from xautolm_core.outcomes import Outcome
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import TrialResult
-from xautolm_core.trial.failures import scrub
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.failure import Failure
 
 # A trial that was broken off cannot know why: to it every SIGTERM looks the same.
 _BROKEN_OFF = frozenset({Outcome.CANCELLED, Outcome.PREEMPTED, Outcome.INFRA})
@@ -59,7 +59,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class JobVerdict:
     """How a trial ended.
 
     Attributes:
@@ -71,7 +71,7 @@ class Verdict:
     failure: Failure | None
 
 
-def judge(facts: Facts) -> Verdict:
+def judge(facts: Facts) -> JobVerdict:
     """Return the outcome of a trial that has ended."""
     for row in _TABLE:
         verdict = row(facts)
@@ -96,21 +96,21 @@ def has_evidence(facts: Facts) -> bool:
 # --- the rows ---
 
 
-def _told(facts: Facts) -> Verdict | None:
+def _told(facts: Facts) -> JobVerdict | None:
     """Return what the trial wrote: ok, pruned, oom_gpu, diverged, its own limits."""
     if facts.result is None or facts.result.outcome in _BROKEN_OFF:
         return None
-    return Verdict(facts.result.outcome, facts.result.failure)
+    return JobVerdict(facts.result.outcome, facts.result.failure)
 
 
-def _oom_host(facts: Facts) -> Verdict | None:
+def _oom_host(facts: Facts) -> JobVerdict | None:
     ended = observed.terminated(facts.last_pod) or {}
     if ended.get("reason") != "OOMKilled" or _is_disrupted(facts.last_pod):
         return None
     return _failed(Outcome.OOM_HOST, "OOMKilled", "its container ran into its memory limit")
 
 
-def _timeout(facts: Facts) -> Verdict | None:
+def _timeout(facts: Facts) -> JobVerdict | None:
     """Time spent pending, pulling, fetching, importing or suspended is not the trial's."""
     if not _ran_into_deadline(facts):
         return None
@@ -129,7 +129,7 @@ def _timeout(facts: Facts) -> Verdict | None:
     )
 
 
-def _user_error(facts: Facts) -> Verdict | None:
+def _user_error(facts: Facts) -> JobVerdict | None:
     ended = observed.terminated(facts.last_pod) or {}
     if ended.get("exitCode") != ConfigError.exit_code or ended.get("signal"):
         return None
@@ -139,7 +139,7 @@ def _user_error(facts: Facts) -> Verdict | None:
     return _failed(Outcome.INVALID, f"Exit{ConfigError.exit_code}", message)
 
 
-def _preempted(facts: Facts) -> Verdict | None:
+def _preempted(facts: Facts) -> JobVerdict | None:
     """A disruption is no fault, but a pod that is disrupted again and again is one."""
     disruption = observed.condition(facts.last_pod, "DisruptionTarget")
     if facts.replacements_exceeded:
@@ -160,20 +160,20 @@ def _preempted(facts: Facts) -> Verdict | None:
     return None
 
 
-def _infra(facts: Facts) -> Verdict | None:
-    return Verdict(Outcome.INFRA, facts.given_up) if facts.given_up is not None else None
+def _infra(facts: Facts) -> JobVerdict | None:
+    return JobVerdict(Outcome.INFRA, facts.given_up) if facts.given_up is not None else None
 
 
-def _cancelled(facts: Facts) -> Verdict | None:
+def _cancelled(facts: Facts) -> JobVerdict | None:
     if not facts.cancelled:
         return None
     return _failed(Outcome.CANCELLED, "Cancelled", "ended by its search")
 
 
-def _unknown(facts: Facts) -> Verdict:
+def _unknown(facts: Facts) -> JobVerdict:
     """Everything else is the platform's fault; what was seen of it is told."""
     if facts.result is not None and facts.result.outcome is Outcome.INFRA:
-        return Verdict(Outcome.INFRA, facts.result.failure)
+        return JobVerdict(Outcome.INFRA, facts.result.failure)
     ended = observed.terminated(facts.last_pod)
     if facts.result is not None:
         return _failed(Outcome.PREEMPTED, "SIGTERM", "ended from outside")
@@ -187,7 +187,7 @@ def _unknown(facts: Facts) -> Verdict:
     return _failed(Outcome.INFRA, reason or "NoResult", "its pod failed without a result")
 
 
-_TABLE: tuple[Callable[[Facts], Verdict | None], ...] = (
+_TABLE: tuple[Callable[[Facts], JobVerdict | None], ...] = (
     _told,
     _oom_host,
     _timeout,
@@ -209,7 +209,7 @@ def _is_disrupted(pod: Mapping[str, Any]) -> bool:
     return observed.condition(pod, "DisruptionTarget") is not None
 
 
-def _explain_exit(ended: Mapping[str, Any]) -> Verdict:
+def _explain_exit(ended: Mapping[str, Any]) -> JobVerdict:
     status = ended.get("exitCode")
     reason = str(ended.get("reason") or "")
     if status == 0:
@@ -223,5 +223,5 @@ def _explain_exit(ended: Mapping[str, Any]) -> Verdict:
     return _failed(Outcome.INFRA, reason, f"its container ended with status {status}")
 
 
-def _failed(outcome: Outcome, kind: str, message: str) -> Verdict:
-    return Verdict(outcome, Failure(kind=kind, message=scrub(message)))
+def _failed(outcome: Outcome, kind: str, message: str) -> JobVerdict:
+    return JobVerdict(outcome, Failure(kind=kind, message=scrub_message(message)))

@@ -9,11 +9,11 @@ from xautolm_core.errors import StoreError
 from xautolm_core.launch.kubernetes.exchange_port import Exchange
 from xautolm_core.launch.kubernetes.jobs import Jobs
 from xautolm_core.launch.kubernetes.tracked import TrackedTrial
+from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import LOG_FILE
 from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.contract import TrialResult
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def fetch_heartbeat(exchange: Exchange, trial: TrackedTrial, *, at_once: bool = 
         told = exchange.heartbeat(trial.spec)
         if told is not None and told != trial.heartbeat:
             trial.heartbeat = told
-            write_json_atomic(trial.spec.out_folder / HEARTBEAT_FILE, told, durable=False)
+            write_json(trial.spec.out_folder / HEARTBEAT_FILE, told, durable=False)
     except (StoreError, OSError) as error:
         _log.info("no heartbeat of trial %d: %s", trial.spec.trial_number, error)
 
@@ -41,7 +41,7 @@ def store_result(exchange: Exchange, trial: TrackedTrial, result: TrialResult) -
         standing = exchange.keep(trial.spec, result)
         if standing.outcome is result.outcome:
             standing = result  # with what only the launcher knows
-        write_json_atomic(trial.spec.out_folder / RESULT_FILE, standing)
+        write_json(trial.spec.out_folder / RESULT_FILE, standing)
     except (StoreError, OSError) as error:
         _log.warning("the result of trial %d was not stored: %s", trial.spec.trial_number, error)
         return result

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from pydantic import model_validator
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.validation import first_problem
 from xautolm_core.yaml_document import read
 
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -215,10 +216,9 @@ def read_settings(path: Path, kind: type[Settings]) -> Settings:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
-        place = first["loc"] or ("image",)
-        raise document.error(place, message, "See docs/launching.md") from None
+        first = first_problem(error)
+        place = first.place or ("image",)
+        raise document.error(place, first.message, "See docs/launching.md") from None
 
 
 def _content_of(path: Path) -> tuple[dict[str, Any], Any]:

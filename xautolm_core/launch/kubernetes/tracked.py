@@ -11,12 +11,12 @@ from typing import Any
 
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.kubernetes.explain import Waiting
-from xautolm_core.launch.kubernetes.outcome import Verdict
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import TrialResult
+from xautolm_core.launch.kubernetes.outcome import JobVerdict
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import unfinished
-from xautolm_core.trial.endings import with_pruned
+from xautolm_core.trial.endings import with_launch
 from xautolm_core.trial.heartbeat_facts import as_utc
 from xautolm_core.trial.heartbeat_facts import started_at_of
 
@@ -65,23 +65,15 @@ def key_of(handle: TrialHandle) -> Key:
     return (handle.search_id, handle.trial_number, handle.attempt)
 
 
-def complete(trial: TrackedTrial, told: TrialResult | None, verdict: Verdict) -> TrialResult:
+def complete(trial: TrackedTrial, told: TrialResult | None, verdict: JobVerdict) -> TrialResult:
     """Return the result of a trial: what it told, corrected, with what only the launcher knows."""
     spec, now = trial.spec, datetime.now(UTC)
     failure = verdict.failure or Failure(kind="NoResult")
     result = told or unfinished(spec, verdict.outcome, failure, trial.heartbeat, ended_at=now)
-    phases = dict(result.seconds)
-    if result.started_at is not None:
-        started_at = as_utc(result.started_at)
-        phases["startup"] = max(0.0, (started_at - trial.launched_at).total_seconds())
-    found = result.model_copy(
-        update={
-            "outcome": verdict.outcome,
-            "failure": verdict.failure,
-            "seconds": phases,
-            "launched_at": trial.launched_at,
-            "concurrent_trials": trial.concurrent,
-            "ended_at": result.ended_at or now,
-        }
+    return with_launch(
+        result.model_copy(update={"outcome": verdict.outcome, "failure": verdict.failure}),
+        launched_at=trial.launched_at,
+        concurrent_trials=trial.concurrent,
+        ended_at=now,
+        pruned=trial.pruned,
     )
-    return with_pruned(found, trial.pruned)

@@ -19,6 +19,7 @@ from xautolm_core.energy.intensity import Intensity
 from xautolm_core.energy.intensity import IntensityTable
 from xautolm_core.energy.intensity import read_intensity_file
 from xautolm_core.errors import ConfigError
+from xautolm_core.validation import first_problem
 
 _HINT = "See docs/energy.md for the settings of a Green AI report"
 _BY_HAND = "given by hand"
@@ -116,9 +117,8 @@ def read_assumptions(path: Path) -> Assumptions:
     try:
         found = Assumptions.model_validate(document.data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = [part for part in first["loc"] if isinstance(part, str | int)]
-        raise document.error(place, _told(first["type"], first["msg"]), hint=_HINT) from error
+        first = first_problem(error)
+        raise document.error(first.place, _told(first.kind, first.message), hint=_HINT) from error
     if found.table is None:
         return found
     return found.model_copy(update={"table": path.parent / found.table})

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from xautolm_core.energy.reading import UNCERTAINTY
-from xautolm_core.energy.reading import Component
-from xautolm_core.energy.reading import Quality
 from xautolm_core.experience.codec import canonical
 from xautolm_core.experience.codec import digest_of
 from xautolm_core.outcomes import Outcome
@@ -19,33 +16,9 @@ from xautolm_core.space.screening import is_screening
 
 if TYPE_CHECKING:
     from xautolm_core.experience.schema import Experience
-    from xautolm_core.experience.schema import ExperienceEnergy
+    from xautolm_core.records.energy import EnergyReading
 
 GPU_DEVICE = "cuda"
-
-
-@dataclass(frozen=True)
-class AttemptEnergy:
-    """Joules of one component in one attempt.
-
-    Attributes:
-        component: What used it.
-        joules: More than 0 and finite.
-        source: What was read, without its flags: ``nvml``, ``model:cpu-tdp-280w-128t``.
-        flags: What was in the way (see ``xautolm_core.energy.reading``).
-        quality: A counted, B sampled or attributed, C modelled.
-    """
-
-    component: Component
-    joules: float
-    source: str
-    flags: tuple[str, ...]
-    quality: Quality
-
-    @property
-    def uncertainty(self) -> float:
-        """Relative half width of the interval, by class: experiences keep no other."""
-        return UNCERTAINTY[self.quality]
 
 
 @dataclass(frozen=True)
@@ -76,7 +49,7 @@ class Attempt:
         device: ``cpu`` or ``cuda``.
         hardware: Name of the GPU that it held, else of the processor.
         energy: Its readings; empty if nothing could be read, which is not 0.
-        dropped_readings: Readings that cannot be (negative, not finite) and are left out.
+        dropped_readings: Readings of 0 joules, which cannot be and are left out.
         versions: Of software.
         ended_at: UTC.
         is_screening: Whether it compared its model with others on a few rows.
@@ -103,7 +76,7 @@ class Attempt:
     concurrent_trials: int
     device: str
     hardware: str
-    energy: tuple[AttemptEnergy, ...]
+    energy: tuple[EnergyReading, ...]
     dropped_readings: int
     versions: tuple[tuple[str, str], ...]
     ended_at: datetime
@@ -154,8 +127,7 @@ def attempts_of(experiences: Iterable[Experience]) -> list[Attempt]:
 
 
 def _attempt(experience: Experience) -> Attempt:
-    energy = [_energy(one) for one in experience.energy]
-    sound = tuple(one for one in energy if one is not None)
+    sound = tuple(one for one in experience.energy if one.joules > 0)
     descriptor = experience.model_descriptor or {}
     parameters = descriptor.get("parameters")
     score = experience.scores.get("macro_f1")
@@ -177,34 +149,16 @@ def _attempt(experience: Experience) -> Attempt:
         macro_f1=score.value if score is not None and math.isfinite(score.value) else None,
         train_seconds=experience.seconds.get("train"),
         evaluate_seconds=experience.seconds.get("evaluate"),
-        wall_seconds=_wall_seconds(experience),
+        wall_seconds=experience.held_seconds,
         concurrent_trials=experience.concurrent_trials,
         device=experience.device,
         hardware=_hardware(experience),
         energy=sound,
-        dropped_readings=len(energy) - len(sound),
+        dropped_readings=len(experience.energy) - len(sound),
         versions=tuple(sorted(experience.versions.items())),
         ended_at=experience.ended_at,
         is_screening=is_screening(experience.configuration),
     )
-
-
-def _energy(reading: ExperienceEnergy) -> AttemptEnergy | None:
-    if not math.isfinite(reading.joules) or reading.joules <= 0:
-        return None
-    source, *flags = reading.source.split("+")
-    return AttemptEnergy(
-        reading.component, reading.joules, source, tuple(sorted(flags)), reading.quality
-    )
-
-
-def _wall_seconds(experience: Experience) -> float:
-    """Return the seconds from start to end; the sum of its phases if a clock went back."""
-    phases = float(sum(s for s in experience.seconds.values() if math.isfinite(s) and s > 0))
-    if experience.started_at is None:
-        return phases
-    between = (experience.ended_at - experience.started_at).total_seconds()
-    return max(between, 0.0) or phases
 
 
 def _hardware(experience: Experience) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 
 from xautolm_core import __version__
 from xautolm_core.energy.carbon import Footprint
-from xautolm_core.report.files import write_text
 from xautolm_core.report.green.green_report import GreenReport
 from xautolm_core.report.green.searches import GreenSearch
 from xautolm_core.report.model_card import CARD_FILE
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
+from xautolm_core.whole_files import write_text
 
 KEY = "co2_eq_emissions"
 _FENCE = "---\n"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xautolm_core.errors import StoreError
-from xautolm_core.report.files import to_json
-from xautolm_core.report.files import write_text
 from xautolm_core.report.green.document import green_document
 from xautolm_core.report.green.green_report import GreenReport
 from xautolm_core.report.green.page import green_page
+from xautolm_core.whole_files import to_json
+from xautolm_core.whole_files import write_text
 
 PAGE_FILE = "green-report.html"
 DOCUMENT_FILE = "green-report.json"

@@ -1,4 +1,4 @@
-"""A Green AI report: everything computed, nothing written yet."""
+"""A Green AI report with its footprints and comparisons: computed, and nothing written yet."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
+from xautolm_core.energy.carbon import JOULES_PER_KWH
+from xautolm_core.energy.carbon import Footprint
+from xautolm_core.energy.carbon import footprint
+from xautolm_core.energy.carbon import software_carbon_intensity
+from xautolm_core.energy.cost import cost
 from xautolm_core.outcomes import Outcome
 from xautolm_core.report.green.assumptions import Basis
 from xautolm_core.report.green.attempts import Attempt
-from xautolm_core.report.green.comparisons import Comparison
-from xautolm_core.report.green.comparisons import comparisons_of
-from xautolm_core.report.green.footprints import GreenFootprint
-from xautolm_core.report.green.footprints import footprint_of
 from xautolm_core.report.green.searches import GreenSearch
 from xautolm_core.report.green.searches import RunFigures
 from xautolm_core.report.green.searches import searches_of
@@ -26,6 +28,175 @@ from xautolm_core.report.green.sums import readings_by
 from xautolm_core.report.green.sums import wasted
 from xautolm_core.report.green.table import attempts_csv
 from xautolm_core.report.green.table import sha256_of
+
+
+@dataclass(frozen=True)
+class UnitFigures:
+    """What one unit of work took.
+
+    Attributes:
+        unit: What it is.
+        count: How many there are in the report.
+        joules: Of one; None if nothing was read, or there is none.
+        operational_grams: Of one, location-based; None if the place is unknown.
+        sci_grams: ``((E * I) + M) / R`` of ISO/IEC 21031:2024; None without the embodied part.
+    """
+
+    unit: str
+    count: int
+    joules: float | None
+    operational_grams: float | None
+    sci_grams: float | None
+
+
+@dataclass(frozen=True)
+class GreenFootprint:
+    """What some attempts emitted and cost.
+
+    Attributes:
+        carbon: None if nothing was read or the place is unknown.
+        water_litres: None likewise, or without WUE.
+        cost: None without prices; without readings, only if nothing but time has a price.
+        machine_seconds: For which machines were held: what the embodied part is of.
+        gpu_seconds: For which GPUs were held.
+        units: By functional unit.
+    """
+
+    carbon: Footprint | None
+    water_litres: float | None
+    cost: float | None
+    machine_seconds: float
+    gpu_seconds: float
+    units: Sequence[UnitFigures]
+
+
+def footprint_of(attempts: Sequence[Attempt], basis: Basis, *, models: int) -> GreenFootprint:
+    """Return what attempts emitted and cost.
+
+    Args:
+        attempts: All of a report.
+        basis: What joules are turned into grams with.
+        models: How many searches chose a model.
+    """
+    energy = energy_of(attempts)
+    machine_seconds = sum(attempt.machine_seconds for attempt in attempts)
+    gpu_seconds = sum(attempt.gpu_seconds for attempt in attempts)
+    pue = basis.pue or 1.0
+    carbon = None
+    if energy is not None and basis.location is not None:
+        carbon = footprint(
+            energy.joules,
+            location=basis.location,
+            market=basis.market,
+            pue=basis.pue,
+            hardware=basis.embodied,
+            seconds=machine_seconds,
+            uncertainty=energy.uncertainty,
+        )
+    kwh = None if energy is None else energy.joules / JOULES_PER_KWH
+    wue = basis.wue_litres_per_kwh
+    evaluated = sum(attempt.is_evaluated for attempt in attempts)
+    joules = None if energy is None else energy.joules
+    return GreenFootprint(
+        carbon=carbon,
+        water_litres=None if kwh is None or wue is None else kwh * wue,
+        cost=_cost(joules, gpu_seconds, basis, pue),
+        machine_seconds=machine_seconds,
+        gpu_seconds=gpu_seconds,
+        units=[
+            _unit("evaluated pipeline", evaluated, joules, carbon),
+            _unit("chosen model", models, joules, carbon),
+        ],
+    )
+
+
+def _unit(unit: str, count: int, joules: float | None, carbon: Footprint | None) -> UnitFigures:
+    if not count:
+        return UnitFigures(unit, 0, None, None, None)
+    return UnitFigures(
+        unit,
+        count,
+        None if joules is None else joules / count,
+        None if carbon is None else carbon.location_grams / count,
+        None
+        if carbon is None
+        else software_carbon_intensity(carbon.location_grams, carbon.embodied_grams, count),
+    )
+
+
+def _cost(joules: float | None, gpu_seconds: float, basis: Basis, pue: float) -> float | None:
+    prices = basis.prices
+    if prices is None or (joules is None and prices.per_kwh > 0):
+        return None
+    return cost(joules or 0.0, gpu_seconds, prices, pue=pue)
+
+
+@dataclass(frozen=True)
+class SearchComparison:
+    """Two searches of the same data.
+
+    Attributes:
+        earlier: Search id of the one that ended first.
+        later: Search id of the other.
+        joules_difference: Of the later one minus the earlier one; None if one has no reading.
+        f1_difference: Likewise of the winners' macro-F1 on validation; None if one has no winner.
+        is_clear: Whether the energy differs by more than both intervals together allow.
+        obstacles: Why the two do not quite compare; empty if nothing stands against it.
+    """
+
+    earlier: str
+    later: str
+    joules_difference: float | None
+    f1_difference: float | None
+    is_clear: bool
+    obstacles: tuple[str, ...]
+
+
+def comparisons_of(searches: Sequence[GreenSearch], *, at_most: int = 20) -> list[SearchComparison]:
+    """Return each search beside the one of the same data before it, the latest first.
+
+    Args:
+        searches: In any order.
+        at_most: No more than so many.
+    """
+    by_data: dict[tuple[str, str], list[GreenSearch]] = {}
+    for search in sorted(searches, key=lambda s: s.ended_at):
+        by_data.setdefault((search.tenant, search.task_fingerprint), []).append(search)
+    pairs = [(one, other) for group in by_data.values() for one, other in pairwise(group)]
+    pairs.sort(key=lambda pair: pair[1].ended_at, reverse=True)
+    return [_compare(one, other) for one, other in pairs[:at_most]]
+
+
+def _compare(earlier: GreenSearch, later: GreenSearch) -> SearchComparison:
+    one, other = earlier.energy, later.energy
+    is_clear = False
+    joules = None
+    if one is not None and other is not None:
+        joules = other.joules - one.joules
+        is_clear = one.high_joules < other.low_joules or other.high_joules < one.low_joules
+    f1 = None
+    if earlier.winner is not None and later.winner is not None:
+        f1 = (later.winner.macro_f1 or 0.0) - (earlier.winner.macro_f1 or 0.0)
+    return SearchComparison(
+        earlier.search_id, later.search_id, joules, f1, is_clear, tuple(_obstacles(earlier, later))
+    )
+
+
+def _obstacles(one: GreenSearch, other: GreenSearch) -> list[str]:
+    found = []
+    if one.hardware != other.hardware:
+        found.append("different hardware")
+    if _sources(one) != _sources(other):
+        found.append("metered by different sources")
+    if one.unmetered or other.unmetered:
+        found.append("some attempts have no reading")
+    if one.trials != other.trials:
+        found.append(f"{one.trials} and {other.trials} trials")
+    return found
+
+
+def _sources(search: GreenSearch) -> frozenset[str]:
+    return frozenset(r.source for attempt in search.attempts for r in attempt.energy)
 
 
 @dataclass(frozen=True)
@@ -92,7 +263,7 @@ class GreenReport:
     by_method: Mapping[tuple[str, str], AttemptGroup]
     flags: Mapping[str, int]
     footprint: GreenFootprint
-    comparisons: Sequence[Comparison]
+    comparisons: Sequence[SearchComparison]
     versions: Mapping[str, Sequence[str]]
     csv: str
     data_sha256: str

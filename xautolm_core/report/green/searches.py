@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from xautolm_core.report.green.sums import EnergySum
 from xautolm_core.report.green.sums import energy_of
 from xautolm_core.report.green.sums import is_unmetered
 from xautolm_core.report.green.sums import wasted
+from xautolm_core.search.pareto import staircase
 from xautolm_core.space.methods import is_cheap
 
 
@@ -112,13 +112,7 @@ def energy_front(attempts: Sequence[Attempt]) -> list[Attempt]:
         attempts: Those without a score or a reading have no place on it.
     """
     scored = [a for a in attempts if a.is_evaluated and a.joules is not None]
-    front: list[Attempt] = []
-    best = -math.inf
-    for attempt in sorted(scored, key=lambda a: (a.joules or 0.0, -(a.macro_f1 or 0.0))):
-        if (attempt.macro_f1 or 0.0) > best:
-            best = attempt.macro_f1 or 0.0
-            front.append(attempt)
-    return front
+    return staircase(scored, cost=lambda a: a.joules or 0.0, score=lambda a: a.macro_f1 or 0.0)
 
 
 def _search(attempts: Sequence[Attempt], run: RunFigures | None) -> GreenSearch:

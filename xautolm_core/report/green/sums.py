@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from xautolm_core.energy.reading import Quality
-from xautolm_core.energy.reading import total
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.energy import Quality
+from xautolm_core.records.energy import total
 from xautolm_core.report.green.attempts import Attempt
-from xautolm_core.report.green.attempts import AttemptEnergy
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -63,7 +63,7 @@ class AttemptGroup:
     share: float | None
 
 
-def energy_sum(readings: Iterable[AttemptEnergy]) -> EnergySum | None:
+def energy_sum(readings: Iterable[EnergyReading]) -> EnergySum | None:
     """Return the sum of readings; None if there are none, which is not 0."""
     found = list(readings)
     whole = total(found)
@@ -76,7 +76,7 @@ def energy_of(attempts: Iterable[Attempt]) -> EnergySum | None:
 
 
 def readings_by(
-    attempts: Iterable[Attempt], key: Callable[[AttemptEnergy], Key]
+    attempts: Iterable[Attempt], key: Callable[[EnergyReading], Key]
 ) -> dict[Key, EnergySum]:
     """Return the joules by something that readings tell, the most first.
 
@@ -84,7 +84,7 @@ def readings_by(
         attempts: Whose.
         key: What they are told apart by, such as component or quality class.
     """
-    groups: dict[Key, list[AttemptEnergy]] = {}
+    groups: dict[Key, list[EnergyReading]] = {}
     for attempt in attempts:
         for one in attempt.energy:
             groups.setdefault(key(one), []).append(one)

@@ -8,7 +8,7 @@ import io
 from collections.abc import Sequence
 from typing import get_args
 
-from xautolm_core.energy.reading import Component
+from xautolm_core.records.energy import Component
 from xautolm_core.report.green.attempts import Attempt
 
 COMPONENTS: tuple[Component, ...] = get_args(Component)

@@ -31,8 +31,6 @@ from xautolm_core.space.draw import encode
 from xautolm_core.space.space import SearchSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
@@ -48,7 +46,6 @@ REFUSED_PROBABILITY = 0.9
 # untried first configurations do.
 ENOUGH_HISTORY = 8
 ENOUGH_FROM_MEMORY = 2
-OUTCOME_ATTRIBUTE = "outcome"
 CONTINUES_ATTRIBUTE = "continues"
 CUT_ATTRIBUTE = "cut_by"
 METHOD_ATTRIBUTE = "method"
@@ -155,19 +152,6 @@ class SpaceSampler(BaseSampler):
     def explanation(self, number: int) -> TrialExplanation | None:
         """Return what was known when a trial was drawn; None where it was not drawn by a model."""
         return self._explanations.get(number)
-
-    def failure_probabilities(
-        self, configuration: Configuration, study: Study
-    ) -> Mapping[str, float]:
-        """Return kind of failure to its probability; empty without a failure model.
-
-        Args:
-            configuration: Of the space.
-            study: Whose finished trials are learnt from.
-        """
-        if self._failures is None:
-            return {}
-        return self._failures.probabilities([configuration], study).of(0)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial

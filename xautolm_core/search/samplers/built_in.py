@@ -15,7 +15,7 @@ from xautolm_core.search.samplers.options import RandomOptions
 from xautolm_core.search.samplers.options import WarmStartOptions
 
 if TYPE_CHECKING:
-    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.records.features import FeatureVector
     from xautolm_core.search.contract import WarmStartReport
     from xautolm_core.search.samplers.base import FirstConfiguration
     from xautolm_core.search.samplers.base import SpaceSampler
@@ -112,7 +112,7 @@ def _paper_features(vector: FeatureVector) -> FeatureVector:
 
     paper = {*task_features.PAPER_FEATURES, *system_features.PAPER_FEATURES}
     values = {name: value for name, value in vector.values.items() if name in paper}
-    return replace(vector, values=values) if values else vector
+    return vector.model_copy(update={"values": values}) if values else vector
 
 
 def _prior_in_words(report: WarmStartReport) -> str:

@@ -18,7 +18,7 @@ from xautolm_core.search.samplers.normalize import normalize
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.records.features import FeatureVector
     from xautolm_core.search.history.arrays import History
 
 Distance = Literal["euclidean", "cosine"]

@@ -28,6 +28,8 @@ from xautolm_core.space.space import domains
 if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
+OUTCOME_ATTRIBUTE = "outcome"
+"""Attribute of an Optuna trial: how it ended."""
 
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:

@@ -10,7 +10,7 @@ from typing import Any
 from xautolm_core.search.samplers.contract import SAMPLERS
 
 if TYPE_CHECKING:
-    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.records.features import FeatureVector
     from xautolm_core.search.contract import Objective
     from xautolm_core.search.history import History
     from xautolm_core.search.resource_load import ResourceLoad

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.resource_load import ResourceLoad
-from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
+from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.failure_model import FailureModel
 from xautolm_core.search.samplers.failure_model import FailureProbabilities
 from xautolm_core.search.samplers.failure_model import FailureRows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 from typing import Literal
@@ -17,6 +16,8 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.search.samplers.distance import Distance
 from xautolm_core.search.samplers.normalize import Normalizer
 from xautolm_core.search.samplers.utility import Utility
+from xautolm_core.validation import did_you_mean
+from xautolm_core.validation import first_problem
 
 MetricScale = Literal["raw", "minmax"]
 
@@ -205,18 +206,17 @@ def parse_options(kind: type[OptionsT], options: Mapping[str, Any], sampler: str
     known = list(kind.model_fields)
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
             raise ConfigError(
                 f"sampler {sampler} has no option {name!r}",
-                hint=f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(known)}",
+                hint=did_you_mean(name, known) or f"It has {', '.join(known)}",
             )
     try:
         parsed = kind.model_validate(dict(options))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "?"
+        first = first_problem(error)
+        name = first.field or "?"
         raise ConfigError(
-            f"sampler option {name}={options.get(name)!r} is wrong: {first['msg'].lower()}",
+            f"sampler option {name}={options.get(name)!r} is wrong: {first.message.lower()}",
             hint="docs/samplers.md lists the options and their values",
         ) from error
     population = getattr(parsed, "population", "auto")

@@ -23,7 +23,7 @@ from xautolm_core.space.screening import ROWS_PARAMETER
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xautolm_core.features.vector import FeatureVector
+    from xautolm_core.records.features import FeatureVector
     from xautolm_core.search.history.arrays import History
     from xautolm_core.space.space import SearchSpace
 

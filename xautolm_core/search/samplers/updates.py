@@ -84,13 +84,6 @@ def update(
                 bernoulli.probability = (1 - rate) * bernoulli.probability + rate * share
 
 
-def revive_zero_branches(model: ProbabilisticModel) -> None:
-    """Give fine-tuners whose weight is exactly 0 a small one, in place."""
-    for name, weight in model.branches.items():
-        if weight == 0:
-            model.branches[name] = ZERO_BRANCH_WEIGHT
-
-
 def move_categorical(
     categorical: CategoricalWeights, seen: Iterable[ValueKey], rate: float
 ) -> None:

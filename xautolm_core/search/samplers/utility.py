@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from xautolm_core.search.samplers.front_ranks import front_ranks
+from xautolm_core.search.pareto import front_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

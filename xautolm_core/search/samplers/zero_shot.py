@@ -24,10 +24,10 @@ from xautolm_core.search.explanation import NearTask
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.search.pareto import select_fittest
 from xautolm_core.search.samplers.base import CONTINUES_ATTRIBUTE
-from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import FirstConfiguration
 from xautolm_core.search.samplers.base import Infeasibility
 from xautolm_core.search.samplers.base import SpaceSampler
+from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import to_observation
 from xautolm_core.search.samplers.options import EvolutionOptions
 from xautolm_core.search.samplers.probabilistic_model import ModelChooser

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from xautolm_core.records.scores import Score
 from xautolm_core.tasks.scores import classification_scores
 from xautolm_core.tasks.task import Task
-from xautolm_core.trial.contract import Score
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.interruption import Interruption
 from xautolm_core.trial.linear.parts import LinearPart
@@ -18,7 +18,7 @@ from xautolm_core.trial.linear.regression import Limits
 from xautolm_core.trial.linear.regression import LinearModel
 from xautolm_core.trial.linear.regression import Setting
 from xautolm_core.trial.plan import Deadline
-from xautolm_core.trial.rows import Rows
+from xautolm_core.trial.rows import TrialRows
 from xautolm_core.trial.scoring import score_logits
 from xautolm_core.trial.state import TrialState
 
@@ -57,7 +57,7 @@ class LinearTrial:
     state: TrialState
     interruption: Interruption
     task: Task
-    rows: Rows
+    rows: TrialRows
     deadline: Deadline
 
     @property

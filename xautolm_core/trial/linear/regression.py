@@ -82,7 +82,7 @@ class LinearModel:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenSetting:
     """The outcome of a choice on validation.
 
     Attributes:
@@ -162,7 +162,7 @@ def fit_chosen(
     settings: Candidates,
     score: Callable[[LinearModel], float],
     limits: Limits,
-) -> Chosen:
+) -> ChosenSetting:
     """Fit with several settings, and once more on more rows with the one that scores best.
 
     With many rows or classes the choice is made on a stratified sample; the final fit takes as many
@@ -208,7 +208,7 @@ def fit_chosen(
         limits.check()
         rows = stratified_sample(labels, wanted, 0)
         model = fit(features[rows], labels[rows], classes, setting)
-    return Chosen(setting, model, rows)
+    return ChosenSetting(setting, model, rows)
 
 
 def _final_rows(rows: int, sampled: int, classes: int, seconds: float, left: float) -> int:

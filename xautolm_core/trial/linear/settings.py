@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from xautolm_core.trial.files import write_json_atomic
 from xautolm_core.trial.linear.fitting import LinearTrial
 from xautolm_core.trial.linear.regression import Setting
+from xautolm_core.whole_files import write_json
 
 
 def recall(trial: LinearTrial, part: str) -> Setting | None:
@@ -29,7 +29,7 @@ def recall(trial: LinearTrial, part: str) -> Setting | None:
 def remember(trial: LinearTrial, part: str, setting: Setting) -> None:
     """Keep what a trial has chosen for a part; where it cannot be written, nobody misses it."""
     with contextlib.suppress(OSError):
-        write_json_atomic(_file(trial, part), setting, durable=False)
+        write_json(_file(trial, part), setting, durable=False)
 
 
 def _file(trial: LinearTrial, part: str) -> Path:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import field_validator
 
-from xautolm_core.trial.files import write_json_atomic
+from xautolm_core.whole_files import write_json
 
 if TYPE_CHECKING:
     from xautolm_core.tasks.task import Split
@@ -115,7 +115,7 @@ class Tfidf:
         Raises:
             OSError: It cannot be written.
         """
-        write_json_atomic(folder / VOCABULARY_FILE, self.vocabulary)
+        write_json(folder / VOCABULARY_FILE, self.vocabulary)
         return {"tfidf.idf": self.idf}
 
     def transform(self, documents: Sequence[str]) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from xautolm.extending import EnergyReading
 from xautolm.extending import MeterInputs
-from xautolm.extending import Reading
 from xautolm.extending import make_reading
 
 WATTS = 100.0
@@ -24,7 +24,7 @@ class Plug:
         self._first = now if self._first is None else self._first
         self._last = now
 
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[EnergyReading, ...]:
         """Return what passed."""
         seconds = 0.0 if self._first is None else self._last - self._first
         found = make_reading(

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from xautolm_core.search.explanation import NearTask
-from xautolm_core.search.explanation import Prediction
+from xautolm_core.search.explanation import PredictedRange
 from xautolm_core.search.explanation import TrialExplanation
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def explanation(
         failure_probability: Of any kind; None without a failure model.
     """
     structures = {}
-    predictions: dict[str, Prediction] = {}
+    predictions: dict[str, PredictedRange] = {}
     for column, objective in enumerate(objectives):
         beliefs = found.beliefs[column]
         structures[objective.value] = {

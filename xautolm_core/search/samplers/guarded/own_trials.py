@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 from xautolm_core.outcomes import Outcome
 from xautolm_core.search.samplers.base import CONTINUES_ATTRIBUTE
 from xautolm_core.search.samplers.base import CUT_ATTRIBUTE
-from xautolm_core.search.samplers.base import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.base import SCREENING_ATTRIBUTE
+from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.screening import screening_scores
 from xautolm_core.space.draw import BRANCH_HANDLE
 from xautolm_core.space.draw import decode

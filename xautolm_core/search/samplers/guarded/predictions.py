@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xautolm_core.search.contract import Objective
-from xautolm_core.search.explanation import Prediction
+from xautolm_core.search.explanation import PredictedRange
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +53,7 @@ class OutcomeScale:
         expected: NDArray[np.float64],
         mean: float,
         variance: float,
-    ) -> Prediction | None:
+    ) -> PredictedRange | None:
         """Return what a configuration is expected to come to; None if nothing tells its scale.
 
         Args:
@@ -73,8 +73,8 @@ class OutcomeScale:
         low, high = middle - _OUTER_TENTH * spread, middle + _OUTER_TENTH * spread
         if self._objective is Objective.F1:
             low, middle, high = (min(1.0, max(0.0, value)) for value in (low, middle, high))
-            return Prediction(median=middle, low=low, high=high)
-        return Prediction(median=_exp(-middle), low=_exp(-high), high=_exp(-low))
+            return PredictedRange(median=middle, low=low, high=high)
+        return PredictedRange(median=_exp(-middle), low=_exp(-high), high=_exp(-low))
 
     def _own_slope(
         self, values: NDArray[np.float64], expected: NDArray[np.float64]

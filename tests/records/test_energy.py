@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xautolm_core.energy.reading import ATTRIBUTED
-from xautolm_core.energy.reading import UNCERTAINTY
-from xautolm_core.energy.reading import make_reading
-from xautolm_core.energy.reading import total
+from xautolm_core.records.energy import ATTRIBUTED
+from xautolm_core.records.energy import UNCERTAINTY
+from xautolm_core.records.energy import make_reading
+from xautolm_core.records.energy import total
 
 QUALITY = st.sampled_from(["A", "B", "C"])
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import Any
 from typing import Literal
-from typing import Protocol
+
+from pydantic import Field
+
+from xautolm_core.records.base import Record
 
 Component = Literal["gpu", "cpu", "dram", "other"]
 Quality = Literal["A", "B", "C"]
@@ -40,33 +43,43 @@ _WINDOWS_OF_RESOLUTION = 20.0
 _LOWER: dict[Quality, Quality] = {"A": "B", "B": "C", "C": "C"}
 
 
-@dataclass(frozen=True)
-class Reading:
-    """Energy of one component over a window.
+def _class_uncertainty(known: dict[str, Any]) -> float:
+    # Of a quality that is none, validation says so itself.
+    return UNCERTAINTY.get(known.get("quality", "C"), UNCERTAINTY["C"])
+
+
+class EnergyReading(Record):
+    """Energy of one component over a window; of a trial, over its training and evaluation.
 
     Attributes:
         component: What used it.
-        joules: More than 0; what is not known is no reading.
-        source: What was read, as one word: ``nvml``, ``rapl``, ``model:cpu-tdp-280w-128t``.
+        joules: Idle power included. What cannot be read has no reading.
+        source: What was read, as one word: ``nvml``, ``rapl``; of a model its assumptions:
+            ``model:cpu-tdp-280w-128t``.
         quality: A: an energy counter of the hardware. B: sampled, or a share of such a counter.
             C: modelled, or a share of what was sampled.
-        uncertainty: Relative, half the width of the interval; 0.05 means +-5 %.
-        seconds: Length of the window.
+        uncertainty: Relative, half the width of the interval; 0.05 means +-5 %. That of the class
+            where nothing closer is known.
+        seconds: Length of the window; None where it is not known.
         idle_joules: The part of ``joules`` that would have been used without any load; None if it
             is not known.
-        device: UUID of a GPU; None for what has none.
+        device: UUID of a GPU; None for what has none, and in experiences, which are shared.
         flags: What was in the way, in alphabetical order (see the constants of this module).
     """
 
     component: Component
-    joules: float
+    joules: float = Field(ge=0, allow_inf_nan=False)
     source: str
     quality: Quality
-    uncertainty: float
-    seconds: float
-    idle_joules: float | None = None
+    uncertainty: float = Field(default_factory=_class_uncertainty, ge=0, allow_inf_nan=False)
+    seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    idle_joules: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     device: str | None = None
     flags: tuple[str, ...] = ()
+
+    def without_device(self) -> EnergyReading:
+        """Return it as it may be shared: the UUID of a GPU stays where the GPU is."""
+        return self if self.device is None else self.model_copy(update={"device": None})
 
 
 def make_reading(
@@ -80,7 +93,7 @@ def make_reading(
     idle_joules: float | None = None,
     device: str | None = None,
     flags: Iterable[str] = (),
-) -> Reading | None:
+) -> EnergyReading | None:
     """Return a reading with its uncertainty; None if nothing was read.
 
     A share of what several used is of the next lower class. A counter that is brought up to date
@@ -105,7 +118,7 @@ def make_reading(
         found.add(SHORT_WINDOW)
     if ATTRIBUTED in found:
         quality = _LOWER[quality]
-    return Reading(
+    return EnergyReading(
         component=component,
         joules=joules,
         source=source,
@@ -118,21 +131,7 @@ def make_reading(
     )
 
 
-class Uncertain(Protocol):
-    """Joules that are not certain."""
-
-    @property
-    def joules(self) -> float:
-        """More than 0."""
-        ...
-
-    @property
-    def uncertainty(self) -> float:
-        """Relative, half the width of the interval."""
-        ...
-
-
-def total(readings: Iterable[Uncertain]) -> tuple[float, float] | None:
+def total(readings: Iterable[EnergyReading]) -> tuple[float, float] | None:
     """Return joules of all readings and their relative uncertainty; None if there are none.
 
     Errors of one kind of meter go the same way (a model is wrong for all trials alike), so they are
@@ -143,6 +142,6 @@ def total(readings: Iterable[Uncertain]) -> tuple[float, float] | None:
     """
     found = list(readings)
     joules = sum(one.joules for one in found)
-    if not found:
+    if not joules:
         return None
     return joules, sum(one.joules * one.uncertainty for one in found) / joules

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from xautolm_core.report.files import write_bytes
-from xautolm_core.report.files import write_json
+from xautolm_core.whole_files import write_bytes
+from xautolm_core.whole_files import write_json
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:

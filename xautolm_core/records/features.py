@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
 from typing import Any
 
+from pydantic import Field
 
-@dataclass(frozen=True)
-class FeatureVector:
+from xautolm_core.records.base import Record
+
+
+class FeatureVector(Record):
     """What one extractor measured.
 
     Attributes:
@@ -18,23 +19,16 @@ class FeatureVector:
         values: Feature name to value, in the extractor's fixed order. None where it does not apply.
         units: Feature name to unit (``1`` for dimensionless numbers).
         facts: Names that are not numbers but belong to it, such as the GPU's name.
-        seconds: What the extraction took.
+        seconds: What the extraction took. Not kept in experiences: equal vectors are equal there.
     """
 
     extractor: str
     version: str
     values: Mapping[str, float | None]
-    units: Mapping[str, str]
-    facts: Mapping[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
+    units: Mapping[str, str] = Field(default_factory=dict)
+    facts: Mapping[str, str] = Field(default_factory=dict)
+    seconds: float = Field(default=0.0, exclude=True)
 
     def document(self) -> dict[str, Any]:
-        """Return everything in it as plain JSON values."""
-        return {
-            "extractor": self.extractor,
-            "version": self.version,
-            "values": dict(self.values),
-            "units": dict(self.units),
-            "facts": dict(self.facts),
-            "seconds": self.seconds,
-        }
+        """Return everything in it as plain JSON values, ``seconds`` included."""
+        return {**self.model_dump(mode="json"), "seconds": self.seconds}

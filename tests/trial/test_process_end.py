@@ -6,21 +6,23 @@ from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies
 
-from tests.launch.conftest import MakeSpec
-from xautolm_core.launch.classify import belongs_to
-from xautolm_core.launch.classify import classify
-from xautolm_core.launch.protocol import Ended
 from xautolm_core.outcomes import Outcome
+from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.failure import Failure
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelReference
-from xautolm_core.trial.contract import Failure
-from xautolm_core.trial.contract import TrialResult
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.endings import EndedBy
+from xautolm_core.trial.endings import ProcessEnd
+from xautolm_core.trial.endings import result_of_end
+from xautolm_core.trial.endings import with_launch
+from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.saved_state import SavedState
 
 LAUNCHED_AT = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -45,25 +47,22 @@ def written(outcome: Outcome = Outcome.OK, **changes: object) -> TrialResult:
 
 
 def read(
-    end: Ended | None,
+    end: ProcessEnd | None,
     result: TrialResult | None = None,
     saved: SavedState | None = None,
     **heartbeat: object,
 ) -> TrialResult:
-    return classify(
-        SPEC,
-        end,
-        result,
+    return with_launch(
+        result_of_end(SPEC, end, result, heartbeat, saved, ended_at=ENDED_AT),
         launched_at=LAUNCHED_AT,
         ended_at=ENDED_AT,
         concurrent_trials=3,
-        heartbeat=heartbeat,
-        saved=saved,
+        peak_bytes=None if end is None else end.peak_bytes,
     )
 
 
-def ended(**facts: object) -> Ended:
-    return Ended.model_validate({"key": "s/4/1", **facts})
+def ended(**facts: object) -> ProcessEnd:
+    return ProcessEnd.model_validate(facts)
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Case:
     """An end, and how it is to be read."""
 
     name: str
-    end: Ended | None
+    end: ProcessEnd | None
     outcome: Outcome
     kind: str | None
     result: TrialResult | None = None
@@ -150,9 +149,7 @@ def test_every_end_is_read_right(case: Case) -> None:
 @given(
     exit_code=strategies.none() | strategies.integers(0, 255),
     signal=strategies.sampled_from([None, "SIGKILL", "SIGTERM", "SIGSEGV", "SIG40"]),
-    ended_by=strategies.sampled_from(
-        [None, "wall_limit", "memory", "cancel", "lingering", "shutdown"]
-    ),
+    ended_by=strategies.sampled_from([None, *get_args(EndedBy)]),
     oom_kills=strategies.integers(0, 2),
     limit_was_hit=strategies.booleans(),
 )
@@ -220,7 +217,7 @@ SAVED_ENDS = [
     ("end", "told", "outcome"), [case[1:] for case in SAVED_ENDS], ids=[c[0] for c in SAVED_ENDS]
 )
 def test_a_saved_state_is_handed_over_or_named(
-    end: Ended | None, told: TrialResult | None, outcome: Outcome
+    end: ProcessEnd | None, told: TrialResult | None, outcome: Outcome
 ) -> None:
     result = read(end, told, saved=SAVED, step=40, seconds={"train": 12.5})
     cut = outcome is Outcome.OK
@@ -238,6 +235,6 @@ def test_a_saved_state_is_handed_over_or_named(
         assert result.energy_joules == 40.0 and result.versions == {"torch": "2"}
 
 
-def test_belongs_to(make_spec: MakeSpec) -> None:
+def test_belongs_to() -> None:
     assert belongs_to(written(), SPEC)
-    assert not belongs_to(written(), make_spec("succeed"))
+    assert not belongs_to(written(attempt=0), SPEC)

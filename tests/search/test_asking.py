@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ from xautolm_core.errors import LaunchError
 from xautolm_core.outcomes import Outcome
 from xautolm_core.registry.description import describe_model
 from xautolm_core.registry.registry import ModelRegistry
-from xautolm_core.retrain.answering import Asking
-from xautolm_core.retrain.answering import ask_model
+from xautolm_core.search.asking import Asking
+from xautolm_core.search.asking import ask_model
+from xautolm_core.search.asking import score_on_test
 from xautolm_core.space.configuration import Configuration
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.contract import TrialSpec
@@ -61,6 +64,30 @@ def test_only_its_own_words_are_passed_on(tmp_path):
     with pytest.raises(LaunchError, match=r"exit code 2.*: no memory left") as caught:
         ask(tmp_path, code)
     assert "a text of the task" not in str(caught.value)
+
+
+def test_an_interrupt_ends_it_at_once(tmp_path):
+    code = "import time; time.sleep(60)"
+    asking = Asking(threads=1, give_up=lambda: True, command=(sys.executable, "-c", code))
+    since = time.monotonic()
+    with pytest.raises(LaunchError, match="interrupted"):
+        ask_model(tmp_path, tmp_path, tmp_path / "work", asking, rows=3)
+    assert time.monotonic() - since < 10
+
+
+def test_answers_on_the_test_split_are_scored(tmp_path):
+    task = make_task(classes=2)
+    truth = task.test.labels.tolist()
+    code = WRITE.replace("['a', 'b']", str(list(task.labels))).replace("[0, 1, 1]", str(truth))
+    asking = Asking(threads=1, command=(sys.executable, "-c", code))
+    tested, problem = score_on_test(tmp_path, tmp_path, tmp_path / "work", asking, task=task)
+    assert problem == ""
+    assert (tested.report.macro_f1, tested.report.rows) == (1.0, len(truth))
+    assert tested.answers.tolist() == truth
+    assert list((tmp_path / "work").iterdir()) == []
+    other = replace(task, labels=("x", "y"))
+    tested, problem = score_on_test(tmp_path, tmp_path, tmp_path / "work", asking, task=other)
+    assert (tested, problem) == (None, "it was trained on a task with other classes")
 
 
 def test_old_answers_are_never_taken_for_new_ones(tmp_path):

@@ -1,0 +1,236 @@
+"""A saved model answers a split, in a process of its own that is ended with this one.
+
+The process is ended at its limit, on an interrupt, or with its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import ValidationError
+
+from xautolm_core.errors import LaunchError
+from xautolm_core.search.contract import TestReport
+from xautolm_core.tasks.scores import classification_scores
+from xautolm_core.trial.answers import MODULE
+from xautolm_core.trial.answers import Answers
+from xautolm_core.trial.answers import AnswersRequest
+from xautolm_core.whole_files import write_json
+
+if TYPE_CHECKING:
+    from xautolm_core.tasks.task import Task
+
+REQUEST_FILE = "answers-request.json"
+OUT_FILE = "answers.json"
+LOG_FILE = "answers.log"
+
+_PR_SET_PDEATHSIG = 1
+_POLL_SECONDS = 0.2
+_OWN_WORDS = "xautolm: "
+"""What our own programs begin their errors with."""
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How a model is asked.
+
+    Attributes:
+        threads: CPU threads; 0 for all that this process may use.
+        limit_seconds: End the process after so long; None for never.
+        give_up: Asked several times a second; True ends the process.
+        command: What to run, with the request's path appended.
+    """
+
+    threads: int = 0
+    limit_seconds: float | None = None
+    give_up: Callable[[], bool] = _never
+    command: Sequence[str] = (sys.executable, "-m", MODULE)
+
+
+@dataclass(frozen=True)
+class TestedModel:
+    """What a model came to on the test split.
+
+    Attributes:
+        report: Its scores.
+        answers: Class index that it gave to each row, int64.
+    """
+
+    __test__ = False
+
+    report: TestReport
+    answers: np.ndarray
+
+
+def score_on_test(
+    model_folder: Path, task_folder: Path, work_folder: Path, asking: Asking, *, task: Task
+) -> tuple[TestedModel | None, str]:
+    """Score a model on the test split of the task that it was trained on.
+
+    Args:
+        model_folder: The saved model.
+        task_folder: The prepared task.
+        work_folder: Where request, log and answers are written.
+        asking: How the model is asked.
+        task: The task of that folder.
+
+    Returns:
+        The scores with the answers, or None and the reason in words.
+    """
+    answers, problem = _answers_of(
+        model_folder, task_folder, work_folder, asking, rows=len(task.test)
+    )
+    if answers is None:
+        return None, problem
+    if answers.labels != task.labels:
+        return None, "it was trained on a task with other classes"
+    predicted = np.asarray(answers.predicted, dtype=np.int64)
+    scores = classification_scores(task.test.labels, predicted, task.labels)
+    report = TestReport(**vars(scores), rows=len(predicted), seconds=answers.seconds)
+    return TestedModel(report, predicted), ""
+
+
+def ask_model(
+    model_folder: Path, task_folder: Path, work_folder: Path, asking: Asking, *, rows: int
+) -> Answers:
+    """Return a model's answers to the test split of a prepared task, whatever its classes.
+
+    Args:
+        model_folder: The saved model.
+        task_folder: The prepared task.
+        work_folder: Where request, log and answers are written; made if it does not exist.
+        asking: How.
+        rows: Rows of the split.
+
+    Raises:
+        LaunchError: There are no answers, for the reason given.
+    """
+    answers, problem = _answers_of(model_folder, task_folder, work_folder, asking, rows=rows)
+    if answers is None:
+        raise LaunchError(
+            f"The model could not be asked: {problem}",
+            hint="Remove the cause, or register another model",
+        )
+    return answers
+
+
+def _answers_of(
+    model_folder: Path, task_folder: Path, work_folder: Path, asking: Asking, *, rows: int
+) -> tuple[Answers | None, str]:
+    """Return answers, or None and why there are none; files stay only where there are none."""
+    from xautolm_core.features.cgroup import cpu_count
+
+    work_folder.mkdir(parents=True, exist_ok=True)
+    request_file, log = work_folder / REQUEST_FILE, work_folder / LOG_FILE
+    request = AnswersRequest(
+        model_folder=model_folder,
+        task_folder=task_folder,
+        out_file=work_folder / OUT_FILE,
+        threads=asking.threads or cpu_count(),
+    )
+    request.out_file.unlink(missing_ok=True)
+    write_json(request_file, request)
+    problem = _run_watched(
+        [*asking.command, str(request_file)],
+        log,
+        limit_seconds=asking.limit_seconds,
+        give_up=asking.give_up,
+    )
+    if problem:
+        return None, problem
+    try:
+        answers = Answers.model_validate_json(request.out_file.read_bytes())
+    except (OSError, ValidationError) as error:
+        return None, f"its answers cannot be read ({type(error).__name__})"
+    most = max(answers.predicted, default=-1)
+    if len(answers.predicted) != rows or (rows and most >= len(answers.labels)):
+        return None, "its answers do not belong to the rows"
+    for leftover in (request_file, request.out_file, log):
+        leftover.unlink(missing_ok=True)
+    return answers, ""
+
+
+def _run_watched(
+    command: Sequence[str],
+    log_file: Path,
+    *,
+    limit_seconds: float | None,
+    give_up: Callable[[], bool],
+) -> str:
+    """Run a program.
+
+    Args:
+        command: What to run.
+        log_file: Where its output goes.
+        limit_seconds: End it after so long; None for never.
+        give_up: Asked several times a second; True ends it.
+
+    Returns:
+        Nothing if it ended with exit code 0, else the reason in words.
+    """
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509
+        )
+        stopped = _watch(process, limit_seconds, give_up)
+    if stopped:
+        return stopped
+    if process.returncode != 0:
+        words = _own_words(log_file)
+        return f"it ended with exit code {process.returncode}, see {log_file.name}{words}"
+    return ""
+
+
+def _own_words(log: Path) -> str:
+    """Return what the program itself said last; other lines could hold anything."""
+    try:
+        lines = log.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    said = [line.removeprefix(_OWN_WORDS) for line in lines if line.startswith(_OWN_WORDS)]
+    return f": {said[-1]}" if said else ""
+
+
+def _watch(
+    process: subprocess.Popen[bytes], limit_seconds: float | None, give_up: Callable[[], bool]
+) -> str:
+    begin = time.monotonic()
+    try:
+        while process.poll() is None:
+            if give_up():
+                return "it was interrupted"
+            if limit_seconds is not None and time.monotonic() - begin > limit_seconds:
+                return f"it took longer than {limit_seconds:.0f} s"
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_POLL_SECONDS)
+        return ""
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _die_with_parent() -> None:
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
