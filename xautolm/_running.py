@@ -15,8 +15,8 @@ from xautolm_core.errors import XautolmError
 from xautolm_core.launch.choice import LauncherInputs
 from xautolm_core.launch.choice import open_launcher
 from xautolm_core.report.folder import write_result_folder
-from xautolm_core.request.search_request import DATA_FOLDER
-from xautolm_core.request.search_request import SPACE_FILE
+from xautolm_core.request.options import DATA_FOLDER
+from xautolm_core.request.options import SPACE_FILE
 from xautolm_core.request.search_request import SearchRequest
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import SearchObserver

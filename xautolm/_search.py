@@ -15,7 +15,7 @@ from xautolm._running import Progress
 from xautolm._running import run_request
 from xautolm._space import SearchSpace
 from xautolm._words import in_callers_words
-from xautolm_core.request.search_request import SearchOptions
+from xautolm_core.request.options import SearchOptions
 from xautolm_core.request.search_request import new_search
 from xautolm_core.request.search_request import resumed_search
 from xautolm_core.tasks.quoting import Quoting

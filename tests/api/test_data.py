@@ -16,7 +16,7 @@ from xautolm import ConfigError
 from xautolm import DataError
 from xautolm import Task
 from xautolm._data import given_data
-from xautolm_core.request.search_request import SavedData
+from xautolm_core.request.options import SavedData
 from xautolm_core.tasks.load import load_task
 from xautolm_core.tasks.source import read_task_spec
 from xautolm_core.tasks.task import Task as LoadedTask

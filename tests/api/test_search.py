@@ -11,7 +11,7 @@ import pytest
 
 import xautolm
 from xautolm._search import _written
-from xautolm_core.request.search_request import SearchOptions
+from xautolm_core.request.options import SearchOptions
 from xautolm_core.request.search_request import new_search
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import SearchObserver

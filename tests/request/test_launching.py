@@ -13,7 +13,7 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.launch.kubernetes.settings import ClusterSettings
 from xautolm_core.request.launching import given_cluster
 from xautolm_core.request.launching import resumed_cluster
-from xautolm_core.request.search_request import SearchOptions
+from xautolm_core.request.options import SearchOptions
 from xautolm_core.request.search_request import new_search
 
 SETTINGS = "image: trial:1\nworkspace: s3://bucket/searches?region=x\n"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.request.locations import store_location
+from xautolm_core.request.options import SearchOptions
 from xautolm_core.request.read_stores import parse_read_store
 from xautolm_core.request.read_stores import read_stores
-from xautolm_core.request.search_request import SearchOptions
 from xautolm_core.request.search_request import new_search
 from xautolm_core.request.search_request import resumed_search
 from xautolm_core.search.contract import ReadStore

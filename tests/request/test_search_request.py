@@ -9,7 +9,7 @@ import pytest
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
-from xautolm_core.request.search_request import SearchOptions
+from xautolm_core.request.options import SearchOptions
 from xautolm_core.request.search_request import new_search
 from xautolm_core.request.search_request import parse_objectives
 from xautolm_core.request.search_request import resumed_search

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
 
@@ -18,18 +14,6 @@ from xautolm_core.cli.carbon_options import PUE_OPTION
 from xautolm_core.cli.carbon_options import ZONE_OPTION
 from xautolm_core.tasks.quoting import QUOTING_HELP
 from xautolm_core.tasks.quoting import Quoting
-
-if TYPE_CHECKING:
-    from xautolm import SearchResult
-    from xautolm_core.report.green.assumptions import Basis
-    from xautolm_core.request.search_request import SearchRequest
-    from xautolm_core.search.contract import SearchObserver
-
-# Options that may be repeated are arguments with several values.
-_REPEATED = ("sampler_options", "read_stores", "meters")
-
-EXIT_NO_MODEL = 5
-EXIT_INTERRUPTED = 130
 
 _TASK = "The task"
 _SEARCH = "The search"
@@ -321,6 +305,9 @@ def search(
     5 no trial gave a model, 130 interrupted (what was found is kept and can be resumed).
     """
     from xautolm_core.cli.report_of_run import assumed_basis
+    from xautolm_core.cli.search_run import Shown
+    from xautolm_core.cli.search_run import run_search
+    from xautolm_core.cli.search_run import tell_result
     from xautolm_core.request.quantities import parse_pairs
 
     given: dict[str, Any] = {
@@ -364,115 +351,5 @@ def search(
     }
     given = {name: value for name, value in given.items() if value not in (None, [], {})}
     basis = assumed_basis(zone=zone, intensities=intensities, grams_per_kwh=grams_per_kwh, pue=pue)
-    shown = _Shown(as_json=as_json, quiet=quiet, metrics_port=metrics_port)
-    return _ended(_run(given, resume, shown), as_json=as_json, basis=basis)
-
-
-class _Shown:
-    """Shows a search, and remembers which it is.
-
-    Args:
-        as_json: Keep standard output for the document.
-        quiet: Show warnings only.
-        metrics_port: Where Prometheus is answered meanwhile, if anywhere.
-    """
-
-    def __init__(self, *, as_json: bool, quiet: bool, metrics_port: str | None) -> None:
-        self._as_json = as_json
-        self._quiet = quiet
-        self._metrics_port = metrics_port
-        self.out_folder: Path | None = None
-
-    @contextmanager
-    def __call__(self, request: SearchRequest) -> Iterator[SearchObserver]:
-        """Show the search until the context is left."""
-        from xautolm_core.cli.search_metrics import metrics_of
-        from xautolm_core.progress.observers import make_observer
-
-        self.out_folder = request.out_folder
-        how = "quiet" if self._quiet else "auto"
-        with (
-            metrics_of(request, self._metrics_port),
-            make_observer(
-                request.spec, resumed=request.resume, to_stderr=self._as_json, how=how
-            ) as observer,
-        ):
-            yield observer
-
-    @property
-    def begun(self) -> Path | None:
-        """The run folder of a search that has begun."""
-        from xautolm_core.search.contract import SEARCH_FILE
-
-        folder = self.out_folder
-        return folder if folder is not None and (folder / SEARCH_FILE).exists() else None
-
-
-def _run(given: dict[str, Any], resume: Path | None, shown: _Shown) -> SearchResult:
-    import xautolm
-    from xautolm._words import as_command_line
-    from xautolm_core.cli.summary import resume_command
-    from xautolm_core.errors import ConfigError
-    from xautolm_core.errors import StoreError
-
-    try:
-        with as_command_line():
-            if resume is not None:
-                _check_changeable(given)
-                return xautolm.resume(resume, progress=shown, **given)
-            if "data" not in given:
-                raise ConfigError(
-                    "no data given",
-                    hint="Write for example: xautolm search reviews.csv --budget 10m",
-                )
-            return xautolm.search(progress=shown, **given)
-    except StoreError as error:
-        # A store that could not be used from the start is bad input: nothing has begun.
-        if shown.begun is not None:
-            raise
-        raise ConfigError(error.problem, hint=error.hint) from error
-    except KeyboardInterrupt:
-        if shown.begun is not None:
-            typer.echo(f"resume: {resume_command(shown.begun)}", err=True)
-        raise
-
-
-def _check_changeable(given: Mapping[str, Any]) -> None:
-    """Refuse what would make another search of the one that goes on.
-
-    Raises:
-        ConfigError: Something of that is given.
-    """
-    import inspect
-
-    import xautolm
-    from xautolm_core.errors import ConfigError
-
-    changeable = inspect.signature(xautolm.resume).parameters
-    for name in given:
-        if name not in changeable:
-            option = name.removesuffix("s") if name in _REPEATED else name
-            what = "other data" if name == "data" else f"--{option.replace('_', '-')}"
-            raise ConfigError(
-                f"--resume goes on with the search as it was: {what} cannot be given",
-                hint="Leave it out, or start a new search",
-            )
-
-
-def _ended(result: SearchResult, *, as_json: bool, basis: Basis | None) -> int:
-    """Print what a search came to, and return the exit code."""
-    from xautolm_core.cli.output import print_json
-    from xautolm_core.cli.report_of_run import report_run
-    from xautolm_core.cli.summary import print_summary
-    from xautolm_core.search.outbox import require_kept
-
-    if basis is not None:
-        report_run(result.out_folder, basis)
-    if as_json:
-        print_json(result.summary)
-    else:
-        print_summary(result)
-    if result.stopped_by == "interrupted":
-        return EXIT_INTERRUPTED
-    require_kept(result)
-    return 0 if result.best is not None else EXIT_NO_MODEL
+    shown = Shown(as_json=as_json, quiet=quiet, metrics_port=metrics_port)
+    return tell_result(run_search(given, resume, shown), as_json=as_json, basis=basis)

@@ -1,22 +1,18 @@
-"""From the options of ``xautolm search`` to a checked request; nothing is written here."""
+"""From the options of a search to a checked request."""
 
 from __future__ import annotations
 
 import importlib.util
 import secrets
-import shutil
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field
 from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
-from typing import Protocol
-from typing import runtime_checkable
 
 from pydantic import ValidationError
 
@@ -25,6 +21,7 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
 from xautolm_core.launch.choice import LAUNCHERS
 from xautolm_core.launch.choice import LOCAL
+from xautolm_core.objects.open import STORAGES
 from xautolm_core.plugins import PluginReference
 from xautolm_core.request.basis import basis_of
 from xautolm_core.request.budgets import Budget
@@ -39,6 +36,10 @@ from xautolm_core.request.locations import check_can_write
 from xautolm_core.request.locations import check_new_run_folder
 from xautolm_core.request.locations import default_run_folder
 from xautolm_core.request.locations import store_location
+from xautolm_core.request.options import SavedData
+from xautolm_core.request.options import SearchOptions
+from xautolm_core.request.options import described_task
+from xautolm_core.request.options import keep_what_is_in_memory
 from xautolm_core.request.quantities import parse_duration
 from xautolm_core.request.quantities import parse_size
 from xautolm_core.request.read_stores import read_stores
@@ -52,92 +53,16 @@ from xautolm_core.search.samplers.contract import SAMPLERS
 from xautolm_core.search.samplers.factory import check_sampler
 from xautolm_core.space.cheap import parse_methods
 from xautolm_core.space.methods import has_model
-from xautolm_core.tasks.quoting import Quoting
-from xautolm_core.tasks.source import complete_task
-from xautolm_core.tasks.source import read_task_spec
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.validation import first_problem
 
-DATA_FOLDER = "data"
-"""In a run folder: data that were in memory when the search was asked for."""
-SPACE_FILE = "space.yaml"
-"""In a run folder: a space that was given as text."""
-
-REGISTRIES = {registry.group: registry for registry in (SAMPLERS, LAUNCHERS, METERS)}
+REGISTRIES = {one.group: one for one in (SAMPLERS, LAUNCHERS, METERS, STORAGES)}
 
 if TYPE_CHECKING:
     from xautolm_core.launch.kubernetes.settings import ClusterSettings
 
 _KEEP = ("front", "best", "all")
 _NEEDED_MODULES = ("torch", "transformers", "peft")
-
-
-@runtime_checkable
-class SavedData(Protocol):
-    """Data that are in memory, and are kept in the run folder.
-
-    Attributes:
-        name: Name of the task, if none is given.
-    """
-
-    name: str
-
-    def save(self, folder: Path) -> Path:
-        """Write them to a new folder, and return what ``read_task_spec`` takes.
-
-        Raises:
-            DataError: They cannot be written.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class SearchOptions:
-    """The options as they were given; None and empty where they were not.
-
-    Attributes:
-        data: What ``read_task_spec`` takes, a description, or data in memory.
-        space: Preset, path of a file, or YAML (of several lines).
-        The others are as in ``xautolm.search``; quantities as people write them.
-    """
-
-    data: str | TaskSpec | SavedData | None = None
-    text: str | None = None
-    text_pair: str | None = None
-    label: str | None = None
-    name: str | None = None
-    drop_invalid: bool = False
-    quoting: Quoting | None = None
-    space: str | None = None
-    methods: str | None = None
-    screening: bool | None = None
-    sampler: str | None = None
-    sampler_options: Mapping[str, Any] = field(default_factory=dict)
-    objectives: str | None = None
-    seed: int | None = None
-    models: tuple[Path, ...] = ()
-    offline: bool | None = None
-    budget: str | None = None
-    prices: tuple[str, ...] = ()
-    zone: str | None = None
-    intensities: Path | None = None
-    grams_per_kwh: float | None = None
-    pue: float | None = None
-    trials: int | None = None
-    trial_timeout: str | None = None
-    trial_memory: str | None = None
-    workers: int | None = None
-    early_stopping: bool | None = None
-    launcher: str | None = None
-    launcher_settings: Path | Mapping[str, Any] | None = None
-    meters: tuple[str, ...] = ()
-    store: str | None = None
-    read_stores: tuple[str, ...] = ()
-    tenant: str | None = None
-    all_tenants: bool = False
-    cold: bool = False
-    out: Path | None = None
-    keep_models: str | None = None
 
 
 @dataclass(frozen=True)
@@ -179,7 +104,7 @@ def new_search(options: SearchOptions) -> SearchRequest:
     objectives = parse_objectives(options.objectives or "f1,time")
     in_memory = options.data if isinstance(options.data, SavedData) else None
     if in_memory is None:
-        task = _task(options, options.data)
+        task = described_task(options, options.data)
     else:
         task = TaskSpec(name=options.name or in_memory.name)
     now = datetime.now(UTC)
@@ -187,6 +112,8 @@ def new_search(options: SearchOptions) -> SearchRequest:
     check_new_run_folder(out_folder)
     store = absolute_store(store_location(options.store))
     _check_store(store)
+    read = _read_stores(options, store)
+    stores = (store, *(one.store for one in read))
     spec = _validated(
         {
             "search_id": f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
@@ -200,9 +127,9 @@ def new_search(options: SearchOptions) -> SearchRequest:
             "launcher": launcher,
             "launcher_settings": plugin_settings(launcher, options.launcher_settings),
             "meters": options.meters,
-            "plugins": _plugins(sampler, launcher, options.meters),
+            "plugins": _plugins(sampler, launcher, options.meters, stores),
             "store": store,
-            "read_stores": _read_stores(options, store),
+            "read_stores": read,
             "all_tenants": options.all_tenants,
             "model_folders": tuple(_model_folder(folder) for folder in options.models),
             "created_at": now,
@@ -211,7 +138,9 @@ def new_search(options: SearchOptions) -> SearchRequest:
         }
     )
     out_folder = out_folder.absolute()
-    return SearchRequest(_kept(spec, options, out_folder), out_folder, cluster=cluster)
+    return SearchRequest(
+        keep_what_is_in_memory(spec, options, out_folder), out_folder, cluster=cluster
+    )
 
 
 def resumed_search(options: SearchOptions, run: Path) -> SearchRequest:
@@ -242,51 +171,21 @@ def resumed_search(options: SearchOptions, run: Path) -> SearchRequest:
     return SearchRequest(_validated(changed), folder, resume=True, cluster=cluster)
 
 
-def _task(options: SearchOptions, data: object) -> TaskSpec:
-    given: dict[str, Any] = {
-        "text": options.text,
-        "text_pair": options.text_pair,
-        "label": options.label,
-        "name": options.name,
-        "seed": options.seed or 0,
-        "drop_invalid": options.drop_invalid,
-        "quoting": options.quoting,
-    }
-    if isinstance(data, TaskSpec):
-        return complete_task(data, **given)
-    return read_task_spec(str(data), **given)
-
-
-def _kept(spec: SearchSpec, options: SearchOptions, out_folder: Path) -> SearchSpec:
-    """Write what is in memory to the run folder, and return the search that names it there."""
-    changes: dict[str, Any] = {}
-    kept = out_folder / DATA_FOLDER
-    is_new = not out_folder.exists()
-    try:
-        if isinstance(options.data, SavedData):
-            path = options.data.save(kept)
-            changes["task"] = _task(replace(options, name=spec.task.name), path)
-        if "\n" in spec.space:
-            out_folder.mkdir(parents=True, exist_ok=True)
-            (out_folder / SPACE_FILE).write_text(spec.space, encoding="utf-8")
-            changes["space"] = str(out_folder / SPACE_FILE)
-    except BaseException:
-        shutil.rmtree(out_folder if is_new else kept, ignore_errors=True)
-        raise
-    return spec.model_copy(update=changes)
-
-
-def _plugins(sampler: str, launcher: str, meters: Sequence[str]) -> tuple[PluginReference, ...]:
+def _plugins(
+    sampler: str, launcher: str, meters: Sequence[str], stores: Sequence[str]
+) -> tuple[PluginReference, ...]:
     """Return what other packages give to a search, after a look whether it can be imported.
 
     Raises:
         ConfigError: There is no such name, or its package is broken.
     """
+    schemes = [address.partition("://")[0] for address in stores if "://" in address]
     named = [(SAMPLERS, sampler), (LAUNCHERS, launcher), *((METERS, name) for name in meters)]
+    named += [(STORAGES, scheme) for scheme in dict.fromkeys(schemes) if scheme in STORAGES]
     found = []
     for registry, name in named:
-        registry.load(name)
         if (plugin := registry.reference(name)) is not None:
+            registry.load(name)
             found.append(plugin)
     return tuple(found)
 
