@@ -14,7 +14,7 @@ from xautolm_core.outcomes import Outcome
 from xautolm_core.progress.line_view import LineView
 from xautolm_core.progress.line_view import QuietView
 from xautolm_core.progress.live_view import LiveView
-from xautolm_core.progress.state import Progress
+from xautolm_core.progress.state import SearchProgress
 from xautolm_core.progress.state import outcome_counts
 from xautolm_core.progress.state import time_left_words
 from xautolm_core.search.contract import SearchObserver
@@ -100,7 +100,7 @@ def test_quiet_tells_warnings_alone(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_what_is_left_counts_the_trials_of_before_a_resume() -> None:
-    progress = Progress(SPEC, resumed=True)
+    progress = SearchProgress(SPEC, resumed=True)
     one = record(7, f1=0.5, train_seconds=1.0)
     progress.started(7, one.configuration)
     assert time_left_words(progress) == "5 trials left"

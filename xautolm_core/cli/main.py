@@ -25,11 +25,11 @@ from xautolm_core.cli.report_command import report
 from xautolm_core.cli.search_command import search
 from xautolm_core.cli.space_commands import app as space_app
 from xautolm_core.cli.store_commands import app as store_app
-from xautolm_core.cli.streams import escape_unknown_characters
 from xautolm_core.cli.trial_command import trial
 from xautolm_core.cli.why_command import why
 from xautolm_core.errors import XautolmError
 from xautolm_core.storage_faults import as_store_error
+from xautolm_core.streams import escape_unknown_characters
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERNAL = 70

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import TextIO
 
-from xautolm_core.progress.state import Progress
+from xautolm_core.progress.state import SearchProgress
 from xautolm_core.progress.state import outcome_counts
 from xautolm_core.progress.state import time_left_words
 from xautolm_core.progress.state import warm_start_words
@@ -39,7 +39,7 @@ class LineView:
     """
 
     def __init__(self, spec: SearchSpec, stream: TextIO, *, resumed: bool = False) -> None:
-        self._progress = Progress(spec, resumed)
+        self._progress = SearchProgress(spec, resumed)
         self._stream = stream
         self._last_line = time.monotonic()
 

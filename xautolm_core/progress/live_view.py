@@ -16,8 +16,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from xautolm_core.progress.state import Progress
-from xautolm_core.progress.state import RunningTrial
+from xautolm_core.progress.state import SearchProgress
+from xautolm_core.progress.state import ShownTrial
 from xautolm_core.progress.state import outcome_counts
 from xautolm_core.progress.state import time_left_words
 from xautolm_core.progress.state import warm_start_words
@@ -56,7 +56,7 @@ class LiveView:
         stderr: bool = False,
         console: Console | None = None,
     ) -> None:
-        self._progress = Progress(spec, resumed)
+        self._progress = SearchProgress(spec, resumed)
         self._console = console or Console(stderr=stderr, highlight=False)
         self._live = Live(
             console=self._console,
@@ -141,7 +141,7 @@ class LiveView:
             line.append(f"   best {words} (#{progress.best.number})", style="bold green")
         return line
 
-    def _running_table(self, running: Sequence[RunningTrial]) -> Table:
+    def _running_table(self, running: Sequence[ShownTrial]) -> Table:
         table = Table(box=None, pad_edge=False, show_header=False, expand=False)
         for trial in running:
             best = trial.heartbeat.get("best_macro_f1")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class RunningTrial:
+class ShownTrial:
     """A trial that was launched and has not ended.
 
     Attributes:
@@ -51,7 +51,7 @@ class RunningTrial:
 
 
 @dataclass
-class Progress:
+class SearchProgress:
     """The state of a search as far as its events have told.
 
     Attributes:
@@ -72,7 +72,7 @@ class Progress:
     resumed: bool = False
     began: float = field(default_factory=time.monotonic)
     phase: str = "start"
-    running: dict[int, RunningTrial] = field(default_factory=dict)
+    running: dict[int, ShownTrial] = field(default_factory=dict)
     done: int = 0
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     highest: int = -1
@@ -82,7 +82,7 @@ class Progress:
 
     def started(self, number: int, configuration: Configuration) -> None:
         """Note that a trial was launched."""
-        self.running[number] = RunningTrial(number, configuration, time.monotonic())
+        self.running[number] = ShownTrial(number, configuration, time.monotonic())
         self.highest = max(self.highest, number)
 
     def ended(
@@ -142,7 +142,7 @@ def outcome_counts(outcomes: Mapping[Outcome, int]) -> str:
     return ", ".join(f"{outcome.value} {count}" for outcome, count in ordered)
 
 
-def time_left_words(progress: Progress) -> str:
+def time_left_words(progress: SearchProgress) -> str:
     """Return what is left of the limits."""
     parts = []
     if progress.seconds_left is not None:

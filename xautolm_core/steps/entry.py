@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import ParamSpec
 from typing import TypeVar
 
-from xautolm_core.cli.streams import escape_unknown_characters
 from xautolm_core.errors import XautolmError
 from xautolm_core.storage_faults import as_store_error
+from xautolm_core.streams import escape_unknown_characters
 
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
