@@ -13,9 +13,9 @@ from tests.trial.test_remote import FOREVER
 from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import prepare_folder
+from xautolm_core.trial.sigterm import Termination
 from xautolm_core.trial.supervise import ProcessEnd
 from xautolm_core.trial.supervise import supervise
-from xautolm_core.trial.termination import Termination
 
 pytest.importorskip("torch")
 MakeSpec = Callable[..., TrialSpec]

@@ -26,12 +26,11 @@ from xautolm_core.trial.heartbeat_facts import progress_of
 from xautolm_core.trial.heartbeat_facts import seconds_of
 from xautolm_core.trial.saved_state import SavedState
 from xautolm_core.trial.saved_state import claim_saved
+from xautolm_core.trial.sigterm import TERMINATED_EXIT_CODE
 from xautolm_core.whole_files import write_json
 
 SERVER_LOST = "ForkServerLost"
 """Kind of the failure of trials whose fork server ended under them."""
-# What a program that handled SIGTERM ends with, by the shell's convention.
-_SIGTERM_STATUS = 128 + signal.SIGTERM
 
 EndedBy = Literal[
     "startup", "wall_limit", "memory", "cancel", "termination", "lingering", "shutdown"
@@ -324,7 +323,11 @@ def _explain(  # noqa: PLR0911  (a list of cases)
         return Outcome.CANCELLED, _FROM_OUTSIDE
     if end.ended_by == "lingering":
         return Outcome.INFRA, _NO_RESULT
-    if end.ended_by == "shutdown" or end.signal == "SIGTERM" or end.exit_code == _SIGTERM_STATUS:
+    if (
+        end.ended_by == "shutdown"
+        or end.signal == "SIGTERM"
+        or end.exit_code == TERMINATED_EXIT_CODE
+    ):
         return Outcome.PREEMPTED, _FROM_OUTSIDE
     return Outcome.INFRA, _infra_failure(end)
 

@@ -26,7 +26,6 @@ from xautolm_core.trial.hyperparameters import HyperParameters
 from xautolm_core.trial.hyperparameters import read_hyperparameters
 from xautolm_core.trial.inputs import ClassifierInput
 from xautolm_core.trial.inputs import TokenInput
-from xautolm_core.trial.interruption import Interruption
 from xautolm_core.trial.metering import meter_of
 from xautolm_core.trial.methods import apply_method
 from xautolm_core.trial.methods import merge
@@ -44,6 +43,7 @@ from xautolm_core.trial.rows import choose_rows
 from xautolm_core.trial.saved_state import claim_saved
 from xautolm_core.trial.saving import StateSaver
 from xautolm_core.trial.saving import make_card
+from xautolm_core.trial.sigterm import Interruption
 from xautolm_core.trial.state import TrialState
 from xautolm_core.trial.tokenizer import TokenizerFolder
 from xautolm_core.trial.tokenizer import open_tokenizer

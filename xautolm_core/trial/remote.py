@@ -31,11 +31,11 @@ from xautolm_core.trial.remote_inputs import read_remote_trial
 from xautolm_core.trial.remote_outputs import RemoteOutputs
 from xautolm_core.trial.remote_outputs import stored_result
 from xautolm_core.trial.saved_state import claim_saved
+from xautolm_core.trial.sigterm import Terminated
+from xautolm_core.trial.sigterm import Termination
 from xautolm_core.trial.supervise import STARTUP_SECONDS
 from xautolm_core.trial.supervise import MemoryWatch
 from xautolm_core.trial.supervise import supervise
-from xautolm_core.trial.termination import Terminated
-from xautolm_core.trial.termination import Termination
 
 HEARTBEAT_SECONDS = 15.0
 GRACE_SECONDS = 20.0

@@ -19,8 +19,8 @@ from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.failure import Failure
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
-from xautolm_core.trial.interruption import TERMINATED_EXIT_CODE
-from xautolm_core.trial.interruption import Interruption
+from xautolm_core.trial.sigterm import TERMINATED_EXIT_CODE
+from xautolm_core.trial.sigterm import Interruption
 from xautolm_core.trial.state import TrialState
 from xautolm_core.whole_files import write_json
 

@@ -19,7 +19,7 @@ from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import EndedBy
 from xautolm_core.trial.endings import ProcessEnd
 from xautolm_core.trial.endings import signal_name
-from xautolm_core.trial.termination import Termination
+from xautolm_core.trial.sigterm import Termination
 
 _LOOK_SECONDS = 0.1
 _LINGER_SECONDS = 10.0

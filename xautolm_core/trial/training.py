@@ -31,7 +31,6 @@ from xautolm_core.trial.failures import DeadlineExceeded
 from xautolm_core.trial.failures import Diverged
 from xautolm_core.trial.hyperparameters import HyperParameters
 from xautolm_core.trial.inputs import ClassifierInput
-from xautolm_core.trial.interruption import Interruption
 from xautolm_core.trial.optimisation import EarlyStopping
 from xautolm_core.trial.optimisation import LearningRate
 from xautolm_core.trial.optimisation import Loss
@@ -43,6 +42,7 @@ from xautolm_core.trial.plan import TrainingPlan
 from xautolm_core.trial.precision import Precision
 from xautolm_core.trial.saving import StateSaver
 from xautolm_core.trial.scoring import score_logits
+from xautolm_core.trial.sigterm import Interruption
 from xautolm_core.trial.state import TrialState
 
 # A finite check waits for the GPU; so many steps go by without one.

@@ -12,7 +12,6 @@ from xautolm_core.records.scores import Score
 from xautolm_core.tasks.scores import classification_scores
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.interruption import Interruption
 from xautolm_core.trial.linear.parts import LinearPart
 from xautolm_core.trial.linear.regression import Limits
 from xautolm_core.trial.linear.regression import LinearModel
@@ -20,6 +19,7 @@ from xautolm_core.trial.linear.regression import Setting
 from xautolm_core.trial.plan import Deadline
 from xautolm_core.trial.rows import TrialRows
 from xautolm_core.trial.scoring import score_logits
+from xautolm_core.trial.sigterm import Interruption
 from xautolm_core.trial.state import TrialState
 
 

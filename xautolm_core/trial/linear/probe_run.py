@@ -19,7 +19,6 @@ from xautolm_core.trial.architectures import longest_input
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import InvalidConfiguration
 from xautolm_core.trial.fine_tune import prepare_torch
-from xautolm_core.trial.interruption import Interruption
 from xautolm_core.trial.linear.fitting import FittedPart
 from xautolm_core.trial.linear.fitting import LinearTrial
 from xautolm_core.trial.linear.mean_pooling import MeanPooling
@@ -40,6 +39,7 @@ from xautolm_core.trial.precision import choose_device
 from xautolm_core.trial.precision import choose_precision
 from xautolm_core.trial.saving import TextReader
 from xautolm_core.trial.saving import make_card
+from xautolm_core.trial.sigterm import Interruption
 from xautolm_core.trial.state import TrialState
 from xautolm_core.trial.tokenizer import open_tokenizer
 from xautolm_core.trial.tokens import Tokens

@@ -16,7 +16,6 @@ from xautolm_core.tasks.task import Split
 from xautolm_core.trial.classifier import Classifier
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import InvalidConfiguration
-from xautolm_core.trial.interruption import Interruption
 from xautolm_core.trial.linear.fitting import LinearTrial
 from xautolm_core.trial.linear.parts import LinearClassifier
 from xautolm_core.trial.linear.parts import LinearPart
@@ -29,6 +28,7 @@ from xautolm_core.trial.rows import choose_rows
 from xautolm_core.trial.saving import ModelCard
 from xautolm_core.trial.saving import make_card
 from xautolm_core.trial.saving import save_folder
+from xautolm_core.trial.sigterm import Interruption
 from xautolm_core.trial.state import TrialState
 
 _LATENCY_TEXTS = 25
