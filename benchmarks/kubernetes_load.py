@@ -26,7 +26,7 @@ from tests.launch.kubernetes.fake_api import FakeApi
 from xautolm_core.launch.kubernetes.client import KubernetesApi
 from xautolm_core.launch.kubernetes.launcher import KubernetesLauncher
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import TrialSpec
 

@@ -38,9 +38,9 @@ from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import column_type
 from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.columns import to_table
-from xautolm_core.experience.schema import experience_id
 from xautolm_core.features import task_features
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.experience import experience_id
+from xautolm_core.records.outcome import Outcome
 
 if TYPE_CHECKING:
     import pyarrow as pa

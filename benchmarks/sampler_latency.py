@@ -26,7 +26,7 @@ import optuna
 from made_up_experiences import current_search
 from made_up_experiences import tables
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.history import History
 from xautolm_core.search.history.layout import to_history_table
 from xautolm_core.search.history.rows import Rows
@@ -38,8 +38,8 @@ from xautolm_core.search.samplers.encoding import ask_configuration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.samplers.selection import SearchContext
-    from xautolm_core.space.configuration import Configuration
 
 _ENDLESS = 10**8
 

@@ -25,7 +25,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from xautolm_core.launch.local import LocalLauncher
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.load import load_task
 from xautolm_core.tasks.prepared import write_prepared

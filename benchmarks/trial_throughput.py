@@ -129,7 +129,7 @@ def peak_bytes() -> int:
 
 def run_trial_side(job: dict[str, Any]) -> dict[str, float]:
     """Train with a trial of ours."""
-    from xautolm_core.space.configuration import Configuration
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.space.model import ModelReference
     from xautolm_core.trial.contract import TrialSpec
     from xautolm_core.trial.run import run_trial

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.report.wording import method_words
 from xautolm_core.report.wording import score_words
-from xautolm_core.space.methods import is_cheap
 
 CLEARLY_LESS = 0.5
 """So much of the other's time, at most: two runs of one search differ by a trial or two anyway."""

@@ -34,10 +34,10 @@ from docstrings import write_split_task
 from memory_claim import comparison_lines
 from memory_claim import demo_trials
 
+from xautolm_core.records.methods import TFIDF
 from xautolm_core.report.wording import method_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
-from xautolm_core.space.methods import TFIDF
 from xautolm_core.tasks.scores import classification_scores
 
 COMMAND = (sys.executable, "-m", "xautolm_core.cli")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.disks import MakeDisk
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.steps.entry import step
 from xautolm_core.storage_faults import as_os_errors
 from xautolm_core.storage_faults import storage_fault

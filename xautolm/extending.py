@@ -18,6 +18,9 @@ do. ``SearchObserver`` needs no entry point: an object is given as ``progress``.
 
 from __future__ import annotations
 
+from xautolm_core.outcomes import Outcome
+from xautolm_core.space.configuration import Configuration
+
 from xautolm_core.energy.provider import Provider as EnergyProvider
 from xautolm_core.energy.surroundings import MeterInputs
 from xautolm_core.launch.choice import LauncherInputs
@@ -29,7 +32,6 @@ from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.contract import StorageUnavailableError
 from xautolm_core.objects.keys import check_key
 from xautolm_core.objects.keys import check_prefix
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.energy import EnergyReading
 from xautolm_core.records.energy import make_reading
@@ -40,7 +42,6 @@ from xautolm_core.search.samplers.contract import SamplerInputs
 from xautolm_core.search.samplers.contract import SamplerKind
 from xautolm_core.search.samplers.options import RandomOptions as SamplerOptions
 from xautolm_core.search.samplers.probabilistic_model import UniformChooser
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.draw import Chooser
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialSpec

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from benchmarks.replay.problem import Observed
 from benchmarks.replay.problem import Problem
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.search.explanation import TrialExplanation
-from xautolm_core.space.configuration import Configuration
 
 
 class ExhaustedError(Exception):

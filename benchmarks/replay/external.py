@@ -27,7 +27,7 @@ from xautolm_core.space.parameters import Parameter
 
 if TYPE_CHECKING:
     from benchmarks.replay.regimes import Sources
-    from xautolm_core.space.configuration import Configuration
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.space.space import SearchSpace
 
 REQUIREMENTS: Mapping[str, tuple[str, ...]] = {

@@ -18,8 +18,8 @@ from optuna.trial import TrialState
 from benchmarks.replay.our_arms import new_study
 from benchmarks.replay.problem import Observed
 from benchmarks.replay.problem import Problem
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.search.samplers.encoding import ask_configuration
-from xautolm_core.space.configuration import Configuration
 
 FailureEncoding = Literal["fail", "pruned", "worst"]
 """``fail``: state FAIL, which Optuna's samplers do not see. ``pruned``: state PRUNED and a violated

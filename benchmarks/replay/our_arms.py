@@ -14,6 +14,7 @@ from benchmarks.replay.problem import OBJECTIVES
 from benchmarks.replay.problem import TASK_TYPE
 from benchmarks.replay.problem import Observed
 from benchmarks.replay.problem import Problem
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.search.history import History
 from xautolm_core.search.samplers import make_sampler
@@ -23,7 +24,6 @@ from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.study import METHOD_ATTRIBUTE
 from xautolm_core.search.study import WHY_ATTRIBUTE
 from xautolm_core.search.study import tell_exhausted
-from xautolm_core.space.configuration import Configuration
 
 
 class SamplerArm:

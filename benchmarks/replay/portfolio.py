@@ -24,7 +24,7 @@ from xautolm_core.space.draw import draw
 
 if TYPE_CHECKING:
     from benchmarks.replay.regimes import Sources
-    from xautolm_core.space.configuration import Configuration
+    from xautolm_core.records.configuration import Configuration
 
 OTHER_LANGUAGE = 0.5
 _DOUBT = 1.0

@@ -15,15 +15,15 @@ from typing import Protocol
 
 import numpy as np
 
-from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import experience_id
 from xautolm_core.features import system_features
 from xautolm_core.features import task_features
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.experience import experience_id
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.resource_load import ResourceLoad
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.space import SearchSpace
 
 OBJECTIVES = (Objective.F1, Objective.TIME)

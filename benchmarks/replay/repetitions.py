@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from benchmarks.replay.problem import Observed
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
 
 FREE_REPETITIONS = 20
 """So many in a row; the next one counts as a trial."""

@@ -16,8 +16,8 @@ from benchmarks.replay.problem import RecordedTrial
 from benchmarks.replay.problem import Scale
 from benchmarks.replay.problem import system_vector
 from benchmarks.replay.problem import task_vector
-from xautolm_core.outcomes import Outcome
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.space.model import ModelKind
 from xautolm_core.space.model import ModelReference

@@ -23,15 +23,15 @@ from scipy.stats import rankdata
 from benchmarks.replay.clock import ExhaustedError
 from benchmarks.replay.problem import Observed
 from benchmarks.replay.problem import Problem
+from xautolm_core.records.methods import USUAL_LEARNING_RATES
 from xautolm_core.search.samplers.probabilistic_model import UniformChooser
 from xautolm_core.space.draw import draw
-from xautolm_core.space.methods import USUAL_LEARNING_RATES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.replay.regimes import Sources
-    from xautolm_core.space.configuration import Configuration
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.space.space import SearchSpace
 
     Matrix = NDArray[np.float64]

@@ -19,8 +19,8 @@ from benchmarks.replay.problem import task_vector
 from benchmarks.replay.repetitions import FREE_REPETITIONS
 from benchmarks.replay.repetitions import EngineArm
 from benchmarks.replay.synthetic import SyntheticTable
-from xautolm_core.outcomes import Outcome
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 
 SPACE = SyntheticTable().space
 

@@ -18,7 +18,7 @@ from benchmarks.replay.regimes import sources
 from benchmarks.replay.synthetic import SyntheticTable
 from benchmarks.replay.synthetic import as_configuration
 from benchmarks.replay.synthetic import as_tuple
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.samplers.encoding import distributions
 from xautolm_core.space.draw import encode
 

@@ -27,8 +27,8 @@ from xautolm_core.cli.prediction_output import print_answers
 from xautolm_core.cli.prediction_output import write_answers
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
-from xautolm_core.outcomes import Outcome
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.quoting import Quoting
 from xautolm_core.trial.contract import TrialSpec

@@ -30,7 +30,7 @@ from xautolm_core.cli.prediction_input import open_rows
 from xautolm_core.cli.prediction_output import answer_columns
 from xautolm_core.cli.prediction_output import write_answers
 from xautolm_core.errors import DataError
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.tasks.quoting import Quoting
 from xautolm_core.tasks.task import Split
 from xautolm_core.trial.classifier import Classifier

@@ -10,12 +10,12 @@ import pytest
 
 from tests.cli.running import Call
 from xautolm_core.experience.folder import FolderStore
-from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import experience_id
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.experience import experience_id
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
-from xautolm_core.space.configuration import Configuration
 
 _FEATURES = FeatureVector(extractor="text-classification", version="1.0", values={"n": 1.0})
 

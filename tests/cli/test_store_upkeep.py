@@ -10,8 +10,8 @@ from tests.cli.running import Call
 from tests.cli.running import run_process
 from tests.experience.samples import sample
 from xautolm_core.experience.folder import FolderStore
-from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperiencePrediction
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.experience import ExperiencePrediction
 
 OTHER_TASK = "e" * 64
 

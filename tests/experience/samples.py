@@ -7,16 +7,16 @@ from datetime import datetime
 from datetime import timedelta
 from typing import Any
 
-from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperiencePlan
-from xautolm_core.experience.schema import ExperiencePrediction
-from xautolm_core.experience.schema import experience_id
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.energy import EnergyReading
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.experience import ExperiencePlan
+from xautolm_core.records.experience import ExperiencePrediction
+from xautolm_core.records.experience import experience_id
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
-from xautolm_core.space.configuration import Configuration
 
 START = datetime(2026, 3, 1, 22, 0, tzinfo=UTC)
 

@@ -25,10 +25,10 @@ from xautolm_core.experience.codec import encode
 from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.folder import FolderStore
-from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperiencePrediction
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.experience import ExperiencePrediction
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 
 _FAILED = {outcome for outcome in Outcome if outcome.is_failure}

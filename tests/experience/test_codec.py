@@ -17,7 +17,7 @@ from xautolm_core.experience.codec import decode
 from xautolm_core.experience.codec import encode
 from xautolm_core.experience.codec import experience_of
 from xautolm_core.experience.keys import experience_key
-from xautolm_core.experience.schema import SCHEMA_VERSION
+from xautolm_core.records.experience import SCHEMA_VERSION
 
 GOLDEN = Path(__file__).parent / "golden"
 

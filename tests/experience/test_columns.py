@@ -37,11 +37,11 @@ from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.keys import derived_key
 from xautolm_core.experience.keys import experience_key
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.segment import encode_segment
 from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.segment import sort_rows
 from xautolm_core.experience.segment_reader import SegmentReader
+from xautolm_core.records.experience import Experience
 
 _VALUES: list[Any] = [None, True, 0, -1, 7, 2**63 - 1, 2**63, -(2**70), 0.5, -0.0, 1e300, 5e-324]
 _VALUES += ["", "text", "é\u2028\x00", [], {}, [1, {"a": None}], {"x": 1.5}]

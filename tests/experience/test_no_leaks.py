@@ -16,8 +16,8 @@ from tests.experience.samples import complete_sample
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.codec import encode
 from xautolm_core.experience.policy import TenantPolicy
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.scrub import scrub_experience
+from xautolm_core.records.experience import Experience
 
 HOSTNAME = "trainer-node-17"
 OWN_SECRET = "correct horse battery staple 99"

@@ -17,12 +17,12 @@ from xautolm_core.experience.accounting import JoulesLabel
 from xautolm_core.experience.accounting import SecondsLabel
 from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.experience.folder import FolderStore
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.snapshot import decode_snapshot
 from xautolm_core.experience.tombstone import encode_tombstone
 from xautolm_core.experience.union_snapshot import decode_union
 from xautolm_core.experience.union_snapshot import read_union
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.outcome import Outcome
 
 GOLDEN = Path(__file__).parent / "golden"
 SNAPSHOTS = {

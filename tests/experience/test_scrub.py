@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.experience.samples import complete_sample
 from tests.experience.samples import sample
 from xautolm_core.experience.messages import scrub_foreign_message
-from xautolm_core.experience.schema import ExperiencePrediction
 from xautolm_core.experience.scrub import MAX_MESSAGE_CHARACTERS
 from xautolm_core.experience.scrub import scrub_experience
 from xautolm_core.experience.scrub import scrub_message
+from xautolm_core.records.experience import ExperiencePrediction
 
 
 @pytest.mark.parametrize(

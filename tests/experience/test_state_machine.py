@@ -25,10 +25,10 @@ from tests.experience.storages import DyingStorage
 from tests.experience.storages import InterruptedStorage
 from tests.experience.storages import Killed
 from xautolm_core.experience.contract import SnapshotId
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.folder import FolderObjects
+from xautolm_core.records.experience import Experience
 from xautolm_core.records.scores import Score
 
 _MEMORY = Path("/dev/shm")

@@ -11,8 +11,8 @@ from tests.experience.samples import complete_sample
 from xautolm_core.errors import StoreError
 from xautolm_core.experience import scrub
 from xautolm_core.experience.codec import encode
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.scrub import scrub_experience
+from xautolm_core.records.experience import Experience
 
 
 class Wider(Experience):

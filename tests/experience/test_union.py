@@ -21,7 +21,6 @@ from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.experience.folder import FolderStore
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.experience.trusted import TrustedStore
 from xautolm_core.experience.union import PartView
@@ -29,6 +28,7 @@ from xautolm_core.experience.union import StoreLeftOutError
 from xautolm_core.experience.union import UnionStore
 from xautolm_core.objects.folder import FolderObjects
 from xautolm_core.objects.s3 import S3Objects
+from xautolm_core.records.experience import Experience
 
 
 class Stores:

@@ -12,8 +12,8 @@ from tests.servers.docker_engine import Engine
 from tests.servers.fixtures import S3Server
 from xautolm_core.launch.exchange import TrialExchange
 from xautolm_core.objects.folder import FolderObjects
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import TrialSpec
 

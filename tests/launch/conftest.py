@@ -13,8 +13,8 @@ import pytest
 from tests.launch.misbehaving import PIDS_FILE
 from xautolm_core.launch.local import LocalLauncher
 from xautolm_core.launch.processes import is_running
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.configuration import Value
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.configuration import Value
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.contract import TrialSpec

@@ -17,9 +17,9 @@ from datetime import UTC
 from datetime import datetime
 from pathlib import Path
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import TrialSpec

@@ -8,10 +8,10 @@ from typing import Any
 
 from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.contract import attempt_name

@@ -19,8 +19,8 @@ from xautolm_core.launch.exchange import TrialExchange
 from xautolm_core.launch.memory_groups import MemoryGroup
 from xautolm_core.launch.memory_groups import find_groups
 from xautolm_core.launch.memory_groups import remove_patiently
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 
 REPOSITORY = Path(__file__).parents[2]
 MIB = 1 << 20

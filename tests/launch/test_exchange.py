@@ -18,7 +18,7 @@ from xautolm_core.launch.exchange import TrialExchange
 from xautolm_core.objects.bundle import BundleReference
 from xautolm_core.objects.bundle_fetch import DamagedBundleError
 from xautolm_core.objects.folder import FolderObjects
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.prepared import open_prepared
 from xautolm_core.trial.contract import TrialSpec

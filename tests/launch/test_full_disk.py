@@ -11,10 +11,10 @@ from tests.disks import MakeDisk
 from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
 from xautolm_core.launch.local import LocalLauncher
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.methods import is_cheap
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import is_cheap
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.contract import TrialSpec
 

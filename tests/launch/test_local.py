@@ -18,8 +18,8 @@ from tests.launch.conftest import wait_for
 from xautolm_core.errors import LaunchError
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.local import LocalLauncher
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.contract import LOG_FILE
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE

@@ -17,10 +17,10 @@ from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.local import LocalLauncher
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import RESULT_FILE

@@ -11,7 +11,7 @@ import pytest
 from tests.launch.conftest import MakeSpec
 from xautolm_core.errors import LaunchError
 from xautolm_core.launch.local import LocalLauncher
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 
 MakeLauncher = Callable[..., LocalLauncher]
 

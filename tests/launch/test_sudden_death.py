@@ -21,7 +21,7 @@ from xautolm_core.launch.local import LocalLauncher
 from xautolm_core.launch.memory_groups import find_groups
 from xautolm_core.launch.memory_groups import find_own_group
 from xautolm_core.launch.protocol import TOKEN_VARIABLE
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.whole_files import write_json
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from tests.experience.samples import sample
-from xautolm_core.experience.schema import Experience
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.experience import Experience
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Outcome
 
 GPU = FeatureVector(
     extractor="system", version="1.0", values={"gpu_count": 1.0}, facts={"gpu_name": "NVIDIA H100"}

@@ -30,8 +30,8 @@ from xautolm_core.monitoring.tally import FORGOTTEN_TENANT
 from xautolm_core.monitoring.tally import Tally
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.folder import FolderObjects
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.outcome import Outcome
 
 NOTHING = timedelta(0)
 GOLDEN = Path(__file__).parents[1] / "experience" / "golden"

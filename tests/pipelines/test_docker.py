@@ -10,7 +10,7 @@ from tests.pipelines.place import Place
 from tests.pipelines.place import needs_data
 from tests.pipelines.place import predicts
 from xautolm_core.experience.open import open_store
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.registry.registry import ModelRegistry
 
 pytestmark = [

@@ -10,13 +10,13 @@ from tests.report.samples import record
 from tests.report.samples import search_result
 from tests.report.samples import trials
 from xautolm_core.cli.summary import print_summary
-from xautolm_core.outcomes import Outcome
 from xautolm_core.progress.line_view import LineView
 from xautolm_core.progress.line_view import QuietView
 from xautolm_core.progress.live_view import LiveView
 from xautolm_core.progress.state import SearchProgress
 from xautolm_core.progress.state import outcome_counts
 from xautolm_core.progress.state import time_left_words
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import SearchObserver
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.tasks.spec import TaskSpec

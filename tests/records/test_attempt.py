@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xautolm_core.experience.schema import Experience
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import AttemptRecord
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.outcome import Outcome
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 seconds = st.floats(0, 1e5)

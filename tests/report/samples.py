@@ -10,10 +10,14 @@ from datetime import datetime
 from datetime import timedelta
 from pathlib import Path
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialProgress
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.configuration import Value
+from xautolm_core.records.methods import has_model
+from xautolm_core.records.methods import is_cheap
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 from xautolm_core.search.contract import ModelComparison
 from xautolm_core.search.contract import Objective
@@ -26,10 +30,6 @@ from xautolm_core.search.explanation import NearTask
 from xautolm_core.search.explanation import PredictedRange
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.search.records import choose_alternative
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.configuration import Value
-from xautolm_core.space.methods import has_model
-from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.space.model import ModelKind
 from xautolm_core.tasks.spec import TaskSpec

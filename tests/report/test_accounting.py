@@ -7,7 +7,7 @@ import pytest
 from tests.report.samples import record
 from tests.report.samples import search_result
 from tests.report.samples import trials
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.report.accounting import account_time
 from xautolm_core.report.accounting import failure_groups
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.report.samples import record
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.report.energy_account import account_energy
 from xautolm_core.search.contract import TrialRecord
 

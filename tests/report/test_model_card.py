@@ -7,10 +7,10 @@ import yaml
 
 from tests.report.samples import record
 from tests.report.samples import search_result
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.report.model_card import model_card
 from xautolm_core.report.page import report_page
 from xautolm_core.search.contract import SearchResult
-from xautolm_core.space.configuration import Configuration
 
 
 def _front_matter(result: SearchResult) -> dict[str, object]:

@@ -11,8 +11,8 @@ from tests.report.samples import explained_trials
 from tests.report.samples import record
 from tests.report.samples import search_result
 from tests.report.samples import trials
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.report.outcome_colours import OUTCOME_COLOURS
 from xautolm_core.report.page import SHOWN_TRIALS
 from xautolm_core.report.page import report_page

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.report.samples import START
 from tests.report.samples import record
 from tests.report.samples import search_result
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.report.score_curve import curve_plot
 from xautolm_core.report.score_curve import score_curve
 from xautolm_core.search.contract import SearchResult

@@ -9,8 +9,8 @@ import pytest
 from tests.report.samples import record
 from tests.report.samples import search_result
 from tests.report.samples import trials
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialProgress
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.report.verdict import verdict
 
 

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import METHODS
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.report.wording import OUTCOME_WORDS
 from xautolm_core.report.wording import bytes_words
 from xautolm_core.report.wording import configuration_label
@@ -18,8 +20,6 @@ from xautolm_core.report.wording import points_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.report.wording import value_words
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.methods import METHODS
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.samplers.failure_model import FailureRows
 
 CODES = {outcome: code for code, outcome in enumerate(Outcome)}

@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 
 from xautolm_core.launch.contract import TrialHandle
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialEvaluation
 from xautolm_core.records.attempt import TrialProgress
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 from xautolm_core.search.runner import run_search
 from xautolm_core.trial.contract import HEARTBEAT_FILE

@@ -7,13 +7,13 @@ from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 
-from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import experience_id
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.configuration import Value
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.experience import experience_id
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.configuration import Value
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.space.model import ModelKind
 from xautolm_core.space.model import ModelReference

@@ -19,9 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xautolm_core.experience.schema import Experience
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.configuration import Value
+from xautolm_core.records.experience import Experience
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import WarmStartReport
 from xautolm_core.search.history.relevance import DropReason
@@ -43,8 +45,6 @@ from xautolm_core.search.samplers.utility import Utility
 from xautolm_core.search.samplers.warm_start import decay_rate
 from xautolm_core.search.samplers.warm_start import negative_limit
 from xautolm_core.search.samplers.warm_start import positive_limit
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.configuration import Value
 from xautolm_core.space.space import Branch
 from xautolm_core.space.space import SearchSpace
 from xautolm_core.space.space import admits

@@ -13,9 +13,9 @@ from tests.search.instant import Silent
 from tests.search.instant import analytic_result
 from xautolm_core.errors import ConfigError
 from xautolm_core.experience.folder import FolderStore
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.affordable import cheapest_shares
 from xautolm_core.search.affordable import past_of
 from xautolm_core.search.contract import SpendingLimits

@@ -10,13 +10,13 @@ import pytest
 from tests.registry.models import make_record
 from tests.trial.tiny import make_task
 from xautolm_core.errors import LaunchError
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.registry.description import describe_model
 from xautolm_core.registry.registry import ModelRegistry
 from xautolm_core.search.asking import Asking
 from xautolm_core.search.asking import ask_model
 from xautolm_core.search.asking import score_on_test
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.predict import load_classifier

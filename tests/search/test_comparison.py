@@ -7,12 +7,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import ModelComparison
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.final_test import compare
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.tasks.scores import RARE_ROWS
 
 LABELS = ("a", "b", "c", "d")

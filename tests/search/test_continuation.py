@@ -9,9 +9,10 @@ import pytest
 from tests.search.instant import InstantLauncher
 from tests.search.instant import Silent
 from tests.search.instant import analytic_result
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialProgress
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 from xautolm_core.search.checkpoints import without_checkpoints
 from xautolm_core.search.clock import Clock
@@ -22,7 +23,6 @@ from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import trial_folder
 from xautolm_core.search.forecast import Forecast
 from xautolm_core.search.runner import run_search
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.parameters import Integer
 
 EPOCH_SECONDS = 100.0

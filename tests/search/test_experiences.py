@@ -10,13 +10,13 @@ from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.open import open_store
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialProgress
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.experiences import ExperienceWriter
 from xautolm_core.search.runner import run_search
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.feasible import longest_schedule_seconds
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import TrialSpec

@@ -17,7 +17,7 @@ from tests.search.instant import InstantLauncher
 from tests.search.instant import analytic_result
 from tests.search.instant import search
 from xautolm_core.experience.open import open_store
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.experiences import prediction_of
 from xautolm_core.search.explanation import PredictedRange
 from xautolm_core.search.explanation import TrialExplanation

@@ -15,7 +15,7 @@ from tests.search.failing import calibration_error
 from tests.search.failing import log_loss
 from tests.search.failing import outcomes_of
 from tests.search.failing import rows_of
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.samplers import failure_model
 from xautolm_core.search.samplers.failure_model import FailureModel
 from xautolm_core.search.samplers.failure_model import FailureProbabilities

@@ -12,9 +12,10 @@ from optuna.trial import TrialState
 from tests.search import spaces
 from tests.search.instant import InstantLauncher
 from tests.search.instant import Silent
-from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperiencePlan
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.experience import ExperiencePlan
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.history import History
 from xautolm_core.search.resource_load import ResourceLoad
@@ -27,7 +28,6 @@ from xautolm_core.search.samplers.failure_rows import FailureForecaster
 from xautolm_core.search.samplers.failure_rows import LoadCorrection
 from xautolm_core.search.samplers.failure_rows import failure_rows_of
 from xautolm_core.search.samplers.failure_rows import failure_rows_of_history
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.space import SearchSpace
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

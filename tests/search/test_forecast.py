@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialProgress
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.forecast import Forecaster
-from xautolm_core.space.configuration import Configuration
 
 ROWS = 1000
 

@@ -18,9 +18,9 @@ from tests.search.instant import analytic_result
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.launch.contract import TrialHandle
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import SearchResult
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.outbox import require_kept

@@ -11,7 +11,7 @@ from tests.search.instant import InstantLauncher
 from tests.search.instant import Silent
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.open import open_store
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
 from xautolm_core.search.contract import ReadStore
 from xautolm_core.search.contract import SearchResult
 from xautolm_core.search.contract import SearchSpec

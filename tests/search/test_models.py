@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.search import spaces
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import TrialRecord

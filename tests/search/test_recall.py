@@ -15,8 +15,9 @@ from scipy.stats import rankdata
 from tests.search import spaces
 from tests.search.instant import InstantLauncher
 from tests.search.instant import Silent
-from xautolm_core.experience.schema import Experience
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.history import History
 from xautolm_core.search.runner import run_search
@@ -24,7 +25,6 @@ from xautolm_core.search.samplers import make_sampler
 from xautolm_core.search.samplers.base import SpaceSampler
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.samplers.recall import ranks_within
-from xautolm_core.space.configuration import Configuration
 
 STARTS = tuple(spaces.configuration(epochs=n) for n in (1, 2, 3))
 SPACE = spaces.space(starts=STARTS)

@@ -6,9 +6,9 @@ import pytest
 
 from tests.search import spaces
 from tests.search.instant import analytic_result
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.folders import PROPOSAL_FILE
 from xautolm_core.search.folders import Proposal
 from xautolm_core.search.folders import trial_folder

@@ -16,7 +16,7 @@ from xautolm_core.launch.rounds import RoundLauncher
 from xautolm_core.objects.bundle import files_below
 from xautolm_core.objects.bundle import send_bundle
 from xautolm_core.objects.open import open_objects
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.result_file import read_result
 from xautolm_core.search.result_file import write_result
 from xautolm_core.search.rounds import propose_round

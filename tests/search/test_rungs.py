@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.search.instant import EpochsLauncher
 from tests.search.instant import Silent
 from xautolm_core.experience.open import open_store
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialEvaluation
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.pareto import dominates

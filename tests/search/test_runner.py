@@ -22,8 +22,8 @@ from xautolm_core.errors import DataError
 from xautolm_core.errors import SpaceError
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.open import open_store
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import SearchSpec
 

@@ -8,7 +8,8 @@ from optuna.trial import TrialState
 from tests.search import spaces
 from xautolm.testing import SamplerContract
 from xautolm_core.errors import ConfigError
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.history import History
 from xautolm_core.search.samplers import SAMPLER_NAMES
@@ -19,7 +20,6 @@ from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.samplers.options import EvolutionOptions
 from xautolm_core.search.samplers.zero_shot import resolve
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.space import SearchSpace
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

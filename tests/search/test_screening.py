@@ -22,10 +22,12 @@ from tests.search.test_rounds import Pipeline
 from tests.space.folders import TINY_BERT
 from tests.space.folders import write_model
 from xautolm_core.experience.open import open_store
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialProgress
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.methods import is_cheap
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.contract import TrialRecord
@@ -37,8 +39,6 @@ from xautolm_core.search.runner import run_search
 from xautolm_core.search.samplers.screening import past_screening_scores
 from xautolm_core.search.samplers.screening import screening_scores
 from xautolm_core.search.screening import Screening
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.screening import SCREENING_ROWS
 from xautolm_core.space.screening import is_screening
 

@@ -7,13 +7,13 @@ import optuna
 import pytest
 
 from tests.search import spaces
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.history import History
 from xautolm_core.search.samplers.screening import past_screening_scores
 from xautolm_core.search.samplers.screening import screening_scores
 from xautolm_core.search.samplers.selection import SearchContext
 from xautolm_core.search.samplers.selection import select_usable
-from xautolm_core.space.configuration import Configuration
 
 
 def probe(model: str, *, screening: bool = True) -> Configuration:

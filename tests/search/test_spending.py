@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.search.instant import Silent
 from tests.search.instant import analytic_result
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.folders import read_state
 from xautolm_core.search.runner import run_search

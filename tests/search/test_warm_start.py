@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.search import spaces
-from xautolm_core.experience.schema import Experience
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.history import History
 from xautolm_core.search.samplers.mapping import MappedHistory

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.space.folders import TINY_BERT
 from xautolm_core.errors import SpaceError
-from xautolm_core.space.configuration import Value
+from xautolm_core.records.configuration import Value
 from xautolm_core.space.definition import read_definition
 from xautolm_core.space.descriptor import describe
 from xautolm_core.space.draw import decode

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.space.definition import read_definition
 from xautolm_core.space.descriptor import describe
 from xautolm_core.space.estimate import CostEstimate
 from xautolm_core.space.estimate import estimate
 from xautolm_core.space.feasible import infeasibility
-from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
 
 MINILM = describe(

@@ -15,11 +15,11 @@ from tests.trial.tiny import tiny_model
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
 from xautolm_core.errors import LaunchError
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.registry.record import SplitScores
 from xautolm_core.registry.registry import ModelRegistry
 from xautolm_core.retrain.row_digests import digest_rows
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.steps.register import fetch_model
 from xautolm_core.steps.register import register_model
 from xautolm_core.steps.retrain import check_incumbent

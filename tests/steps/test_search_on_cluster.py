@@ -35,9 +35,9 @@ from xautolm_core.launch.kubernetes.launcher import KubernetesLauncher
 from xautolm_core.launch.kubernetes.names import search_selector
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
 from xautolm_core.objects.open import open_objects
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.result_file import read_result
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.load import load_task
 from xautolm_core.tasks.prepared import write_prepared

@@ -19,7 +19,7 @@ from tests.launch.kubernetes.fake_api import FakeApi
 from tests.launch.kubernetes.kubelet import Kubelet
 from tests.steps.searching import ClusterSearch
 from xautolm_core.experience.open import open_store
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.result_file import read_result
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

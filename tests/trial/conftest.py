@@ -11,8 +11,8 @@ import pytest
 
 from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.methods import is_cheap
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.contract import TrialSpec

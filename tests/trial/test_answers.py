@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.trial.tiny import make_task
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.tasks.prepared import open_prepared
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.trial.answers import Answers

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.trial.tiny import validation_scores
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.checkpoint_manifest import MANIFEST_FILE
 from xautolm_core.trial.checkpoint_manifest import TENSORS_FILE
 from xautolm_core.trial.checkpoint_manifest import read_manifest

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import ProcessEnd
 from xautolm_core.trial.endings import result_of_end

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from xautolm_core.launch.local import LocalLauncher
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result

@@ -4,7 +4,7 @@ import pytest
 
 from xautolm_core.errors import DataError
 from xautolm_core.experience.messages import MAX_MESSAGE_CHARACTERS
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.failures import Cancelled
 from xautolm_core.trial.failures import DeadlineExceeded
 from xautolm_core.trial.failures import Diverged

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.files import read_heartbeat

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.trial.tiny import TINY
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.run import run_trial

@@ -10,10 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import FINE_TUNING_METHODS
 from xautolm_core.space import presets
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.hyperparameters import HYPERPARAMETERS
-from xautolm_core.space.methods import FINE_TUNING_METHODS
 from xautolm_core.trial.failures import InvalidConfiguration
 from xautolm_core.trial.hyperparameters import DEFAULT_LEARNING_RATES
 from xautolm_core.trial.hyperparameters import HyperParameters

@@ -10,8 +10,8 @@ import pytest
 from tests.trial.tiny import tiny_model
 from tests.trial.tiny import validation_scores
 from xautolm_core.errors import ConfigError
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.tasks.prepared import open_prepared
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.predict import load_classifier

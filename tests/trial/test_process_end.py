@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import EndedBy

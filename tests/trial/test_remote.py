@@ -19,8 +19,8 @@ from tests.servers.fixtures import S3Server
 from xautolm_core.launch import processes
 from xautolm_core.launch.exchange import TrialExchange
 from xautolm_core.objects.folder import FolderObjects
-from xautolm_core.outcomes import Outcome
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.contract import TrialBudget
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.predict import load_classifier

@@ -19,8 +19,8 @@ import pytest
 from tests.trial.tiny import TINY
 from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.space.hyperparameters import HYPERPARAMETERS
 from xautolm_core.space.hyperparameters import Hyperparameter
 from xautolm_core.space.model import ModelReference

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 from xautolm_core.trial.contract import SAVED_FILE
 from xautolm_core.trial.contract import TrialSpec

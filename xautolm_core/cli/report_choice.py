@@ -25,7 +25,7 @@ from xautolm_core.report.green.searches import RunFigures
 from xautolm_core.request.quantities import parse_duration
 
 if TYPE_CHECKING:
-    from xautolm_core.experience.schema import Experience
+    from xautolm_core.records.experience import Experience
     from xautolm_core.report.green.assumptions import Basis
 
 

@@ -21,8 +21,8 @@ from xautolm_core.cli.store_upkeep import forget
 from xautolm_core.cli.store_upkeep import stats
 
 if TYPE_CHECKING:
-    from xautolm_core.experience.schema import Experience
-    from xautolm_core.outcomes import Outcome
+    from xautolm_core.records.experience import Experience
+    from xautolm_core.records.outcome import Outcome
 
 app = typer.Typer(help="Look at the experience store.", no_args_is_help=True)
 app.command("import")(import_experiences)
@@ -158,7 +158,7 @@ def compact(
 
 def _outcomes(names: list[str]) -> tuple[Outcome, ...]:
     from xautolm_core.errors import ConfigError
-    from xautolm_core.outcomes import Outcome
+    from xautolm_core.records.outcome import Outcome
 
     unknown = [name for name in names if name not in set(Outcome)]
     if unknown:

@@ -9,9 +9,9 @@ from xautolm_core.experience.keys import check_tenant
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import read_policy
 from xautolm_core.experience.rules import Rules
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.scrub import scrub_experience
 from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.records.experience import Experience
 
 
 class Admission:

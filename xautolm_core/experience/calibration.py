@@ -21,7 +21,7 @@ from xautolm_core.experience.columns import SCORE
 from xautolm_core.experience.columns import SECONDS
 from xautolm_core.experience.grouping import Codes
 from xautolm_core.experience.grouping import codes_of
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,9 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from xautolm_core.experience.schema import SCHEMA_VERSION
-from xautolm_core.experience.schema import Experience
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.experience import SCHEMA_VERSION
+from xautolm_core.records.experience import Experience
 
 _IDENTITY = re.compile(r"[0-9a-f]{32}")
 _ENVELOPE = re.compile(rb'\{"digest":"([0-9a-f]{64})","experience":(\{.*\})\}\n', re.DOTALL)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from xautolm_core.experience.schema import Experience
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.outcome import Outcome
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.keys import mark_of_key
 from xautolm_core.experience.merging import order_of
 from xautolm_core.experience.reader import StoreReader
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.experience.state import State
+from xautolm_core.records.experience import Experience
 
 SHORTEST_PREFIX = 4
 _HEXADECIMAL = re.compile(r"[0-9a-f]{1,32}")

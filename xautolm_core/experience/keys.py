@@ -12,7 +12,7 @@ from typing import Any
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
-from xautolm_core.experience.schema import Experience
+from xautolm_core.records.experience import Experience
 
 EXPERIENCES = "experiences/"
 SEGMENTS = "segments/"

@@ -24,7 +24,7 @@ from xautolm_core.experience.merging import RowStream
 from xautolm_core.experience.merging import merge_streams
 from xautolm_core.experience.merging import order_of
 from xautolm_core.experience.reader import StoreReader
-from xautolm_core.experience.schema import Experience
+from xautolm_core.records.experience import Experience
 
 if TYPE_CHECKING:
     import pyarrow as pa

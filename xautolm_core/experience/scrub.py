@@ -20,9 +20,9 @@ from xautolm_core.experience.messages import MAX_MESSAGE_CHARACTERS
 from xautolm_core.experience.messages import scrub_message
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.rules import Rules
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.strict import checked_experience
 from xautolm_core.experience.strict import plain_content
+from xautolm_core.records.experience import Experience
 
 __all__ = ["MAX_MESSAGE_CHARACTERS", "STRICTEST", "scrub_experience", "scrub_message"]
 

@@ -46,7 +46,6 @@ from xautolm_core.experience.scanning import EVERYTHING
 from xautolm_core.experience.scanning import Source
 from xautolm_core.experience.scanning import scan_experiences
 from xautolm_core.experience.scanning import scan_rows
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.snapshot import Snapshot
 from xautolm_core.experience.snapshot import decode_snapshot
 from xautolm_core.experience.snapshot import decode_snapshot_at
@@ -63,6 +62,7 @@ from xautolm_core.experience.view import StoreView
 from xautolm_core.experience.view import segment_file
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.contract import StorageUnavailableError
+from xautolm_core.records.experience import Experience
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,14 +13,14 @@ from pydantic import BaseModel
 from pydantic import ValidationError
 
 from xautolm_core.errors import StoreError
-from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperiencePlan
-from xautolm_core.experience.schema import ExperiencePrediction
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.energy import EnergyReading
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.experience import ExperiencePlan
+from xautolm_core.records.experience import ExperiencePrediction
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Failure
 from xautolm_core.records.scores import Score
-from xautolm_core.space.configuration import Configuration
 
 _PARTS: Mapping[str, type[BaseModel]] = {
     "task_features": FeatureVector,

@@ -40,9 +40,9 @@ from xautolm_core.experience.writing import write_segment
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from xautolm_core.experience.schema import Experience
     from xautolm_core.experience.state import State
     from xautolm_core.experience.store import ObjectExperienceStore
+    from xautolm_core.records.experience import Experience
 
 _CHUNK_ROWS = 5_000
 

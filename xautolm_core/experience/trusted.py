@@ -12,12 +12,12 @@ from xautolm_core.errors import StoreError
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.contract import ExperienceStore
 from xautolm_core.experience.pinned import find_pinned
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.snapshot import decode_snapshot
 from xautolm_core.experience.state import State
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.experience.view import StoreView
 from xautolm_core.experience.view import segment_file
+from xautolm_core.records.experience import Experience
 
 OWN = "own"
 """What one's own store is called beside the others."""

@@ -24,7 +24,6 @@ from xautolm_core.experience.contract import Fault
 from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.experience.contract import VerifyReport
 from xautolm_core.experience.scanning import EVERYTHING
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.experience.trusted import OWN
 from xautolm_core.experience.trusted import TrustedStore
@@ -38,6 +37,7 @@ from xautolm_core.experience.view import SegmentFile
 from xautolm_core.experience.view import SegmentGoneError
 from xautolm_core.experience.view import StoreView
 from xautolm_core.objects.contract import StorageUnavailableError
+from xautolm_core.records.experience import Experience
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from xautolm_core.launch.memory_groups import MemoryGroup
 from xautolm_core.launch.protocol import Start
 from xautolm_core.launch.protocol import environment_of_threads
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
 from xautolm_core.trial.contract import LOG_FILE
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import describe

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.objects.bundle_fetch import DamagedBundleError
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.files import belongs_to
 
 if TYPE_CHECKING:

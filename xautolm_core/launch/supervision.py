@@ -16,7 +16,7 @@ from xautolm_core.launch.memory_groups import MemoryGroup
 from xautolm_core.launch.memory_groups import OwnGroup
 from xautolm_core.launch.protocol import Ended
 from xautolm_core.launch.protocol import Start
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.endings import EndedBy
 from xautolm_core.trial.endings import ProcessEnd

@@ -22,7 +22,7 @@ from xautolm_core.monitoring.tally import FORGOTTEN_TENANT
 from xautolm_core.monitoring.tally import MILLION
 from xautolm_core.monitoring.tally import Durations
 from xautolm_core.monitoring.tally import Tally
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

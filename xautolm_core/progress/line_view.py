@@ -20,10 +20,10 @@ from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 
 if TYPE_CHECKING:
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.contract import SearchSpec
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.contract import WarmStartReport
-    from xautolm_core.space.configuration import Configuration
 
 # A log should show that a long trial is alive, but not twice a second.
 _ALIVE_SECONDS = 60.0

@@ -28,10 +28,10 @@ from xautolm_core.report.wording import seconds_words
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.contract import SearchSpec
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.contract import WarmStartReport
-    from xautolm_core.space.configuration import Configuration
 
 _SHOWN_FRONT = 8
 

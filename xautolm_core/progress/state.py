@@ -14,11 +14,11 @@ from xautolm_core.report.wording import count_words
 from xautolm_core.report.wording import seconds_words
 
 if TYPE_CHECKING:
-    from xautolm_core.outcomes import Outcome
+    from xautolm_core.records.configuration import Configuration
+    from xautolm_core.records.outcome import Outcome
     from xautolm_core.search.contract import SearchSpec
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.contract import WarmStartReport
-    from xautolm_core.space.configuration import Configuration
 
 
 @dataclass

@@ -9,10 +9,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.base import Record
 from xautolm_core.records.energy import EnergyReading
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 
 CutBy = Literal["deadline", "wall"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult

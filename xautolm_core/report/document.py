@@ -14,9 +14,9 @@ from xautolm_core.search.contract import REPORT_FILE
 from xautolm_core.search.records import choose_of_kind
 
 if TYPE_CHECKING:
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
-    from xautolm_core.space.configuration import Configuration
 
 SCHEMA_VERSION = 1
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core import __version__
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.report.document import chosen_trial
 from xautolm_core.report.document import is_untrained
 from xautolm_core.report.document import scores_on_test
 from xautolm_core.report.document import task_name
 from xautolm_core.report.templating import template_environment
 from xautolm_core.report.verdict import verdict
-from xautolm_core.space.methods import is_cheap
 from xautolm_core.whole_files import write_text
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 
 # Okabe and Ito's palette, darkened where white text or a thin bar needs it.
 OUTCOME_COLOURS: Mapping[Outcome, str] = {

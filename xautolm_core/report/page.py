@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core import __version__
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.report.accounting import account_time
 from xautolm_core.report.accounting import failure_groups
 from xautolm_core.report.confusion import confusion_view
@@ -36,7 +37,6 @@ from xautolm_core.report.templating import template_environment
 from xautolm_core.report.verdict import verdict
 from xautolm_core.report.wording import UNMETERED
 from xautolm_core.search.contract import Objective
-from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Literal
 
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.report.document import best_cheap_trial
 from xautolm_core.report.document import best_language_model_trial
 from xautolm_core.report.wording import count_words
@@ -14,7 +15,6 @@ from xautolm_core.report.wording import points_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.search.records import model_score
-from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

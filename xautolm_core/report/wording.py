@@ -6,17 +6,17 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from xautolm_core.space.methods import LINEAR_PROBE
-from xautolm_core.space.methods import LINEAR_PROBE_TFIDF
-from xautolm_core.space.methods import TFIDF
+from xautolm_core.records.methods import LINEAR_PROBE
+from xautolm_core.records.methods import LINEAR_PROBE_TFIDF
+from xautolm_core.records.methods import TFIDF
 from xautolm_core.space.screening import is_screening
 from xautolm_core.space.screening import screening_rows
 
 if TYPE_CHECKING:
-    from xautolm_core.outcomes import Outcome
     from xautolm_core.records.attempt import TrialResult
-    from xautolm_core.space.configuration import Configuration
-    from xautolm_core.space.configuration import Value
+    from xautolm_core.records.configuration import Configuration
+    from xautolm_core.records.configuration import Value
+    from xautolm_core.records.outcome import Outcome
 
 NOT_MEASURED = "–"
 UNMETERED = "unmetered: no trial has a reading, so the front is of the other objectives"
@@ -197,7 +197,7 @@ def method_words(method: str, model: str) -> str:
     """Return how a classifier is made, such as ``all-MiniLM-L6-v2 lora``.
 
     Args:
-        method: One of ``xautolm_core.space.methods``.
+        method: One of ``xautolm_core.records.methods``.
         model: What it works with, as it is to be named; not named by a method without one.
     """
     return _CHEAP_WORDS.get(method, f"{{model}} {method}").format(model=model)

@@ -23,6 +23,7 @@ from xautolm_core.launch.choice import LAUNCHERS
 from xautolm_core.launch.choice import LOCAL
 from xautolm_core.objects.open import STORAGES
 from xautolm_core.plugins import PluginReference
+from xautolm_core.records.methods import has_model
 from xautolm_core.request.basis import basis_of
 from xautolm_core.request.budgets import Budget
 from xautolm_core.request.budgets import Grid
@@ -52,7 +53,6 @@ from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.samplers.contract import SAMPLERS
 from xautolm_core.search.samplers.factory import check_sampler
 from xautolm_core.space.cheap import parse_methods
-from xautolm_core.space.methods import has_model
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.validation import first_problem
 

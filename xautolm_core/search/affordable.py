@@ -12,13 +12,13 @@ from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.experience.union import UnionStore
 from xautolm_core.experience.view import SegmentGoneError
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.methods import CHEAP_METHODS
+from xautolm_core.records.methods import FINE_TUNING_METHODS
+from xautolm_core.records.methods import METHODS
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.samplers.factory import learns_from_history
 from xautolm_core.search.spending import Use
 from xautolm_core.search.spending import limit_shares
-from xautolm_core.space.methods import CHEAP_METHODS
-from xautolm_core.space.methods import FINE_TUNING_METHODS
-from xautolm_core.space.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Collection

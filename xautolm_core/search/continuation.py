@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from xautolm_core.errors import LaunchError
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.methods import is_cheap
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.epochs import EPOCHS
 from xautolm_core.search.epochs import epoch_choices
@@ -26,14 +27,13 @@ from xautolm_core.search.folders import trial_folder
 from xautolm_core.search.planned import PlannedTrial
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.records import model_score
-from xautolm_core.space.methods import is_cheap
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialSpec
 
 if TYPE_CHECKING:
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.forecast import Forecast
-    from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.space import SearchSpace
 
 KEPT_CHECKPOINTS = 2

@@ -20,12 +20,12 @@ from pydantic import field_validator
 from pydantic import model_validator
 
 from xautolm_core.energy.intensity import LARGEST_GRAMS_PER_KWH
-from xautolm_core.outcomes import Outcome
 from xautolm_core.plugins import PluginReference
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import ClassificationScores
 from xautolm_core.search.explanation import TrialExplanation
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.tasks.spec import TaskSpec
 

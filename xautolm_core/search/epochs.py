@@ -10,8 +10,8 @@ from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer
 
 if TYPE_CHECKING:
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.forecast import Forecast
-    from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.parameters import Parameter
     from xautolm_core.space.space import SearchSpace
 

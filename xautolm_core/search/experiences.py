@@ -9,13 +9,13 @@ from datetime import UTC
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperiencePlan
-from xautolm_core.experience.schema import ExperiencePrediction
-from xautolm_core.experience.schema import experience_id
-from xautolm_core.outcomes import Outcome
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.experience import ExperiencePlan
+from xautolm_core.records.experience import ExperiencePrediction
+from xautolm_core.records.experience import experience_id
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 from xautolm_core.search.contract import Objective
 from xautolm_core.space.feasible import longest_schedule_seconds
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xautolm_core.records.attempt import TrialResult
-    from xautolm_core.records.failure import Failure
     from xautolm_core.records.features import FeatureVector
+    from xautolm_core.records.outcome import Failure
     from xautolm_core.search.contract import SearchSpec
     from xautolm_core.search.explanation import TrialExplanation
     from xautolm_core.search.feasibility import Feasibility

@@ -20,8 +20,8 @@ from xautolm_core.space.draw import draw
 from xautolm_core.space.screening import at_most_screened
 
 if TYPE_CHECKING:
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.records.features import FeatureVector
-    from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.estimate import CostEstimate
     from xautolm_core.space.space import SearchSpace
     from xautolm_core.tasks.task import Task

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.search.asking import Asking
 from xautolm_core.search.asking import score_on_test
 from xautolm_core.search.contract import ModelComparison
 from xautolm_core.search.models import model_folder
 from xautolm_core.search.records import choose_alternative
-from xautolm_core.space.methods import is_cheap
 from xautolm_core.tasks.grouped import gain_interval
 from xautolm_core.tasks.grouped import group_rows
 from xautolm_core.tasks.scores import RARE_ROWS

@@ -16,8 +16,8 @@ from pydantic import ValidatorFunctionWrapHandler
 from pydantic import field_validator
 
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.search.explanation import TrialExplanation
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.trial.contract import ATTEMPT_NAME
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TRIALS_FOLDER

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.methods import LINEAR_PROBE
-from xautolm_core.space.methods import is_cheap
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import LINEAR_PROBE
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.space.screening import at_most_screened
 
 if TYPE_CHECKING:

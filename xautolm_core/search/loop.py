@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.methods import is_cheap
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.checkpoints import discard_checkpoints
 from xautolm_core.search.checkpoints import without_checkpoints
 from xautolm_core.search.continuation import worth_a_checkpoint
@@ -48,7 +49,6 @@ from xautolm_core.search.study import settle_parameters
 from xautolm_core.search.study import tell
 from xautolm_core.search.study import tell_exhausted
 from xautolm_core.search.trial_spec import trial_spec
-from xautolm_core.space.methods import is_cheap
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.whole_files import write_json
 

@@ -10,8 +10,8 @@ from xautolm_core.objects.contract import StorageUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from xautolm_core.experience.schema import Experience
     from xautolm_core.records.attempt import TrialResult
+    from xautolm_core.records.experience import Experience
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.explanation import TrialExplanation
     from xautolm_core.search.resume import ResumedTrial

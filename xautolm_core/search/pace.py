@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.methods import has_model
+from xautolm_core.records.methods import is_cheap
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.continuation import Room
 from xautolm_core.search.continuation import plan_continuation
 from xautolm_core.search.epochs import fit_epochs
@@ -24,19 +26,17 @@ from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.running import tried
 from xautolm_core.search.screening import Screening
-from xautolm_core.space.methods import has_model
-from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.screening import at_most_screened
 from xautolm_core.space.screening import is_screening
 from xautolm_core.trial.contract import TrialBudget
 
 if TYPE_CHECKING:
     from xautolm_core.records.attempt import TrialResult
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.planned import PlannedTrial
     from xautolm_core.search.running import RunningTrial
     from xautolm_core.search.setup import SearchSetup
-    from xautolm_core.space.configuration import Configuration
 
 _OVERHEAD_SECONDS = 4.0
 # Of a budget of seconds: something is tried all the same.

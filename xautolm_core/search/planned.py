@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xautolm_core.space.methods import is_cheap
+from xautolm_core.records.methods import is_cheap
 
 if TYPE_CHECKING:
-    from xautolm_core.space.configuration import Configuration
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.space.space import SearchSpace
 
 

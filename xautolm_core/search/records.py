@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.methods import is_cheap
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.pareto import non_dominated_fronts
-from xautolm_core.space.methods import is_cheap
 
 if TYPE_CHECKING:
     from xautolm_core.search.folders import Proposal

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import AttemptFolder

@@ -19,9 +19,9 @@ from typing import Self
 
 import numpy as np
 
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.pareto import non_dominated_fronts
-from xautolm_core.space.methods import is_cheap
 from xautolm_core.trial.heartbeat_facts import evaluations_of
 from xautolm_core.trial.heartbeat_facts import progress_of
 

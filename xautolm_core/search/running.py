@@ -10,8 +10,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 from typing import Any
 
+from xautolm_core.records.methods import has_model
 from xautolm_core.search.spending import Use
-from xautolm_core.space.methods import has_model
 from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.heartbeat_facts import joules_of
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import optuna
 
     from xautolm_core.launch.contract import TrialHandle
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.folders import Proposal
-    from xautolm_core.space.configuration import Configuration
     from xautolm_core.trial.contract import TrialSpec
 
 

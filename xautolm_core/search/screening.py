@@ -14,19 +14,19 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from xautolm_core.records.methods import LINEAR_PROBE
 from xautolm_core.search.planned import PlannedTrial
 from xautolm_core.search.spending import Use
 from xautolm_core.search.spending import limit_shares
-from xautolm_core.space.methods import LINEAR_PROBE
 from xautolm_core.space.screening import SCREENING_ROWS
 from xautolm_core.space.screening import is_screening
 from xautolm_core.trial.contract import FEATURES_FOLDER
 
 if TYPE_CHECKING:
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.forecast import Forecaster
     from xautolm_core.search.setup import SearchSetup
-    from xautolm_core.space.configuration import Configuration
 
 SHARE_OF_SCREENING = 0.1
 """Of the budget, and of each limit of spending, that all screening trials together may take."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xautolm_core.energy.carbon import JOULES_PER_KWH
-from xautolm_core.space.methods import has_model
-from xautolm_core.space.methods import is_cheap
+from xautolm_core.records.methods import has_model
+from xautolm_core.records.methods import is_cheap
 
 if TYPE_CHECKING:
     from xautolm_core.records.attempt import TrialResult

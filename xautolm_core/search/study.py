@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.methods import is_cheap
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import STUDY_FILE
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.records import values_to_tell
@@ -28,19 +29,18 @@ from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
 from xautolm_core.search.samplers.encoding import distributions
 from xautolm_core.space.draw import encode
-from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.screening import screening_rows
 
 if TYPE_CHECKING:
     import optuna
 
     from xautolm_core.records.attempt import TrialResult
+    from xautolm_core.records.configuration import Configuration
+    from xautolm_core.records.configuration import Value
     from xautolm_core.search.explanation import TrialExplanation
     from xautolm_core.search.folders import Proposal
     from xautolm_core.search.planned import PlannedTrial
     from xautolm_core.search.samplers.base import SpaceSampler
-    from xautolm_core.space.configuration import Configuration
-    from xautolm_core.space.configuration import Value
     from xautolm_core.space.space import SearchSpace
 
 WHY_ATTRIBUTE = "why"

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from xautolm_core.errors import SpaceError
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.configuration import Value
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.configuration import Value
+from xautolm_core.records.methods import LINEAR_PROBE
+from xautolm_core.records.methods import LINEAR_PROBE_TFIDF
+from xautolm_core.records.methods import METHODS
+from xautolm_core.records.methods import TFIDF
 from xautolm_core.space.hyperparameters import suggestion
-from xautolm_core.space.methods import LINEAR_PROBE
-from xautolm_core.space.methods import LINEAR_PROBE_TFIDF
-from xautolm_core.space.methods import METHODS
-from xautolm_core.space.methods import TFIDF
 from xautolm_core.space.screening import comparable
 from xautolm_core.space.space import SearchSpace
 from xautolm_core.space.space import SpaceModel

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import SpaceError
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.configuration import Value
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.configuration import Value
 from xautolm_core.space.hyperparameters import HYPERPARAMETERS
 from xautolm_core.space.hyperparameters import name_fault
 from xautolm_core.space.hyperparameters import suggestion

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from xautolm_core.errors import SpaceError
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.configuration import Value
-from xautolm_core.space.methods import is_cheap
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.configuration import Value
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.space.parameters import Parameter
 from xautolm_core.space.screening import is_screening
 from xautolm_core.space.space import Branch

@@ -14,8 +14,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.methods import is_cheap
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
 
 BYTES = 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.space.estimate import CostEstimate
 
 TOLERANCE = 1.3

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from xautolm_core.space.configuration import Value
-from xautolm_core.space.methods import FINE_TUNING_METHODS
+from xautolm_core.records.configuration import Value
+from xautolm_core.records.methods import FINE_TUNING_METHODS
 from xautolm_core.validation import did_you_mean
 
 LR_SCHEDULERS = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant")

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from xautolm_core.errors import SpaceError
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import has_model
 from xautolm_core.space.cheap import cheap_candidates
 from xautolm_core.space.cheap import check_methods
 from xautolm_core.space.cheap import probe_length
 from xautolm_core.space.cheap import restrict
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.definition import SpaceDefinition
 from xautolm_core.space.definition import read_definition
-from xautolm_core.space.methods import has_model
 from xautolm_core.space.schema import ModelEntry
 from xautolm_core.space.screening import screening_candidates
 from xautolm_core.space.sources import ModelSources

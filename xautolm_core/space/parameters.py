@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xautolm_core.space.configuration import Value
+from xautolm_core.records.configuration import Value
 
 
 @dataclass(frozen=True)

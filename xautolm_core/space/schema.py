@@ -16,8 +16,8 @@ from pydantic import Field
 from pydantic import field_validator
 from pydantic import model_validator
 
-from xautolm_core.space.configuration import Value
-from xautolm_core.space.methods import is_cheap
+from xautolm_core.records.configuration import Value
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")

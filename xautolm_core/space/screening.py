@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.methods import LINEAR_PROBE
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import LINEAR_PROBE
 from xautolm_core.space.space import Branch
 from xautolm_core.space.space import SpaceModel
 

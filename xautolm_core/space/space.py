@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
 
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.methods import is_cheap
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.space.model import ModelReference
 from xautolm_core.space.parameters import Boolean
@@ -57,7 +57,7 @@ class SearchSpace:
         models: Model id to model, of those that can be had.
         starts: Configurations to try first, in this order (sound defaults).
         warnings: What was left out, and why.
-        cheap: Candidates that cost seconds (see ``xautolm_core.space.methods``), in the order in
+        cheap: Candidates that cost seconds (see ``xautolm_core.records.methods``), in the order in
             which they are tried. They are enqueued; no branch has them, so nobody draws them.
         screening: Probes of each pretrained model on the same few rows (see
             ``xautolm_core.space.screening``); empty where fewer than two could be compared. They

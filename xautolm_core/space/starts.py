@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xautolm_core.space.configuration import Configuration
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.space.space import SearchSpace
 
 UNBALANCED_BELOW = 0.9

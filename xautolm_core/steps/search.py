@@ -33,10 +33,10 @@ from xautolm_core.trial.contract import attempt_name
 if TYPE_CHECKING:
     from xautolm_core.launch.contract import Launcher
     from xautolm_core.launch.exchange import TrialExchange
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.contract import SearchObserver
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.measured import Measured
-    from xautolm_core.space.configuration import Configuration
 
 EXIT_INTERRUPTED = 143
 

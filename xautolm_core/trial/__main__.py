@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from xautolm_core.space.methods import has_model
+from xautolm_core.records.methods import has_model
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.run import preload
 from xautolm_core.trial.run import run_trial

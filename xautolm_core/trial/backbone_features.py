@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.architectures import HeadRecipe
 from xautolm_core.trial.batches import evaluation_batches

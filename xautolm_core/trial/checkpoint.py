@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.storage_faults import as_os_errors
 from xautolm_core.trial.best_weights import BestWeights
 from xautolm_core.trial.checkpoint_manifest import MANIFEST_FILE

@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import model_validator
 
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.spec import TaskType
 

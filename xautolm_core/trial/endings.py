@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 from typing import Literal
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.base import Record
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.checkpoint_manifest import chain_facts
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import TrialSpec

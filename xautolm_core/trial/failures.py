@@ -7,9 +7,9 @@ import re
 import traceback
 
 from xautolm_core.experience.messages import scrub_message
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import CutBy
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.storage_faults import storage_fault
 
 # What PyTorch says where the CPU allocator or the CUDA allocator gives up.

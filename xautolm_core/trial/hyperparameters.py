@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.configuration import Value
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.configuration import Value
+from xautolm_core.records.methods import FINE_TUNING_METHODS
 from xautolm_core.space.hyperparameters import HYPERPARAMETERS
-from xautolm_core.space.methods import FINE_TUNING_METHODS
 from xautolm_core.trial.failures import InvalidConfiguration
 
 # A frozen backbone leaves only fresh weights to train: they want, and stand, larger steps.

@@ -10,7 +10,7 @@ import numpy as np
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
-from xautolm_core.space.methods import is_cheap
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.trial.classifier import Classifier
 from xautolm_core.trial.contract import MODEL_CARD_FILE
 from xautolm_core.trial.saving import ModelCard

@@ -15,8 +15,8 @@ from xautolm_core.errors import LaunchError
 from xautolm_core.errors import StoreError
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.open import open_objects
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import result_of_end
 from xautolm_core.trial.endings import terminated

@@ -23,8 +23,8 @@ from pydantic import Field
 from xautolm_core.errors import ConfigError
 from xautolm_core.objects.bundle import BundleReference
 from xautolm_core.objects.bundle import PlainPath
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE

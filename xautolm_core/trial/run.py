@@ -14,9 +14,9 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from types import TracebackType
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.sigterm import TERMINATED_EXIT_CODE
@@ -29,8 +29,8 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
 from xautolm_core import __version__
-from xautolm_core.space.methods import TFIDF
-from xautolm_core.space.methods import is_cheap
+from xautolm_core.records.methods import TFIDF
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import describe
 from xautolm_core.trial.failures import outcome_of

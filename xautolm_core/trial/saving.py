@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import model_validator
 
-from xautolm_core.outcomes import Outcome
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.methods import has_model
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import has_model
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.storage_faults import as_os_errors
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.contract import MODEL_CARD_FILE

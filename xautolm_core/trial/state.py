@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from xautolm_core.energy.meter import EnergyMeter
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import CutBy
 from xautolm_core.records.attempt import TrialEvaluation
 from xautolm_core.records.attempt import TrialProgress
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.energy import EnergyReading
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 from xautolm_core.trial.checkpoint_manifest import chain_facts
 from xautolm_core.trial.contract import TrialSpec

@@ -13,8 +13,8 @@ from xautolm_core.errors import StoreError
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.contract import ObjectStorage
-from xautolm_core.outcomes import Outcome
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 
 
 class AppendingContract(StoreFixtures):

@@ -25,7 +25,7 @@ from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import write_policy
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.contract import ObjectStorage
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 
 
 class CompactingContract(StoreFixtures):

@@ -27,11 +27,11 @@ from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import write_policy
 from xautolm_core.experience.reader import StoreReader
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.contract import ObjectStorage
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.outcome import Outcome
 
 SECRET = "5ec2e7" * 10
 NOTHING = timedelta(0)

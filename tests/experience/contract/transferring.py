@@ -28,7 +28,7 @@ from xautolm_core.experience.transfer import copy_store
 from xautolm_core.experience.transfer import export_experiences
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.folder import FolderObjects
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
 from xautolm_core.records.scores import Score
 
 

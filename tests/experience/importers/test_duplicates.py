@@ -12,7 +12,7 @@ from tests.experience.samples import sample
 from xautolm_core.experience.importers.duplicates import SAME_FAILURE_WITHIN
 from xautolm_core.experience.importers.duplicates import without_duplicates
 from xautolm_core.experience.importers.failure_texts import classify_failure
-from xautolm_core.experience.schema import Experience
+from xautolm_core.records.experience import Experience
 
 _TEXTS = st.sampled_from([None, "CUDA out of memory"])
 

@@ -29,16 +29,16 @@ from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.importers.exported import import_exported
 from xautolm_core.experience.importers.exported import is_exported
 from xautolm_core.experience.importers.reading import importer_of
-from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import ExperiencePlan
-from xautolm_core.experience.schema import ExperiencePrediction
 from xautolm_core.experience.transfer import export_experiences
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.energy import EnergyReading
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.experience import ExperiencePlan
+from xautolm_core.records.experience import ExperiencePrediction
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
-from xautolm_core.space.configuration import Configuration
 
 FORMATS = ("all.jsonl", "all.parquet")
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -15,7 +15,7 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.experience.importers.imported import Imported
 from xautolm_core.experience.importers.optuna_study import import_optuna
 from xautolm_core.experience.scrub import scrub_experience
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 
 
 def _fill(study: optuna.Study) -> None:

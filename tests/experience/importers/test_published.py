@@ -20,9 +20,9 @@ from tests.experience.importers.records import write_store
 from xautolm_core.errors import ConfigError
 from xautolm_core.experience.importers.imported import Imported
 from xautolm_core.experience.importers.published import import_published
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.scrub import scrub_experience
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.space.definition import read_definition
 from xautolm_core.space.space import admits
 

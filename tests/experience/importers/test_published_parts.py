@@ -12,7 +12,7 @@ from xautolm_core.experience.importers.published_names import model_of_class
 from xautolm_core.experience.importers.published_names import task_of_alias
 from xautolm_core.features import system_features
 from xautolm_core.features import task_features
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.history.relevance import same_extractor
 from xautolm_core.space.definition import read_definition
 

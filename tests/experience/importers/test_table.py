@@ -15,7 +15,7 @@ from xautolm_core.experience.importers.table import MAX_LINE_BYTES
 from xautolm_core.experience.importers.table import import_table
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.scrub import scrub_experience
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 
 MAP = """\
 task_name: data

@@ -18,7 +18,7 @@ from xautolm_core.experience.importers.published import import_published
 from xautolm_core.experience.importers.writing import ImportPlan
 from xautolm_core.experience.importers.writing import plan_import
 from xautolm_core.experience.importers.writing import write_import
-from xautolm_core.experience.schema import Experience
+from xautolm_core.records.experience import Experience
 
 EARLY = "2024-11-04 06:00:00"
 

@@ -21,7 +21,7 @@ from xautolm_core.launch.kubernetes.client import connect
 from xautolm_core.launch.kubernetes.launcher import KubernetesLauncher
 from xautolm_core.launch.kubernetes.names import search_selector
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 
 pytestmark = [
     pytest.mark.cluster,

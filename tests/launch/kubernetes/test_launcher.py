@@ -25,8 +25,8 @@ from tests.launch.kubernetes.fake_api import FakeApi
 from xautolm_core.errors import LaunchError
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.kubernetes.launcher import KubernetesLauncher
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.contract import LOG_FILE
 from xautolm_core.trial.files import read_result
 

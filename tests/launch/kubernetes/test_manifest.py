@@ -20,7 +20,7 @@ from xautolm_core.launch.kubernetes.names import label_value
 from xautolm_core.launch.kubernetes.overlay import merge
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
 from xautolm_core.launch.kubernetes.settings import read_settings
-from xautolm_core.space.configuration import Configuration
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.contract import TrialSpec
 

@@ -12,9 +12,9 @@ import pytest
 from xautolm_core.launch.kubernetes.outcome import Facts
 from xautolm_core.launch.kubernetes.outcome import has_evidence
 from xautolm_core.launch.kubernetes.outcome import judge
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 
 DISRUPTED = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
 BEGAN = datetime(2026, 11, 26, 10, 0, 10, tzinfo=UTC)

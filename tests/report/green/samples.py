@@ -8,11 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 from tests.experience.samples import sample
-from xautolm_core.experience.schema import Experience
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.energy import EnergyReading
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.experience import Experience
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 from xautolm_core.report.green.assumptions import Basis
 from xautolm_core.report.green.attempts import attempts_of
@@ -20,7 +21,6 @@ from xautolm_core.report.green.green_report import GreenReport
 from xautolm_core.report.green.green_report import Scope
 from xautolm_core.report.green.green_report import green_report
 from xautolm_core.report.green.searches import RunFigures
-from xautolm_core.space.configuration import Configuration
 
 WRITTEN_AT = datetime(2026, 4, 1, 12, 0, tzinfo=UTC)
 

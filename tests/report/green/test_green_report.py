@@ -15,7 +15,7 @@ from tests.report.green.samples import trial
 from xautolm_core.energy.carbon import Hardware
 from xautolm_core.energy.cost import Prices
 from xautolm_core.energy.intensity import Intensity
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
 from xautolm_core.report.green.assumptions import Basis
 from xautolm_core.report.green.document import green_document
 from xautolm_core.report.green.folder import write_green_report

@@ -10,15 +10,15 @@ import pytest
 from optuna.trial import TrialState
 
 from tests.search import spaces
-from xautolm_core.experience.schema import Experience
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.history import History
 from xautolm_core.search.samplers import make_sampler
 from xautolm_core.search.samplers.base import SpaceSampler
 from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.encoding import ask_configuration
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.draw import decode
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from xautolm_core.experience.schema import Experience
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.experience import Experience
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.history import History
 from xautolm_core.search.history.features import FeatureRows
 

@@ -21,9 +21,9 @@ from xautolm_core.experience.codec import digest_of
 from xautolm_core.experience.codec import experience_of
 from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import to_table
-from xautolm_core.experience.schema import ExperiencePlan
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.experience import ExperiencePlan
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 from xautolm_core.search.history import History
 from xautolm_core.search.history.layout import UNREADABLE

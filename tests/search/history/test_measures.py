@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.experience.samples import sample
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.energy import EnergyReading
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.history import History
 
 amounts = st.none() | st.floats(0.0, 1e6)

@@ -17,9 +17,10 @@ from tests.search.history.rows_of import rows_of_experiences
 from tests.search.test_replay import made_up
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.folder import FolderStore
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.view import SegmentGoneError
 from xautolm_core.experience.view import StoreView
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.experience import Experience
 from xautolm_core.search.history import History
 from xautolm_core.search.history.cache import HistoryCache
 from xautolm_core.search.history.reading import HistorySource
@@ -28,7 +29,6 @@ from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.relevance import Relevance
 from xautolm_core.search.history.stores import history_of_store
 from xautolm_core.search.history.stores import read_settled
-from xautolm_core.space.configuration import Configuration
 
 WANTED = Relevance("text-classification", ("text-classification", "1.0"), ("system", "1.0"))
 

@@ -20,10 +20,10 @@ from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
 from tests.trial.tiny import validation_scores
 from xautolm_core.errors import ConfigError
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.registry.registry import model_files
-from xautolm_core.space.configuration import Configuration
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.task import Split

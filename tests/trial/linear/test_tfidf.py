@@ -21,8 +21,8 @@ from safetensors.numpy import save_file
 from tests.trial.tiny import make_task
 from tests.trial.tiny import validation_scores
 from xautolm_core.errors import ConfigError
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.registry.registry import model_files
 from xautolm_core.tasks.prepared import open_prepared
 from xautolm_core.tasks.prepared import write_prepared

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
 
-from xautolm_core.experience.schema import Experience
+from xautolm_core.records.experience import Experience
 
 PLACES_SHOWN = 5
 """Places that are named for each reason; the count tells of the others."""

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from xautolm_core.experience.codec import canonical
 from xautolm_core.experience.importers.failure_texts import NOT_RECORDED
-from xautolm_core.experience.schema import Experience
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.outcome import Outcome
 
 SAME_FAILURE_WITHIN = timedelta(seconds=2)
 COPY = "copy of the same record"

@@ -37,8 +37,8 @@ from xautolm_core.experience.transfer import chunks
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from xautolm_core.experience.schema import Experience
     from xautolm_core.experience.store import ObjectExperienceStore
+    from xautolm_core.records.experience import Experience
 
 IMPORTER = "experiences"
 VERSION = "experiences/1"

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 
 from xautolm_core.experience.messages import scrub_foreign_message
-from xautolm_core.outcomes import Outcome
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.storage_faults import told_storage_fault
 
 NOT_RECORDED = "NotRecorded"

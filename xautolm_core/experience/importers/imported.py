@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from xautolm_core.experience.credentials import Surroundings
 from xautolm_core.experience.importers.account import Account
 from xautolm_core.experience.policy import TenantPolicy
-from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.schema import experience_id
 from xautolm_core.experience.scrub import scrub_experience
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.experience import experience_id
 
 DEFAULT_TENANT = "default"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")

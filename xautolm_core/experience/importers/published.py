@@ -40,11 +40,11 @@ from xautolm_core.experience.importers.record_files import ForeignRecord
 from xautolm_core.experience.importers.record_files import SkippedFile
 from xautolm_core.experience.importers.record_files import read_records
 from xautolm_core.experience.policy import TenantPolicy
-from xautolm_core.experience.schema import Experience
 from xautolm_core.experience.scrub import STRICTEST
-from xautolm_core.outcomes import Outcome
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.configuration import Value
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.configuration import Value
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.outcome import Outcome
 
 IMPORTER = "published"
 VERSION = "published/1"

@@ -17,7 +17,7 @@ from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import ValidationError
 
-from xautolm_core.space.configuration import Value
+from xautolm_core.records.configuration import Value
 from xautolm_core.validation import first_problem
 
 FLAT_LAYOUT = "flat"

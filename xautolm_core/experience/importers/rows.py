@@ -25,14 +25,14 @@ from xautolm_core.experience.importers.failure_texts import NOT_RECORDED
 from xautolm_core.experience.importers.failure_texts import classify_failure
 from xautolm_core.experience.importers.imported import search_id_of
 from xautolm_core.experience.messages import scrub_foreign_message
-from xautolm_core.experience.schema import Experience
-from xautolm_core.outcomes import Outcome
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.configuration import Value
+from xautolm_core.records.experience import Experience
 from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.methods import has_model
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.configuration import Value
-from xautolm_core.space.methods import has_model
 from xautolm_core.validation import first_problem
 
 UTC_ASSUMED = "time without a zone taken as UTC"

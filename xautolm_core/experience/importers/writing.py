@@ -9,8 +9,8 @@ from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.contract import ExperienceStore
 from xautolm_core.experience.importers.duplicates import is_same_trial
 from xautolm_core.experience.importers.published import ORIGIN as PUBLISHED
-from xautolm_core.experience.schema import Experience
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.experience import Experience
+from xautolm_core.records.outcome import Outcome
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from xautolm_core.launch.kubernetes import observed
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
 
 _LONGEST_TEXT = 240
 _IMAGE_REASONS = frozenset(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from xautolm_core.errors import LaunchError
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 
 
 class FaultsInRow:

@@ -45,7 +45,7 @@ from xautolm_core.launch.kubernetes.watching import Board
 from xautolm_core.launch.kubernetes.watching import Seen
 from xautolm_core.launch.kubernetes.watching import Watch
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.files import delete_checkpoint

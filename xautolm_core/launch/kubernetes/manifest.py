@@ -25,7 +25,7 @@ from xautolm_core.launch.kubernetes.pod import CONTAINER
 from xautolm_core.launch.kubernetes.pod import WORK_FOLDER
 from xautolm_core.launch.kubernetes.pod import pod_spec
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
-from xautolm_core.space.methods import has_model
+from xautolm_core.records.methods import has_model
 from xautolm_core.trial.contract import TrialSpec
 
 # What ``xautolm trial`` ends with where there is no result to look for.

@@ -13,9 +13,9 @@ from typing import Any
 from xautolm_core.errors import ConfigError
 from xautolm_core.experience.messages import scrub_message
 from xautolm_core.launch.kubernetes import observed
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 
 # A trial that was broken off cannot know why: to it every SIGTERM looks the same.
 _BROKEN_OFF = frozenset({Outcome.CANCELLED, Outcome.PREEMPTED, Outcome.INFRA})

@@ -13,7 +13,7 @@ from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.kubernetes.explain import Waiting
 from xautolm_core.launch.kubernetes.outcome import JobVerdict
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.failure import Failure
+from xautolm_core.records.outcome import Failure
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.endings import unfinished
 from xautolm_core.trial.endings import with_launch

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from xautolm_core.experience.codec import canonical
 from xautolm_core.experience.codec import digest_of
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.report.wording import method_words
 from xautolm_core.space.screening import is_screening
 
 if TYPE_CHECKING:
-    from xautolm_core.experience.schema import Experience
     from xautolm_core.records.energy import EnergyReading
+    from xautolm_core.records.experience import Experience
 
 GPU_DEVICE = "cuda"
 

@@ -13,7 +13,7 @@ from xautolm_core.energy.carbon import Footprint
 from xautolm_core.energy.carbon import footprint
 from xautolm_core.energy.carbon import software_carbon_intensity
 from xautolm_core.energy.cost import cost
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.report.green.assumptions import Basis
 from xautolm_core.report.green.attempts import Attempt
 from xautolm_core.report.green.searches import GreenSearch

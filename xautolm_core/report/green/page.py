@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from xautolm_core import __version__
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.report.front_plot import FailedPoint
 from xautolm_core.report.front_plot import PlotPoint
 from xautolm_core.report.front_plot import front_plot
@@ -21,7 +22,6 @@ from xautolm_core.report.templating import template_environment
 from xautolm_core.report.wording import joules_words
 from xautolm_core.report.wording import outcome_words
 from xautolm_core.report.wording import score_words
-from xautolm_core.space.methods import is_cheap
 
 SHOWN_SEARCHES = 30
 SHOWN_ROWS = 40

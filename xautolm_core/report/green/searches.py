@@ -9,13 +9,13 @@ from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.report.green.attempts import Attempt
 from xautolm_core.report.green.sums import EnergySum
 from xautolm_core.report.green.sums import energy_of
 from xautolm_core.report.green.sums import is_unmetered
 from xautolm_core.report.green.sums import wasted
 from xautolm_core.search.pareto import staircase
-from xautolm_core.space.methods import is_cheap
 
 
 @dataclass(frozen=True)

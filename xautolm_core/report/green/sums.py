@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from xautolm_core.outcomes import Outcome
 from xautolm_core.records.energy import EnergyReading
 from xautolm_core.records.energy import Quality
 from xautolm_core.records.energy import total
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.report.green.attempts import Attempt
 
 Key = TypeVar("Key", bound=Hashable)

@@ -18,7 +18,7 @@ import numpy as np
 
 from xautolm_core.experience.columns import PARAMETER
 from xautolm_core.experience.columns import SCORE
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.history.coded import NONE
 from xautolm_core.search.history.coded import Coded
 from xautolm_core.search.history.features import FeatureRows
@@ -43,7 +43,7 @@ from xautolm_core.search.history.rows import time_order
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xautolm_core.experience.schema import Experience
+    from xautolm_core.records.experience import Experience
 
 _OUTCOMES = tuple(Outcome)
 _OUTCOME_CODES = {outcome.value: code for code, outcome in enumerate(_OUTCOMES)}

@@ -21,14 +21,14 @@ from xautolm_core.experience.columns import PARAMETER
 from xautolm_core.experience.columns import PLAN
 from xautolm_core.experience.columns import SCORE
 from xautolm_core.experience.columns import SECONDS
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.configuration import NO_MODEL
+from xautolm_core.records.methods import TFIDF
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.history.measures import MADE_FROM
 from xautolm_core.search.history.measures import READINGS
 from xautolm_core.search.history.measures import finite
 from xautolm_core.search.history.measures import measures
 from xautolm_core.search.history.measures import number
-from xautolm_core.space.configuration import NO_MODEL
-from xautolm_core.space.methods import TFIDF
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

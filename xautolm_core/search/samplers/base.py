@@ -16,6 +16,8 @@ import numpy as np
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.configuration import Value
 from xautolm_core.search.contract import WarmStartReport
 from xautolm_core.search.epochs import EPOCHS
 from xautolm_core.search.explanation import TrialExplanation
@@ -23,8 +25,6 @@ from xautolm_core.search.samplers.encoding import distributions
 from xautolm_core.search.samplers.encoding import handles_key
 from xautolm_core.search.samplers.options import RandomOptions
 from xautolm_core.search.samplers.probabilistic_model import UniformChooser
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.configuration import Value
 from xautolm_core.space.draw import Chooser
 from xautolm_core.space.draw import draw
 from xautolm_core.space.draw import encode

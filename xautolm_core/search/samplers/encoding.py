@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.configuration import Value
 from xautolm_core.search.samplers.updates import Observation
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.configuration import Value
 from xautolm_core.space.draw import BRANCH_HANDLE
 from xautolm_core.space.draw import draw
 from xautolm_core.space.parameters import Boolean

@@ -10,6 +10,7 @@ from typing import Any
 from xautolm_core.search.samplers.contract import SAMPLERS
 
 if TYPE_CHECKING:
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.records.features import FeatureVector
     from xautolm_core.search.contract import Objective
     from xautolm_core.search.history import History
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from xautolm_core.search.samplers.base import SpaceSampler
     from xautolm_core.search.samplers.contract import SamplerKind
     from xautolm_core.search.samplers.options import RandomOptions
-    from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.space import SearchSpace
 
 SAMPLER_NAMES = SAMPLERS.built_in

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

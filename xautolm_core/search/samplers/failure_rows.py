@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from optuna.trial import TrialState
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.methods import LEARNING_RATE
+from xautolm_core.records.methods import USUAL_LEARNING_RATES
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.resource_load import ResourceLoad
 from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.failure_model import FailureModel
@@ -22,16 +24,14 @@ from xautolm_core.search.samplers.failure_model import FailureProbabilities
 from xautolm_core.search.samplers.failure_model import FailureRows
 from xautolm_core.space.draw import BRANCH_HANDLE
 from xautolm_core.space.draw import decode
-from xautolm_core.space.methods import LEARNING_RATE
-from xautolm_core.space.methods import USUAL_LEARNING_RATES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from optuna import Study
     from optuna.trial import FrozenTrial
 
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.history.arrays import History
-    from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.space import SearchSpace
 
 Load = Callable[["Configuration"], ResourceLoad]

@@ -19,7 +19,7 @@ from dataclasses import field
 
 import numpy as np
 
-from xautolm_core.space.configuration import Value
+from xautolm_core.records.configuration import Value
 from xautolm_core.space.parameters import Boolean
 from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer

@@ -37,13 +37,13 @@ from xautolm_core.space.parameters import value_key
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from xautolm_core.records.configuration import Configuration
+    from xautolm_core.records.configuration import Value
     from xautolm_core.search.samplers.base import Infeasibility
     from xautolm_core.search.samplers.mapping import BranchObservations
     from xautolm_core.search.samplers.mapping import MappedHistory
     from xautolm_core.search.samplers.selection import SearchContext
     from xautolm_core.search.samplers.selection import UsableHistory
-    from xautolm_core.space.configuration import Configuration
-    from xautolm_core.space.configuration import Value
     from xautolm_core.space.space import SearchSpace
 
 FROM_SIMILAR_TASKS = 2

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from xautolm_core.records.configuration import Value
     from xautolm_core.search.samplers.mapping import MappedHistory
-    from xautolm_core.space.configuration import Value
 
 _LARGEST_GROWTH = 1e3
 _SMALLEST_STEP = 0.05

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from optuna.trial import TrialState
 
+from xautolm_core.records.methods import LINEAR_PROBE
 from xautolm_core.search.samplers.base import METHOD_ATTRIBUTE
 from xautolm_core.search.samplers.base import MODEL_ATTRIBUTE
 from xautolm_core.search.samplers.base import ROWS_ATTRIBUTE
@@ -20,7 +21,6 @@ from xautolm_core.search.samplers.recall import ROWS_FEATURE
 from xautolm_core.search.samplers.selection import SCORE
 from xautolm_core.search.samplers.selection import has_score
 from xautolm_core.search.samplers.selection import screening_trials
-from xautolm_core.space.methods import LINEAR_PROBE
 from xautolm_core.space.screening import SCREENING_ROWS
 
 if TYPE_CHECKING:

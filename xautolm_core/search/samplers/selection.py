@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.methods import LINEAR_PROBE
+from xautolm_core.records.methods import is_cheap
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.history.coded import NONE
 from xautolm_core.search.history.relevance import DropReason
@@ -16,8 +18,6 @@ from xautolm_core.search.history.relevance import Relevance
 from xautolm_core.search.samplers.mapping import MappedHistory
 from xautolm_core.search.samplers.mapping import corresponding_branches
 from xautolm_core.search.samplers.mapping import map_history
-from xautolm_core.space.methods import LINEAR_PROBE
-from xautolm_core.space.methods import is_cheap
 from xautolm_core.space.screening import ROWS_PARAMETER
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from dataclasses import field
 
 import numpy as np
 
+from xautolm_core.records.configuration import Value
 from xautolm_core.search.samplers.probabilistic_model import SAMPLING_FLOOR
 from xautolm_core.search.samplers.probabilistic_model import Bernoulli
 from xautolm_core.search.samplers.probabilistic_model import CategoricalWeights
 from xautolm_core.search.samplers.probabilistic_model import Gaussian
 from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
-from xautolm_core.space.configuration import Value
 from xautolm_core.space.parameters import ValueKey
 from xautolm_core.space.parameters import value_key
 

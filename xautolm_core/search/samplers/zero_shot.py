@@ -18,7 +18,7 @@ import numpy as np
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import WarmStartReport
 from xautolm_core.search.explanation import NearTask
 from xautolm_core.search.explanation import TrialExplanation

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xautolm_core.space.methods import LINEAR_PROBE_TFIDF
-from xautolm_core.space.methods import TFIDF
+from xautolm_core.records.methods import LINEAR_PROBE_TFIDF
+from xautolm_core.records.methods import TFIDF
 from xautolm_core.trial.linear.parts import LinearClassifier
 from xautolm_core.trial.linear.parts import LinearPart
 from xautolm_core.trial.linear.saving import SavedArrays

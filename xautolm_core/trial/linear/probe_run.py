@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 import torch
 
-from xautolm_core.space.methods import LINEAR_PROBE_TFIDF
+from xautolm_core.records.methods import LINEAR_PROBE_TFIDF
 from xautolm_core.space.model import ModelReference
 from xautolm_core.space.screening import ROWS_PARAMETER
 from xautolm_core.space.screening import is_screening

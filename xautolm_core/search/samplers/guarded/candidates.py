@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.configuration import Value
 from xautolm_core.search.samplers.probabilistic_model import UniformChooser
-from xautolm_core.space.configuration import Configuration
-from xautolm_core.space.configuration import Value
 from xautolm_core.space.draw import BRANCH_HANDLE
 from xautolm_core.space.draw import decode
 from xautolm_core.space.draw import draw

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from xautolm_core.space.methods import LEARNING_RATE
-from xautolm_core.space.methods import USUAL_LEARNING_RATES
+from xautolm_core.records.methods import LEARNING_RATE
+from xautolm_core.records.methods import USUAL_LEARNING_RATES
 from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer
 from xautolm_core.space.parameters import Parameter
@@ -27,9 +27,9 @@ from xautolm_core.space.space import domains
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.history.arrays import History
     from xautolm_core.search.history.coded import Coded
-    from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.space import SearchSpace
 
 _WIDE_RATIO = 8.0

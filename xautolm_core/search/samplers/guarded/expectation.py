@@ -20,10 +20,10 @@ from xautolm_core.search.samplers.guarded.structures import StructureSet
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.samplers.guarded.design import Design
     from xautolm_core.search.samplers.guarded.memory import Memory
     from xautolm_core.search.samplers.guarded.own_trials import OwnTrials
-    from xautolm_core.space.configuration import Configuration
 
 
 @dataclass(frozen=True)

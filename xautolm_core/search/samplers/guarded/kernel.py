@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xautolm_core.records.methods import LEARNING_RATE
 from xautolm_core.search.samplers.guarded.design import Absence
 from xautolm_core.search.samplers.guarded.design import Design
 from xautolm_core.search.samplers.guarded.design import DesignSpace
-from xautolm_core.space.methods import LEARNING_RATE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.history import History
     from xautolm_core.search.samplers.base import Infeasibility
     from xautolm_core.search.samplers.guarded.design import Design
     from xautolm_core.search.samplers.options import GuardedOptions
     from xautolm_core.search.samplers.selection import SearchContext
     from xautolm_core.search.samplers.selection import UsableHistory
-    from xautolm_core.space.configuration import Configuration
 
 _UNKNOWN_WORTH = 0.5
 

@@ -9,7 +9,7 @@ import numpy as np
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.samplers.base import CONTINUES_ATTRIBUTE
 from xautolm_core.search.samplers.base import CUT_ATTRIBUTE
 from xautolm_core.search.samplers.base import SCREENING_ATTRIBUTE
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-    from xautolm_core.space.configuration import Configuration
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.space.space import SearchSpace
 
 

@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from optuna import Study
 
+    from xautolm_core.records.configuration import Configuration
+    from xautolm_core.records.configuration import Value
     from xautolm_core.search.contract import WarmStartReport
     from xautolm_core.search.samplers.failure_model import FailureProbabilities
     from xautolm_core.search.samplers.failure_rows import FailureForecaster
     from xautolm_core.search.samplers.guarded.memory import Memory
     from xautolm_core.search.samplers.options import GuardedOptions
-    from xautolm_core.space.configuration import Configuration
-    from xautolm_core.space.configuration import Value
     from xautolm_core.space.space import SearchSpace
 
 FIRST_DRAWS = 5

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.history import History
     from xautolm_core.search.history.relevance import DropReason
     from xautolm_core.search.samplers.base import Infeasibility
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from xautolm_core.search.samplers.options import GuardedOptions
     from xautolm_core.search.samplers.selection import SearchContext
     from xautolm_core.search.samplers.selection import UsableHistory
-    from xautolm_core.space.configuration import Configuration
 
 _MANY_TASKS = 10
 _DECAY = 0.5

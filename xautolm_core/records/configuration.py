@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import model_validator
 
-from xautolm_core.space.methods import has_model
-from xautolm_core.space.methods import is_cheap
+from xautolm_core.records.methods import has_model
+from xautolm_core.records.methods import is_cheap
 
 NO_MODEL = "none"
 """What stands for the language model of a configuration that has none, where there has to be a
@@ -27,7 +27,7 @@ class Configuration(BaseModel):
         model: Identifier of the model (hub id, or the catalogue's name of a local one); None for
             the method ``tfidf``, which needs none.
         revision: Revision of the model, or None for an unversioned local one.
-        method: One of ``xautolm_core.space.methods``.
+        method: One of ``xautolm_core.records.methods``.
         parameters: Hyper-parameter name to value; those of other methods are absent.
     """
 

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from xautolm_core.records.attempt import AttemptRecord
 from xautolm_core.records.base import Record
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.features import FeatureVector
-from xautolm_core.space.configuration import Configuration
 
 SCHEMA_VERSION = 1
 
