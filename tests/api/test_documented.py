@@ -19,6 +19,15 @@ DOCS = Path(__file__).parents[2] / "docs"
 README = DOCS.parent / "README.md"
 MOST_LINES = 40
 
+STORE = """
+import xautolm
+
+def test_a_store_lies_where_a_plug_in_keeps_objects(tmp_path):
+    store = xautolm.open_store(f"sqlite://{tmp_path}/store.db")
+    assert list(store.scan()) == []
+    assert (tmp_path / "store.db").is_file()
+"""
+
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -48,6 +57,8 @@ def test_the_examples_of_plug_ins_pass_their_suites(kind: str, tmp_path: Path) -
     modules = _modules()
     for name in (f"my_{kind}.py", f"test_my_{kind}.py"):
         (tmp_path / name).write_text(modules[name])
+    if kind == "storage":
+        (tmp_path / "test_store.py").write_text(STORE)
     info = tmp_path / "my_plugins-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-plugins\nVersion: 1.0\n")
