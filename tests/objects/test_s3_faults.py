@@ -91,8 +91,8 @@ def test_a_listing_goes_on_where_it_was_interrupted(
 ) -> None:
     keys = [f"key/{number:05}" for number in range(PAGE + 5)]
     direct = ceph_server.objects(ceph_bucket, "below")
-    for key in keys:
-        direct.put(key, b"")
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda key: direct.put(key, b""), keys))
     listing = storage.list("key/")
     found = [next(listing).key for _ in range(PAGE)]
     proxy.spoil([Fault.SLOW_DOWN, Fault.TRUNCATED, Fault.RESET])
