@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xautolm_core.space.methods import CHEAP_METHODS
-
 from xautolm._words import in_callers_words
 from xautolm_core.errors import SpaceError
+from xautolm_core.records.methods import CHEAP_METHODS
 from xautolm_core.space.definition import parse_definition
 from xautolm_core.space.definition import read_definition
 from xautolm_core.space.presets import preset_names

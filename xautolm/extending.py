@@ -18,9 +18,6 @@ do. ``SearchObserver`` needs no entry point: an object is given as ``progress``.
 
 from __future__ import annotations
 
-from xautolm_core.outcomes import Outcome
-from xautolm_core.space.configuration import Configuration
-
 from xautolm_core.energy.provider import Provider as EnergyProvider
 from xautolm_core.energy.surroundings import MeterInputs
 from xautolm_core.launch.choice import LauncherInputs
@@ -33,8 +30,10 @@ from xautolm_core.objects.contract import StorageUnavailableError
 from xautolm_core.objects.keys import check_key
 from xautolm_core.objects.keys import check_prefix
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.energy import EnergyReading
 from xautolm_core.records.energy import make_reading
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import SearchObserver
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.samplers.base import SpaceSampler as Sampler

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from xautolm_core.outcomes import Outcome
 
 from xautolm.extending import CommandLauncher
 from xautolm.extending import Launcher
@@ -18,6 +17,7 @@ from xautolm.testing import LauncherContract
 from xautolm.testing.launcher import MakeSpec
 from xautolm_core.errors import LaunchError
 from xautolm_core.launch.choice import open_launcher
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import TrialBudget
 

@@ -15,7 +15,7 @@ from typing import Any
 from markupsafe import Markup
 from markupsafe import escape
 
-from xautolm_core.progress.state import Progress
+from xautolm_core.progress.state import SearchProgress
 from xautolm_core.progress.state import outcome_counts
 from xautolm_core.progress.state import time_left_words
 from xautolm_core.progress.state import warm_start_words
@@ -24,10 +24,10 @@ from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 
 if TYPE_CHECKING:
+    from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.contract import SearchSpec
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.contract import WarmStartReport
-    from xautolm_core.space.configuration import Configuration
 
 _REDRAW_SECONDS = 1.0
 _SHOWN_FRONT = 8
@@ -57,7 +57,7 @@ class NotebookView:
         resumed: bool = False,
         show: Callable[[str], None] | None = None,
     ) -> None:
-        self._progress = Progress(spec, resumed)
+        self._progress = SearchProgress(spec, resumed)
         self._show = show or _ipython_output()
         self._notes: list[str] = []
         self._drawn_at = 0.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 
-from xautolm_core.outcomes import Outcome
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.report.document import best_cheap_trial
 from xautolm_core.report.document import is_untrained
 from xautolm_core.report.front_plot import FailedPoint
