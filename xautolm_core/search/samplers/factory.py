@@ -11,6 +11,8 @@ from typing import Any
 from xautolm_core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from xautolm_core.features.vector import FeatureVector
     from xautolm_core.search.contract import Objective
     from xautolm_core.search.contract import WarmStartReport
@@ -80,6 +82,7 @@ def make_sampler(
     task_name: str | None = None,
     seconds_allowed: float | None = None,
     load: Callable[[Configuration], ResourceLoad] | None = None,
+    learnt_folder: Path | None = None,
 ) -> SpaceSampler:
     """Build a sampler.
 
@@ -101,12 +104,15 @@ def make_sampler(
             tasks is tried first only if it fits.
         load: Returns what a configuration is estimated to need of what a trial is allowed; None if
             that is not known.
+        learnt_folder: Where what is learnt on a history is kept for the next time; None for
+            nowhere.
 
     Raises:
         ConfigError: The name or an option is unknown, or a value is wrong.
     """
     from xautolm_core.search.history import History
     from xautolm_core.search.samplers.failure_rows import FailureForecaster
+    from xautolm_core.search.samplers.guarded.learnt import LearntCache
     from xautolm_core.search.samplers.guarded.start import guarded_sampler
     from xautolm_core.search.samplers.neighbours import neighbour_start
     from xautolm_core.search.samplers.options import EvolutionOptions
@@ -134,7 +140,13 @@ def make_sampler(
         )
     if isinstance(parsed, GuardedOptions) and space.branches:
         return guarded_sampler(
-            past, context, parsed, seed=seed, infeasible=infeasible, failures=failures
+            past,
+            context,
+            parsed,
+            seed=seed,
+            infeasible=infeasible,
+            failures=failures,
+            learnt=None if learnt_folder is None else LearntCache(learnt_folder),
         )
     if not isinstance(parsed, EvolutionOptions) or not space.branches:
         return UniformSampler(

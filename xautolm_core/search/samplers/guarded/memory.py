@@ -12,6 +12,9 @@ from xautolm_core.search.samplers.guarded.acquisition import reach
 from xautolm_core.search.samplers.guarded.candidates import FROM_HISTORY
 from xautolm_core.search.samplers.guarded.design import DesignSpace
 from xautolm_core.search.samplers.guarded.kernel import KernelScales
+from xautolm_core.search.samplers.guarded.learnt import Learnt
+from xautolm_core.search.samplers.guarded.learnt import LearntCache
+from xautolm_core.search.samplers.guarded.learnt import key_of
 from xautolm_core.search.samplers.guarded.predictions import OutcomeScale
 from xautolm_core.search.samplers.guarded.scales import learnt_scales
 from xautolm_core.search.samplers.guarded.scores import ValueCurve
@@ -49,6 +52,7 @@ class Memory:
         options: Which structures are weighed, and whether scales are learnt.
         history: All experiences, those of cheap candidates included.
         infeasible: Returns why a configuration cannot run here, or None if it can.
+        learnt: Keeps what is learnt on the history; None for nowhere.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Memory:
         *,
         history: History,
         infeasible: Infeasibility,
+        learnt: LearntCache | None = None,
     ) -> None:
         self._usable = usable
         self._context = context
@@ -70,9 +75,7 @@ class Memory:
         self.outcome_scales: list[OutcomeScale] = []
         for column in range(len(context.objectives)):
             trials = self._trials(column)
-            usual = KernelScales.usual(self.space)
-            scales = learnt_scales(trials, usual) if options.learn_scales else usual
-            self.structures.append(StructureSet(scales, trials, _ALLOWED[options.structures]))
+            self.structures.append(_structure_set(trials, self.space, options, learnt))
             samples = [
                 self.sources.values[self.sources.task == task, column]
                 for task in range(len(self.sources.names))
@@ -143,6 +146,31 @@ class Memory:
         rows, space = self.sources.history_rows, self._context.space
         found = runnable(self._usable, numbers, rows, space, self._infeasible)
         return [configuration for _, configuration in found]
+
+
+def _structure_set(
+    trials: TaskTrials | None,
+    space: DesignSpace,
+    options: GuardedOptions,
+    cache: LearntCache | None,
+) -> StructureSet:
+    """Return the structures of one objective, with scales and prior weights learnt or known."""
+    usual, allowed = KernelScales.usual(space), _ALLOWED[options.structures]
+    made: list[StructureSet] = []
+
+    def learn() -> Learnt:
+        scales = learnt_scales(trials, usual) if options.learn_scales else usual
+        made.append(StructureSet(scales, trials, allowed))
+        return Learnt(scales, made[0].prior_weights)
+
+    if cache is None or trials is None:
+        learn()
+        return made[0]
+    key = key_of(trials, usual, options.structures, str(options.learn_scales))
+    known = cache.get(key, learn)
+    if made:
+        return made[0]
+    return StructureSet(known.scales, trials, allowed, prior_weights=known.prior_weights)
 
 
 _ALLOWED: dict[str, tuple[Structure, ...]] = {
