@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,12 +16,11 @@ if TYPE_CHECKING:
     from xautolm_core.search.contract import Objective
     from xautolm_core.search.contract import WarmStartReport
     from xautolm_core.search.history import History
-    from xautolm_core.search.resource_load import ResourceLoad
+    from xautolm_core.search.resource_load import Load
     from xautolm_core.search.samplers.base import FirstConfiguration
     from xautolm_core.search.samplers.base import Infeasibility
     from xautolm_core.search.samplers.base import SpaceSampler
     from xautolm_core.search.samplers.options import RandomOptions
-    from xautolm_core.space.configuration import Configuration
     from xautolm_core.space.space import SearchSpace
 
 SAMPLER_NAMES = ("guarded", "xautolm", "zero_shot", "knn", "random")
@@ -81,7 +79,7 @@ def make_sampler(
     infeasible: Infeasibility | None = None,
     task_name: str | None = None,
     seconds_allowed: float | None = None,
-    load: Callable[[Configuration], ResourceLoad] | None = None,
+    load: Load | None = None,
     learnt_folder: Path | None = None,
 ) -> SpaceSampler:
     """Build a sampler.
@@ -146,6 +144,7 @@ def make_sampler(
             seed=seed,
             infeasible=infeasible,
             failures=failures,
+            load=load,
             learnt=None if learnt_folder is None else LearntCache(learnt_folder),
         )
     if not isinstance(parsed, EvolutionOptions) or not space.branches:

@@ -15,6 +15,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
@@ -48,7 +49,7 @@ class Learnt:
     prior_weights: dict[Structure, float]
 
 
-class _Document(BaseModel):
+class _Scales(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     identity_share: float
@@ -59,9 +60,16 @@ class _Document(BaseModel):
     choice_factors: list[float]
     number_floors: list[float]
     choice_floors: list[float]
+    cost_share: float
     own_share: float
     noise: float
-    prior_weights: dict[str, float]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    scales: _Scales
+    prior_weights: dict[Structure, float]
 
 
 class LearntCache:
@@ -119,6 +127,7 @@ def key_of(trials: TaskTrials | None, usual: KernelScales, *settings: str) -> st
         design = trials.design
         arrays = (
             *(design.method, design.model, design.model_numbers, design.numbers, design.choices),
+            design.cost,
             *(trials.task, trials.scores, trials.weight, np.asarray(trials.own)),
         )
         for array in arrays:
@@ -130,18 +139,16 @@ def key_of(trials: TaskTrials | None, usual: KernelScales, *settings: str) -> st
 def _read(path: Path) -> Learnt | None:
     try:
         found = _Document.model_validate_json(path.read_bytes())
-        weights = {Structure(name): weight for name, weight in found.prior_weights.items()}
-    except (OSError, ValidationError, ValueError):
+    except (OSError, ValidationError):
         return None
-    values = found.model_dump(exclude={"prior_weights"})
-    scales = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return Learnt(KernelScales(**scales), weights)
+    values: dict[str, Any] = found.scales.model_dump()
+    scales: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return Learnt(KernelScales(**scales), found.prior_weights)
 
 
 def _document(learnt: Learnt) -> _Document:
-    scales = {
+    scales: dict[str, Any] = {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in vars(learnt.scales).items()
     }
-    weights = {str(one): weight for one, weight in learnt.prior_weights.items()}
-    return _Document(**scales, prior_weights=weights)
+    return _Document(scales=_Scales(**scales), prior_weights=learnt.prior_weights)

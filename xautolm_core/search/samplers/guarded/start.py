@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from xautolm_core.search.history import History
     from xautolm_core.search.history.relevance import DropReason
+    from xautolm_core.search.resource_load import Load
     from xautolm_core.search.samplers.base import Infeasibility
     from xautolm_core.search.samplers.failure_rows import FailureForecaster
     from xautolm_core.search.samplers.guarded.learnt import LearntCache
@@ -48,6 +49,7 @@ def guarded_sampler(
     seed: int,
     infeasible: Infeasibility | None,
     failures: FailureForecaster | None,
+    load: Load | None = None,
     learnt: LearntCache | None = None,
 ) -> GuardedSampler:
     """Build the sampler: its memory, and what it tries first."""
@@ -58,6 +60,7 @@ def guarded_sampler(
         options,
         history=history,
         infeasible=infeasible or (lambda _: None),
+        load=load,
         learnt=learnt,
     )
     report = _report(usable, dropped, memory, context, seed)

@@ -212,7 +212,7 @@ class StructureSet:
             prior = Prior(
                 np.zeros(len(design)),
                 np.outer(known.mean[:count], known.mean) + known.covariance + 0.1 * middle,
-                known.mean**2 + known.variance + 0.1,
+                known.mean**2 + known.variance + 0.1 * variances[1],
             )
             result = _posterior(prior, observations, noise)
             found.append(_Component(Structure.HISTORY_AS_FEATURE, 1.0, result))
