@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 
 _UNKNOWN_WORTH = 0.5
 COST_SHARE = 0.5
-"""Of the variance of seconds and joules, that the estimated seconds explain before anything is learnt.
+"""Of the variance of seconds and joules, that the estimated seconds explain before it is learnt.
 
-More (.8) lets a search without history chase quick configurations: .57 instead of .60 on the synthetic
-space."""
+More (.8) lets a search without history chase quick configurations: .57 instead of .60 on the
+synthetic space."""
 
 
 class Memory:
