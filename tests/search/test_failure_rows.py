@@ -173,6 +173,19 @@ def test_a_forecast_learns_from_the_history_and_from_the_study():
     assert informed.probabilities([LARGE], study_of()).oom[0] < 0.2
 
 
+def test_a_history_that_misleads_is_trusted_less_with_each_trial():
+    """Elsewhere all ran out of memory, whatever it was estimated to need; here nothing does."""
+    past = [past_trial(SMALL, n, memory=0.3, outcome=Outcome.OOM_HOST) for n in range(20)]
+    misled = forecaster(History.of(past))
+    small, lora = SMALL, LORA
+    first = misled.probabilities([small], study_of()).any[0]
+    assert first > 0.4
+    trust = [misled.model(study_of(*[(lora, Outcome.OK)] * n)).trust for n in range(6)]
+    assert trust == sorted(trust, reverse=True) and trust[0] == pytest.approx(0.9)
+    here = study_of(*[(small, Outcome.OK)] * 5)
+    assert misled.probabilities([small], here).any[0] < 0.1
+
+
 def test_trials_that_say_nothing_change_nothing():
     wall = forecaster().probabilities([SMALL, LARGE], study_of())
     silent = [(LARGE, o) for o in Outcome if not o.says_something_about_configuration]

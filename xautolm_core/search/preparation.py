@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from xautolm_core.caches import folder_of_caches
 from xautolm_core.errors import ConfigError
 from xautolm_core.search.clock import Clock
 from xautolm_core.search.contract import SearchSpec
@@ -90,6 +91,7 @@ def set_up(
     around.observer.phase("history")
     with around.clock.phase("history"):
         history = _history(spec, opening, task_features, system_features)
+        caches = folder_of_caches()
         sampler = make_sampler(
             spec.sampler,
             space=opening.space,
@@ -105,6 +107,7 @@ def set_up(
             task_name=opening.task.name,
             seconds_allowed=opening.feasibility.seconds_allowed,
             load=opening.feasibility.load,
+            learnt_folder=None if caches is None else caches / "learnt",
         )
     report = sampler.report
     setup = SearchSetup(

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xautolm_core.records.configuration import Configuration
 
 
 @dataclass(frozen=True)
@@ -18,3 +23,7 @@ class ResourceLoad:
 
     log_memory: float = math.nan
     log_time: float = math.nan
+
+
+Load = Callable[["Configuration"], ResourceLoad]
+"""Returns what a configuration needs of what it is allowed."""

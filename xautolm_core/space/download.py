@@ -11,6 +11,7 @@ import shutil
 from fnmatch import fnmatch
 from pathlib import Path
 
+from xautolm_core.caches import folder_of_caches
 from xautolm_core.objects.contract import ObjectInfo
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.space.descriptor import CONFIG_FILE
@@ -21,12 +22,11 @@ _WANTED = (CONFIG_FILE, *TOKENIZER_FILES, WEIGHTS_PATTERN, "model.safetensors.in
 
 
 def cache_folder() -> Path:
-    """Return the cache of this machine: ``XAUTOLM_CACHE``, else ``xautolm`` below the user's."""
-    own = os.environ.get("XAUTOLM_CACHE")
-    if own:
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "xautolm"
+    """Return where downloaded models are kept: with the user's caches.
+
+    A model has to lie somewhere: where caches are off it is the usual folder.
+    """
+    return folder_of_caches() or Path.home() / ".cache" / "xautolm"
 
 
 def download_model(storage: ObjectStorage, prefix: str, cache: Path) -> Path | None:

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xautolm_core.caches import folder_of_caches
 from xautolm_core.search.history.forgotten import drop_tables_with
 from xautolm_core.search.history.layout import LAYOUT_VERSION
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pyarrow as pa
-
-SETTING = "XAUTOLM_CACHE"
-"""Environment variable: folder of all caches, or ``off``."""
 
 DEFAULT_LIMIT_BYTES = 2_000_000_000
 
@@ -53,22 +51,10 @@ class HistoryCache:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> HistoryCache | None:
         """Return the user's cache; None if it is switched off or there is no place for it.
 
-        It is ``history`` below ``$XAUTOLM_CACHE``, else below ``$XDG_CACHE_HOME/xautolm``, else
-        below ``~/.cache/xautolm``. ``XAUTOLM_CACHE=off`` switches it off.
+        It is ``history`` below the folder of all caches (see ``folder_of_caches``).
         """
-        known = os.environ if environment is None else environment
-        setting = known.get(SETTING, "").strip()
-        if setting.lower() == "off":
-            return None
-        if setting:
-            return cls(Path(setting).expanduser() / "history")
-        xdg = known.get("XDG_CACHE_HOME", "").strip()
-        try:
-            # The standard says that a relative path is to be ignored.
-            base = Path(xdg) if Path(xdg).is_absolute() else Path.home() / ".cache"
-        except RuntimeError:
-            return None
-        return cls(base / "xautolm" / "history")
+        folder = folder_of_caches(environment)
+        return None if folder is None else cls(folder / "history")
 
     def get(self, key: str) -> pa.Table | None:
         """Return the table of a segment, memory-mapped, or None if it is not there or not whole."""

@@ -32,6 +32,7 @@ class _Kind:
 
 
 def _guarded(inputs: SamplerInputs) -> SpaceSampler:
+    from xautolm_core.search.samplers.guarded.learnt import LearntCache
     from xautolm_core.search.samplers.guarded.start import guarded_sampler
 
     assert isinstance(inputs.options, GuardedOptions)
@@ -42,6 +43,8 @@ def _guarded(inputs: SamplerInputs) -> SpaceSampler:
         seed=inputs.seed,
         infeasible=inputs.infeasible,
         failures=inputs.failures,
+        load=inputs.load,
+        learnt=None if inputs.learnt_folder is None else LearntCache(inputs.learnt_folder),
     )
 
 

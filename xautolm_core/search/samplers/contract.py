@@ -10,7 +10,10 @@ from typing import Protocol
 from xautolm_core.plugins import Registry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from xautolm_core.search.history import History
+    from xautolm_core.search.resource_load import Load
     from xautolm_core.search.samplers.base import Infeasibility
     from xautolm_core.search.samplers.base import SpaceSampler
     from xautolm_core.search.samplers.failure_rows import FailureForecaster
@@ -46,6 +49,10 @@ class SamplerInputs:
         infeasible: Returns why a configuration cannot run here, or None if it can.
         failures: Says how probable failures are; None without the option ``failure_model``.
         seconds_allowed: What one trial may take; None if unbounded.
+        load: Returns what a configuration is estimated to need of what a trial is allowed; None if
+            that is not known.
+        learnt_folder: Where what is learnt on a history may be kept for the next search; None for
+            nowhere.
     """
 
     search: SearchContext
@@ -56,6 +63,8 @@ class SamplerInputs:
     infeasible: Infeasibility | None = None
     failures: FailureForecaster | None = None
     seconds_allowed: float | None = None
+    load: Load | None = None
+    learnt_folder: Path | None = None
 
     @property
     def space(self) -> SearchSpace:

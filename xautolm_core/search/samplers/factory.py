@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 from xautolm_core.search.samplers.contract import SAMPLERS
 
 if TYPE_CHECKING:
-    from xautolm_core.records.configuration import Configuration
+    from pathlib import Path
+
     from xautolm_core.records.features import FeatureVector
     from xautolm_core.search.contract import Objective
     from xautolm_core.search.history import History
-    from xautolm_core.search.resource_load import ResourceLoad
+    from xautolm_core.search.resource_load import Load
     from xautolm_core.search.samplers.base import Infeasibility
     from xautolm_core.search.samplers.base import SpaceSampler
     from xautolm_core.search.samplers.contract import SamplerKind
@@ -70,7 +70,8 @@ def make_sampler(
     infeasible: Infeasibility | None = None,
     task_name: str | None = None,
     seconds_allowed: float | None = None,
-    load: Callable[[Configuration], ResourceLoad] | None = None,
+    load: Load | None = None,
+    learnt_folder: Path | None = None,
 ) -> SpaceSampler:
     """Build a sampler.
 
@@ -92,6 +93,8 @@ def make_sampler(
             tasks is tried first only if it fits.
         load: Returns what a configuration is estimated to need of what a trial is allowed; None if
             that is not known.
+        learnt_folder: Where what is learnt on a history is kept for the next time; None for
+            nowhere.
 
     Raises:
         ConfigError: The name or an option is unknown, or a value is wrong.
@@ -121,5 +124,7 @@ def make_sampler(
             infeasible=infeasible,
             failures=failures,
             seconds_allowed=seconds_allowed,
+            load=load,
+            learnt_folder=learnt_folder,
         )
     )

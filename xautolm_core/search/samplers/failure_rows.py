@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 from xautolm_core.records.methods import LEARNING_RATE
 from xautolm_core.records.methods import USUAL_LEARNING_RATES
 from xautolm_core.records.outcome import Outcome
+from xautolm_core.search.resource_load import Load
 from xautolm_core.search.resource_load import ResourceLoad
 from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
 from xautolm_core.search.samplers.failure_model import FailureModel
@@ -34,11 +35,16 @@ if TYPE_CHECKING:
     from xautolm_core.search.history.arrays import History
     from xautolm_core.space.space import SearchSpace
 
-Load = Callable[["Configuration"], ResourceLoad]
-
 _OUTCOME_CODES = {outcome: code for code, outcome in enumerate(Outcome)}
 _OK = _OUTCOME_CODES[Outcome.OK]
+_PRUNED = _OUTCOME_CODES[Outcome.PRUNED]
 _OWN_WEIGHT = 2.0
+_TRUST_IN_HISTORY = 0.9
+"""Weight of the forecast with a history before the first trial of the task."""
+
+_SURPRISE = 0.02
+"""No trial counts for more or less probable than this, whatever a forecast said of it."""
+
 _SHRINKAGE = 4.0
 _FINISHED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
 _OF_STATE = {TrialState.COMPLETE: Outcome.OK, TrialState.PRUNED: Outcome.PRUNED}
@@ -140,8 +146,26 @@ def failure_rows_of_history(
     )
 
 
+@dataclass(frozen=True)
+class FailureForecast:
+    """What is expected of configurations, with a history and without.
+
+    Attributes:
+        alone: Learnt from the own trials; without any, the analytic walls.
+        with_history: Learnt from the history as well; None without one.
+        trust: Weight of the latter, in [0, 1].
+    """
+
+    alone: FailureModel = field(default_factory=FailureModel)
+    with_history: FailureModel | None = None
+    trust: float = 0.0
+
+
 class FailureForecaster:
     """Says how probable it is that a configuration fails, from the history and a study's trials.
+
+    A history may mislead here too: machines change, and estimates with them. So the forecasts with
+    and without it are averaged, by how well each would have foretold the own trials.
 
     What it says depends on the history and on the finished trials of the study alone.
 
@@ -170,10 +194,10 @@ class FailureForecaster:
             weights = np.where(rows.is_own, _OWN_WEIGHT, 1.0) * history.trust
             self._past = self._correction.applied(rows), history.outcomes, weights
         self._fitted_on: tuple[tuple[int, Outcome], ...] | None = None
-        self._model = FailureModel()
+        self._forecast = FailureForecast()
 
-    def model(self, study: Study) -> FailureModel:
-        """Return the model that the history and the finished trials of a study come to."""
+    def model(self, study: Study) -> FailureForecast:
+        """Return what the history and the finished trials of a study come to."""
         finished = [
             (trial, outcome)
             for trial in study.get_trials(deepcopy=False)
@@ -181,12 +205,12 @@ class FailureForecaster:
         ]
         known = tuple((trial.number, outcome) for trial, outcome in finished)
         if self._fitted_on != known:
-            self._model = self._fit(finished)
+            self._forecast = self._fit(finished)
             self._fitted_on = known
-        return self._model
+        return self._forecast
 
-    def without_trials(self) -> FailureModel:
-        """Return the model that the history alone comes to."""
+    def without_trials(self) -> FailureForecast:
+        """Return what the history alone comes to."""
         return self._fit([])
 
     def probabilities(
@@ -201,25 +225,50 @@ class FailureForecaster:
         return self.foreseen(configurations, self.model(study))
 
     def foreseen(
-        self, configurations: Sequence[Configuration], model: FailureModel
+        self, configurations: Sequence[Configuration], forecast: FailureForecast
     ) -> FailureProbabilities:
-        """Return the same by a model that ``model`` has returned, for many configurations."""
+        """Return the same by a forecast that ``model`` has returned, for many configurations."""
         rows = failure_rows_of(configurations, self._space, self._load)
-        return model.probabilities(self._correction.applied(rows))
+        alone = forecast.alone.probabilities(rows)
+        if forecast.with_history is None:
+            return alone
+        learnt = forecast.with_history.probabilities(self._correction.applied(rows))
+        return learnt.averaged_with(alone, forecast.trust)
 
-    def _fit(self, finished: Sequence[tuple[FrozenTrial, Outcome]]) -> FailureModel:
+    def _fit(self, finished: Sequence[tuple[FrozenTrial, Outcome]]) -> FailureForecast:
         tried = [decode(self._space, trial.params) for trial, _ in finished]
-        rows = self._correction.applied(failure_rows_of(tried, self._space, self._load))
+        rows = failure_rows_of(tried, self._space, self._load)
         outcomes = np.asarray([_OUTCOME_CODES[outcome] for _, outcome in finished], dtype=np.int8)
+        alone = FailureModel.fit(rows, outcomes)
         if self._past is None:
-            return FailureModel.fit(rows, outcomes)
+            return FailureForecast(alone)
+        corrected = self._correction.applied(rows)
         past, past_outcomes, weights = self._past
         # Beside the trials of other tasks one of this task counts for more.
-        return FailureModel.fit(
-            past.joined_with(rows),
+        learnt = FailureModel.fit(
+            past.joined_with(corrected),
             np.concatenate([past_outcomes, outcomes]),
             np.concatenate([weights, np.full(len(rows), _OWN_WEIGHT)]),
         )
+        failed = ~np.isin(outcomes, (_OK, _PRUNED))
+        evidence = _log_likelihood(self._before.probabilities(corrected).any, failed)
+        evidence -= _log_likelihood(FailureModel().probabilities(rows).any, failed)
+        odds = _TRUST_IN_HISTORY / (1 - _TRUST_IN_HISTORY) * math.exp(min(evidence, 50.0))
+        return FailureForecast(alone, learnt, odds / (1 + odds))
+
+    @cached_property
+    def _before(self) -> FailureModel:
+        """What the history alone says."""
+        if self._past is None:
+            return FailureModel()
+        rows, outcomes, weights = self._past
+        return FailureModel.fit(rows, outcomes, weights)
+
+
+def _log_likelihood(probabilities: NDArray[np.float64], failed: NDArray[np.bool_]) -> float:
+    """Return how probable it was that just these trials fail; no single one decides."""
+    kept = probabilities.clip(_SURPRISE, 1 - _SURPRISE)
+    return float(np.log(np.where(failed, kept, 1 - kept)).sum())
 
 
 def _outcome(trial: FrozenTrial) -> Outcome | None:

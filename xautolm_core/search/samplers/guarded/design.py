@@ -18,6 +18,8 @@ import numpy as np
 
 from xautolm_core.records.methods import LEARNING_RATE
 from xautolm_core.records.methods import USUAL_LEARNING_RATES
+from xautolm_core.search.samplers.guarded.costs import RelativeCosts
+from xautolm_core.search.samplers.guarded.costs import relative_costs
 from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer
 from xautolm_core.space.parameters import Parameter
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.history.arrays import History
     from xautolm_core.search.history.coded import Coded
+    from xautolm_core.search.resource_load import Load
     from xautolm_core.space.space import SearchSpace
 
 _WIDE_RATIO = 8.0
@@ -81,6 +84,8 @@ class Design:
         numbers: Shape (rows, numeric hyper-parameters), in units of their span (the learning rate
             in decades relative to the method's usual one); NaN where there is none.
         choices: Shape (rows, other hyper-parameters): code of the value; -1 where there is none.
+        cost: Shape (rows,): logarithm of the seconds that were estimated before, in standard
+            deviations from the mean of the task; 0 where that is not known.
     """
 
     method: NDArray[np.int64]
@@ -88,6 +93,7 @@ class Design:
     model_numbers: NDArray[np.float64]
     numbers: NDArray[np.float64]
     choices: NDArray[np.int64]
+    cost: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.method)
@@ -100,6 +106,7 @@ class Design:
             self.model_numbers[rows],
             self.numbers[rows],
             self.choices[rows],
+            self.cost[rows],
         )
 
     @classmethod
@@ -111,6 +118,7 @@ class Design:
             np.vstack([p.model_numbers for p in parts]),
             np.vstack([p.numbers for p in parts]),
             np.vstack([p.choices for p in parts]),
+            np.concatenate([p.cost for p in parts]),
         )
 
     def with_screening(self, relative: Sequence[float] | NDArray[np.float64]) -> Design:
@@ -133,9 +141,13 @@ class DesignSpace:
     Args:
         space: Says which hyper-parameters there are, and what their ranges are.
         history: Its models get codes and descriptors as well; those of the space alone if None.
+        load: Returns what a configuration is estimated to need of what a trial is allowed.
     """
 
-    def __init__(self, space: SearchSpace, history: History | None = None) -> None:
+    def __init__(
+        self, space: SearchSpace, history: History | None = None, load: Load | None = None
+    ) -> None:
+        self.costs = RelativeCosts(space, load)
         self._numeric: list[NumberScale] = []
         self._choices: dict[str, dict[Any, int]] = {}
         for name, parameters in _by_name(space).items():
@@ -211,6 +223,7 @@ class DesignSpace:
                     choices[row, column] = codes.get(value, _UNKNOWN)
         names = [one.method for one in configurations]
         found = self._finished(method, names, model, numbers, choices)
+        found = replace(found, cost=self.costs.of_configurations(configurations))
         relative = relative_screening(screening)
         return found.with_screening([relative.get(one.model or "", 0.0) for one in configurations])
 
@@ -249,6 +262,7 @@ class DesignSpace:
         design = self._finished(
             method.astype(np.int64), words, model.astype(np.int64), numbers, choices
         )
+        design = replace(design, cost=relative_costs(history))
         if screening is None:
             return design
         relative = np.zeros(rows)
@@ -277,7 +291,7 @@ class DesignSpace:
             else:
                 numbers[:, column] = numbers[:, column] / scale.span
         table = np.vstack([self._model_table, np.zeros((1, self._model_table.shape[1]))])
-        return Design(method, model, table[model], numbers, choices)
+        return Design(method, model, table[model], numbers, choices, np.zeros(len(method)))
 
 
 def relative_screening(scores: Mapping[str, float]) -> dict[str, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.samplers.guarded.censoring import UNKNOWN_NOISE
 from xautolm_core.search.samplers.guarded.censoring import below
+from xautolm_core.search.samplers.guarded.scores import noise_of
 from xautolm_core.search.samplers.guarded.scores import normal_scores
 from xautolm_core.search.samplers.guarded.sources import better_values
 from xautolm_core.search.samplers.guarded.structures import Beliefs
@@ -79,7 +80,9 @@ def expectation(
     ended, pending = [*own.scored, *own.pruned], list(own.pending)
     design = memory.space.of_configurations([*ended, *pending, *candidates], own.screening)
     values = better_values(np.vstack([own.costs, own.beside]), objectives)
-    scores = np.column_stack([normal_scores(values[:, c]) for c in range(len(objectives))])
+    scores = np.column_stack(
+        [normal_scores(values[:, c], noise=noise_of(o)) for c, o in enumerate(objectives)]
+    )
     scored = len(own.scored)
     beliefs = []
     for column, (structures, objective) in enumerate(

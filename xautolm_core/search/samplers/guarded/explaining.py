@@ -52,6 +52,7 @@ def explanation(
         }
         prediction = memory.outcome_scales[column].prediction(
             found.values[:, column],
+            found.scores[:, column],
             beliefs.average()[: found.scored],
             float(beliefs.average()[row]),
             float(beliefs.spread()[row]),

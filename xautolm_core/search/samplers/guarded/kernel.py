@@ -3,7 +3,8 @@
 ``k = (a RBF(model descriptors) + (1 - a) [same model]) * method * product over hyper-parameters``,
 where ``method`` is 1 for the same method and below 1 for two, and a hyper-parameter adds an RBF of
 the distance (a number) or a factor below 1 if they differ (a choice). One that some configurations
-lack keeps a part of its factor where only one of two has it.
+lack keeps a part of its factor where only one of two has it. Of seconds and joules a part of the
+variance is linear in the logarithm of the seconds that were estimated before the trial.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class KernelScales:
         number_floors: Shape (numeric hyper-parameters,): part of the factor that stays where only
             one of two configurations has it; 0 where all have it.
         choice_floors: Likewise of the others.
+        cost_share: Of the variance, that is linear in the cost that was estimated, in [0, 1].
         own_share: Of the variance over the tasks of a history, that is a task's own, in [0, 1].
         noise: Variance of one trial's normal score beside what its configuration says.
     """
@@ -61,11 +63,12 @@ class KernelScales:
     choice_factors: tuple[float, ...]
     number_floors: tuple[float, ...]
     choice_floors: tuple[float, ...]
+    cost_share: float = 0.0
     own_share: float = 0.3
     noise: float = 0.25
 
     @classmethod
-    def usual(cls, space: DesignSpace) -> KernelScales:
+    def usual(cls, space: DesignSpace, *, cost_share: float = 0.0) -> KernelScales:
         """Return what is known to work before anything is learnt."""
         return cls(
             identity_share=0.25,
@@ -76,6 +79,7 @@ class KernelScales:
             choice_factors=tuple(_CHOICE_FACTOR for _ in space.choice_names),
             number_floors=tuple(_floor(space.absence(name)) for name in space.number_names),
             choice_floors=tuple(_floor(space.absence(name)) for name in space.choice_names),
+            cost_share=cost_share,
         )
 
     def stretched(self, factor: float) -> KernelScales:
@@ -92,11 +96,12 @@ class KernelScales:
 
     def variances(self, design: Design) -> NDArray[np.float64]:
         """Return the variance of each configuration, shape (rows,)."""
-        if not self.linear_share:
-            return np.ones(len(design))
-        squares = (design.model_numbers**2).mean(axis=1) if design.model_numbers.size else 0.0
-        described = (1 - self.linear_share) + self.linear_share * squares
-        return np.asarray((1 - self.identity_share) * described + self.identity_share)
+        found: NDArray[np.float64] = np.ones(len(design))
+        if self.linear_share:
+            squares = (design.model_numbers**2).sum(axis=1) / max(design.model_numbers.shape[1], 1)
+            described = (1 - self.linear_share) + self.linear_share * squares
+            found = (1 - self.identity_share) * described + self.identity_share
+        return np.asarray((1 - self.cost_share) * found + self.cost_share * design.cost**2)
 
 
 def _floor(absence: Absence) -> float:
@@ -119,7 +124,8 @@ def covariance(first: Design, second: Design, scales: KernelScales) -> NDArray[n
     """Return the covariance of each row of one design with each of another.
 
     Returns:
-        Shape (rows of the first, rows of the second); 1 for equal configurations.
+        Shape (rows of the first, rows of the second); for equal configurations see
+        ``KernelScales.variances``.
     """
     same_model = (first.model[:, None] == second.model[None, :]) & (first.model[:, None] >= 0)
     described = _rbf(first.model_numbers, second.model_numbers, scales.model_length)
@@ -138,6 +144,9 @@ def covariance(first: Design, second: Design, scales: KernelScales) -> NDArray[n
         c, d = first.choices[:, column][:, None], second.choices[:, column][None, :]
         both = np.where(c == d, 1.0, factor)
         found *= _conditional(both, c < 0, d < 0, scales.choice_floors[column])
+    if scales.cost_share:
+        linear = np.outer(first.cost, second.cost)
+        found = (1 - scales.cost_share) * found + scales.cost_share * linear
     return np.asarray(found)
 
 

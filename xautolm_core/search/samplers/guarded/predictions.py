@@ -18,6 +18,11 @@ _OUTER_TENTH = 1.2816
 """Standard deviations beyond which a tenth of a normal variable lies."""
 
 _NOISE = 0.3
+"""Variance of one trial's normal score beside what is expected of it, before any trial."""
+
+_TRUST_IN_NOISE = 4.0
+"""Trials that this counts for beside the task's own residuals."""
+
 _TRUST_IN_SLOPE = 3.0
 _LEAST_SPREAD = 1e-3
 _OFFSET_NOISE = 0.6
@@ -50,6 +55,7 @@ class OutcomeScale:
     def prediction(
         self,
         values: NDArray[np.float64],
+        scores: NDArray[np.float64],
         expected: NDArray[np.float64],
         mean: float,
         variance: float,
@@ -58,29 +64,29 @@ class OutcomeScale:
 
         Args:
             values: Shape (n,): of the task's own trials, more is better.
-            expected: Shape (n,): their posterior normal scores.
+            scores: Shape (n,): their normal scores.
+            expected: Shape (n,): what is expected of these by all trials.
             mean: Posterior normal score of the configuration.
             variance: Its variance.
         """
-        slope = self._own_slope(values, expected)
+        slope = self._own_slope(values, scores)
         if slope is None:
             return None
-        offset, doubt = self._offset(values, expected, slope)
+        offset, doubt = self._offset(values, scores, slope)
         if not math.isfinite(doubt):
             return None
         middle = offset + slope * mean
-        spread = math.sqrt(slope**2 * (variance + _NOISE) + doubt**2)
+        noise = _residual_variance((values - offset) / slope - expected)
+        spread = math.sqrt(slope**2 * (variance + noise) + doubt**2)
         low, high = middle - _OUTER_TENTH * spread, middle + _OUTER_TENTH * spread
         if self._objective is Objective.F1:
             low, middle, high = (min(1.0, max(0.0, value)) for value in (low, middle, high))
             return PredictedRange(median=middle, low=low, high=high)
         return PredictedRange(median=_exp(-middle), low=_exp(-high), high=_exp(-low))
 
-    def _own_slope(
-        self, values: NDArray[np.float64], expected: NDArray[np.float64]
-    ) -> float | None:
+    def _own_slope(self, values: NDArray[np.float64], scores: NDArray[np.float64]) -> float | None:
         count = len(values)
-        spread = float(expected.std()) if count >= 3 else 0.0
+        spread = float(scores.std()) if count >= 3 else 0.0
         own = float(values.std()) / spread if spread > 1e-6 else 0.0
         if not self._has_history:
             return own if own > 0 else None
@@ -90,18 +96,24 @@ class OutcomeScale:
         return math.exp(weight * math.log(own) + (1 - weight) * math.log(self._slope))
 
     def _offset(
-        self, values: NDArray[np.float64], expected: NDArray[np.float64], slope: float
+        self, values: NDArray[np.float64], scores: NDArray[np.float64], slope: float
     ) -> tuple[float, float]:
         """Return the offset and its standard deviation."""
         precision = 0.0 if math.isinf(self._between) else 1.0 / self._between**2
         weighted = precision * self._mean
         if len(values):
             own = len(values) / (_OFFSET_NOISE * slope) ** 2
-            weighted += own * float((values - slope * expected).mean())
+            weighted += own * float((values - slope * scores).mean())
             precision += own
         if precision == 0:
             return 0.0, math.inf
         return weighted / precision, math.sqrt(1.0 / precision)
+
+
+def _residual_variance(residuals: NDArray[np.float64]) -> float:
+    """Return what outcomes vary by beside what was expected of them, in normal scores."""
+    total = _TRUST_IN_NOISE * _NOISE + float((residuals**2).sum())
+    return total / (_TRUST_IN_NOISE + len(residuals))
 
 
 def _exp(value: float) -> float:

@@ -113,12 +113,12 @@ class GuardedSampler(SpaceSampler):
             return None
         failures = self._foreseen(study, candidates)
         chance = np.ones(len(candidates)) if failures is None else 1.0 - failures.any
-        found = expectation(self._memory, own, candidates, self._objectives)
         if explores:
             weights = chance**_CAUTION_WHEN_EXPLORING * self._plausible(candidates) + 1e-12
             place = int(generator.choice(len(candidates), p=weights / weights.sum()))
-            self._explain(number, found, place, failures)
+            self.foretell(study, number, candidates[place])
             return encode(self.space, candidates[place]), self._exploration_in_words(own)
+        found = expectation(self._memory, own, candidates, self._objectives)
         gain = chance * expected_gain(
             found.beliefs,
             self._memory.curves,

@@ -74,6 +74,7 @@ def _changes(scales: KernelScales) -> Iterator[Change]:
     yield lambda one, factor: replace(
         one, method_factor=min(0.99, max(0.02, one.method_factor * factor))
     )
+    yield lambda one, factor: replace(one, cost_share=min(0.95, one.cost_share * factor))
     for column in range(len(scales.lengths)):
         yield _length_change(column)
     for column in range(len(scales.choice_factors)):

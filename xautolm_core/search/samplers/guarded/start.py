@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.history import History
     from xautolm_core.search.history.relevance import DropReason
+    from xautolm_core.search.resource_load import Load
     from xautolm_core.search.samplers.base import Infeasibility
     from xautolm_core.search.samplers.failure_rows import FailureForecaster
+    from xautolm_core.search.samplers.guarded.learnt import LearntCache
     from xautolm_core.search.samplers.options import GuardedOptions
     from xautolm_core.search.samplers.selection import SearchContext
     from xautolm_core.search.samplers.selection import UsableHistory
@@ -47,11 +49,19 @@ def guarded_sampler(
     seed: int,
     infeasible: Infeasibility | None,
     failures: FailureForecaster | None,
+    load: Load | None = None,
+    learnt: LearntCache | None = None,
 ) -> GuardedSampler:
     """Build the sampler: its memory, and what it tries first."""
     usable, dropped = select_usable(history, context)
     memory = Memory(
-        usable, context, options, history=history, infeasible=infeasible or (lambda _: None)
+        usable,
+        context,
+        options,
+        history=history,
+        infeasible=infeasible or (lambda _: None),
+        load=load,
+        learnt=learnt,
     )
     report = _report(usable, dropped, memory, context, seed)
 

@@ -12,6 +12,7 @@ are under each structure that is made of the other tasks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
@@ -129,6 +130,7 @@ class StructureSet:
         scales: Of the covariance.
         trials: Of the tasks of the history; None without one.
         allowed: The structures to weigh.
+        prior_weights: As another set has learnt them on the same trials; learnt if None.
     """
 
     def __init__(
@@ -136,8 +138,10 @@ class StructureSet:
         scales: KernelScales,
         trials: TaskTrials | None,
         allowed: Sequence[Structure] = tuple(Structure),
+        *,
+        prior_weights: Mapping[Structure, float] | None = None,
     ) -> None:
-        self._scales = scales
+        self.scales = scales
         self._kernels = [
             *(scales.stretched(f) for f in _STRETCHES),
             scales.with_linear(_LINEAR_SHARE),
@@ -152,7 +156,9 @@ class StructureSet:
         if trials is not None and has_history and uses_history:
             self._is_shared = shares_configurations(trials)
             self.transfer = self._transfer(trials)
-            if len(self._allowed) > 1:
+            if prior_weights is not None:
+                self.prior_weights = dict(prior_weights)
+            elif len(self._allowed) > 1:
                 self.prior_weights = self._learnt_weights(trials)
 
     def beliefs(self, design: Design, observations: Observations) -> Beliefs:
@@ -206,7 +212,7 @@ class StructureSet:
             prior = Prior(
                 np.zeros(len(design)),
                 np.outer(known.mean[:count], known.mean) + known.covariance + 0.1 * middle,
-                known.mean**2 + known.variance + 0.1,
+                known.mean**2 + known.variance + 0.1 * variances[1],
             )
             result = _posterior(prior, observations, noise)
             found.append(_Component(Structure.HISTORY_AS_FEATURE, 1.0, result))
@@ -214,8 +220,8 @@ class StructureSet:
 
     def _transfer(self, trials: TaskTrials, known: NDArray[np.float64] | None = None) -> Transfer:
         if self._is_shared:
-            return LatentConfigurations(trials, self._scales)
-        return SharedProcess(trials, self._scales, known)
+            return LatentConfigurations(trials, self.scales)
+        return SharedProcess(trials, self.scales, known)
 
     def _learnt_weights(self, trials: TaskTrials) -> dict[Structure, float]:
         """Return the prior weights by expectation maximisation over the tasks of the history."""
@@ -223,7 +229,7 @@ class StructureSet:
         # Computed once: of a thousand trials that takes longer than all else.
         whole = None
         if not self._is_shared:
-            whole = covariance(trials.design, trials.design, self._scales)
+            whole = covariance(trials.design, trials.design, self.scales)
         for task in _spread_choice(trials.tasks, _MOST_HELD_OUT):
             others = trials.without(task)
             if len(others.scores) == 0:

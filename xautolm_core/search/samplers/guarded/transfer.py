@@ -125,7 +125,7 @@ class SharedProcess:
         white = solve_triangular(self._lower, cross, lower=True, check_finite=False)
         first = covariance(design.take(slice(observed)), design, self._scales)
         found = first - white[:, :observed].T @ white
-        variance = 1.0 - (white**2).sum(axis=0)
+        variance = self._scales.variances(design) - (white**2).sum(axis=0)
         return Prior(cross.T @ self._alpha, found, np.maximum(variance, 1e-4))
 
     def by_task(self, design: Design) -> NDArray[np.float64]:

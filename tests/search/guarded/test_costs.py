@@ -1,0 +1,80 @@
+"""Seconds that were estimated before a trial tell which of two configurations is quicker."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tests.search import spaces
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.search.history import History
+from xautolm_core.search.resource_load import ResourceLoad
+from xautolm_core.search.samplers.guarded.costs import RelativeCosts
+from xautolm_core.search.samplers.guarded.costs import relative_costs
+from xautolm_core.search.samplers.guarded.design import DesignSpace
+from xautolm_core.search.samplers.guarded.kernel import KernelScales
+from xautolm_core.search.samplers.guarded.kernel import covariance
+from xautolm_core.search.samplers.guarded.structures import Observations
+from xautolm_core.search.samplers.guarded.structures import StructureSet
+from xautolm_core.search.samplers.probabilistic_model import UniformChooser
+from xautolm_core.space.draw import draw
+
+SPACE = spaces.space()
+
+
+def load(tried: Configuration) -> ResourceLoad:
+    """Return a load by epochs and model; nothing of it is learnt by the covariance of a few."""
+    epochs = tried.parameters["epochs"]
+    assert isinstance(epochs, int)
+    slow = 3.0 if tried.model == "org/large" else 1.0
+    return ResourceLoad(log_memory=-1.0, log_time=math.log(slow * epochs / 100))
+
+
+def draws(seed: int, count: int) -> list[Configuration]:
+    chooser = UniformChooser(np.random.default_rng(seed))
+    return [draw(SPACE, chooser) for _ in range(count)]
+
+
+def test_costs_are_relative_to_what_can_run():
+    costs = RelativeCosts(SPACE, load)
+    found = costs.of_configurations(draws(1, 400))
+    assert costs.are_known
+    assert abs(found.mean()) < 0.2 and found.std() == pytest.approx(1.0, abs=0.2)
+    scaled = RelativeCosts(SPACE, lambda one: ResourceLoad(0.0, load(one).log_time - 2.0))
+    np.testing.assert_allclose(scaled.of_configurations(draws(1, 400)), found, atol=1e-9)
+
+
+@pytest.mark.parametrize("unknown", [None, lambda _: ResourceLoad()])
+def test_what_is_not_estimated_is_zero(unknown):
+    costs = RelativeCosts(SPACE, unknown)
+    assert not costs.are_known
+    assert costs.of_configurations(draws(1, 5)).tolist() == [0.0] * 5
+    experiences = [spaces.experience(one, number=n) for n, one in enumerate(draws(1, 5))]
+    assert relative_costs(History.of(experiences)).tolist() == [0.0] * 5
+
+
+def test_few_trials_tell_the_seconds_of_all_others():
+    layout = DesignSpace(SPACE, load=load)
+    tried, others = draws(2, 4), draws(3, 60)
+    design = layout.of_configurations([*tried, *others])
+    truth = np.asarray([load(one).log_time for one in others])
+    observed = Observations(-design.cost[:4], np.zeros(4))
+
+    def agreement(share: float) -> float:
+        scales = KernelScales.usual(layout, cost_share=share)
+        expected = StructureSet(scales, None).beliefs(design, observed).average()[4:]
+        return float(np.corrcoef(-expected, truth)[0, 1])
+
+    assert agreement(0.5) > 0.9
+    assert agreement(0.5) > agreement(0.0) + 0.1
+
+
+def test_the_covariance_with_costs_is_one():
+    layout = DesignSpace(SPACE, load=load)
+    design = layout.of_configurations(draws(4, 40))
+    scales = KernelScales.usual(layout, cost_share=0.4)
+    matrix = covariance(design, design, scales)
+    assert np.linalg.eigvalsh(matrix).min() > -1e-9
+    np.testing.assert_allclose(np.diag(matrix), scales.variances(design), atol=1e-9)

@@ -1,0 +1,94 @@
+"""The seconds that are estimated before a trial, on one scale for all tasks.
+
+Which of two configurations takes longer is mostly known before either has run: the estimate from
+model, method, rows, epochs and lengths says it. Only its scale differs by task and machine, so it
+is taken relative to what can run on the task.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xautolm_core.search.samplers.probabilistic_model import UniformChooser
+from xautolm_core.space.draw import draw
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xautolm_core.records.configuration import Configuration
+    from xautolm_core.search.history.arrays import History
+    from xautolm_core.search.resource_load import Load
+    from xautolm_core.space.space import SearchSpace
+
+_DRAWS = 128
+_LEAST_ROWS = 3
+_LEAST_SPREAD = 0.1
+_LARGEST = 3.0
+
+
+class RelativeCosts:
+    """Estimated seconds of the configurations of a space on one task.
+
+    Args:
+        space: Whose configurations they are.
+        load: Returns what one is estimated to need of what a trial is allowed; None if unknown.
+    """
+
+    def __init__(self, space: SearchSpace, load: Load | None) -> None:
+        self._space = space
+        self._load = load
+
+    @property
+    def are_known(self) -> bool:
+        """Whether seconds are estimated before a trial runs."""
+        return self._usual is not None
+
+    def of_configurations(self, configurations: Sequence[Configuration]) -> NDArray[np.float64]:
+        """Return the logarithm of the estimated seconds, shape (configurations,).
+
+        In standard deviations from the mean of random configurations that can run; 0 if unknown.
+        """
+        if self._load is None or self._usual is None:
+            return np.zeros(len(configurations))
+        times = np.asarray([self._load(one).log_time for one in configurations], dtype=float)
+        return _standing(times, *self._usual)
+
+    @cached_property
+    def _usual(self) -> tuple[float, float] | None:
+        """Mean and standard deviation over random configurations; None if unknown."""
+        if self._load is None or not self._space.branches:
+            return None
+        chooser = UniformChooser(np.random.default_rng(0))
+        loads = [self._load(draw(self._space, chooser)) for _ in range(_DRAWS)]
+        known = [one for one in loads if math.isfinite(one.log_time)]
+        fitting = [one for one in known if one.log_time <= 0 and not one.log_memory > 0]
+        chosen = fitting if len(fitting) >= _LEAST_ROWS else known
+        if len(chosen) < _LEAST_ROWS:
+            return None
+        return _middle_and_spread(np.asarray([one.log_time for one in chosen]))
+
+
+def relative_costs(history: History) -> NDArray[np.float64]:
+    """Return the same of experiences, each within its task, shape (rows,)."""
+    found = np.zeros(len(history))
+    known = np.isfinite(history.log_time_load)
+    for task in np.unique(history.task.codes):
+        rows = np.flatnonzero((history.task.codes == task) & known)
+        if len(rows) >= _LEAST_ROWS:
+            times = history.log_time_load[rows]
+            found[rows] = _standing(times, *_middle_and_spread(times))
+    return found
+
+
+def _middle_and_spread(times: NDArray[np.float64]) -> tuple[float, float]:
+    return float(times.mean()), max(float(times.std()), _LEAST_SPREAD)
+
+
+def _standing(times: NDArray[np.float64], middle: float, spread: float) -> NDArray[np.float64]:
+    found = np.nan_to_num((times - middle) / spread, nan=0.0)
+    return np.asarray(found.clip(-_LARGEST, _LARGEST))
