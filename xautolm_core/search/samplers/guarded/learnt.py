@@ -11,8 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
@@ -25,6 +23,7 @@ from pydantic import ValidationError
 from xautolm_core.search.samplers.guarded.kernel import KernelScales
 from xautolm_core.search.samplers.guarded.structures import Structure
 from xautolm_core.search.samplers.guarded.transfer import TaskTrials
+from xautolm_core.whole_files import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,15 +99,7 @@ class LearntCache:
 
     def _write(self, path: Path, learnt: Learnt) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self._folder)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(_document(learnt).model_dump_json())
-            os.replace(name, path)  # noqa: PTH105
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)  # noqa: PTH108
-            raise
+        write_bytes(path, _document(learnt).model_dump_json().encode(), durable=False)
         kept = sorted(self._folder.glob("*.json"), key=lambda one: one.stat().st_mtime)
         for old in kept[:-MOST_FILES]:
             old.unlink(missing_ok=True)
