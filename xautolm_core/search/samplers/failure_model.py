@@ -112,13 +112,6 @@ class FailureProbabilities:
         chance = (1 - self.oom) * (1 - self.timeout) * (1 - self.diverged) * (1 - self.invalid)
         return 1 - np.maximum(chance, _CERTAIN)
 
-    def averaged_with(self, other: FailureProbabilities, share: float) -> FailureProbabilities:
-        """Return the mean of two forecasts, of which this one has a share in [0, 1]."""
-        pairs = {name: (column, getattr(other, name)) for name, column in vars(self).items()}
-        return FailureProbabilities(
-            **{name: share * one + (1 - share) * two for name, (one, two) in pairs.items()}
-        )
-
     def of(self, row: int) -> dict[str, float]:
         """Return kind to probability of one trial; ``invalid`` only where it is above 0."""
         found = {name: float(column[row]) for name, column in vars(self).items()}

@@ -233,7 +233,7 @@ class FailureForecaster:
         if forecast.with_history is None:
             return alone
         learnt = forecast.with_history.probabilities(self._correction.applied(rows))
-        return learnt.averaged_with(alone, forecast.trust)
+        return _average(learnt, alone, forecast.trust)
 
     def _fit(self, finished: Sequence[tuple[FrozenTrial, Outcome]]) -> FailureForecast:
         tried = [decode(self._space, trial.params) for trial, _ in finished]
@@ -263,6 +263,16 @@ class FailureForecaster:
             return FailureModel()
         rows, outcomes, weights = self._past
         return FailureModel.fit(rows, outcomes, weights)
+
+
+def _average(
+    one: FailureProbabilities, other: FailureProbabilities, share: float
+) -> FailureProbabilities:
+    """Return the mean of two forecasts, of which the first has a share in [0, 1]."""
+    pairs = {name: (column, getattr(other, name)) for name, column in vars(one).items()}
+    return FailureProbabilities(
+        **{name: share * first + (1 - share) * second for name, (first, second) in pairs.items()}
+    )
 
 
 def _log_likelihood(probabilities: NDArray[np.float64], failed: NDArray[np.bool_]) -> float:

@@ -24,10 +24,15 @@ from xautolm_core.search.samplers.selection import screening_trials
 from xautolm_core.space.screening import SCREENING_ROWS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
     from optuna import Study
 
     from xautolm_core.search.history.arrays import History
+
+_LEAST_SPREAD = 0.01
+"""Standard deviation of screening scores, at least: smaller ones are luck."""
 
 
 def screening_scores(study: Study) -> dict[str, float]:
@@ -80,3 +85,12 @@ def past_screening_scores(history: History, rows: History | None = None) -> NDAr
         sums = np.bincount(pairs[chosen], weights=scores[chosen], minlength=count)
         found = np.where(times > 0, sums / np.maximum(times, 1), found)
     return np.asarray(found[wanted.task.codes.astype(np.int64) * models + wanted.model.codes])
+
+
+def relative_screening(scores: Mapping[str, float]) -> dict[str, float]:
+    """Return screening scores in standard deviations from their mean over the models of a task."""
+    if len(scores) < 2:
+        return dict.fromkeys(scores, 0.0)
+    values = np.asarray(list(scores.values()))
+    spread = max(float(values.std()), _LEAST_SPREAD)
+    return {name: (score - float(values.mean())) / spread for name, score in scores.items()}

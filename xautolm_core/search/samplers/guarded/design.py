@@ -20,6 +20,7 @@ from xautolm_core.records.methods import LEARNING_RATE
 from xautolm_core.records.methods import USUAL_LEARNING_RATES
 from xautolm_core.search.samplers.guarded.costs import RelativeCosts
 from xautolm_core.search.samplers.guarded.costs import relative_costs
+from xautolm_core.search.samplers.screening import relative_screening
 from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer
 from xautolm_core.space.parameters import Parameter
@@ -46,7 +47,6 @@ _MODEL_NUMBERS: Mapping[str, str] = {
     "embedding_parameters": "log10",
 }
 _UNKNOWN = -1
-_LEAST_SCREENING_SPREAD = 0.01
 
 
 class Absence(Enum):
@@ -292,15 +292,6 @@ class DesignSpace:
                 numbers[:, column] = numbers[:, column] / scale.span
         table = np.vstack([self._model_table, np.zeros((1, self._model_table.shape[1]))])
         return Design(method, model, table[model], numbers, choices, np.zeros(len(method)))
-
-
-def relative_screening(scores: Mapping[str, float]) -> dict[str, float]:
-    """Return screening scores in standard deviations from their mean over the models of a task."""
-    if len(scores) < 2:
-        return dict.fromkeys(scores, 0.0)
-    values = np.asarray(list(scores.values()))
-    spread = max(float(values.std()), _LEAST_SCREENING_SPREAD)
-    return {name: (score - float(values.mean())) / spread for name, score in scores.items()}
 
 
 def _absence(
