@@ -11,9 +11,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from xautolm_core.search.pareto import hypervolume
+from xautolm_core.search.samplers.guarded.acquisition import expected_gain
 from xautolm_core.search.samplers.guarded.acquisition import greedy_portfolio
 from xautolm_core.search.samplers.guarded.acquisition import hypervolume_gain
 from xautolm_core.search.samplers.guarded.acquisition import reach
+from xautolm_core.search.samplers.guarded.scores import ValueCurve
+from xautolm_core.search.samplers.guarded.structures import Beliefs
+from xautolm_core.search.samplers.guarded.structures import Structure
 
 POINTS = st.lists(st.tuples(st.floats(0.05, 1.0), st.floats(0.05, 1.0)), min_size=1, max_size=6)
 
@@ -49,6 +53,36 @@ def test_a_greedy_portfolio_is_at_most_a_third_worse_than_the_best(seed):
 
     best = max(worth(chosen) for chosen in combinations(range(8), 3))
     assert worth(greedy_portfolio(values, np.ones(8), 3)) >= 0.63 * best
+
+
+def beliefs(means, deviation=0.3) -> Beliefs:
+    mean = np.asarray([means], dtype=float)
+    return Beliefs(
+        (Structure.WITHOUT_HISTORY,),
+        np.ones(1),
+        mean,
+        np.full(mean.shape, deviation**2),
+        np.zeros(1),
+    )
+
+
+def test_below_the_quickest_cheap_candidate_nothing_is_of_use():
+    """Candidates: quick and poor, slow and good, slower than all and good."""
+    score, time = beliefs([-1.5, 0.9, 0.9]), beliefs([1.8, -0.5, -2.5])
+    curves = [ValueCurve([]), ValueCurve([])]
+    front = np.asarray([[0.8, 1.5]])
+
+    def gains(floors):
+        generator = np.random.default_rng(0)
+        beliefs_of_both, rows = (score, time), slice(0, 3)
+        return expected_gain(
+            beliefs_of_both, curves, rows, front, generator=generator, floors=floors
+        )
+
+    without, above = gains(None), gains((0.8, -np.inf))
+    assert without[0] > 0 and without[2] < 0.2 * without[1]
+    assert above[0] == 0
+    assert above[1] >= above[2] > 0.2 * above[1]
 
 
 def test_what_will_fail_is_not_in_a_portfolio():

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from xautolm_core.search.samplers.guarded.structures import Beliefs
 
 DRAWS = 96
+_LEAST_WORTH = 0.2
+"""Of the most costly configuration, where a score must be above a floor: better is worth it."""
+
+_SMALLEST_RANGE = 0.02
 _DIRECTIONS_OF_TWO = 48
 _DIRECTIONS_OF_MORE = 96
 _LEAST_COORDINATE = 1e-3
@@ -74,6 +78,7 @@ def expected_gain(
     front: NDArray[np.float64],
     *,
     generator: np.random.Generator,
+    floors: Sequence[float] | None = None,
     draws: int | None = None,
 ) -> NDArray[np.float64]:
     """Return the expected improvement of the hypervolume of each candidate.
@@ -81,12 +86,17 @@ def expected_gain(
     For each draw a structure is drawn by its weight, then a quantile of what it lets expect. Both
     are stratified over the draws.
 
+    Where there are floors, only what lies above them counts: below the score of the quickest cheap
+    candidate nothing is of use, however quick. A cost has none (minus infinity); the largest still
+    has a worth there, for the slowest model may be the best.
+
     Args:
         beliefs: One entry an objective, over the same rows.
         curves: Likewise: the worth of a normal score.
         rows: The candidates among the rows.
         front: Shape (points, objectives): normal scores of what is known, on the own trials' scale.
         generator: Of the draws.
+        floors: Shape (objectives,): normal scores on the own trials' scale; None for none.
         draws: Their number.
 
     Returns:
@@ -101,11 +111,25 @@ def expected_gain(
         mean, spread = belief.mean[:, rows], np.sqrt(belief.variance[:, rows])
         # The same quantile for all candidates: they differ by what is expected, not by luck.
         noise = ndtri(generator.permutation(places))[:, None]
-        candidates.append(curve(mean[chosen] + spread[chosen] * noise))
-        known.append(curve(front[None, :, column] - belief.constant[chosen][:, None]))
+        of_candidates = curve(mean[chosen] + spread[chosen] * noise)
+        shift = belief.constant[chosen][:, None]
+        of_front = curve(front[None, :, column] - shift)
+        if floors is not None:
+            lowest = curve(floors[column] - shift) if np.isfinite(floors[column]) else None
+            of_candidates = _above(of_candidates, lowest)
+            of_front = _above(of_front, lowest)
+        candidates.append(of_candidates)
+        known.append(of_front)
     reached = reach(np.stack(known, axis=-1)).max(axis=1, initial=0.0)
     gain = hypervolume_gain(np.stack(candidates, axis=-1), reached[:, None, :])
     return np.asarray(gain.mean(axis=0))
+
+
+def _above(worth: NDArray[np.float64], lowest: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Return worth from a floor on, in [0, 1]; that of a cost from its least worth on."""
+    if lowest is None:
+        return _LEAST_WORTH + (1 - _LEAST_WORTH) * worth
+    return np.asarray((worth - lowest) / np.maximum(1 - lowest, _SMALLEST_RANGE))
 
 
 def greedy_portfolio(

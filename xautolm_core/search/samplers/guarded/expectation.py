@@ -42,6 +42,8 @@ class Expectation:
         scores: Shape (scored, objectives): their normal scores.
         front_scores: Shape (points, objectives): normal scores of all that has an outcome, cheap
             candidates included.
+        floors: Shape (objectives,): normal scores below which nothing is of use, see
+            ``expected_gain``; None where there are no cheap candidates.
     """
 
     design: Design
@@ -51,6 +53,7 @@ class Expectation:
     values: NDArray[np.float64]
     scores: NDArray[np.float64]
     front_scores: NDArray[np.float64]
+    floors: tuple[float, ...] | None
 
     @property
     def candidates(self) -> slice:
@@ -106,6 +109,27 @@ def expectation(
         values[:scored],
         scores[:scored],
         scores,
+        _floors(values[scored:], scores[scored:], objectives),
+    )
+
+
+def _floors(
+    values: NDArray[np.float64], scores: NDArray[np.float64], objectives: tuple[Objective, ...]
+) -> tuple[float, ...] | None:
+    """Return the score of the quickest cheap candidate; minus infinity for costs.
+
+    Args:
+        values: Shape (cheap candidates, objectives), more is better.
+        scores: Likewise, their normal scores.
+        objectives: What the columns are.
+    """
+    costs = [column for column, one in enumerate(objectives) if one is not Objective.F1]
+    if len(values) == 0 or not costs:
+        return None
+    quickest = int(np.argmax(values[:, costs[0]]))
+    return tuple(
+        float(scores[quickest, column]) if one is Objective.F1 else -np.inf
+        for column, one in enumerate(objectives)
     )
 
 

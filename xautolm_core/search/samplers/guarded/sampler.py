@@ -48,6 +48,8 @@ FIRST_DRAWS = 5
 
 _CAUTION_WHEN_EXPLORING = 2.0
 _RATE_DECADES = 0.5
+_OPTIMISM = 2.0
+"""Standard deviations above what is expected."""
 
 
 class GuardedSampler(SpaceSampler):
@@ -125,9 +127,12 @@ class GuardedSampler(SpaceSampler):
             found.candidates,
             found.front_scores,
             generator=generator,
+            floors=found.floors,
         )
-        # Where nothing is expected to gain, what is least likely to fail.
-        place = int(np.lexsort((-chance, -gain))[0])
+        # Where nothing is expected to gain, what might still score best.
+        score = found.beliefs[0]
+        might = (score.average() + _OPTIMISM * np.sqrt(score.spread()))[found.candidates]
+        place = int(np.lexsort((-chance, -might, -gain))[0])
         self._explain(number, found, place, failures)
         return encode(self.space, candidates[place]), self._in_words(own)
 
