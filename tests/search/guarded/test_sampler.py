@@ -137,6 +137,24 @@ def test_what_won_last_time_on_this_task_comes_first_then_the_portfolio():
     assert "portfolio" in sampling.why(1)
 
 
+def test_a_portfolio_leaves_out_what_was_below_the_cheap_candidates():
+    """Without them, what is quick and poor is a part of every front."""
+    cheap = Configuration(branch="tfidf", model=None, method="tfidf", parameters={})
+    past = earlier(tasks=3)
+
+    def first(experiences: Sequence[Experience]) -> tuple[float, float]:
+        return worth(run(study_of(sampler(experiences, portfolio=1)), 1)[0])
+
+    obvious = [
+        spaces.experience(
+            cheap, number=99, search_id=f"search-{task}", task_name=f"task-{task:02d}", f1=0.7
+        )
+        for task in range(3)
+    ]
+    assert first(past)[0] < 0.7
+    assert first([*past, *obvious])[0] > 0.7
+
+
 def test_every_proposal_says_what_it_expects():
     study = study_of(sampling := sampler(earlier()))
     tried = run(study, 12)

@@ -116,8 +116,8 @@ def expected_gain(
         of_front = curve(front[None, :, column] - shift)
         if floors is not None:
             lowest = curve(floors[column] - shift) if np.isfinite(floors[column]) else None
-            of_candidates = _above(of_candidates, lowest)
-            of_front = _above(of_front, lowest)
+            of_candidates = above(of_candidates, lowest)
+            of_front = above(of_front, lowest)
         candidates.append(of_candidates)
         known.append(of_front)
     reached = reach(np.stack(known, axis=-1)).max(axis=1, initial=0.0)
@@ -125,7 +125,7 @@ def expected_gain(
     return np.asarray(gain.mean(axis=0))
 
 
-def _above(worth: NDArray[np.float64], lowest: NDArray[np.float64] | None) -> NDArray[np.float64]:
+def above(worth: NDArray[np.float64], lowest: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """Return worth from a floor on, in [0, 1]; that of a cost from its least worth on."""
     if lowest is None:
         return _LEAST_WORTH + (1 - _LEAST_WORTH) * worth

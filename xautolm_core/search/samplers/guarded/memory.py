@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xautolm_core.search.contract import Objective
+from xautolm_core.search.samplers.guarded.acquisition import above
 from xautolm_core.search.samplers.guarded.acquisition import greedy_portfolio
 from xautolm_core.search.samplers.guarded.acquisition import reach
 from xautolm_core.search.samplers.guarded.candidates import FROM_HISTORY
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xautolm_core.records.configuration import Configuration
-    from xautolm_core.search.contract import Objective
     from xautolm_core.search.history import History
     from xautolm_core.search.resource_load import Load
     from xautolm_core.search.samplers.base import Infeasibility
@@ -128,6 +129,8 @@ class Memory:
     ) -> list[Configuration]:
         """Return configurations that together did best on the tasks of the history.
 
+        On a task where cheap candidates were tried only what was better than these counts.
+
         Args:
             count: How many.
             chance: Returns the probability of each configuration not to fail here.
@@ -136,8 +139,21 @@ class Memory:
         others = self.sources.others
         if not found or not others or not self.knows_score or count == 0:
             return []
-        worth = self._expected_worth(self.space.of_configurations(found))[others]
-        return [found[place] for place in greedy_portfolio(worth, chance(found), count)]
+        worth = self._above_floors(self._expected_worth(self.space.of_configurations(found)))
+        chosen = greedy_portfolio(worth[others], chance(found), count)
+        return [found[place] for place in chosen]
+
+    def _above_floors(self, worth: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return worth from each task's floor on, shape (tasks, rows, objectives)."""
+        found = worth.copy()
+        tasks = np.flatnonzero(np.isfinite(self.sources.floors))
+        for column, (curve, objective) in enumerate(
+            zip(self.curves, self._context.objectives, strict=True)
+        ):
+            lowest = curve(self.sources.floors[tasks])[:, None]
+            is_score = objective is Objective.F1
+            found[tasks, :, column] = above(worth[tasks, :, column], lowest if is_score else None)
+        return found
 
     @property
     def knows_score(self) -> bool:

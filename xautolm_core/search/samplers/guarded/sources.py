@@ -48,6 +48,8 @@ class Sources:
             NaN where one was not measured.
         scores: Shape (rows, objectives): normal scores of the values within their task.
         trust: Shape (tasks,): weight in (0, 1] of the stores that a task comes from.
+        floors: Shape (tasks,): normal score of the poorest cheap candidate of the task, below which
+            a language model was of no use; NaN where none was tried.
         own: Index of the current task, if the history knows it; -1 if not.
         history_rows: Shape (rows,): row of the usable history.
     """
@@ -58,6 +60,7 @@ class Sources:
     values: NDArray[np.float64]
     scores: NDArray[np.float64]
     trust: NDArray[np.float64]
+    floors: NDArray[np.float64]
     own: int
     history_rows: NDArray[np.int64]
 
@@ -104,14 +107,18 @@ def sources_of(
     rival_task = np.append(name_of_task, -1)[usable.rival_tasks]
     rivals = _members(rival_task, np.arange(len(rival_task)))
     scores = np.full(values.shape, np.nan)
-    for number in kept_tasks:
+    floors = np.full(len(kept_tasks), np.nan)
+    for index_of_task, number in enumerate(kept_tasks):
         rows = by_task[number]
         for column, objective in enumerate(context.objectives):
             # What else was tried on a task counts: the best of poor ones is poor.
             places = rivals.get(number) if objective is Objective.F1 else None
             beside = np.zeros(0) if places is None else usable.rival_scores[places]
             both = np.append(values[rows, column], beside)
-            scores[rows, column] = normal_scores(both)[: len(rows)]
+            ranked = normal_scores(both)
+            scores[rows, column] = ranked[: len(rows)]
+            if len(beside):
+                floors[index_of_task] = ranked[len(rows) :].min()
     rows = np.sort(np.concatenate([by_task[number] for number in kept_tasks] or [usable_rows[:0]]))
     rows = _sample(rows, task_of_row[rows], usable)
     index = {number: place for place, number in enumerate(kept_tasks)}
@@ -129,6 +136,7 @@ def sources_of(
         values=values[rows],
         scores=scores[rows],
         trust=trust,
+        floors=floors,
         own=own,
         history_rows=rows,
     )
