@@ -79,6 +79,7 @@ class Needs:
         return ResourceLoad(
             log_memory=math.log(self.gpu_bytes / self.allowed_gpu_bytes),
             log_time=math.log(self.seconds / self.allowed_seconds),
+            seconds=self.seconds,
         )
 
 

@@ -135,6 +135,7 @@ class Feasibility:
                 log_time=_log_ratio(
                     needed.train_seconds, longest_schedule_seconds(self.seconds_allowed)
                 ),
+                seconds=needed.train_seconds,
             )
         return self._loads[configuration]
 

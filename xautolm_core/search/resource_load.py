@@ -19,10 +19,12 @@ class ResourceLoad:
         log_memory: Natural logarithm of estimated over allowed bytes, of host or GPU memory,
             whichever is scarcer; NaN if not known or not limited.
         log_time: Likewise of training and evaluation seconds.
+        seconds: Estimated training and evaluation; NaN if not known.
     """
 
     log_memory: float = math.nan
     log_time: float = math.nan
+    seconds: float = math.nan
 
 
 Load = Callable[["Configuration"], ResourceLoad]

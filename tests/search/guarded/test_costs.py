@@ -9,6 +9,7 @@ import pytest
 
 from tests.search import spaces
 from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.experience import ExperiencePlan
 from xautolm_core.search.history import History
 from xautolm_core.search.resource_load import ResourceLoad
 from xautolm_core.search.samplers.guarded.costs import RelativeCosts
@@ -29,7 +30,7 @@ def load(tried: Configuration) -> ResourceLoad:
     epochs = tried.parameters["epochs"]
     assert isinstance(epochs, int)
     slow = 3.0 if tried.model == "org/large" else 1.0
-    return ResourceLoad(log_memory=-1.0, log_time=math.log(slow * epochs / 100))
+    return ResourceLoad(log_memory=-1.0, seconds=slow * epochs)
 
 
 def draws(seed: int, count: int) -> list[Configuration]:
@@ -42,7 +43,7 @@ def test_costs_are_relative_to_what_can_run():
     found = costs.of_configurations(draws(1, 400))
     assert costs.are_known
     assert abs(found.mean()) < 0.2 and found.std() == pytest.approx(1.0, abs=0.2)
-    scaled = RelativeCosts(SPACE, lambda one: ResourceLoad(0.0, load(one).log_time - 2.0))
+    scaled = RelativeCosts(SPACE, lambda one: ResourceLoad(0.0, seconds=load(one).seconds * 9))
     np.testing.assert_allclose(scaled.of_configurations(draws(1, 400)), found, atol=1e-9)
 
 
@@ -55,11 +56,27 @@ def test_what_is_not_estimated_is_zero(unknown):
     assert relative_costs(History.of(experiences)).tolist() == [0.0] * 5
 
 
+def test_costs_of_experiences_do_not_depend_on_what_they_were_allowed():
+    tried = draws(5, 12)
+    plans = [
+        ExperiencePlan(estimated_seconds=load(one).seconds, allowed_seconds=float(10 + 7 * n))
+        for n, one in enumerate(tried)
+    ]
+    experiences = [
+        spaces.experience(one, number=n).model_copy(update={"plan": plan})
+        for n, (one, plan) in enumerate(zip(tried, plans, strict=True))
+    ]
+    times = np.log([load(one).seconds for one in tried])
+    expected = (times - times.mean()) / times.std()
+    found = relative_costs(History.of(experiences))
+    np.testing.assert_allclose(np.sort(found), np.sort(expected), atol=1e-6)
+
+
 def test_few_trials_tell_the_seconds_of_all_others():
     layout = DesignSpace(SPACE, load=load)
     tried, others = draws(2, 4), draws(3, 60)
     design = layout.of_configurations([*tried, *others])
-    truth = np.asarray([load(one).log_time for one in others])
+    truth = np.asarray([math.log(load(one).seconds) for one in others])
     observed = Observations(-design.cost[:4], np.zeros(4))
 
     def agreement(share: float) -> float:

@@ -15,6 +15,7 @@ from xautolm_core.search.samplers.guarded.learnt import Learnt
 from xautolm_core.search.samplers.guarded.learnt import LearntCache
 from xautolm_core.search.samplers.guarded.learnt import key_of
 from xautolm_core.search.samplers.guarded.scales import learnt_scales
+from xautolm_core.search.samplers.guarded.structures import Structure
 from xautolm_core.search.samplers.guarded.structures import StructureSet
 from xautolm_core.search.samplers.guarded.transfer import TaskTrials
 
@@ -24,6 +25,10 @@ KEY = key_of(history(), SCALES, "all")
 def learn() -> Learnt:
     scales = learnt_scales(history(), SCALES)
     return Learnt(scales, StructureSet(scales, history()).prior_weights)
+
+
+def get(cache: LearntCache, make) -> Learnt:
+    return cache.get(KEY, make, usual=SCALES, allowed=tuple(Structure))
 
 
 def must_not_be_called() -> Learnt:
@@ -36,26 +41,34 @@ def cache(tmp_path: Path) -> LearntCache:
 
 
 def test_what_was_learnt_comes_back_to_the_last_digit(cache: LearntCache, tmp_path: Path) -> None:
-    made = cache.get(KEY, learn)
-    again = LearntCache(tmp_path / "deep" / "learnt").get(KEY, must_not_be_called)
+    made = get(cache, learn)
+    again = get(LearntCache(tmp_path / "deep" / "learnt"), must_not_be_called)
     assert again == made == learn()
     assert stat.S_IMODE((tmp_path / "deep" / "learnt").stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\xff", None], ids=["empty", "other", "no", "cut"])
 def test_a_damaged_file_is_made_again(cache: LearntCache, tmp_path: Path, damage) -> None:
-    made = cache.get(KEY, learn)
+    made = get(cache, learn)
     path = tmp_path / "deep" / "learnt" / f"{KEY}.json"
     whole = path.read_bytes()
     path.write_bytes(whole[:-9] if damage is None else damage)
-    assert cache.get(KEY, lambda: made) == made
+    assert get(cache, lambda: made) == made
     assert path.read_bytes() == whole
+
+
+def test_a_file_that_lacks_a_scale_or_a_weight_is_made_again(cache: LearntCache) -> None:
+    made = learn()
+    short = Learnt(replace(made.scales, lengths=made.scales.lengths[1:]), made.prior_weights)
+    for wrong in (short, Learnt(made.scales, {})):
+        LearntCache(cache._folder).get(KEY, lambda w=wrong: w, usual=wrong.scales, allowed=())
+        assert get(cache, lambda: made) == made
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     made = learn()
-    assert LearntCache(tmp_path / "file" / "learnt").get(KEY, lambda: made) is made
+    assert get(LearntCache(tmp_path / "file" / "learnt"), lambda: made) is made
 
 
 def test_whatever_changes_what_is_learnt_changes_the_key() -> None:

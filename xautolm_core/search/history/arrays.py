@@ -26,6 +26,7 @@ from xautolm_core.search.history.layout import CUT_BY
 from xautolm_core.search.history.layout import DESCRIPTOR
 from xautolm_core.search.history.layout import to_history_table
 from xautolm_core.search.history.measures import ENERGY
+from xautolm_core.search.history.measures import ESTIMATED
 from xautolm_core.search.history.measures import LATENCY
 from xautolm_core.search.history.measures import MEMORY_ERROR
 from xautolm_core.search.history.measures import MEMORY_LOAD
@@ -88,6 +89,8 @@ class History:
         latency_ms: Milliseconds a text, float64; NaN if not measured.
         energy_joules: Comparable joules, where all readings are of one quality class, A or B,
             float64; NaN elsewhere.
+        estimated_seconds: What training and evaluation were estimated to take, float64; NaN if not
+            known.
         log_memory_load: Natural logarithm of estimated over allowed bytes, of host or GPU memory,
             whichever is scarcer, float64; NaN if not known or not limited.
         log_time_load: Likewise of seconds.
@@ -116,6 +119,7 @@ class History:
     is_cut: NDArray[np.bool_]
     latency_ms: NDArray[np.float64]
     energy_joules: NDArray[np.float64]
+    estimated_seconds: NDArray[np.float64]
     log_memory_load: NDArray[np.float64]
     log_time_load: NDArray[np.float64]
     log_memory_error: NDArray[np.float64]
@@ -189,6 +193,7 @@ class History:
             is_cut=joined.text(CUT_BY).codes != NONE,
             latency_ms=joined.number(LATENCY),
             energy_joules=joined.number(ENERGY),
+            estimated_seconds=joined.number(ESTIMATED),
             log_memory_load=joined.number(MEMORY_LOAD),
             log_time_load=joined.number(TIME_LOAD),
             log_memory_error=joined.number(MEMORY_ERROR),
@@ -226,6 +231,7 @@ class History:
             is_cut=self.is_cut[rows],
             latency_ms=self.latency_ms[rows],
             energy_joules=self.energy_joules[rows],
+            estimated_seconds=self.estimated_seconds[rows],
             log_memory_load=self.log_memory_load[rows],
             log_time_load=self.log_time_load[rows],
             log_memory_error=self.log_memory_error[rows],

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-LAYOUT_VERSION = 4
+LAYOUT_VERSION = 5
 """Raised whenever these columns change, so that no older cache is used."""
 
 UNREADABLE = b"unreadable"

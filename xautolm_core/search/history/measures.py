@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     Columns = Mapping[str, pa.Array]
 
 TIME = "time_seconds"
+ESTIMATED = "estimated_seconds"
 LATENCY = "latency_ms"
 ENERGY = "energy_joules"
 MEMORY_LOAD, TIME_LOAD = "log_memory_load", "log_time_load"
 MEMORY_ERROR, TIME_ERROR = "log_memory_error", "log_time_error"
-NUMBERS = (TIME, LATENCY, ENERGY, MEMORY_LOAD, TIME_LOAD, MEMORY_ERROR, TIME_ERROR)
+NUMBERS = (
+    *(TIME, LATENCY, ENERGY, ESTIMATED),
+    *(MEMORY_LOAD, TIME_LOAD, MEMORY_ERROR, TIME_ERROR),
+)
 """Columns of numbers that every history table has. Scores are others."""
 
 TRAIN, EVALUATE = SECONDS + "train", SECONDS + "evaluate"
@@ -56,6 +60,7 @@ def measures(columns: Columns, rows: int) -> dict[str, pa.Array]:
             TIME: _time(numbers, own_seconds),
             LATENCY: numbers[LATENCY],
             ENERGY: _joules(numbers, _own_joules(columns.get(READINGS), rows), own_seconds),
+            ESTIMATED: numbers[f"{PLAN}estimated_seconds"],
             MEMORY_LOAD: np.fmax(host, gpu),
             TIME_LOAD: _log_ratio(*_plan(numbers, "seconds")),
             MEMORY_ERROR: np.where(is_gpu_scarcer, gpu_error, host_error),

@@ -242,6 +242,8 @@ class FailureForecaster:
         alone = FailureModel.fit(rows, outcomes)
         if self._past is None:
             return FailureForecast(alone)
+        if not finished:
+            return FailureForecast(alone, self._before, _TRUST_IN_HISTORY)
         corrected = self._correction.applied(rows)
         past, past_outcomes, weights = self._past
         # Beside the trials of other tasks one of this task counts for more.

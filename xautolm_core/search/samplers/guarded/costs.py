@@ -7,7 +7,6 @@ is taken relative to what can run on the task.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -55,8 +54,8 @@ class RelativeCosts:
         """
         if self._load is None or self._usual is None:
             return np.zeros(len(configurations))
-        times = np.asarray([self._load(one).log_time for one in configurations], dtype=float)
-        return _standing(times, *self._usual)
+        seconds = [self._load(one).seconds for one in configurations]
+        return _standing(_logarithms(seconds), *self._usual)
 
     @cached_property
     def _usual(self) -> tuple[float, float] | None:
@@ -65,24 +64,34 @@ class RelativeCosts:
             return None
         chooser = UniformChooser(np.random.default_rng(0))
         loads = [self._load(draw(self._space, chooser)) for _ in range(_DRAWS)]
-        known = [one for one in loads if math.isfinite(one.log_time)]
-        fitting = [one for one in known if one.log_time <= 0 and not one.log_memory > 0]
+        known = [one for one in loads if one.seconds > 0]
+        # NaN, where nothing limits a trial, is no obstacle.
+        fitting = [one for one in known if not (one.log_time > 0 or one.log_memory > 0)]
         chosen = fitting if len(fitting) >= _LEAST_ROWS else known
         if len(chosen) < _LEAST_ROWS:
             return None
-        return _middle_and_spread(np.asarray([one.log_time for one in chosen]))
+        return _middle_and_spread(_logarithms([one.seconds for one in chosen]))
 
 
 def relative_costs(history: History) -> NDArray[np.float64]:
-    """Return the same of experiences, each within its task, shape (rows,)."""
+    """Return the same of experiences, each within its task, shape (rows,).
+
+    Args:
+        history: All attempts, failures too: what could run on a task is not what did well there.
+    """
     found = np.zeros(len(history))
-    known = np.isfinite(history.log_time_load)
+    times = _logarithms(history.estimated_seconds)
     for task in np.unique(history.task.codes):
-        rows = np.flatnonzero((history.task.codes == task) & known)
+        rows = np.flatnonzero((history.task.codes == task) & np.isfinite(times))
         if len(rows) >= _LEAST_ROWS:
-            times = history.log_time_load[rows]
-            found[rows] = _standing(times, *_middle_and_spread(times))
+            found[rows] = _standing(times[rows], *_middle_and_spread(times[rows]))
     return found
+
+
+def _logarithms(seconds: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return natural logarithms; NaN of what is not positive."""
+    known = np.asarray(seconds, dtype=float)
+    return np.log(np.where(known > 0, known, np.nan))
 
 
 def _middle_and_spread(times: NDArray[np.float64]) -> tuple[float, float]:

@@ -19,7 +19,6 @@ import numpy as np
 from xautolm_core.records.methods import LEARNING_RATE
 from xautolm_core.records.methods import USUAL_LEARNING_RATES
 from xautolm_core.search.samplers.guarded.costs import RelativeCosts
-from xautolm_core.search.samplers.guarded.costs import relative_costs
 from xautolm_core.search.samplers.screening import relative_screening
 from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer
@@ -262,7 +261,6 @@ class DesignSpace:
         design = self._finished(
             method.astype(np.int64), words, model.astype(np.int64), numbers, choices
         )
-        design = replace(design, cost=relative_costs(history))
         if screening is None:
             return design
         relative = np.zeros(rows)

@@ -27,6 +27,7 @@ from xautolm_core.whole_files import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Collection
     from pathlib import Path
 
 VERSION = 1
@@ -81,16 +82,25 @@ class LearntCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def get(self, key: str, make: Callable[[], Learnt]) -> Learnt:
+    def get(
+        self,
+        key: str,
+        make: Callable[[], Learnt],
+        *,
+        usual: KernelScales,
+        allowed: Collection[Structure],
+    ) -> Learnt:
         """Return what is known under a key, or make and keep it.
 
         Args:
             key: See ``key_of``.
             make: Learns it.
+            usual: Scales as many as are wanted.
+            allowed: The structures that are weighed.
         """
         path = self._folder / f"{key}.json"
         known = _read(path)
-        if known is not None:
+        if known is not None and _fits(known, usual, allowed):
             return known
         found = make()
         with contextlib.suppress(OSError):
@@ -135,6 +145,15 @@ def _read(path: Path) -> Learnt | None:
     values: dict[str, Any] = found.scales.model_dump()
     scales: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return Learnt(KernelScales(**scales), found.prior_weights)
+
+
+def _fits(learnt: Learnt, usual: KernelScales, allowed: Collection[Structure]) -> bool:
+    """Return whether there is a scale for each column, and a weight for each structure."""
+    shapes = [
+        [len(value) for value in vars(one).values() if isinstance(value, tuple)]
+        for one in (learnt.scales, usual)
+    ]
+    return shapes[0] == shapes[1] and set(learnt.prior_weights) == set(allowed)
 
 
 def _document(learnt: Learnt) -> _Document:

@@ -197,7 +197,7 @@ def _structure_set(
         learn()
         return made[0]
     key = key_of(trials, usual, options.structures, str(options.learn_scales))
-    known = cache.get(key, learn)
+    known = cache.get(key, learn, usual=usual, allowed=allowed)
     if made:
         return made[0]
     return StructureSet(known.scales, trials, allowed, prior_weights=known.prior_weights)

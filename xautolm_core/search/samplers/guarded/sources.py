@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xautolm_core.search.contract import Objective
+from xautolm_core.search.samplers.guarded.costs import relative_costs
 from xautolm_core.search.samplers.guarded.scores import normal_scores
 from xautolm_core.search.samplers.screening import past_screening_scores
 
@@ -128,11 +130,12 @@ def sources_of(
     for place in range(len(kept_tasks)):
         trust[place] = history.trust[rows[task == place]].mean()
     chosen = history.take(rows)
+    design = space.of_history(chosen, past_screening_scores(history_with_cheap, chosen))
     own = kept_names.index(context.task_name) if context.task_name in kept_names else -1
     return Sources(
         names=kept_names,
         task=task,
-        design=space.of_history(chosen, past_screening_scores(history_with_cheap, chosen)),
+        design=replace(design, cost=relative_costs(history)[rows]),
         values=values[rows],
         scores=scores[rows],
         trust=trust,

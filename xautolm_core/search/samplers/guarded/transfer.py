@@ -178,7 +178,8 @@ class LatentConfigurations:
         same[np.arange(observed), np.arange(observed)] = 1.0
         equal = (place[:observed, None] == place[None, :]) & known[None, :]
         found += 0.1 * near + 0.05 * np.maximum(same, equal)
-        variance = ((factors @ self._spread) * factors).sum(axis=1) + 0.15
+        variance = ((factors @ self._spread) * factors).sum(axis=1) + 0.05
+        variance += 0.1 * self._scales.variances(design)
         # What no task has tried is as unsure as it is without a history.
         return Prior(mean, found, np.where(known, variance, 1.0))
 
