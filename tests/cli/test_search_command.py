@@ -30,6 +30,7 @@ def _answer_with(
         launcher: object,
         observer: SearchObserver,
         resume: bool,
+        measured: object,
     ) -> SearchResult:
         observer.note("mind this", warning=True)
         if begun:
@@ -40,8 +41,8 @@ def _answer_with(
         return replace(answer, out_folder=out_folder)
 
     monkeypatch.setattr("xautolm._running.run_search", run)
-    nothing = contextlib.ExitStack()
-    monkeypatch.setattr("xautolm._running.open_launcher", lambda *_: nothing)
+    nothing = contextlib.nullcontext((None, None))
+    monkeypatch.setattr("xautolm._running._launcher_of", lambda *_: nothing)
 
 
 def _search(call: Call, folder: Path, *options: str) -> Ended:

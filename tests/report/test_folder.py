@@ -18,6 +18,7 @@ def test_everything_is_written(tmp_path: Path) -> None:
         "summary.json",
         "pareto.json",
         "trials.parquet",
+        "search-result.json",
         "report.html",
         "model/README.md",
     }

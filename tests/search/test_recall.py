@@ -217,9 +217,7 @@ def test_what_would_take_too_long_here_is_passed_over():
     quick = past("b", [(tried(5), 0.9), (tried(6), 0.1)], seconds=5.0)
     history = with_rows([*slow, *quick], 1_000.0)
     current = spaces.task_features(0.0, 0.0)
-    now = type(current)(
-        current.extractor, "1.0", {**current.values, "n_instances": 4_000.0}, current.units
-    )
+    now = current.model_copy(update={"values": {**current.values, "n_instances": 4_000.0}})
     firsts = {
         allowed: [
             configuration

@@ -106,15 +106,13 @@ def test_trial_evaluation_and_answers_do_without_torch(
         "task_folder": str(task_folder),
         "split": "validation",
     }
-    for name in ("evaluate", "answers"):
-        document = {**request, "out_file": str(tmp_path / f"{name}.out")}
-        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    document = {**request, "out_file": str(tmp_path / "answers.out")}
+    (tmp_path / "answers.json").write_text(json.dumps(document))
     code = (
         f"{_WITHOUT_TORCH}"
-        "from xautolm_core.trial import run, __main__, evaluate, answers\n"
+        "from xautolm_core.trial import run, __main__, answers\n"
         "run.preload()\n"
         f"assert __main__.main([{str(spec.out_folder / 'spec.json')!r}]) == 0\n"
-        f"assert evaluate.main([{str(tmp_path / 'evaluate.json')!r}]) == 0\n"
         f"assert answers.main([{str(tmp_path / 'answers.json')!r}]) == 0\n"
     )
     ended = subprocess.run(
