@@ -50,7 +50,7 @@ def history_of(relevant: int, also: int, context: SearchContext, seed: int) -> H
     others: list[Rows] = []
     for table in tables(_ENDLESS, seed):
         rows = Rows.of_table(to_history_table(table), trust=1.0)
-        known = {bytes(one) for one in History.of_rows([rows], context.relevance).ids}
+        known = {bytes(one) for one in History.of_rows([rows]).relevant(context.relevance).ids}
         is_known = np.asarray([bytes(one) in known for one in rows.ids])
         useful.append(rows.take(np.flatnonzero(is_known)[: relevant - _count(useful)]))
         others.append(rows.take(np.flatnonzero(~is_known)[: also - _count(others)]))

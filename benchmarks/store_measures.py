@@ -186,7 +186,7 @@ def _imports() -> None:
         "xautolm_core.experience.store",
         "xautolm_core.experience.view",
         "xautolm_core.search.history.cache",
-        "xautolm_core.search.history.stores",
+        "xautolm_core.search.history.reading",
     ):
         import_module(name)
 
@@ -202,12 +202,11 @@ def _open(store: str) -> ObjectExperienceStore:
 
 def _history(store: str, relevance: Relevance, tenant: str | None = None) -> History:
     from xautolm_core.search.history.cache import HistoryCache
-    from xautolm_core.search.history.stores import history_of_store
+    from xautolm_core.search.history.reading import history_of_store
 
     opened = _open(store)
     found = history_of_store(
         opened,
-        opened.snapshot(),
         relevance,
         tenant=tenant,
         cache=HistoryCache.from_environment(),

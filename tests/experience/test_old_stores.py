@@ -17,10 +17,7 @@ from xautolm_core.experience.accounting import SecondsLabel
 from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.schema import Experience
-from xautolm_core.experience.snapshot import decode_snapshot
 from xautolm_core.experience.tombstone import encode_tombstone
-from xautolm_core.experience.union_snapshot import decode_union
-from xautolm_core.experience.union_snapshot import read_union
 from xautolm_core.outcomes import Outcome
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -132,18 +129,4 @@ def test_a_newer_tombstone_is_read_as_far_as_it_is_known(tmp_path: Path) -> None
     store.storage.put(*encode_tombstone(newer))
     assert len(store.reader.look().hidden) == 3
     assert store.totals().trials.total() == 3
-    assert store.verify().faults == ()
-
-
-def test_a_snapshot_of_several_stores_is_read_for_ever(tmp_path: Path) -> None:
-    shutil.copytree(GOLDEN / "objects" / "unions", tmp_path / "store" / "unions")
-    store = FolderStore(tmp_path / "store")
-    (key,) = (info.key for info in store.storage.list("unions/"))
-    union = read_union(store.storage, SnapshotId(f"union-{Path(key).stem}"))
-    assert decode_union(key, store.storage.get(key)) == union
-    (team,) = union.others
-    assert team.name == "team"
-    pinned = decode_snapshot(team.content)
-    assert len(pinned.segments) == 1
-    assert [pin.id for pin in pinned.tail] == [complete_sample().id]
     assert store.verify().faults == ()

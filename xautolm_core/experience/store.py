@@ -152,6 +152,14 @@ class ObjectExperienceStore:
         """
         return find_experience(self.reader, experience_id)
 
+    def forgotten(self) -> frozenset[bytes]:
+        """Return the ids (16 bytes) of what was forgotten.
+
+        Raises:
+            StoreError: The storage cannot be read.
+        """
+        return self.reader.settled(lambda state: state.hidden)
+
     def view(self, snapshot: SnapshotId | None = None) -> StoreView:
         """Return what the store holds now, or what a snapshot pins, as columns (see ``view``).
 

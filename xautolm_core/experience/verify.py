@@ -29,11 +29,8 @@ from xautolm_core.experience.policy import TENANTS
 from xautolm_core.experience.policy import decode_policy
 from xautolm_core.experience.snapshot import Snapshot
 from xautolm_core.experience.snapshot import decode_snapshot_at
-from xautolm_core.experience.snapshot import snapshot_key
 from xautolm_core.experience.tombstone import decode_tombstone
 from xautolm_core.experience.tombstone import ids_of
-from xautolm_core.experience.union_snapshot import UNIONS
-from xautolm_core.experience.union_snapshot import decode_union
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.contract import StorageUnavailableError
 from xautolm_core.objects.folder import FolderObjects
@@ -89,14 +86,8 @@ def verify_store(storage: ObjectStorage) -> Findings:
     def check_snapshot(key: str, data: bytes) -> None:
         snapshots[key] = decode_snapshot_at(key, data)
 
-    def check_union(key: str, data: bytes) -> None:
-        if snapshot_key(decode_union(key, data).own) not in snapshots:
-            problem = "cannot be read any more: its own snapshot is gone; it may be deleted"
-            findings.notes.append(Fault(key, problem))
-
     _check(storage, FORGOTTEN, check_tombstone, findings)
     _check(storage, SNAPSHOTS, check_snapshot, findings)
-    _check(storage, UNIONS, check_union, findings)
     # A policy is written by hand: whoever wrote it mends it, and until then it allows nothing.
     _check(storage, TENANTS, lambda k, d: _ignore(decode_policy(k, d)), findings)
     context.wanted_pins = {(p.id, p.digest) for s in snapshots.values() for p in s.tail}

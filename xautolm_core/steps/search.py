@@ -34,13 +34,13 @@ EXIT_INTERRUPTED = 143
 
 
 @step
-def search(request: str, features_file: str, snapshot: str, result_folder: str) -> None:
+def search(request: str, features_file: str, history: str, result_folder: str) -> None:
     """Run a search, or go on with the one that a killed step of the same run has begun.
 
     Args:
         request: The checked request.
         features_file: What ``extract_meta_features`` wrote.
-        snapshot: Snapshot of the store to start from; empty for its newest.
+        history: Digest of what to learn from; empty for what the store holds now.
         result_folder: Where the result goes: summary, report, trials, model.
 
     Raises:
@@ -62,7 +62,7 @@ def search(request: str, features_file: str, snapshot: str, result_folder: str) 
     with tempfile.TemporaryDirectory(prefix="xautolm-search-") as name:
         out_folder = Path(name) / "run"
         spec = asked.search_spec(Path(name))
-        spec = spec.model_copy(update={"snapshot": snapshot or None})
+        spec = spec.model_copy(update={"history": history or None})
         resume = exchange.restore(out_folder)
         view = LineView(spec, sys.stdout, resumed=resume)
         kind = Mirrored if asked.cluster is not None else MirroredWithModels

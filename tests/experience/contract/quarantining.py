@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,13 +12,9 @@ from tests.experience.contract.base import key_of
 from tests.experience.contract.base import keys
 from tests.experience.contract.base import position_in_row_group
 from tests.experience.samples import sample
-from xautolm_core.errors import StoreError
-from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import write_policy
 from xautolm_core.experience.store import ObjectExperienceStore
-from xautolm_core.experience.trusted import TrustedStore
-from xautolm_core.experience.union import UnionStore
 from xautolm_core.objects.contract import ObjectStorage
 
 
@@ -48,36 +43,6 @@ class QuarantineContract(StoreFixtures):
         fresh.append(sample("a", 0, task_fingerprint="secret"))
         assert [e.trial_number for e in fresh.scan()] == [1]
         assert fresh.totals().trials.total() == 2
-
-    @pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.999])
-    def test_a_flipped_bit_in_a_union_snapshot_is_named_and_quarantined(
-        self, store: ObjectExperienceStore, storage: ObjectStorage, tmp_path: Path, place: float
-    ) -> None:
-        store.append(sample("a", 0))
-        other = FolderStore(tmp_path / "other")
-        other.append(sample("b", 0))
-        union = UnionStore(store, [TrustedStore(other, "team", 0.5)])
-        pinned = union.snapshot()
-        (key,) = keys(storage, "unions/")
-        assert store.verify().objects == 3
-        assert store.verify().faults == ()
-        flip(storage, key, int(len(storage.get(key)) * place))
-        assert [fault.key for fault in store.verify().faults] == [key]
-        with pytest.raises(StoreError, match="corrupt"):
-            list(union.read(pinned))
-        assert store.verify(quarantine=True).quarantined == (f"quarantine/{key}",)
-        assert store.verify().faults == ()
-
-    def test_a_union_snapshot_without_its_own_snapshot_is_noted(
-        self, store: ObjectExperienceStore, storage: ObjectStorage, tmp_path: Path
-    ) -> None:
-        other = FolderStore(tmp_path / "other")
-        other.append(sample("b", 0))
-        UnionStore(store, [TrustedStore(other, "team", 0.5)]).snapshot()
-        storage.delete_many(keys(storage, "snapshots/"))
-        report = store.verify()
-        assert report.faults == ()
-        assert [note.key for note in report.notes] == keys(storage, "unions/")
 
     @pytest.mark.parametrize("place", [0, 5, 12, 24, -1])
     def test_a_flipped_bit_in_a_policy_is_named_and_left_to_who_wrote_it(

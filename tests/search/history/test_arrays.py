@@ -30,8 +30,8 @@ from xautolm_core.search.history.layout import UNREADABLE
 from xautolm_core.search.history.layout import to_history_table
 from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.relevance import Relevance
-from xautolm_core.search.history.repetition import first_of_each_id
 from xautolm_core.search.history.rows import Rows
+from xautolm_core.search.history.rows import first_of_each_id
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 values = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), finite, st.text())

@@ -35,8 +35,9 @@ from xautolm_core.search.history.measures import TIME_LOAD
 from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.relevance import Relevance
 from xautolm_core.search.history.relevance import irrelevant
-from xautolm_core.search.history.repetition import first_of_each_id
+from xautolm_core.search.history.rows import JoinedRows
 from xautolm_core.search.history.rows import Rows
+from xautolm_core.search.history.rows import first_of_each_id
 from xautolm_core.search.history.rows import join
 from xautolm_core.search.history.rows import time_order
 
@@ -151,18 +152,24 @@ class History:
         return cls.of_rows([rows if first is None else rows.take(first)])
 
     @classmethod
-    def of_rows(cls, parts: Iterable[Rows], relevance: Relevance | None = None) -> History:
+    def of_rows(cls, parts: Iterable[Rows]) -> History:
         """Return the history of some rows, none of which is there twice.
-
-        Here, and only here, meta-features, descriptors and values are parsed, each different one
-        once.
 
         Args:
             parts: Rows of one or several history tables.
-            relevance: Keep what can inform a search, and count the others; all if None.
         """
-        joined = join(list(parts))
-        everything = cls(
+        everything = cls.of_joined(join(list(parts)))
+        order = time_order(everything.ended_at, everything.ids)
+        return everything if order is None else everything.take(order)
+
+    @classmethod
+    def of_joined(cls, joined: JoinedRows) -> History:
+        """Return the history of rows in their order.
+
+        Here, and only here, meta-features, descriptors and values are parsed, each different one
+        once.
+        """
+        return cls(
             ids=joined.ids,
             ended_at=joined.ended_at,
             outcomes=_outcomes(joined.text("outcome")),
@@ -195,14 +202,6 @@ class History:
             log_time_error=joined.number(TIME_ERROR),
             trust=joined.trust,
         )
-        order = time_order(joined.ended_at, joined.ids)
-        if relevance is not None:
-            dropped, counts = irrelevant(everything, relevance)
-            everything = everything.counting(counts)
-            if counts:
-                kept = np.flatnonzero(~dropped)
-                order = kept if order is None else order[~dropped[order]]
-        return everything if order is None else everything.take(order)
 
     def take(self, rows: NDArray[Any]) -> History:
         """Return some rows (a mask or indices)."""

@@ -46,6 +46,17 @@ class Coded:
         """Return the column of some rows (a mask or indices)."""
         return replace(self, codes=self.codes[rows])
 
+    def compact(self) -> Coded:
+        """Return the same column with the values that rows have, in order of their first row."""
+        rows, count = len(self.codes), len(self.values)
+        first = np.full(count + 1, rows)
+        first[self.codes[::-1]] = np.arange(rows - 1, -1, -1)
+        used = np.flatnonzero(first[:count] < rows)
+        order = used[np.argsort(first[used])]
+        new = np.full(count + 1, NONE, dtype=np.int32)
+        new[order] = np.arange(len(order), dtype=np.int32)
+        return Coded(new[self.codes], tuple(self.values[code] for code in order))
+
     def equals(self, value: Any) -> NDArray[np.bool_]:
         """Return which rows have a value, shape (rows,)."""
         return self.spread([known == value for known in self.values], none=False)

@@ -104,6 +104,16 @@ class JoinedRows:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def take(self, rows: NDArray[Any]) -> JoinedRows:
+        """Return some rows (a mask or indices)."""
+        return JoinedRows(
+            ids=self.ids[rows],
+            ended_at=self.ended_at[rows],
+            trust=self.trust[rows],
+            coded={name: column.take(rows) for name, column in self.coded.items()},
+            numbers={name: column[rows] for name, column in self.numbers.items()},
+        )
+
     def text(self, name: str) -> Coded:
         """Return a column of text; one without any value if no table has it."""
         return self.coded.get(name, Coded.empty(len(self)))
@@ -156,6 +166,39 @@ def equals(table: pa.Table, name: str, value: str) -> NDArray[np.bool_]:
     by_code = np.asarray([known == value for known in array.dictionary.to_pylist()], dtype=bool)
     result: NDArray[np.bool_] = by_code[array.indices.to_numpy()]
     return result
+
+
+def first_of_each_id(
+    ids: NDArray[np.uint8], ended_at: NDArray[np.int64], trust: NDArray[np.float64]
+) -> NDArray[np.bool_] | None:
+    """Return a mask with one row for each id; None if no id occurs twice.
+
+    Args:
+        ids: Shape (rows, 16), uint8.
+        ended_at: Shape (rows,). Of equally trusted rows the earliest stays.
+        trust: Shape (rows,). The most trusted row stays.
+    """
+    words = id_words(ids)
+    ordered = np.sort(words[:, 0])
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(repeated) == 0:
+        return None
+    suspects = np.flatnonzero(np.isin(words[:, 0], repeated))
+    high, low = words[suspects, 0], words[suspects, 1]
+    order = np.lexsort((suspects, ended_at[suspects], -trust[suspects], low, high))
+    again = (np.diff(high[order]) == 0) & (np.diff(low[order]) == 0)
+    kept = np.ones(len(ids), dtype=bool)
+    kept[suspects[order[1:][again]]] = False
+    return kept
+
+
+def ids_among(ids: NDArray[np.uint8], others: frozenset[bytes]) -> NDArray[np.bool_]:
+    """Return which ids are among others that are not empty, shape (rows,)."""
+    listed = np.frombuffer(b"".join(others), dtype=np.uint8).reshape(-1, 16)
+    found = np.isin(id_words(ids)[:, 0], id_words(listed)[:, 0])
+    for row in np.flatnonzero(found):
+        found[row] = ids[row].tobytes() in others
+    return found
 
 
 def id_words(ids: NDArray[np.uint8]) -> NDArray[np.uint64]:
