@@ -49,30 +49,26 @@ def build(folder: str, rows: int) -> Figures:
     import made_up_experiences
 
     from xautolm_core.experience.folder import FolderStore
-    from xautolm_core.experience.manifest import new_manifest
     from xautolm_core.experience.segment import SEGMENT_ROWS
-    from xautolm_core.experience.segment import join_tables
-    from xautolm_core.experience.segment import sort_rows
-    from xautolm_core.experience.writing import write_segment
+    from xautolm_core.experience.writing import write_segments
 
     watch = Stopwatch()
     store = FolderStore(Path(folder))
-    entries = []
     waiting: list[Any] = []
     with watch.measure("build"):
-        for table in made_up_experiences.tables(rows, SEED):
-            if not entries and not waiting:
+        for number, table in enumerate(made_up_experiences.tables(rows, SEED)):
+            if number == 0:
                 made_up_experiences.check_layout(table, range(0, len(table), 97))
             waiting.append(table)
             if sum(map(len, waiting)) + len(table) > SEGMENT_ROWS:
-                entries.append(write_segment(store.storage, sort_rows(join_tables(waiting))))
+                write_segments(store.storage, waiting, generation=1)
                 waiting = []
-        if waiting:
-            entries.append(write_segment(store.storage, sort_rows(join_tables(waiting))))
-        key, data = new_manifest(parents=[], segments=entries, replaced=[], purged=[])
-        store.storage.put(key, data)
-    size = sum(entry.size_bytes or 0 for entry in entries)
-    return watch.figures | {"bytes_an_experience": size / rows, "segments": float(len(entries))}
+        write_segments(store.storage, waiting, generation=1)
+    sizes = [info.size_bytes for info in store.storage.list("segments/")]
+    return watch.figures | {
+        "bytes_an_experience": sum(sizes) / rows,
+        "segments": float(len(sizes)),
+    }
 
 
 def history(store: str, tenant: str | None = None) -> Figures:

@@ -6,7 +6,7 @@ does, without a million single objects before. Then each figure is measured in a
 ``--repeat`` times; the median counts. The files are in the operating system's page cache, as they
 are after a store was written or copied; the interpreter's start and its imports are shown apart.
 
-* history: open the store, pin a snapshot, read what is relevant, make arrays; without and with the
+* history: open the store, read what is relevant, make arrays; without and with the
   local cache of memory-mapped segments; all tenants, and one of ten
 * warm start: the sampler ``xautolm`` from at most 100,000 of these experiences
 * compaction of single objects, and reading them before they are compacted

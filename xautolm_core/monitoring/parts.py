@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from xautolm_core.experience.accounting import account_columns
 from xautolm_core.experience.accounting import accounts_of
-from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.reader import StoreReader
+from xautolm_core.experience.segment import Segment
 from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.monitoring.tally import FORGOTTEN_TENANT
 from xautolm_core.monitoring.tally import Tally
@@ -37,7 +37,7 @@ def identities_of(table: pa.Table) -> Identities:
     return rows
 
 
-def identities_in_segment(reader: StoreReader, entry: SegmentEntry) -> Identities:
+def identities_in_segment(reader: StoreReader, segment: Segment) -> Identities:
     """Return the ids of a segment's readable rows, in their order.
 
     Raises:
@@ -46,29 +46,24 @@ def identities_in_segment(reader: StoreReader, entry: SegmentEntry) -> Identitie
     """
     import numpy as np
 
-    segment = reader.open(entry)
-    groups = reader.readable_groups(segment)
-    parts = [identities_of(reader.read(segment, group, ["id"])) for group in groups]
+    parts = [identities_of(table) for table in reader.tables(segment, lambda _: ["id"])]
     return np.concatenate(parts) if parts else np.empty((0, 2), np.uint64)
 
 
-def tally_of_segment(reader: StoreReader, entry: SegmentEntry, repeated: Mask) -> Tally:
+def tally_of_segment(reader: StoreReader, segment: Segment, repeated: Mask) -> Tally:
     """Return the totals of a segment, one row group in memory at a time.
 
     Args:
         reader: Of the store.
-        entry: The segment.
+        segment: The segment.
         repeated: Which of its readable rows are counted elsewhere.
 
     Raises:
         StoreChangedError: It is gone, or broken: look again.
         StoreError: The storage cannot be read.
     """
-    segment = reader.open(entry)
-    columns = account_columns(segment.column_names)
     tally, start = Tally(), 0
-    for group in reader.readable_groups(segment):
-        table = reader.read(segment, group, columns)
+    for table in reader.tables(segment, lambda opened: account_columns(opened.column_names)):
         skipped = repeated[start : start + table.num_rows]
         start += table.num_rows
         tally.add(tally_of(accounts_of(table.filter(~skipped) if skipped.any() else table)))

@@ -10,8 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from xautolm_core.errors import StoreError
-from xautolm_core.experience.keys import MANIFESTS
-from xautolm_core.experience.manifest import SegmentEntry
+from xautolm_core.experience.segment import Segment
 from xautolm_core.experience.state import State
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.experience.tombstone import MENDING
@@ -46,7 +45,7 @@ class StoreTotals:
         experiences: Experiences that are there, by tenant.
         tail: How many of them are in no segment.
         oldest_in_tail_at: When the oldest of these was written (UTC), by the storage's clock.
-        snapshot_at: When the last compaction has ended (UTC), by the storage's clock.
+        compacted_at: When the newest segment was written (UTC), by the storage's clock.
         faults: How many faults were met so far.
         latest: Tenant and outcome to the id of the latest of them that is in no segment.
     """
@@ -55,7 +54,7 @@ class StoreTotals:
     experiences: Counter[str]
     tail: int
     oldest_in_tail_at: datetime | None
-    snapshot_at: datetime | None
+    compacted_at: datetime | None
     faults: int
     latest: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
@@ -113,59 +112,58 @@ class StoreCount:
             whole.add(part)
         in_tail = frozenset(state.tail)
         written = [info.modified_at for info in state.singles if info.key in in_tail]
-        manifests = self._reader.storage.list(MANIFESTS)
         return StoreTotals(
             tally=whole,
             experiences=base.present.trials_by_tenant() + live.trials_by_tenant(),
             tail=tail.num_rows,
             oldest_in_tail_at=min(written, default=None),
-            snapshot_at=max((info.modified_at for info in manifests), default=None),
+            compacted_at=max(state.written_at.values(), default=None),
             faults=len(self._reader.damage.faults),
             latest=_latest(tail),
         )
 
     def _base_of(self, state: State) -> _Base:
-        tombstones = [key for key in state.tombstones if key in state.purgeable]
-        segments = {(e.key, self._reader.damage.lost_row_groups(e.key)): e for e in state.segments}
+        tombstones = list(state.readable_tombstones)
+        segments = {(s.key, self._reader.damage.lost_row_groups(s.key)): s for s in state.segments}
         parts: tuple[_Part, ...] = (*tombstones, *segments)
         if self._base is None or self._base.parts != parts:
             self._base = self._new_base(tombstones, segments)
         return self._base
 
-    def _new_base(self, tombstones: list[str], segments: dict[_SegmentKey, SegmentEntry]) -> _Base:
+    def _new_base(self, tombstones: list[str], segments: dict[_SegmentKey, Segment]) -> _Base:
         import numpy as np
 
         parts: list[_Part] = [*tombstones, *segments]
         self._identities = {key: self._identities[key] for key in parts if key in self._identities}
         for part in parts:
             if part not in self._identities:
-                entry = segments.get(part) if isinstance(part, tuple) else None
+                segment = segments.get(part) if isinstance(part, tuple) else None
                 self._identities[part] = (
                     identities_of(self._accounts(str(part)))
-                    if entry is None
-                    else identities_in_segment(self._reader, entry)
+                    if segment is None
+                    else identities_in_segment(self._reader, segment)
                 )
         whole = [self._identities[part] for part in parts]
         masks = dict(zip(parts, repeated_rows(whole), strict=True))
         forgotten, present = Tally(), Tally()
         for key in tombstones:
             forgotten.add(self._tally(key, None, masks[key]))
-        for part, entry in segments.items():
-            present.add(self._tally(part, entry, masks[part]))
+        for part, segment in segments.items():
+            present.add(self._tally(part, segment, masks[part]))
         used = {(part, _digest(mask)) for part, mask in masks.items()}
         self._tallies = {known: self._tallies[known] for known in used}
         identities = np.concatenate(whole) if whole else np.empty((0, 2), np.uint64)
         ordered = identities[np.argsort(identities[:, 0])]
         return _Base(tuple(parts), present, forgotten, ordered)
 
-    def _tally(self, part: _Part, entry: SegmentEntry | None, repeated: Mask) -> Tally:
+    def _tally(self, part: _Part, segment: Segment | None, repeated: Mask) -> Tally:
         """Return the totals of a part. They are kept at once: the next look may go on from here."""
         known = (part, _digest(repeated))
         if known not in self._tallies:
             self._tallies[known] = (
                 tally_of_tombstone(self._accounts(str(part)), repeated)
-                if entry is None
-                else tally_of_segment(self._reader, entry, repeated)
+                if segment is None
+                else tally_of_segment(self._reader, segment, repeated)
             )
         return self._tallies[known]
 

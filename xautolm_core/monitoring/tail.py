@@ -38,8 +38,7 @@ class TailAccounts:
         known = set(self._keys)
         tail = self._reader.tail([key for key in state.tail if key not in known], state)
         more = accounts_of(tail.table)
-        by_id = {pin.id: pin.key for pin in tail.pins}
-        keys = [by_id[identity.hex()] for identity in more["id"].to_pylist()]
+        keys = [tail.keys[identity.hex()] for identity in more["id"].to_pylist()]
         whole = _in_order(_joined(self._accounts, more), [*self._keys, *keys])
         # What is other than its name says is read again: whether it counts depends on the segments.
         kept = [key not in tail.odd for key in keys]

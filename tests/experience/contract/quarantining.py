@@ -12,6 +12,8 @@ from tests.experience.contract.base import key_of
 from tests.experience.contract.base import keys
 from tests.experience.contract.base import position_in_row_group
 from tests.experience.samples import sample
+from tests.experience.storages import DyingStorage
+from tests.experience.storages import Killed
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import write_policy
 from xautolm_core.experience.store import ObjectExperienceStore
@@ -76,12 +78,10 @@ class QuarantineContract(StoreFixtures):
         for trial in range(12):
             store.append(sample("a", trial))
         store.compact(grace=timedelta(0))
-        pinned = store.snapshot()
         store.append(sample("b", 0))
         store.append(sample("b", 1))
         (segment,) = keys(storage, "segments/")
         flip(storage, segment, position_in_row_group(storage, segment, 0))
-        (manifest, *_) = keys(storage, "manifests/")
         torn = key_of(storage, "b")
         storage.put(torn, b"torn")
         damaged = storage.get(segment)
@@ -96,46 +96,37 @@ class QuarantineContract(StoreFixtures):
         fresh = ObjectExperienceStore(storage)
         assert len(list(fresh.scan())) == 9
         assert fresh.faults == ()
-        # The snapshot says that something of it is gone; what was saved is read.
-        assert [e.trial_number for e in fresh.read(pinned)] == list(range(4, 12))
-        assert [fault.key for fault in fresh.faults] == [segment]
-        assert {f.key for f in fresh.verify().faults} == {f"snapshots/{pinned.value}.json"}
-        fresh.compact(grace=timedelta(0), keep=0)
         assert fresh.verify().faults == ()
-        assert manifest not in keys(storage, "quarantine/")
-
-    def test_quarantine_gives_up_what_is_missing(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
-        for search in ("a", "b"):
-            store.append(sample(search, 0))
-            store.compact(grace=timedelta(0))
-        storage.delete(keys(storage, "segments/")[0])
-        fresh = ObjectExperienceStore(storage)
-        assert len(list(fresh.scan())) == 1
-        assert "is missing" in fresh.faults[0].problem
-        assert fresh.compact(grace=timedelta(0)) == 0
-        assert "is missing" in fresh.verify().faults[0].problem
-        fresh.verify(quarantine=True)
+        fresh.compact(grace=timedelta(0))
         assert fresh.verify().faults == ()
-        assert len(list(ObjectExperienceStore(storage).scan())) == 1
+        assert len(list(fresh.scan())) == 9
 
-    def test_quarantine_of_a_manifest_loses_nothing(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
+    @pytest.mark.parametrize("after", [False, True])
+    def test_quarantine_may_be_killed_at_any_step(
+        self,
+        store: ObjectExperienceStore,
+        storage: ObjectStorage,
+        monkeypatch: pytest.MonkeyPatch,
+        after: bool,
     ) -> None:
-        for trial in range(3):
+        monkeypatch.setattr("xautolm_core.experience.segment.ROW_GROUP_ROWS", 4)
+        for trial in range(12):
             store.append(sample("a", trial))
-            store.compact(grace=timedelta(0))
-        for key in keys(storage, "manifests/"):
-            flip(storage, key, 30)
-        for _ in range(2):
-            fresh = ObjectExperienceStore(storage)
-            assert len(list(fresh.scan())) == 3
-            assert {f.key for f in fresh.faults} == set(keys(storage, "manifests/"))
-        fresh.verify(quarantine=True)
-        for _ in range(3):
-            fresh = ObjectExperienceStore(storage)
-            fresh.compact(grace=timedelta(0))
-            assert len(list(fresh.scan())) == 3
-            assert fresh.faults == ()
+        store.compact(grace=timedelta(0))
+        (segment,) = keys(storage, "segments/")
+        flip(storage, segment, position_in_row_group(storage, segment, 0))
+        for step in range(1, 10):
+            try:
+                dying = ObjectExperienceStore(DyingStorage(storage, step, after=after))
+                dying.verify(quarantine=True)
+            except Killed:
+                found = [e.trial_number for e in ObjectExperienceStore(storage).scan()]
+                assert found == list(range(4, 12))
+            else:
+                break
+        assert step > 2
+        ObjectExperienceStore(storage).compact(grace=timedelta(0))
+        fresh = ObjectExperienceStore(storage)
+        assert [e.trial_number for e in fresh.scan()] == list(range(4, 12))
         assert fresh.verify().faults == ()
+        assert keys(storage, "quarantine/") == [f"quarantine/{segment}"]

@@ -290,7 +290,7 @@ class Restless(FolderStore):
 
 
 def test_a_view_that_is_too_old_is_opened_again(store, monkeypatch):
-    monkeypatch.setattr("xautolm_core.experience.looking.FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("xautolm_core.experience.damage.FIRST_WAIT_SECONDS", 0.0)
     past = [sample("s", n) for n in range(4)]
     fill(store, past, [])
     restless = Restless(store.root)

@@ -22,7 +22,8 @@ class Coded:
     """A column whose values repeat.
 
     Attributes:
-        codes: Shape (rows,), int32: index of each row's value, ``NONE`` where it has none.
+        codes: Shape (rows,), int32 (a smaller type in a single table): index of each row's value,
+            ``NONE`` where it has none.
         values: The values, each once; some may be used by no row.
     """
 
@@ -72,35 +73,13 @@ class Coded:
         return np.asarray([*by_value, none])[self.codes]
 
 
-@dataclass(frozen=True)
-class RawColumn:
-    """A column as a history table holds it, before its codes are made one with those of others.
-
-    Attributes:
-        codes: Shape (rows,), of any integer type: index of each row's value. ``len(values)`` stands
-            for none.
-        values: The values, each once; some may be used by no row.
-    """
-
-    codes: NDArray[Any]
-    values: tuple[Any, ...]
-
-    @classmethod
-    def empty(cls, rows: int) -> RawColumn:
-        """Return a column without any value."""
-        return cls(np.zeros(rows, dtype=np.int8), ())
-
-    def take(self, rows: NDArray[Any]) -> RawColumn:
-        """Return the column of some rows (a mask or indices)."""
-        return replace(self, codes=self.codes[rows])
-
-
-def merge(columns: Sequence[RawColumn]) -> Coded:
+def merge(columns: Sequence[Coded]) -> Coded:
     """Return columns one below the other; equal values get one code."""
     known: dict[Any, int] = {}
     joined = np.empty(sum(len(column.codes) for column in columns), dtype=np.int32)
     begin = 0
     for column in columns:
+        # A negative code counts from the end.
         new = [known.setdefault(value, len(known)) for value in column.values]
         end = begin + len(column.codes)
         joined[begin:end] = np.asarray([*new, NONE], dtype=np.int32)[column.codes]

@@ -24,7 +24,7 @@ from xautolm_core.search.history.arrays import History
 from xautolm_core.search.history.coded import NONE
 from xautolm_core.search.history.coded import Coded
 from xautolm_core.search.history.relevance import DropReason
-from xautolm_core.search.history.rows import JoinedRows
+from xautolm_core.search.history.rows import HistoryRows
 from xautolm_core.search.history.rows import ids_among
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _HINT = "Restore the file from a copy of the run folder, or begin a new search"
 
 
 def keep_history(
-    path: Path, rows: JoinedRows, left_out: Mapping[DropReason, int]
+    path: Path, rows: HistoryRows, left_out: Mapping[DropReason, int]
 ) -> tuple[History, str]:
     """Write the rows that a search learns from; return their history, and the digest of the file.
 
@@ -84,14 +84,14 @@ def kept_history(path: Path, digest: str, forgotten: frozenset[bytes]) -> Histor
     return History.of_joined(_compact(rows)).counting(counts)
 
 
-def _compact(rows: JoinedRows) -> JoinedRows:
+def _compact(rows: HistoryRows) -> HistoryRows:
     """Return the same rows; each value has the same code then, wherever the rows come from."""
     coded = {name: column.compact() for name, column in sorted(rows.coded.items())}
     numbers = dict(sorted(rows.numbers.items()))
-    return JoinedRows(rows.ids, rows.ended_at, rows.trust, coded, numbers)
+    return HistoryRows(rows.ids, rows.ended_at, rows.trust, coded, numbers)
 
 
-def _encode(rows: JoinedRows, metadata: Mapping[bytes, bytes]) -> bytes:
+def _encode(rows: HistoryRows, metadata: Mapping[bytes, bytes]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -123,7 +123,7 @@ def _encode(rows: JoinedRows, metadata: Mapping[bytes, bytes]) -> bytes:
     return data
 
 
-def _read(path: Path, digest: str) -> tuple[JoinedRows, dict[bytes, bytes]]:
+def _read(path: Path, digest: str) -> tuple[HistoryRows, dict[bytes, bytes]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -146,7 +146,7 @@ def _read(path: Path, digest: str) -> tuple[JoinedRows, dict[bytes, bytes]]:
         raise StoreError(f"{path} cannot be read: {type(error).__name__}", hint=_HINT) from error
 
 
-def _rows_of(table: pa.Table) -> JoinedRows:
+def _rows_of(table: pa.Table) -> HistoryRows:
     import pyarrow as pa
 
     whole = table.unify_dictionaries().combine_chunks()
@@ -165,7 +165,7 @@ def _rows_of(table: pa.Table) -> JoinedRows:
         else:
             numbers[name] = column.fill_null(np.nan).to_numpy()
     ids = identities[: len(ended_at) * 16].reshape(-1, 16)
-    return JoinedRows(ids, ended_at, trust, coded, numbers)
+    return HistoryRows(ids, ended_at, trust, coded, numbers)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -19,13 +19,11 @@ from xautolm_core.search.history.layout import wanted_columns
 from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.relevance import Relevance
 from xautolm_core.search.history.relevance import irrelevant
-from xautolm_core.search.history.rows import JoinedRows
-from xautolm_core.search.history.rows import Rows
+from xautolm_core.search.history.rows import HistoryRows
 from xautolm_core.search.history.rows import equals
 from xautolm_core.search.history.rows import first_of_each_id
 from xautolm_core.search.history.rows import id_array
 from xautolm_core.search.history.rows import ids_among
-from xautolm_core.search.history.rows import join
 from xautolm_core.search.history.rows import number_array
 from xautolm_core.search.history.rows import time_order
 
@@ -99,8 +97,8 @@ def read_source(
     Raises:
         StoreError: The store cannot be read, or changes all the time.
     """
-    from xautolm_core.experience.looking import changes_too_fast
-    from xautolm_core.experience.looking import looks
+    from xautolm_core.experience.damage import changes_too_fast
+    from xautolm_core.experience.damage import looks
     from xautolm_core.experience.view import SegmentGoneError
 
     for is_last in looks(lambda: len(store.faults)):
@@ -171,7 +169,7 @@ def read_rows(
     relevance: Relevance,
     *,
     exclude_search_id: str | None = None,
-) -> tuple[JoinedRows, Mapping[DropReason, int]]:
+) -> tuple[HistoryRows, Mapping[DropReason, int]]:
     """Return the rows of the same history, and how many were left out, by reason.
 
     Args:
@@ -187,7 +185,7 @@ def read_rows(
 
 def _of_its_kind(
     sources: Sequence[HistorySource], relevance: Relevance, exclude_search_id: str | None
-) -> tuple[JoinedRows, dict[DropReason, int]]:
+) -> tuple[HistoryRows, dict[DropReason, int]]:
     """Return the rows of the right kind of task, and how many others there are."""
     parts = _each_once(
         [
@@ -196,18 +194,20 @@ def _of_its_kind(
             for table in source.tables
         ]
     )
-    read: list[Rows] = []
+    read: list[HistoryRows] = []
     left_out: Counter[DropReason] = Counter()
     for part in parts:
         right = equals(part.table, "task_type", relevance.task_type)[part.rows]
         left_out[DropReason.TASK_TYPE] += int(np.count_nonzero(~right))
         rows = part.rows if right.all() else part.rows[right]
         whole = len(rows) == len(part.table)
-        read.append(Rows.of_table(part.table, rows=None if whole else rows, trust=part.trust))
-    return join(read), dict(+left_out)
+        read.append(
+            HistoryRows.of_table(part.table, rows=None if whole else rows, trust=part.trust)
+        )
+    return HistoryRows.joined(read), dict(+left_out)
 
 
-def _order(joined: JoinedRows, dropped: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+def _order(joined: HistoryRows, dropped: NDArray[np.bool_]) -> NDArray[np.int64] | None:
     """Return which rows stay, in order of time; None if all do, and are in it."""
     order = time_order(joined.ended_at, joined.ids)
     if not dropped.any():
