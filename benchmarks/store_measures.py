@@ -85,6 +85,29 @@ def history(store: str, tenant: str | None = None) -> Figures:
     }
 
 
+def keep(store: str) -> Figures:
+    """Keep what a search learns from in its run folder, as a new search does, and read it again."""
+    import tempfile
+
+    from xautolm_core.search.history.cache import HistoryCache
+    from xautolm_core.search.history.kept import keep_history
+    from xautolm_core.search.history.kept import kept_history
+    from xautolm_core.search.history.reading import read_rows
+    from xautolm_core.search.history.reading import read_source
+
+    watch = Stopwatch()
+    source = read_source(_open(store), cache=HistoryCache.from_environment())
+    rows, left_out = read_rows([source], _context().relevance)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "history.parquet"
+        with watch.measure("keep"):
+            _, digest = keep_history(path, rows, left_out)
+        with watch.measure("resume"):
+            found = kept_history(path, digest, frozenset())
+        size = path.stat().st_size
+    return watch.figures | {"kept": float(len(found)), "bytes_a_row": size / max(1, len(found))}
+
+
 def warm_start(store: str) -> Figures:
     """Build the sampler ``xautolm`` from a history of a known number of relevant experiences."""
     import numpy as np
@@ -162,6 +185,7 @@ MEASURES: Mapping[str, Callable[..., Figures]] = {
     for function in (
         build,
         history,
+        keep,
         warm_start,
         fill_single,
         compact,

@@ -131,6 +131,20 @@ class StoreReader:
             is_last=is_last,
         )
 
+    def forgotten(self) -> frozenset[bytes]:
+        """Return the ids (16 bytes) of what was forgotten, without looking at anything else.
+
+        Raises:
+            StoreError: The storage cannot be read, or changes all the time.
+        """
+        for _ in looks(self.damage.extent):
+            try:
+                _, tombstones = self._list()
+                return frozenset().union(*self.tombstones.ids(tombstones).values())
+            except StoreChangedError:
+                continue
+        raise changes_too_fast()
+
     def tail(self, keys: Sequence[str], state: State) -> Tail:
         """Return the experiences in single objects that no segment of a state holds.
 

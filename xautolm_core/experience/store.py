@@ -135,7 +135,7 @@ class ObjectExperienceStore:
         Raises:
             StoreError: The storage cannot be read.
         """
-        return self.reader.settled(lambda state: state.hidden)
+        return self.reader.forgotten()
 
     def view(self) -> StoreView:
         """Return what the store holds now, as columns (see ``view``).

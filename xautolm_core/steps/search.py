@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from xautolm_core.errors import StoreError
 from xautolm_core.search.contract import ALTERNATIVE_FOLDER
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
+from xautolm_core.search.folders import HISTORY_FILE
 from xautolm_core.steps.cluster import connected
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.finished import require_model
@@ -130,7 +131,9 @@ def launcher_of(
 
 
 def copy_result(out_folder: Path, target: Path) -> None:
-    """Copy what a search leaves for people and programs: all but the trials' own folders.
+    """Copy what a search leaves for people and programs.
+
+    The trials' own folders are not, nor is what it learnt from: ``forget`` would not find it there.
 
     Raises:
         StoreError: The target cannot be written.
@@ -138,7 +141,7 @@ def copy_result(out_folder: Path, target: Path) -> None:
     try:
         target.mkdir(parents=True, exist_ok=True)
         for path in out_folder.iterdir():
-            if path.is_file() and not path.name.startswith("."):
+            if path.is_file() and not path.name.startswith(".") and path.name != HISTORY_FILE:
                 shutil.copy2(path, target / path.name)
         for name in (BEST_MODEL_FOLDER, ALTERNATIVE_FOLDER):
             if (out_folder / name).is_dir():

@@ -25,6 +25,8 @@ from tests.search.test_replay import made_up
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.schema import Experience
+from xautolm_core.experience.segment_reader import SegmentReader
+from xautolm_core.experience.view import SegmentFile
 from xautolm_core.experience.view import SegmentGoneError
 from xautolm_core.experience.view import StoreView
 from xautolm_core.search.history import History
@@ -283,10 +285,12 @@ class Restless(FolderStore):
             return view
         self.stale_views -= 1
 
-        def gone() -> None:
-            raise SegmentGoneError("segments/x.parquet")
+        return replace(view, segments=tuple(_Gone(s.reader, s.segment) for s in view.segments))
 
-        return replace(view, segments=tuple(replace(s, open=gone) for s in view.segments))
+
+class _Gone(SegmentFile):
+    def open(self) -> SegmentReader:
+        raise SegmentGoneError(self.key)
 
 
 def test_a_view_that_is_too_old_is_opened_again(store, monkeypatch):
