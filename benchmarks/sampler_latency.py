@@ -29,7 +29,7 @@ from made_up_experiences import tables
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.history import History
 from xautolm_core.search.history.layout import to_history_table
-from xautolm_core.search.history.rows import Rows
+from xautolm_core.search.history.rows import HistoryRows
 from xautolm_core.search.samplers import SAMPLER_NAMES
 from xautolm_core.search.samplers import make_sampler
 from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
@@ -46,11 +46,11 @@ _ENDLESS = 10**8
 
 def history_of(relevant: int, also: int, context: SearchContext, seed: int) -> History:
     """Return a history with so many experiences that can inform the search, and so many others."""
-    useful: list[Rows] = []
-    others: list[Rows] = []
+    useful: list[HistoryRows] = []
+    others: list[HistoryRows] = []
     for table in tables(_ENDLESS, seed):
-        rows = Rows.of_table(to_history_table(table), trust=1.0)
-        known = {bytes(one) for one in History.of_rows([rows], context.relevance).ids}
+        rows = HistoryRows.of_table(to_history_table(table), trust=1.0)
+        known = {bytes(one) for one in History.of_rows([rows]).relevant(context.relevance).ids}
         is_known = np.asarray([bytes(one) in known for one in rows.ids])
         useful.append(rows.take(np.flatnonzero(is_known)[: relevant - _count(useful)]))
         others.append(rows.take(np.flatnonzero(~is_known)[: also - _count(others)]))
@@ -59,7 +59,7 @@ def history_of(relevant: int, also: int, context: SearchContext, seed: int) -> H
     return History.of_rows([*useful, *others])
 
 
-def _count(parts: Sequence[Rows]) -> int:
+def _count(parts: Sequence[HistoryRows]) -> int:
     return sum(len(part.ids) for part in parts)
 
 

@@ -49,30 +49,26 @@ def build(folder: str, rows: int) -> Figures:
     import made_up_experiences
 
     from xautolm_core.experience.folder import FolderStore
-    from xautolm_core.experience.manifest import new_manifest
     from xautolm_core.experience.segment import SEGMENT_ROWS
-    from xautolm_core.experience.segment import join_tables
-    from xautolm_core.experience.segment import sort_rows
-    from xautolm_core.experience.writing import write_segment
+    from xautolm_core.experience.writing import write_segments
 
     watch = Stopwatch()
     store = FolderStore(Path(folder))
-    entries = []
     waiting: list[Any] = []
     with watch.measure("build"):
-        for table in made_up_experiences.tables(rows, SEED):
-            if not entries and not waiting:
+        for number, table in enumerate(made_up_experiences.tables(rows, SEED)):
+            if number == 0:
                 made_up_experiences.check_layout(table, range(0, len(table), 97))
             waiting.append(table)
             if sum(map(len, waiting)) + len(table) > SEGMENT_ROWS:
-                entries.append(write_segment(store.storage, sort_rows(join_tables(waiting))))
+                write_segments(store.storage, waiting, generation=1)
                 waiting = []
-        if waiting:
-            entries.append(write_segment(store.storage, sort_rows(join_tables(waiting))))
-        key, data = new_manifest(parents=[], segments=entries, replaced=[], purged=[])
-        store.storage.put(key, data)
-    size = sum(entry.size_bytes or 0 for entry in entries)
-    return watch.figures | {"bytes_an_experience": size / rows, "segments": float(len(entries))}
+        write_segments(store.storage, waiting, generation=1)
+    sizes = [info.size_bytes for info in store.storage.list("segments/")]
+    return watch.figures | {
+        "bytes_an_experience": sum(sizes) / rows,
+        "segments": float(len(sizes)),
+    }
 
 
 def history(store: str, tenant: str | None = None) -> Figures:
@@ -87,6 +83,29 @@ def history(store: str, tenant: str | None = None) -> Figures:
         "relevant": float(len(found)),
         "left_out": float(sum(found.left_out.values())),
     }
+
+
+def keep(store: str) -> Figures:
+    """Keep what a search learns from in its run folder, as a new search does, and read it again."""
+    import tempfile
+
+    from xautolm_core.search.history.cache import HistoryCache
+    from xautolm_core.search.history.kept import keep_history
+    from xautolm_core.search.history.kept import kept_history
+    from xautolm_core.search.history.reading import read_rows
+    from xautolm_core.search.history.reading import read_source
+
+    watch = Stopwatch()
+    source = read_source(_open(store), cache=HistoryCache.from_environment())
+    rows, left_out = read_rows([source], _context().relevance)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "history.parquet"
+        with watch.measure("keep"):
+            _, digest = keep_history(path, rows, left_out)
+        with watch.measure("resume"):
+            found = kept_history(path, digest, frozenset())
+        size = path.stat().st_size
+    return watch.figures | {"kept": float(len(found)), "bytes_a_row": size / max(1, len(found))}
 
 
 def warm_start(store: str) -> Figures:
@@ -166,6 +185,7 @@ MEASURES: Mapping[str, Callable[..., Figures]] = {
     for function in (
         build,
         history,
+        keep,
         warm_start,
         fill_single,
         compact,
@@ -186,7 +206,7 @@ def _imports() -> None:
         "xautolm_core.experience.store",
         "xautolm_core.experience.view",
         "xautolm_core.search.history.cache",
-        "xautolm_core.search.history.stores",
+        "xautolm_core.search.history.reading",
     ):
         import_module(name)
 
@@ -202,12 +222,11 @@ def _open(store: str) -> ObjectExperienceStore:
 
 def _history(store: str, relevance: Relevance, tenant: str | None = None) -> History:
     from xautolm_core.search.history.cache import HistoryCache
-    from xautolm_core.search.history.stores import history_of_store
+    from xautolm_core.search.history.reading import history_of_store
 
     opened = _open(store)
     found = history_of_store(
         opened,
-        opened.snapshot(),
         relevance,
         tenant=tenant,
         cache=HistoryCache.from_environment(),

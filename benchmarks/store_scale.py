@@ -6,8 +6,9 @@ does, without a million single objects before. Then each figure is measured in a
 ``--repeat`` times; the median counts. The files are in the operating system's page cache, as they
 are after a store was written or copied; the interpreter's start and its imports are shown apart.
 
-* history: open the store, pin a snapshot, read what is relevant, make arrays; without and with the
+* history: open the store, read what is relevant, make arrays; without and with the
   local cache of memory-mapped segments; all tenants, and one of ten
+* keeping what is relevant in a run folder, and reading it there as a resumed search does
 * warm start: the sampler ``xautolm`` from at most 100,000 of these experiences
 * compaction of single objects, and reading them before they are compacted
 * opening 20,000 experiences against the published layout: one indented JSON file for each, read one
@@ -99,6 +100,7 @@ def measure_size(bench: Bench, folder: Path, rows: int) -> Figures:
     cold = bench.median("history", forget, cache=cache, store=address)
     warm = bench.median("history", cache=cache, store=address)
     one = bench.median("history", cache=cache, store=address, tenant="team-c")
+    kept = bench.median("keep", cache=cache, store=address)
     started = bench.median("warm_start", cache=cache, store=address)
     return {
         "bytes an experience": built["bytes_an_experience"],
@@ -111,6 +113,9 @@ def measure_size(bench: Bench, folder: Path, rows: int) -> Figures:
         "relevant experiences": warm["relevant"],
         "one tenant's history, cached: s": one["ready_seconds"],
         "one tenant's relevant experiences": one["relevant"],
+        "kept in the run folder: s": kept["keep_seconds"],
+        "kept in the run folder: bytes a row": kept["bytes_a_row"],
+        "read from the run folder: s": kept["resume_seconds"],
         "warm start: s": started["warm_start_seconds"],
         "warm start: processor s": started["warm_start_cpu_seconds"],
         "warm start: experiences": started["relevant"],

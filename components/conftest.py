@@ -60,14 +60,14 @@ class Run:
         parameters: Those of the fingerprint step.
         folder: Where artifacts are.
         fingerprinted: What it returned.
-        snapshot: Of the experience store.
+        history: Digest of what the search learnt from.
         metadata: Of the registered model.
     """
 
     parameters: dict[str, Any]
     folder: Path
     fingerprinted: Any
-    snapshot: str
+    history: str
     metadata: dict[str, Any]
 
     def artifact(self, name: str) -> SimpleNamespace:
@@ -149,12 +149,12 @@ def run(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> Run:
     features, result = artifact(folder / "features"), artifact(folder / "result")
     extract_meta_features.python_func(checked.measurement, checked.fingerprint, features)
     prior, view = artifact(folder / "prior"), artifact(folder / "view")
-    snapshot = warm_start.python_func(checked.request, features, prior, view)
-    search.python_func(checked.request, features, snapshot, result)
+    history = warm_start.python_func(checked.request, features, prior, view)
+    search.python_func(checked.request, features, history, result)
     test, model = artifact(folder / "test"), artifact(folder / "model")
     evaluate.python_func(checked.request, result, test)
     register_model.python_func(checked.request, result, test, parameters["registry"], model)
-    return Run(parameters, folder, checked, snapshot, model.metadata)
+    return Run(parameters, folder, checked, history, model.metadata)
 
 
 def read_json(path: str | Path) -> Any:

@@ -102,7 +102,7 @@ def xautolm_search_rounds(
             sample_trials(
                 request=start.request,
                 features=start.features,
-                snapshot=start.snapshot,
+                history=start.history,
                 size=TRIALS_PER_ROUND,
             ).after(before),
             s3_secret,
@@ -116,7 +116,7 @@ def xautolm_search_rounds(
             record_experiences(
                 request=start.request,
                 features=start.features,
-                snapshot=start.snapshot,
+                history=start.history,
                 outcomes=dsl.Collected(ran.output),
             ),
             s3_secret,

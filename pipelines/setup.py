@@ -33,13 +33,13 @@ class Beginning:
     Attributes:
         request: The checked request.
         features: Meta-features of the task and of a trial's machine.
-        snapshot: Snapshot of the experience store.
+        history: Digest of what the search learns from.
         last: The last of these steps.
     """
 
     request: Channel
     features: Any
-    snapshot: Channel
+    history: Channel
     last: dsl.PipelineTask
 
 
@@ -111,7 +111,7 @@ def run_controller(start: Beginning, s3_secret: Channel) -> Any:
         s3_secret: Secret with the S3 keys.
     """
     found = equip(
-        search(request=start.request, features=start.features, snapshot=start.snapshot),
+        search(request=start.request, features=start.features, history=start.history),
         s3_secret,
         memory="8Gi",
         retries=5,

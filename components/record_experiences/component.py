@@ -11,7 +11,7 @@ from components.images import RUNTIME_IMAGE
 def record_experiences(
     request: str,
     features: dsl.Input[dsl.Artifact],
-    snapshot: str,
+    history: str,
     outcomes: List[str],
     result: dsl.Output[dsl.Artifact],
 ) -> int:
@@ -22,7 +22,7 @@ def record_experiences(
     Args:
         request: The checked request.
         features: What extract_meta_features wrote.
-        snapshot: Snapshot of the store that the search started from.
+        history: Digest of what the search learnt from.
         outcomes: Of the round's trials; the results themselves are read from the workspace.
         result: Summary, report, trials and the best model so far.
 
@@ -31,4 +31,4 @@ def record_experiences(
     """
     from xautolm_core.steps.rounds import record_experiences
 
-    return record_experiences(request, features.path, snapshot, result.path)
+    return record_experiences(request, features.path, history, result.path)

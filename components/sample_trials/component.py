@@ -11,7 +11,7 @@ from components.images import RUNTIME_IMAGE
 def sample_trials(
     request: str,
     features: dsl.Input[dsl.Artifact],
-    snapshot: str,
+    history: str,
     size: int,
 ) -> List[str]:
     """Propose the trials of the next round.
@@ -21,7 +21,7 @@ def sample_trials(
     Args:
         request: The checked request.
         features: What extract_meta_features wrote.
-        snapshot: Snapshot of the store to start from.
+        history: Digest of what to learn from, of warm_start.
         size: How many.
 
     Returns:
@@ -29,4 +29,4 @@ def sample_trials(
     """
     from xautolm_core.steps.rounds import sample_trials
 
-    return sample_trials(request, features.path, snapshot, size)
+    return sample_trials(request, features.path, history, size)

@@ -9,7 +9,7 @@ from components.images import RUNTIME_IMAGE
 def search(
     request: str,
     features: dsl.Input[dsl.Artifact],
-    snapshot: str,
+    history: str,
     result: dsl.Output[dsl.Artifact],
 ):
     """Run a search, or go on with the one that this run's step has begun before.
@@ -17,9 +17,9 @@ def search(
     Args:
         request: The checked request.
         features: What extract_meta_features wrote.
-        snapshot: Snapshot of the store to start from.
+        history: Digest of what to learn from, of warm_start.
         result: Summary, report, trials and the best model.
     """
     from xautolm_core.steps.search import search
 
-    search(request, features.path, snapshot, result.path)
+    search(request, features.path, history, result.path)

@@ -23,7 +23,7 @@ def warm_start(
         view: The same for people.
 
     Returns:
-        The snapshot of the store that was read.
+        The digest of what was read of the store.
     """
     from xautolm_core.steps.warm_start import show_warm_start
 

@@ -39,6 +39,7 @@ from xautolm_core.experience.keys import derived_key
 from xautolm_core.experience.keys import experience_key
 from xautolm_core.experience.segment import encode_segment
 from xautolm_core.experience.segment import join_tables
+from xautolm_core.experience.segment import segment_of
 from xautolm_core.experience.segment import sort_rows
 from xautolm_core.experience.segment_reader import SegmentReader
 from xautolm_core.records.experience import Experience
@@ -124,8 +125,12 @@ def test_any_payload_comes_back_from_a_file(one: list[Payload], other: list[Payl
     rows = _rows(one + other)
     by_order = {(row.payload.ended_at, row.payload.id): row for row in rows}
     table = sort_rows(join_tables([to_table(rows[: len(one)]), to_table(rows[len(one) :])]))
-    segment = encode_segment(table)
-    reader = SegmentReader(segment.key, segment.buffer, segment.footer)
+    segment, data = encode_segment(table, 7)
+    assert segment_of(segment.key) == segment
+    assert (segment.generation, segment.rows) == (7, len(by_order))
+    assert segment.is_whole(data)
+    assert segment.first_ended_at <= min(ended_at for ended_at, _ in by_order)
+    reader = SegmentReader(segment, data)
     assert reader.rows == len(by_order)
     found = [row for g in range(reader.row_groups) for row in from_table(reader.read(g))]
     assert [(row.payload.ended_at, row.payload.id) for row in found] == sorted(by_order)

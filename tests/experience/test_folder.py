@@ -71,14 +71,13 @@ def _a_plain_user() -> Iterator[None]:
 def test_a_segment_that_this_user_may_not_read_is_named_and_skipped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("xautolm_core.experience.looking.FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("xautolm_core.experience.damage.FIRST_WAIT_SECONDS", 0.0)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         store = FolderStore(Path(folder))
         for search in ("a", "b"):
             store.append(sample(search))
             store.compact(grace=timedelta(0))
-        pinned = store.snapshot()
         assert len(list(store.scan())) == 2
         segment = min(store.root.glob("segments/*"))
         segment.chmod(0o000)
@@ -86,7 +85,6 @@ def test_a_segment_that_this_user_may_not_read_is_named_and_skipped(
             fresh = ObjectExperienceStore(FolderObjects(store.root))
             assert len(list(fresh.scan())) == 1
             assert fresh.stats().experiences == 1
-            assert len(list(fresh.read(pinned))) == 1
             assert sum(part.table().num_rows for part in fresh.view().segments) == 1
             assert {fault.key for fault in fresh.faults} == {f"segments/{segment.name}"}
             assert "ermission" in fresh.faults[0].problem

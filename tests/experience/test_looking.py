@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from xautolm_core.experience.looking import ATTEMPTS
-from xautolm_core.experience.looking import LONGEST_WAIT_SECONDS
-from xautolm_core.experience.looking import looks
+from xautolm_core.experience.damage import ATTEMPTS
+from xautolm_core.experience.damage import LONGEST_WAIT_SECONDS
+from xautolm_core.experience.damage import looks
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""Any order of appends, compactions, snapshots, forgetting, crashes and races, against a model."""
+"""Any order of appends, compactions, forgetting, quarantine, crashes and races, against a model."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -24,8 +25,8 @@ from tests.experience.samples import sample
 from tests.experience.storages import DyingStorage
 from tests.experience.storages import InterruptedStorage
 from tests.experience.storages import Killed
-from xautolm_core.experience.contract import SnapshotId
 from xautolm_core.experience.store import ObjectExperienceStore
+from xautolm_core.experience.view import SegmentGoneError
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.folder import FolderObjects
 from xautolm_core.records.experience import Experience
@@ -51,8 +52,6 @@ class StoreMachine(RuleBasedStateMachine):
         self.store = ObjectExperienceStore(self.storage)
         self.copies: dict[str, dict[datetime, Experience]] = {}
         self.forgotten: set[str] = set()
-        self.snapshots: dict[SnapshotId, list[Experience]] = {}
-        self.fresh: list[SnapshotId] = []
         self.is_clean = True
 
     def teardown(self) -> None:
@@ -73,8 +72,7 @@ class StoreMachine(RuleBasedStateMachine):
             lambda: other.compact(grace=_NOTHING),
             lambda: other.compact(grace=timedelta(hours=1)),
             lambda: list(other.scan()),
-            # Of what it holds, the model knows once whatever is interrupted is done.
-            lambda: self.fresh.append(other.snapshot()),
+            lambda: other.verify(quarantine=True),
         ]
 
     @initialize(count=st.integers(0, 12))
@@ -131,7 +129,6 @@ class StoreMachine(RuleBasedStateMachine):
         act = self.others(self.store if reuse else None)[other]
         slow: ObjectStorage = InterruptedStorage(self.storage, step, act)
         ObjectExperienceStore(slow).compact(grace=grace)
-        self._note_snapshots()
         self.is_clean = True
 
     @rule(step=st.integers(1, 60), reuse=st.booleans())
@@ -140,10 +137,6 @@ class StoreMachine(RuleBasedStateMachine):
         reader = ObjectExperienceStore(InterruptedStorage(self.storage, step, act))
         assert list(reader.scan()) == self.expected()
         assert reader.faults == ()
-
-    @rule()
-    def snapshot(self) -> None:
-        self.snapshots[self.store.snapshot()] = self.expected()
 
     @rule(task=st.integers(0, 2))
     def forget_task(self, task: int) -> None:
@@ -183,24 +176,17 @@ class StoreMachine(RuleBasedStateMachine):
         slow = InterruptedStorage(self.storage, step, self.others()[other])
         ObjectExperienceStore(slow).forget(task_fingerprint=f"task-{task}")
         self._forget(lambda e: e.task_fingerprint == f"task-{task}")
-        self._note_snapshots()
         self.is_clean = False
 
-    @rule(task=st.integers(0, 2), step=st.integers(1, 30), is_forgetting=st.booleans())
-    def race_of_snapshot_and_another(self, task: int, step: int, is_forgetting: bool) -> None:
-        other = ObjectExperienceStore(self.storage)
-        slow = InterruptedStorage(
-            self.storage,
-            step,
-            (lambda: other.forget(task_fingerprint=f"task-{task}"))
-            if is_forgetting
-            else self.others()[0],
-        )
-        self.fresh.append(ObjectExperienceStore(slow).snapshot())
-        if is_forgetting and slow.was_interrupted:
-            self._forget(lambda e: e.task_fingerprint == f"task-{task}")
-            self.is_clean = False
-        self._note_snapshots()
+    @rule(step=st.integers(1, 60), reuse=st.booleans())
+    def race_of_view_and_compactor(self, step: int, reuse: bool) -> None:
+        act = self.others(self.store if reuse else None)[0]
+        reader = ObjectExperienceStore(InterruptedStorage(self.storage, step, act))
+        view = reader.view()
+        with contextlib.suppress(SegmentGoneError):
+            tables = [*(segment.table(["id"]) for segment in view.segments), view.tail]
+            ids = {identity for table in tables for identity in table["id"].to_pylist()}
+            assert ids - view.hidden == {bytes.fromhex(e.id) for e in self.expected()}
 
     @invariant()
     def all_is_seen(self) -> None:
@@ -210,13 +196,6 @@ class StoreMachine(RuleBasedStateMachine):
             assert store.faults == ()
         if expected:
             assert self.store.get(expected[0].id) == expected[0]
-
-    @invariant()
-    def snapshots_stay(self) -> None:
-        for snapshot, pinned in self.snapshots.items():
-            found = list(self.store.read(snapshot))
-            assert found == [e for e in pinned if e.id not in self.forgotten]
-        assert self.store.faults == ()
 
     @invariant()
     def counters_never_fall(self) -> None:
@@ -229,11 +208,6 @@ class StoreMachine(RuleBasedStateMachine):
             assert faults == ()
         else:
             assert all("forgotten" in fault.problem for fault in faults)
-
-    def _note_snapshots(self) -> None:
-        for snapshot in self.fresh:
-            self.snapshots.setdefault(snapshot, self.expected())
-        self.fresh.clear()
 
     def _forget(self, is_meant: Callable[[Experience], bool]) -> None:
         for identity, copies in self.copies.items():

@@ -30,7 +30,7 @@ def write_late(address: str, search: str, started_at: str) -> None:
     print(_open(address).append(late), flush=True)
 
 
-def read(address: str, *, with_snapshots: bool) -> None:
+def read(address: str) -> None:
     """Read all the time; print what was wrong, and how many reads there were."""
     store = _open(address)
     told_to_stop = _told_to_stop()
@@ -45,13 +45,6 @@ def read(address: str, *, with_snapshots: bool) -> None:
         if found != sorted(found, key=lambda e: (e.ended_at, e.id)):
             print("not in order")
         known = set(ids)
-        if with_snapshots:
-            pinned = store.snapshot()
-            first = [e.id for e in store.read(pinned)]
-            if not known <= set(first):
-                print(f"a snapshot lost {len(known - set(first))} of {len(known)}")
-            if first != [e.id for e in store.read(pinned)]:
-                print("a snapshot changed")
         reads += 1
     for fault in store.faults:
         print(f"fault {fault}")
@@ -100,8 +93,8 @@ if __name__ == "__main__":
         write(where, rest[0], int(rest[1]))
     elif role == "write-late":
         write_late(where, *rest)
-    elif role in ("read", "read-snapshots"):
-        read(where, with_snapshots=role == "read-snapshots")
+    elif role == "read":
+        read(where)
     elif role == "compact":
         compact(where, float(rest[0]))
     else:

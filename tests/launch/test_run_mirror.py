@@ -20,6 +20,7 @@ _ATTEMPTS = ("0000-0", "0000-1", "0012-0", "12345-3")
 _MIRRORED = (
     "search.json",
     "state.json",
+    "history.parquet",
     *(f"trials/{a}/{name}" for a in _ATTEMPTS for name in ("proposal.json", "result.json")),
 )
 _OTHERS = (
@@ -52,7 +53,11 @@ def contents_of(folder: Path) -> dict[str, bytes]:
 
 
 def test_names_are_those_of_the_search() -> None:
-    assert set(run_mirror.RUN_FILES) == {contract.SEARCH_FILE, folders.STATE_FILE}
+    assert set(run_mirror.RUN_FILES) == {
+        contract.SEARCH_FILE,
+        folders.STATE_FILE,
+        folders.HISTORY_FILE,
+    }
     assert run_mirror.RUN_FILES[-1] == contract.SEARCH_FILE
     assert run_mirror.TRIAL_FILES[0] == folders.PROPOSAL_FILE
 
@@ -75,10 +80,20 @@ def test_what_is_restored_is_what_was_there(
         everything = {**before, **after}
         restored = RunMirror(storage, new).restore(lambda _: False)
         assert restored == ("search.json" in everything)
-        expected = {k: v for k, v in everything.items() if k in _MIRRORED} if restored else {}
+        # What a search is to learn from may be there before the search.
+        names = _MIRRORED if restored else ("history.parquet",)
+        expected = {k: v for k, v in everything.items() if k in names}
         assert contents_of(new) == expected
         models = ["0000-0"] if "trials/0000-0/model/config.json" in everything else []
         assert RunMirror(storage, new).attempts_with_models() == models
+
+
+def test_what_a_search_to_come_learns_from_goes_before_it(tmp_path: Path) -> None:
+    storage = FolderObjects(tmp_path / "objects")
+    make_run(tmp_path / "preview", {"search.json": b"{}", "history.parquet": b"rows"})
+    RunMirror(storage, tmp_path / "preview").send_history()
+    assert not RunMirror(storage, tmp_path / "run").restore(lambda _: False)
+    assert contents_of(tmp_path / "run") == {"history.parquet": b"rows"}
 
 
 def test_a_run_that_is_there_is_left_alone(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def _without_tenants(tally: Tally) -> list[object]:
 def test_an_empty_store_has_nothing(store: FolderStore) -> None:
     totals = StoreCount(store).totals()
     assert totals.tally == Tally()
-    assert (totals.tail, totals.oldest_in_tail_at, totals.snapshot_at) == (0, None, None)
+    assert (totals.tail, totals.oldest_in_tail_at, totals.compacted_at) == (0, None, None)
 
 
 def test_totals_are_the_sums_over_the_store_wherever_it_is(store: FolderStore) -> None:
@@ -97,7 +97,7 @@ def test_totals_are_the_sums_over_the_store_wherever_it_is(store: FolderStore) -
     found = count.totals()
     _require_sums(store, found.tally)
     assert (found.tail, found.oldest_in_tail_at) == (0, None)
-    assert found.snapshot_at is not None
+    assert found.compacted_at is not None
     _fill(store, range(3, 9))
     found = count.totals()
     _require_sums(store, found.tally)
@@ -189,13 +189,12 @@ def test_totals_do_not_change_by_what_is_done_to_the_store(store: FolderStore) -
         store.append(made_up(number, seconds=seconds, energy=(energy,)))
         if number % 20 == 7:
             first = count.totals().tally
-            store.compact(grace=NOTHING if number % 3 else None, keep=0)
+            store.compact(grace=NOTHING if number % 3 else None)
             assert count.totals().tally == first == _totals(store)
     last = count.totals().tally
     store.forget(task_fingerprint=f"{3:064x}")
     assert count.totals().tally == last == _totals(store)
-    store.snapshot()
-    store.compact(grace=NOTHING, keep=0)
+    store.compact(grace=NOTHING)
     assert count.totals().tally == last == _totals(store)
 
 
@@ -209,7 +208,7 @@ def test_two_compactors_at_once_change_no_total(store: FolderStore) -> None:
     before = _totals(store)
     store.compact()
     other.compact()
-    for info in [*other.storage.list("segments/"), *other.storage.list("manifests/")]:
+    for info in list(other.storage.list("segments/")):
         store.storage.put(info.key, other.storage.get(info.key))
     assert len(store.reader.look().segments) == 2
     found = _totals(store)
@@ -288,10 +287,8 @@ def test_a_store_that_shows_less_than_before_is_not_believed(store: FolderStore)
     assert reader.read().problem == ""
 
 
-@pytest.mark.parametrize("name", ["store-v1", "store-v2"])
-def test_stores_of_older_versions(tmp_path: Path, name: str) -> None:
-    """Their tombstones do not name the accelerator, their keys and segments are others."""
-    store = FolderStore(Path(shutil.copytree(GOLDEN / name, tmp_path / "store")))
+def test_a_store_as_it_was_written_once(tmp_path: Path) -> None:
+    store = FolderStore(Path(shutil.copytree(GOLDEN / "store", tmp_path / "store")))
     expected = store.totals()
     count = StoreCount(store)
     for _ in range(2):
@@ -346,7 +343,7 @@ def test_nothing_falls_while_others_are_at_work(store: FolderStore) -> None:
 
     acts: list[tuple[Callable[[int], object], float]] = [
         (append, 0.005),
-        (lambda _: FolderStore(store.root).compact(grace=timedelta(seconds=1), keep=0), 0.05),
+        (lambda _: FolderStore(store.root).compact(grace=timedelta(seconds=1)), 0.05),
         (forget, 0.5),
     ]
     threads = [threading.Thread(target=work, args=one) for one in acts]
@@ -382,6 +379,6 @@ def test_a_store_on_s3(s3_server: S3Server, bucket: str) -> None:
     store.forget(task_fingerprint=f"{1:064x}")
     found = count.totals()
     assert sum(found.tally.trials.values()) == 11
-    assert (found.tail, found.snapshot_at is not None) == (1, True)
+    assert (found.tail, found.compacted_at is not None) == (1, True)
     fresh = StoreCount(ObjectExperienceStore(s3_server.objects(bucket, "memory")))
     assert fresh.totals().tally == found.tally

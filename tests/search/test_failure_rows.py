@@ -238,5 +238,5 @@ def test_a_search_reads_the_store_for_its_failure_model(make_spec, tmp_path, is_
         result = run_search(
             spec, tmp_path / name, launcher=InstantLauncher(), observer=Silent(), with_test=False
         )
-        assert (result.spec.snapshot is not None) is is_used
+        assert (result.spec.history is not None) is is_used
         assert len(result.trials) == 3

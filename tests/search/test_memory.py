@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.search.instant import InstantLauncher
@@ -99,17 +101,50 @@ def test_other_tenants_count_in_stores_that_are_read_and_on_demand(make_spec, tm
     assert everybody.warm_start.applied == 6
 
 
-def test_a_resumed_search_reads_what_it_read_before(make_spec, tmp_path, team):
+def test_a_resumed_search_learns_from_what_its_run_folder_keeps(make_spec, tmp_path, team):
     spec = make_spec(sampler="xautolm", max_trials=2, read_stores=reading(team))
     first, _ = search(spec, tmp_path / "run")
-    assert first.spec.snapshot.startswith("union-")
+    kept = tmp_path / "run" / "history.parquet"
+    assert first.spec.history == hashlib.sha256(kept.read_bytes()).hexdigest()
+    assert pq.read_table(kept)["trust"].to_pylist() == [0.5] * 6
     search(make_spec(search_id="more", store=str(team), tenant="them"), tmp_path / "their-next")
     again, _ = search(
         first.spec.model_copy(update={"max_trials": 4}), tmp_path / "run", resume=True
     )
-    assert again.spec.snapshot == first.spec.snapshot
-    assert again.warm_start.applied == first.warm_start.applied == 6
+    assert again.spec.history == first.spec.history
+    assert again.warm_start == first.warm_start
     assert len(again.trials) == 4
+
+
+def test_what_any_store_forgot_since_is_not_learnt_again(make_spec, tmp_path, team):
+    spec = make_spec(sampler="xautolm", max_trials=1, read_stores=reading(team))
+    first, _ = search(spec, tmp_path / "run")
+    kept = tmp_path / "run" / "history.parquet"
+    forgotten = {e.id for e in open_store(str(team)).scan()}
+    open_store(str(team)).forget(tenant="them")
+    for trials in (2, 3):
+        again, _ = search(
+            first.spec.model_copy(update={"max_trials": trials}), tmp_path / "run", resume=True
+        )
+        assert again.spec.history == first.spec.history
+        assert again.warm_start.applied == 0
+        assert pq.read_table(kept).num_rows == 0
+        assert not any(bytes.fromhex(one) in kept.read_bytes() for one in forgotten)
+
+
+@pytest.mark.parametrize("damage", ["gone", "torn", "another"])
+def test_without_what_it_learnt_from_a_search_is_not_resumed(make_spec, tmp_path, team, damage):
+    spec = make_spec(sampler="xautolm", max_trials=1, read_stores=reading(team))
+    first, _ = search(spec, tmp_path / "run")
+    kept = tmp_path / "run" / "history.parquet"
+    if damage == "gone":
+        kept.unlink()
+    elif damage == "torn":
+        kept.write_bytes(kept.read_bytes()[:-20])
+    else:
+        pq.write_table(pq.read_table(kept).slice(1), kept)
+    with pytest.raises(StoreError, match=r"history\.parquet"):
+        search(first.spec.model_copy(update={"max_trials": 2}), tmp_path / "run", resume=True)
 
 
 def test_a_store_that_is_gone_is_a_warning_and_no_more(make_spec, tmp_path, team):
@@ -127,7 +162,7 @@ def test_a_store_that_is_gone_is_a_warning_and_no_more(make_spec, tmp_path, team
     again, observer = search(
         result.spec.model_copy(update={"max_trials": 3}), tmp_path / "run", resume=True
     )
-    assert again.warm_start.applied == 0
+    assert again.warm_start.applied == 6
     assert any(note.startswith("Store team is left out") for note in observer.notes)
 
 

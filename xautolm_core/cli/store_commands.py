@@ -142,17 +142,13 @@ def verify(
 def compact(
     *,
     store: STORE_OPTION = None,
-    keep: Annotated[
-        int | None,
-        typer.Option(min=0, help="Keep the newest N snapshots of searches only; by default all."),
-    ] = None,
 ) -> None:
     """Gather single objects in few files, so that the store is read faster. Safe at any time."""
     from xautolm_core.experience.open import open_store
     from xautolm_core.request.locations import store_location
 
     open_existing(store)  # without it a mistyped folder would be made
-    merged = open_store(store_location(store)).compact(keep=keep)
+    merged = open_store(store_location(store)).compact()
     typer.echo(f"{merged} objects merged")
 
 

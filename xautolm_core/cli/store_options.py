@@ -62,11 +62,10 @@ def open_there(location: str) -> ObjectExperienceStore:
     from xautolm_core.experience.keys import PLACES
     from xautolm_core.experience.open import open_store
     from xautolm_core.experience.policy import TENANTS
-    from xautolm_core.experience.union_snapshot import UNIONS
 
     opened = open_store(location, create=False)
     storage = opened.storage
-    if any(next(iter(storage.list(place)), None) for place in (*PLACES, UNIONS, TENANTS)):
+    if any(next(iter(storage.list(place)), None) for place in (*PLACES, TENANTS)):
         return opened
     if isinstance(opened, FolderStore):
         if _is_empty(opened.root):

@@ -36,7 +36,7 @@ def stats(*, store: STORE_OPTION = None, as_json: JSON_OPTION = False) -> None:
     found = opened.stats()
     if as_json:
         document = dataclasses.asdict(found)
-        for name in ("first_ended_at", "last_ended_at", "newest_manifest_at"):
+        for name in ("first_ended_at", "last_ended_at", "compacted_at"):
             time = document[name]
             document[name] = None if time is None else time.isoformat()
         print_json(document)
@@ -87,7 +87,7 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     store: STORE_OPTION = None,
 ) -> None:
-    """Forget all experiences of a task or a tenant, in snapshots too; anonymous totals stay."""
+    """Forget all experiences of a task or a tenant, in every file; anonymous totals stay."""
     from xautolm_core.errors import ConfigError
     from xautolm_core.experience.contract import ExperienceFilter
 
@@ -120,8 +120,7 @@ def forget(
 def _print_report(report: ForgetReport) -> None:
     typer.echo(
         f"{report.experiences} experiences forgotten; rewritten: {report.rewritten_segments} "
-        f"segments, {report.rewritten_snapshots} snapshots; deleted: {report.deleted_objects} "
-        "single objects"
+        f"segments; deleted: {report.deleted_objects} single objects"
     )
     for fault in report.left:
         typer.echo(f"left: {fault.key}: {fault.problem}")
@@ -133,10 +132,9 @@ def _print_stats(found: StoreStats) -> None:
     typer.echo(f"{found.experiences} experiences, {found.forgotten} forgotten")
     if found.first_ended_at is not None and found.last_ended_at is not None:
         typer.echo(f"ended {found.first_ended_at:%Y-%m-%d} to {found.last_ended_at:%Y-%m-%d} (UTC)")
-    compacted = found.newest_manifest_at
+    compacted = found.compacted_at
     typer.echo(
-        f"{found.segments} segments, {found.tail} single objects outside of them, "
-        f"{found.snapshots} snapshots; last compacted "
+        f"{found.segments} segments, {found.tail} single objects outside of them; last compacted "
         + ("never" if compacted is None else f"{compacted:%Y-%m-%d %H:%M} UTC")
     )
     print_table(

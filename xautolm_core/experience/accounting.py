@@ -24,9 +24,7 @@ from pydantic_core import from_json
 from xautolm_core.experience.codec import canonical
 from xautolm_core.experience.columns import SECONDS
 from xautolm_core.experience.columns import column_type
-from xautolm_core.experience.grouping import Groups
-from xautolm_core.experience.grouping import codes_of
-from xautolm_core.experience.segment import fixed_bytes
+from xautolm_core.experience.marks import each_id_once
 from xautolm_core.experience.segment import join_tables
 
 if TYPE_CHECKING:
@@ -90,6 +88,70 @@ class Totals:
     joules: dict[JoulesLabel, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Codes:
+    """A column of words: for each row the number of its word; null is the empty word.
+
+    Attributes:
+        codes: Numpy array of the numbers.
+        words: The words.
+    """
+
+    codes: Any
+    words: list[str]
+
+
+class Groups:
+    """Rows by the combination of their words in several columns.
+
+    Attributes:
+        labels: The combinations that there are.
+        rows: For each row the number of its combination.
+    """
+
+    def __init__(self, *columns: Codes) -> None:
+        import numpy as np
+
+        shape = tuple(len(column.words) for column in columns)
+        flat = np.ravel_multi_index(tuple(column.codes for column in columns), shape)
+        found, self.rows = np.unique(flat, return_inverse=True)
+        self._size = len(found)
+        parts = np.unravel_index(found, shape)
+        words = [[c.words[i] for i in part] for c, part in zip(columns, parts, strict=True)]
+        self.labels = list(zip(*words, strict=True))
+
+    def counts(self) -> Any:
+        """Return the number of rows of each combination."""
+        import numpy as np
+
+        return np.bincount(self.rows, minlength=self._size)
+
+    def sums(self, values: Any) -> Any:
+        """Return the sum of a value over the rows of each combination."""
+        import numpy as np
+
+        return np.bincount(self.rows, weights=values, minlength=self._size)
+
+    def exact_sums(self, values: Any) -> list[int]:
+        """Return the sum of whole numbers (int64, from 0 on) of each combination, not rounded."""
+        import numpy as np
+
+        # Each half stays far below 2**53, so that adding up doubles rounds nothing.
+        high = np.bincount(self.rows, weights=values >> 32, minlength=self._size)
+        low = np.bincount(self.rows, weights=values & 0xFFFFFFFF, minlength=self._size)
+        return [(int(h) << 32) + int(n) for h, n in zip(high, low, strict=True)]
+
+
+def codes_of(column: pa.ChunkedArray) -> Codes:
+    """Return a column of words as numbers."""
+    import pyarrow.compute as pc
+
+    words = pc.fill_null(column.cast("string"), "").combine_chunks().dictionary_encode()
+    if hasattr(words, "combine_chunks"):
+        words = words.combine_chunks()
+    return Codes(words.indices.to_numpy(), words.dictionary.to_pylist())
+
+
 def account_columns(names: Iterable[str]) -> list[str]:
     """Return which of a segment's columns are needed for accounts."""
     return [n for n in names if n in _NEEDED or n.startswith(SECONDS)]
@@ -128,7 +190,7 @@ def total(parts: Iterable[pa.Table]) -> Totals:
     """Return the totals of accounts; of those with the same id, the first one counts."""
     # A newer version's tombstone may say more.
     known = [part.select(account_columns(part.column_names)) for part in parts]
-    accounts = _each_once(join_tables(known))
+    accounts = each_id_once(join_tables(known))
     totals = Totals()
     if not accounts.num_rows:
         return totals
@@ -155,14 +217,6 @@ def _add_joules(totals: Totals, groups: Groups) -> None:
             label = JoulesLabel.of(tenant, outcome, reading)
             more = float(reading["joules"]) * int(count)
             totals.joules[label] = totals.joules.get(label, 0.0) + more
-
-
-def _each_once(accounts: pa.Table) -> pa.Table:
-    import numpy as np
-
-    identities = fixed_bytes(accounts["id"]).view(np.dtype("V16")).ravel()
-    _, first = np.unique(identities, return_index=True)
-    return accounts if len(first) == accounts.num_rows else accounts.take(np.sort(first))
 
 
 def _known_energy(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from xautolm_core.experience.accounting import Codes
+from xautolm_core.experience.accounting import codes_of
 from xautolm_core.experience.columns import PREDICTED
 from xautolm_core.experience.columns import SCORE
 from xautolm_core.experience.columns import SECONDS
-from xautolm_core.experience.grouping import Codes
-from xautolm_core.experience.grouping import codes_of
 from xautolm_core.records.outcome import Outcome
 
 if TYPE_CHECKING:

@@ -97,13 +97,6 @@ class VerifyReport:
     quarantined: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class SnapshotId:
-    """Pins exactly the experiences that a search read."""
-
-    value: str
-
-
 class ExperienceStore(Protocol):
     """Keeps experiences. Safe under concurrent writers and readers; nothing is ever half-written.
 
@@ -124,18 +117,6 @@ class ExperienceStore(Protocol):
 
     def get(self, experience_id: str) -> Experience | None:
         """Return one experience (``experience_id`` may be an unambiguous prefix), or None."""
-        ...
-
-    def snapshot(self) -> SnapshotId:
-        """Pin what the store holds now, so that it can be read again exactly."""
-        ...
-
-    def read(self, snapshot: SnapshotId) -> Iterator[Experience]:
-        """Yield exactly the experiences that a snapshot pins.
-
-        Raises:
-            StoreError: There is no such snapshot.
-        """
         ...
 
     def compact(self) -> int:

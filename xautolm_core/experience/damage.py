@@ -1,10 +1,14 @@
-"""What one reader has found broken or gone, so that it looks for it elsewhere."""
+"""What one reader has found broken or gone, and how often it looks for it again."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 
+from xautolm_core.errors import StoreError
 from xautolm_core.experience.contract import Fault
 
 GHOST = "is listed, but is not there"
@@ -16,6 +20,12 @@ MISSES_OF_A_GHOST = 8
 What was deleted meanwhile is not listed at the next look. An entry that stays may be a remnant, or
 an object that a slow server has yet to show.
 """
+
+ATTEMPTS = 30
+"""How often a store is looked at before what is gone is reported, or before it is given up."""
+
+FIRST_WAIT_SECONDS = 0.02
+LONGEST_WAIT_SECONDS = 1.0
 
 
 class StoreChangedError(Exception):
@@ -85,3 +95,34 @@ class Damage:
     def touches(self, key: str) -> bool:
         """Whether something is wrong with a segment."""
         return key in self._files or key in self._row_groups or key in self._impaired
+
+
+def looks(damage_known: Callable[[], int]) -> Iterator[bool]:
+    """Yield, for each time that a store may be looked at, whether that is the last one.
+
+    Each wait is twice as long as the one before. A look that found new damage does not count, and
+    is not waited after: the next one goes without what is damaged.
+
+    Args:
+        damage_known: Returns how much damage is known by now.
+    """
+    known = damage_known()
+    left = ATTEMPTS
+    wait = FIRST_WAIT_SECONDS
+    while left:
+        yield left == 1
+        found, known = known, damage_known()
+        if found < known:
+            continue
+        left -= 1
+        if left:
+            time.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+
+
+def changes_too_fast() -> StoreError:
+    """Return the error of a reader that never saw the store at rest."""
+    return StoreError(
+        "The store changes faster than it can be read",
+        hint="Let fewer processes compact it at once, or raise XAUTOLM_STORE_GRACE_SECONDS",
+    )

@@ -1,4 +1,4 @@
-"""Forgetting: the experiences of a task or a tenant are taken out of everything, snapshots too.
+"""Forgetting: the experiences of a task or a tenant are taken out of everything.
 
 What remains is anonymous: that there was an attempt, how it ended, its seconds and joules.
 """
@@ -20,12 +20,10 @@ from xautolm_core.experience.damage import GHOST
 from xautolm_core.experience.keys import EXPERIENCES
 from xautolm_core.experience.keys import QUARANTINE
 from xautolm_core.experience.keys import check_tenant
-from xautolm_core.experience.manifest import SegmentEntry
-from xautolm_core.experience.manifest import is_segment_key
+from xautolm_core.experience.marks import each_id_once
 from xautolm_core.experience.purge import purge_forgotten
 from xautolm_core.experience.reader import StoreReader
 from xautolm_core.experience.scanning import matching_rows
-from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.experience.segment import join_tables
 from xautolm_core.experience.state import State
 from xautolm_core.experience.tombstone import encode_tombstone
@@ -42,7 +40,6 @@ class ForgetReport:
     Attributes:
         experiences: How many experiences, not counting those that had been forgotten before.
         rewritten_segments: Segments that were written again without them.
-        rewritten_snapshots: Snapshots that were changed.
         deleted_objects: Single objects that were deleted.
         left: Objects that may hold something of it and are broken, cannot be read, or are listed
             and not there; in quarantine too. They stay: ``verify --quarantine`` moves broken ones
@@ -51,7 +48,6 @@ class ForgetReport:
 
     experiences: int
     rewritten_segments: int
-    rewritten_snapshots: int
     deleted_objects: int
     left: tuple[Fault, ...]
 
@@ -88,7 +84,6 @@ def forget(
     return ForgetReport(
         experiences=count,
         rewritten_segments=purge.rewritten_segments,
-        rewritten_snapshots=purge.rewritten_snapshots,
         deleted_objects=purge.deleted_objects,
         left=(
             *corrupt,
@@ -127,7 +122,7 @@ def _write_tombstone(
     But nobody knows whose it is, so it counts as left: it could be shown once it is there again.
     """
     tables = [without_ids(table, state.hidden) for table in _matching(reader, state, wanted)]
-    table = _each_id_once(join_tables(tables))
+    table = each_id_once(join_tables(tables))
     accounts = accounts_of(table)
     if wanted.tenant is not None:
         # Without any experience too: there may be a policy, or something corrupt.
@@ -137,18 +132,15 @@ def _write_tombstone(
         reader.storage.put(*encode_tombstone(accounts))
     theirs = EXPERIENCES if wanted.tenant is None else f"{EXPERIENCES}{wanted.tenant}/"
     suspects = {info.key for info in state.singles if info.key.startswith(theirs)}
-    suspects.update(state.present)
+    suspects.update(state.written_at)
     return table.num_rows, [f for f in reader.damage.faults if f.key in suspects]
 
 
 def _matching(reader: StoreReader, state: State, wanted: ExperienceFilter) -> Iterator[pa.Table]:
-    """Yield the rows asked for of every segment that there is, named or not, and of the tail."""
-    for key in state.present:
-        if is_segment_key(key) and not reader.damage.is_lost(key):
-            entry = state.frontier.segments.get(key) or SegmentEntry(key=key, rows=0)
-            segment = reader.open(entry)
-            for group in reader.readable_groups(segment):
-                yield _exactly(matching_rows(reader.read(segment, group), wanted), wanted)
+    """Yield the rows asked for of every segment and of the tail."""
+    for segment in state.segments:
+        for table in reader.tables(segment):
+            yield _exactly(matching_rows(table, wanted), wanted)
     yield _exactly(matching_rows(reader.tail(state.tail, state).table, wanted), wanted)
 
 
@@ -163,11 +155,3 @@ def _exactly(table: pa.Table, wanted: ExperienceFilter) -> pa.Table:
 
 def _content(text: str, name: str) -> object:
     return json.loads(text).get(name)
-
-
-def _each_id_once(table: pa.Table) -> pa.Table:
-    import numpy as np
-
-    identities = fixed_bytes(table["id"]).view(np.dtype("V16")).ravel()
-    _, first = np.unique(identities, return_index=True)
-    return table.take(np.sort(first))

@@ -16,11 +16,9 @@ from xautolm_core.records.experience import Experience
 
 EXPERIENCES = "experiences/"
 SEGMENTS = "segments/"
-MANIFESTS = "manifests/"
-SNAPSHOTS = "snapshots/"
 FORGOTTEN = "forgotten/"
 QUARANTINE = "quarantine/"
-PLACES = (EXPERIENCES, SEGMENTS, MANIFESTS, SNAPSHOTS, FORGOTTEN, QUARANTINE)
+PLACES = (EXPERIENCES, SEGMENTS, FORGOTTEN, QUARANTINE)
 """Where there is an object, there is a store."""
 
 CLOCK = "clock/now.json"

@@ -1,29 +1,34 @@
-"""Reads experiences one by one, in order, without holding more than a few row groups at once."""
+"""Reads experiences one by one, in order, and finds one by its id.
+
+Nothing more than a few row groups is held in memory at once.
+"""
 
 from __future__ import annotations
 
+import heapq
+import re
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC
 from datetime import datetime
 from typing import TYPE_CHECKING
 from typing import Any
 
+from xautolm_core.errors import StoreError
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.codec import experience_of
 from xautolm_core.experience.columns import Row
 from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.damage import StoreChangedError
-from xautolm_core.experience.looking import changes_too_fast
-from xautolm_core.experience.looking import looks
-from xautolm_core.experience.manifest import SegmentEntry
-from xautolm_core.experience.merging import RowStream
-from xautolm_core.experience.merging import merge_streams
-from xautolm_core.experience.merging import order_of
+from xautolm_core.experience.damage import changes_too_fast
+from xautolm_core.experience.damage import looks
+from xautolm_core.experience.keys import mark_of_key
 from xautolm_core.experience.reader import StoreReader
+from xautolm_core.experience.segment import Segment
+from xautolm_core.experience.segment import fixed_bytes
+from xautolm_core.experience.state import State
 from xautolm_core.records.experience import Experience
 
 if TYPE_CHECKING:
@@ -31,35 +36,19 @@ if TYPE_CHECKING:
 
 EVERYTHING = ExperienceFilter()
 
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
-_LOOK_AHEAD_ROWS = 1_000
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where rows come from: segments, a sorted table beside them, and ids that stay hidden."""
-
-    segments: Iterable[SegmentEntry]
-    table: pa.Table
-    hidden: frozenset[bytes]
-
-
-def scan_experiences(
-    reader: StoreReader, look: Callable[[bool], Source], wanted: ExperienceFilter = EVERYTHING
-) -> Iterator[Experience]:
-    """Yield the experiences asked for: those of ``scan_rows``."""
-    return (experience for _, experience in scan_rows(reader, look, wanted))
+SHORTEST_PREFIX = 4
+_HEXADECIMAL = re.compile(r"[0-9a-f]{1,32}")
+_DIGITS_IN_MARK = 20
 
 
 def scan_rows(
-    reader: StoreReader, look: Callable[[bool], Source], wanted: ExperienceFilter = EVERYTHING
+    reader: StoreReader, wanted: ExperienceFilter = EVERYTHING
 ) -> Iterator[tuple[Row, Experience]]:
     """Yield the experiences asked for, each once, ordered by end time and id, with their rows.
 
     Args:
-        reader: Reader of the store.
-        look: Returns where the rows are now; called again whenever something of it has vanished or
-            proves to be broken. Told whether it is the last time.
+        reader: Reader of the store. It is looked at again whenever something has vanished or proves
+            to be broken.
         wanted: Which ones.
 
     Raises:
@@ -69,14 +58,14 @@ def scan_rows(
     last: tuple[datetime, str, str] | None = None
     for is_last in looks(reader.damage.extent):
         try:
-            source = look(is_last)
-            for row in merge_streams(_streams(reader, source, wanted)):
-                order = order_of(row)
+            state = reader.look(is_last=is_last)
+            for row in _merged(_streams(reader, state, wanted)):
+                order = _order_of(row)
                 if last is not None and order <= last:
                     continue  # yielded before something changed
                 last = order
                 identity = bytes.fromhex(row.payload.id)
-                if identity in seen or identity in source.hidden:
+                if identity in seen or identity in state.hidden:
                     continue
                 experience = _experience(reader, row)
                 if experience is not None:
@@ -89,35 +78,102 @@ def scan_rows(
     raise changes_too_fast()
 
 
+def find_experience(reader: StoreReader, prefix: str) -> Experience | None:
+    """Return the experience whose id is or begins with a text; None if there is none.
+
+    Raises:
+        StoreError: Several ids begin so, or the storage cannot be read.
+    """
+    if len(prefix) < SHORTEST_PREFIX or not _HEXADECIMAL.fullmatch(prefix):
+        return None
+
+    def find(state: State) -> list[Row]:
+        return [*_in_segments(reader, state, prefix), *_in_tail(reader, state, prefix)]
+
+    found: dict[str, Experience] = {}
+    for row in sorted(reader.settled(find), key=_order_of):
+        try:
+            found.setdefault(row.payload.id, experience_of(row.payload))
+        except CorruptObjectError as error:
+            reader.damage.report(row.key, str(error))
+    if len(found) > 1:
+        some = ", ".join(sorted(found)[:3])
+        raise StoreError(
+            f"{len(found)} experiences begin with {prefix!r}: {some}",
+            hint="Give more characters of the id",
+        )
+    return next(iter(found.values()), None)
+
+
 def matching_rows(table: pa.Table, wanted: ExperienceFilter) -> pa.Table:
     """Return the rows that may be asked for: where a column is null, only the whole row can say."""
     mask = _mask(table, wanted)
     return table if mask is None else table.filter(mask)
 
 
-def _streams(reader: StoreReader, source: Source, wanted: ExperienceFilter) -> Iterator[RowStream]:
-    for entry in source.segments:
-        first = entry.first_ended_at or _BEGINNING
+@dataclass(frozen=True)
+class _Stream:
+    """Rows in order of (ended_at, id).
+
+    Attributes:
+        first_ended_at: No row of it ended earlier (UTC).
+        open: Opens it.
+    """
+
+    first_ended_at: datetime
+    open: Callable[[], Iterator[Row]]
+
+
+def _streams(reader: StoreReader, state: State, wanted: ExperienceFilter) -> Iterator[_Stream]:
+    for segment in state.segments:
+        first = segment.first_ended_at
         if wanted.ended_before is None or first < wanted.ended_before:
-            yield RowStream(first, lambda entry=entry: _segment_rows(reader, entry, wanted))  # type: ignore[misc]
-    table = matching_rows(source.table, wanted)
+            yield _Stream(first, lambda segment=segment: _segment_rows(reader, segment, wanted))  # type: ignore[misc]
+    table = matching_rows(reader.tail(state.tail, state).table, wanted)
     if table.num_rows:
-        yield RowStream(table["ended_at"][0].as_py(), lambda: from_table(table))
+        yield _Stream(table["ended_at"][0].as_py(), lambda: from_table(table))
 
 
-def _segment_rows(
-    reader: StoreReader, entry: SegmentEntry, wanted: ExperienceFilter
-) -> Iterator[Row]:
-    segment = reader.open(entry)
+def _segment_rows(reader: StoreReader, segment: Segment, wanted: ExperienceFilter) -> Iterator[Row]:
+    opened = reader.open(segment)
     columns = _columns_of(wanted)
-    for group in reader.readable_groups(segment):
-        first = segment.first_ended_at(group)
+    for group in reader.readable_groups(opened):
+        first = opened.first_ended_at(group)
         if wanted.ended_before is not None and first is not None and first >= wanted.ended_before:
             return
-        if columns and not _any(_mask(reader.read(segment, group, columns), wanted)):
+        if columns and not _any(_mask(reader.read(opened, group, columns), wanted)):
             continue
-        table = matching_rows(reader.read(segment, group), wanted)
-        yield from reader.rows(segment, group, table)
+        table = matching_rows(reader.read(opened, group), wanted)
+        yield from reader.rows(opened, group, table)
+
+
+def _order_of(row: Row) -> tuple[datetime, str, str]:
+    """Return what rows are ordered by: end, id, and digest where these are the same."""
+    return row.payload.ended_at, row.payload.id, row.payload.digest
+
+
+def _merged(streams: Iterable[_Stream]) -> Iterator[Row]:
+    """Yield the rows of all streams in order, opening each no earlier than it is needed."""
+    waiting = sorted(streams, key=lambda stream: stream.first_ended_at, reverse=True)
+    # The number keeps rows and iterators out of the comparison.
+    heads: list[tuple[tuple[datetime, str, str], int, Row, Iterator[Row]]] = []
+    count = 0
+    while waiting or heads:
+        while waiting and (not heads or waiting[-1].first_ended_at <= heads[0][2].payload.ended_at):
+            count += 1
+            rows = waiting.pop().open()
+            row = next(rows, None)
+            if row is not None:
+                heapq.heappush(heads, (_order_of(row), count, row, rows))
+        if not heads:
+            continue
+        _, number, row, rows = heads[0]
+        yield row
+        following = next(rows, None)
+        if following is None:
+            heapq.heappop(heads)
+        else:
+            heapq.heapreplace(heads, (_order_of(following), number, following, rows))
 
 
 def _experience(reader: StoreReader, row: Row) -> Experience | None:
@@ -180,3 +236,39 @@ def _any(mask: Any) -> bool:
     import pyarrow.compute as pc
 
     return mask is None or bool(pc.any(mask).as_py())
+
+
+def _in_segments(reader: StoreReader, state: State, prefix: str) -> Iterator[Row]:
+    """Yield the rows with such an id; nothing but ids is read of the other row groups."""
+    import numpy as np
+
+    whole = bytes.fromhex(prefix[: len(prefix) // 2 * 2])
+    for segment in state.segments:
+        opened = reader.open(segment)
+        for group in reader.readable_groups(opened):
+            identities = fixed_bytes(reader.read(opened, group, ["id"])["id"])
+            begin_so = (identities[:, : len(whole)] == np.frombuffer(whole, np.uint8)).all(axis=1)
+            rows = [
+                i
+                for i in np.flatnonzero(begin_so)
+                if identities[i].tobytes().hex().startswith(prefix)
+                and identities[i].tobytes() not in state.hidden
+            ]
+            if rows:
+                table = reader.read(opened, group).take(rows)
+                yield from reader.rows(opened, group, table)
+
+
+def _in_tail(reader: StoreReader, state: State, prefix: str) -> Iterator[Row]:
+    keys = [key for key in state.tail if _may_begin(key, prefix)]
+    for row in from_table(reader.tail(keys, state).table):
+        if row.payload.id.startswith(prefix):
+            yield row
+
+
+def _may_begin(key: str, prefix: str) -> bool:
+    mark = mark_of_key(key)
+    if mark is None:
+        return True
+    shared = min(len(prefix), _DIGITS_IN_MARK)
+    return mark[6:].hex()[:shared] == prefix[:shared]

@@ -1,20 +1,23 @@
 """Segments: very many experiences in one Parquet file, in the layout of ``columns``.
 
-Rows are ordered by (ended_at, id). A file is named by its content and never changes. Besides, each
-page has a checksum and the manifest knows the digest of the footer, so that a reader of a few
-columns finds a flipped bit without reading the whole file.
+Rows are ordered by (ended_at, id). A file never changes, and its name says what is to be known
+before it is opened: see ``Segment``. Each page has a checksum, so that a reader of a few columns
+finds a flipped bit without reading the whole file.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from datetime import datetime
 from typing import TYPE_CHECKING
 from typing import Any
 
+from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.columns import COLUMNS_VERSION
 from xautolm_core.experience.columns import PLAN
 from xautolm_core.experience.columns import PREDICTED
@@ -26,8 +29,9 @@ from xautolm_core.experience.columns import column_type
 from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.columns import is_plan_bytes
 from xautolm_core.experience.columns import to_table
-from xautolm_core.experience.footer import footer_of
 from xautolm_core.experience.keys import SEGMENTS
+from xautolm_core.experience.keys import mark_of
+from xautolm_core.experience.keys import time_of_mark
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,39 +46,87 @@ VERSION_KEY = b"xautolm.columns"
 _NONCE_KEY = b"xautolm.nonce"
 _COMPRESSION_LEVEL = 6
 _DICTIONARY_PAGE_BYTES = 8 * 1024 * 1024
+_TAIL_BYTES = 8
+_MAGIC = b"PAR1"
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+_NAME = re.compile(
+    rf"{SEGMENTS}(?P<generation>\d{{6,9}})-(?P<rows>\d{{1,9}})-(?P<first>[0-9a-f]{{12}})-"
+    r"(?P<last>[0-9a-f]{12})-(?P<digest>[0-9a-f]{64})-(?P<footer>[0-9a-f]{32})\.parquet"
+)
 
 
 @dataclass(frozen=True)
-class EncodedSegment:
-    """A segment's file, not yet written.
+class Segment:
+    """What the name of a segment says.
 
     Attributes:
-        key: Where it belongs.
-        data: The file.
+        key: ``segments/<generation>-<rows>-<first>-<last>-<digest>-<footer>.parquet``.
+        generation: One higher than those of the segments that it was made of; 1 if it was made of
+            single objects.
         rows: Its number of rows.
-        footer: SHA-256 of the Parquet footer (hex).
-        first_ended_at: Of its first row (UTC).
-        last_ended_at: Of its last row (UTC).
+        first: Milliseconds since 1970 of the end of its first row, 6 bytes.
+        last: Likewise of its last row.
+        digest: SHA-256 of the file (hex).
+        footer: The first 32 digits of the SHA-256 of its Parquet footer.
     """
 
     key: str
-    data: bytes
+    generation: int
     rows: int
+    first: bytes
+    last: bytes
+    digest: str
     footer: str
-    first_ended_at: datetime
-    last_ended_at: datetime
 
     @property
-    def buffer(self) -> pa.Buffer:
-        """The file, for Arrow."""
-        import pyarrow as pa
+    def rank(self) -> tuple[int, int, str]:
+        """Its place among all segments ever: those that it was made of come before it."""
+        return self.generation, self.rows, self.digest
 
-        return pa.py_buffer(self.data)
+    @property
+    def first_ended_at(self) -> datetime:
+        """A time (UTC) before which no row of it ended."""
+        # What ended before 1970 is told as if it had ended then.
+        time = time_of_mark(self.first) if any(self.first) else None
+        return time or _BEGINNING
+
+    def is_whole(self, data: bytes | memoryview | pa.Buffer) -> bool:
+        """Whether a content is what the name says."""
+        return hashlib.sha256(data).hexdigest() == self.digest
 
 
-def segment_key(data: bytes | memoryview | pa.Buffer) -> str:
-    """Return the key of a segment: it is named by its content."""
-    return f"{SEGMENTS}{hashlib.sha256(data).hexdigest()}.parquet"
+def segment_of(key: str) -> Segment | None:
+    """Return what a key says of its segment; None if it is no segment's."""
+    match = _NAME.fullmatch(key)
+    if match is None:
+        return None
+    return Segment(
+        key=key,
+        generation=int(match["generation"]),
+        rows=int(match["rows"]),
+        first=bytes.fromhex(match["first"]),
+        last=bytes.fromhex(match["last"]),
+        digest=match["digest"],
+        footer=match["footer"],
+    )
+
+
+def name_segment(
+    data: pa.Buffer, *, generation: int, ends: Sequence[datetime], rows: int
+) -> Segment:
+    """Return the segment that a file is.
+
+    Args:
+        data: The file.
+        generation: See ``Segment``.
+        ends: When its first and its last row ended.
+        rows: Its number of rows.
+    """
+    first, last = (mark_of(end, b"").hex() for end in ends)
+    digests = f"{hashlib.sha256(data).hexdigest()}-{footer_digest(footer_of(data))}"
+    segment = segment_of(f"{SEGMENTS}{generation:06d}-{rows}-{first}-{last}-{digests}.parquet")
+    assert segment is not None
+    return segment
 
 
 def sort_rows(table: pa.Table) -> pa.Table:
@@ -111,12 +163,17 @@ def fixed_bytes(column: pa.ChunkedArray) -> Any:
     return np.concatenate(parts) if parts else np.empty((0, width), np.uint8)
 
 
-def encode_segment(table: pa.Table) -> EncodedSegment:
-    """Return the file of a sorted table that is not empty."""
+def encode_segment(table: pa.Table, generation: int) -> tuple[Segment, pa.Buffer]:
+    """Return the segment of a sorted table that is not empty, and its file.
+
+    Args:
+        table: In the layout of ``columns``.
+        generation: See ``Segment``.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    # A nonce makes each file unique: a segment that was replaced can never come back.
+    # A nonce makes each file unique: a segment that was deleted can never come back.
     metadata = {VERSION_KEY: str(COLUMNS_VERSION).encode(), _NONCE_KEY: secrets.token_bytes(16)}
     sink = pa.BufferOutputStream()
     schema = table.schema.with_metadata(metadata)
@@ -135,16 +192,9 @@ def encode_segment(table: pa.Table) -> EncodedSegment:
             # A dictionary is written whole into each row group, whatever rows that has.
             part = tight(table.slice(start, ROW_GROUP_ROWS)).replace_schema_metadata(metadata)
             writer.write_table(part, row_group_size=ROW_GROUP_ROWS)
-    data = sink.getvalue().to_pybytes()
-    ends = table["ended_at"]
-    return EncodedSegment(
-        key=segment_key(data),
-        data=data,
-        rows=table.num_rows,
-        footer=hashlib.sha256(footer_of(pa.py_buffer(data))).hexdigest(),
-        first_ended_at=ends[0].as_py(),
-        last_ended_at=ends[-1].as_py(),
-    )
+    data = sink.getvalue()
+    ends = [table["ended_at"][place].as_py() for place in (0, -1)]
+    return name_segment(data, generation=generation, ends=ends, rows=table.num_rows), data
 
 
 def tight(table: pa.Table) -> pa.Table:
@@ -181,11 +231,6 @@ def check_table(table: pa.Table) -> None:
         pass
 
 
-def is_whole(key: str, data: bytes | memoryview | pa.Buffer) -> bool:
-    """Whether a segment's content is what its name says."""
-    return segment_key(data) == key
-
-
 def empty_table() -> pa.Table:
     """Return a table without rows."""
     return to_table(())
@@ -218,3 +263,41 @@ def _encoding(name: str) -> str:
     ):
         return "BYTE_STREAM_SPLIT"
     return "PLAIN"
+
+
+def footer_digest(footer: pa.Buffer) -> str:
+    """Return the digest of a footer, as it stands in a segment's name."""
+    return hashlib.sha256(footer).hexdigest()[:32]
+
+
+def footer_at_end(file: Any) -> pa.Buffer:
+    """Return the footer of a native Arrow file.
+
+    Raises:
+        CorruptObjectError: It does not end like a Parquet file.
+    """
+    size = file.size()
+    if size < _TAIL_BYTES:
+        raise CorruptObjectError(f"no complete Parquet file ({size} bytes)")
+    file.seek(size - _TAIL_BYTES)
+    length = _footer_length(file.read(_TAIL_BYTES), size)
+    file.seek(size - length)
+    return file.read_buffer(length)
+
+
+def footer_of(data: pa.Buffer) -> pa.Buffer:
+    """Return the footer of a file's content.
+
+    Raises:
+        CorruptObjectError: It does not end like a Parquet file.
+    """
+    length = _footer_length(data.slice(data.size - _TAIL_BYTES).to_pybytes(), data.size)
+    return data.slice(data.size - length)
+
+
+def _footer_length(tail: bytes, size: int) -> int:
+    """Return the bytes of the footer with its length and the magic word behind it."""
+    length = int.from_bytes(tail[:4], "little") + _TAIL_BYTES
+    if tail[4:] != _MAGIC or length > size:
+        raise CorruptObjectError("does not end like a Parquet file")
+    return length

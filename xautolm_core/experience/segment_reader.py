@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,9 +15,10 @@ from xautolm_core.experience.columns import column_type
 from xautolm_core.experience.columns import fixed_columns
 from xautolm_core.experience.columns import is_known_column
 from xautolm_core.experience.columns import readable_rows
-from xautolm_core.experience.footer import footer_at_end
 from xautolm_core.experience.segment import VERSION_KEY
-from xautolm_core.experience.segment import is_whole
+from xautolm_core.experience.segment import Segment
+from xautolm_core.experience.segment import footer_at_end
+from xautolm_core.experience.segment import footer_digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 NEWER = "was written by a newer xautolm"
 """What is said of a segment whose layout this version does not fully know."""
 
-_LAYOUTS = frozenset({b"0", str(COLUMNS_VERSION).encode()})
 _NEEDED = ("id", "digest", "ended_at")
 
 
@@ -47,46 +44,39 @@ class SegmentReader:
     for that. Such a segment must never be written again by this version: that could lose something.
 
     Args:
-        key: Its key.
+        segment: What its name says.
         source: Its content, or the path of its file.
-        footer: Digest of its footer, if known; without it the whole file is checked against its
-            name.
         readable: Which rows of a newer version's row groups can be read, as far as that is known
             from another reader of the same segment; it is added to.
 
     Attributes:
         key: Its key.
-        is_legacy: Whether it is of the older layout (see ``legacy``).
         is_newer: Whether a newer version wrote it.
         column_names: Its columns, as far as they can be read.
 
     Raises:
         NewerLayoutError: A newer version wrote it in a way that this one cannot read.
-        CorruptObjectError: The file is not what its name or its footer's digest says, or cannot be
-            read.
+        CorruptObjectError: The footer is not what the name says, or the file cannot be read.
         FileNotFoundError: There is no such file.
     """
 
     def __init__(
         self,
-        key: str,
+        segment: Segment,
         source: pa.Buffer | Path,
-        footer: str | None,
         *,
         readable: dict[int, NDArray[np.bool_]] | None = None,
     ) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self.key = key
+        self.key = segment.key
         self._readable = {} if readable is None else readable
         # Native files only, and no threads: Arrow's threads outlive the call, and with a Python
         # object in their hands they abort the interpreter at exit (apache/arrow 33975, 50482).
         try:
             file = pa.OSFile(str(source)) if isinstance(source, Path) else pa.BufferReader(source)
-            if footer is None:
-                _check_name(key, file.read_buffer())
-            elif hashlib.sha256(footer_at_end(file)).hexdigest() != footer:
+            if footer_digest(footer_at_end(file)) != segment.footer:
                 raise CorruptObjectError("its footer is not what was written")
             self._file = pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
             schema = self._file.schema_arrow
@@ -94,14 +84,15 @@ class SegmentReader:
             raise
         except (pa.ArrowException, OSError, ValueError) as error:
             raise CorruptObjectError(f"no readable Parquet file: {_words(error)}") from error
+        if self.rows != segment.rows:
+            raise CorruptObjectError(f"has {self.rows} rows instead of {segment.rows}")
         version = (schema.metadata or {}).get(VERSION_KEY)
-        self.is_legacy = version is None
-        self.is_newer = not self.is_legacy and (
-            version not in _LAYOUTS or not all(map(is_known_column, schema.names))
+        self.is_newer = version != str(COLUMNS_VERSION).encode() or not all(
+            map(is_known_column, schema.names)
         )
         self._stored = _usable_columns(schema) if self.is_newer else frozenset(schema.names)
         self.column_names = self._stored.union(fixed_columns() if self.is_newer else ())
-        if not self.is_newer and not self.is_legacy:
+        if not self.is_newer:
             _check_columns(schema)
 
     @property
@@ -167,24 +158,6 @@ class SegmentReader:
         return table
 
 
-def each_row_group(
-    reader: SegmentReader,
-    columns: Sequence[str] | None,
-    skip: frozenset[int],
-    on_broken: Callable[[int, str], None],
-) -> Iterator[tuple[int, pa.Table]]:
-    """Yield number and table of each readable row group; broken ones are told and left out."""
-    for group in range(reader.row_groups):
-        if group in skip:
-            continue
-        try:
-            table = reader.read(group, columns)
-        except CorruptObjectError as error:
-            on_broken(group, str(error))
-            continue
-        yield group, table
-
-
 def _usable_columns(schema: pa.Schema) -> frozenset[str]:
     """Return the columns of a newer version's file that are of the types that this one expects."""
     usable = frozenset(field.name for field in schema if field.type == column_type(field.name))
@@ -199,11 +172,6 @@ def _check_columns(schema: pa.Schema) -> None:
     wrong += sorted(set(fixed_columns()).difference(schema.names))
     if wrong:
         raise CorruptObjectError(f"its column {wrong[0][:80]!r} is missing or of another type")
-
-
-def _check_name(key: str, data: pa.Buffer) -> None:
-    if not is_whole(key, data):
-        raise CorruptObjectError("its content does not match its name")
 
 
 def _words(error: BaseException) -> str:

@@ -24,18 +24,15 @@ from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.credentials import Surroundings
 from xautolm_core.experience.damage import StoreChangedError
+from xautolm_core.experience.damage import changes_too_fast
+from xautolm_core.experience.damage import looks
 from xautolm_core.experience.keys import experience_key
 from xautolm_core.experience.keys import mark_of
-from xautolm_core.experience.looking import changes_too_fast
-from xautolm_core.experience.looking import looks
-from xautolm_core.experience.manifest import SegmentEntry
-from xautolm_core.experience.naming import add_segments
 from xautolm_core.experience.scanning import EVERYTHING
 from xautolm_core.experience.segment import SEGMENT_ROWS
 from xautolm_core.experience.segment import join_tables
-from xautolm_core.experience.segment import sort_rows
 from xautolm_core.experience.writing import exact_rows
-from xautolm_core.experience.writing import write_segment
+from xautolm_core.experience.writing import write_segments
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,8 +52,8 @@ def copy_store(source: ObjectExperienceStore, target: ObjectExperienceStore) -> 
     Only what the rules and the policies of the target's tenants do not allow is taken out, as if
     the experience were appended there; one that cannot be written there at all is left out, and
     reported as a fault of the source. Copying again adds nothing. What was forgotten in the target
-    stays forgotten. The rows go into segments of the target; they become visible at the end, all at
-    once.
+    stays forgotten. The rows go into segments of the target, and are visible there as soon as their
+    segment is written.
 
     Raises:
         StoreError: A store cannot be read or written, or a policy of the target is malformed.
@@ -110,7 +107,7 @@ def export_experiences(
 
 
 class RowWriter:
-    """Writes rows into segments of a store; they become visible at the end, all at once.
+    """Writes rows into segments of a store.
 
     Args:
         target: The store. It must not hold the rows yet.
@@ -119,7 +116,6 @@ class RowWriter:
     def __init__(self, target: ObjectExperienceStore) -> None:
         self._target = target
         self._waiting: list[pa.Table] = []
-        self._written: list[SegmentEntry] = []
         self._count = 0
 
     def add(self, rows: Iterable[Row]) -> None:
@@ -135,22 +131,19 @@ class RowWriter:
             self._write()
 
     def finish(self) -> int:
-        """Make the rows a part of the store; return how many there were.
+        """Write the rest of the rows; return how many there were in all.
 
         Raises:
             StoreError: The store cannot be written.
         """
         self._write()
-        if self._written:
-            add_segments(self._target.reader, self._written)
         return self._count
 
     def _write(self) -> None:
-        table, inexact = exact_rows(sort_rows(join_tables(self._waiting)))
+        table, inexact = exact_rows(join_tables(self._waiting))
         if inexact:
             raise StoreError(f"Experience {inexact[0]} cannot be kept in columns")
-        if table.num_rows:
-            self._written.append(write_segment(self._target.storage, table))
+        write_segments(self._target.storage, [table], generation=1)
         self._waiting = []
 
 
@@ -175,7 +168,7 @@ class Held:
         raise changes_too_fast()
 
     def _look(self, state: State) -> tuple[State, set[bytes]]:
-        return state, set(self._reader.tail(state.tail, state).objects.values())
+        return state, set(self._reader.tail(state.tail, state).marks.values())
 
     def _lacking(self, rows: list[tuple[Row, Experience]]) -> list[tuple[Row, Experience]]:
         marks = {

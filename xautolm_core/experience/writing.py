@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from typing import Any
 
 from xautolm_core.experience.codec import CorruptObjectError
 from xautolm_core.experience.columns import from_table
-from xautolm_core.experience.coverage import marks_of
-from xautolm_core.experience.manifest import SegmentEntry
-from xautolm_core.experience.reader import StoreReader
+from xautolm_core.experience.marks import among
 from xautolm_core.experience.segment import SEGMENT_ROWS
-from xautolm_core.experience.segment import EncodedSegment
+from xautolm_core.experience.segment import Segment
 from xautolm_core.experience.segment import check_table
 from xautolm_core.experience.segment import encode_segment
 from xautolm_core.experience.segment import fixed_bytes
+from xautolm_core.experience.segment import join_tables
+from xautolm_core.experience.segment import sort_rows
 from xautolm_core.experience.segment_reader import SegmentReader
 from xautolm_core.objects.contract import ObjectStorage
 
@@ -24,36 +23,32 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def write_segment(storage: ObjectStorage, table: pa.Table) -> SegmentEntry:
-    """Write a sorted table that is not empty, and return what a manifest says of it.
+def write_segments(
+    storage: ObjectStorage, tables: Iterable[pa.Table], *, generation: int
+) -> list[Segment]:
+    """Write the rows of tables as segments of about equally many rows, at most ``SEGMENT_ROWS``.
+
+    Args:
+        storage: Where to.
+        tables: In the layout of ``columns``, their rows in any order.
+        generation: See ``Segment``.
 
     Raises:
-        StoreError: It cannot be written.
-        CorruptObjectError: What Arrow made of the table is not the table.
+        StoreError: They cannot be written.
+        CorruptObjectError: What Arrow made of the rows is something else.
     """
-    segment = encode_segment(table)
-    _compare(segment, table)
-    storage.put(segment.key, segment.data)
-    return SegmentEntry(
-        key=segment.key,
-        rows=segment.rows,
-        size_bytes=len(segment.data),
-        footer=segment.footer,
-        first_ended_at=segment.first_ended_at,
-        last_ended_at=segment.last_ended_at,
-    )
-
-
-def split(table: pa.Table) -> Iterator[pa.Table]:
-    """Yield a table in parts of at most ``SEGMENT_ROWS`` rows, about equally many each."""
-    parts = -(-table.num_rows // SEGMENT_ROWS)
-    for part in range(parts):
-        start, end = (table.num_rows * n // parts for n in (part, part + 1))
-        yield table.slice(start, end - start)
+    table = sort_rows(join_tables(list(tables)))
+    written: list[Segment] = []
+    for part in _split(table):
+        segment, data = encode_segment(part, generation)
+        _compare(segment, data, part)
+        storage.put(segment.key, data.to_pybytes())
+        written.append(segment)
+    return written
 
 
 def exact_rows(table: pa.Table) -> tuple[pa.Table, list[str]]:
-    """Return the rows that give their objects again, byte for byte, and the keys of the others.
+    """Return the rows that give their objects again, byte for byte, and the ids of the others.
 
     There should be no others; if there are, their objects must stay.
     """
@@ -68,41 +63,20 @@ def exact_rows(table: pa.Table) -> tuple[pa.Table, list[str]]:
 
 def without_ids(table: pa.Table, identities: frozenset[bytes]) -> pa.Table:
     """Return the rows whose id (16 bytes) is none of these."""
-    found = rows_with_ids(table, identities)
+    found = among(fixed_bytes(table["id"]), identities)
     return table.filter(~found) if found.any() else table
 
 
-def rows_with_ids(table: pa.Table, identities: frozenset[bytes]) -> Any:
-    """Return a numpy mask of the rows whose id (16 bytes) is one of these."""
-    import numpy as np
-
-    rows = fixed_bytes(table["id"])
-    mask = np.zeros(len(rows), bool)
-    if not identities or not len(rows):
-        return mask
-    wanted = np.frombuffer(b"".join(identities), np.uint64).reshape(-1, 2)
-    found = np.ascontiguousarray(rows).view(np.uint64).reshape(-1, 2)
-    for i in np.flatnonzero(np.isin(found[:, 1], wanted[:, 1])):
-        mask[i] = rows[i].tobytes() in identities
-    return mask
+def _split(table: pa.Table) -> Iterator[pa.Table]:
+    parts = -(-table.num_rows // SEGMENT_ROWS)
+    for part in range(parts):
+        start, end = (table.num_rows * n // parts for n in (part, part + 1))
+        yield table.slice(start, end - start)
 
 
-def rows_not_in(reader: StoreReader, entries: Iterable[SegmentEntry], table: pa.Table) -> pa.Table:
-    """Return the rows that none of these segments holds.
-
-    Raises:
-        StoreChangedError: A segment is gone, or broken: look again.
-    """
-    import numpy as np
-
-    marks = [row.tobytes() for row in marks_of([table])]
-    held = reader.which_are_in(entries, set(marks))
-    return table.filter(np.array([mark not in held for mark in marks], bool))
-
-
-def _compare(segment: EncodedSegment, table: pa.Table) -> None:
+def _compare(segment: Segment, data: pa.Buffer, table: pa.Table) -> None:
     """Read a segment's file again, and compare it with the table that it was made of."""
-    reader = SegmentReader(segment.key, segment.buffer, segment.footer)
+    reader = SegmentReader(segment, data)
     start = 0
     for group in range(reader.row_groups):
         found = reader.read(group)

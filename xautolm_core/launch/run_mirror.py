@@ -20,7 +20,9 @@ from xautolm_core.trial.contract import TRIALS_FOLDER
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.whole_files import write_bytes
 
-RUN_FILES = ("state.json", "search.json")
+HISTORY_FILE = "history.parquet"
+"""What a search learns from: it may be there before the search."""
+RUN_FILES = ("state.json", HISTORY_FILE, "search.json")
 """In the order in which they are written: a folder with the last is a run."""
 TRIAL_FILES = ("proposal.json", SPEC_FILE, RESULT_FILE)
 """Likewise, of an attempt."""
@@ -68,6 +70,14 @@ class RunMirror:
             written += sum(self._copy(f"{TRIALS_FOLDER}/{attempt}/{n}") for n in TRIAL_FILES)
         return written
 
+    def send_history(self) -> None:
+        """Write what a search is to learn from, if the folder has it; the search may be to come.
+
+        Raises:
+            StoreError: An object cannot be read or written.
+        """
+        self._copy(HISTORY_FILE)
+
     def restore(self, has_checkpoint: Callable[[str], bool]) -> bool:
         """Write the files that the objects hold into a folder that holds no search yet.
 
@@ -78,7 +88,8 @@ class RunMirror:
             has_checkpoint: Whether the checkpoint of an attempt is there, by its folder's name.
 
         Returns:
-            Whether there is a search now that was not there before.
+            Whether there is a search now that was not there before. What a search to come is to
+            learn from is there in any case.
 
         Raises:
             StoreError: An object cannot be read, or the folder not be written.
@@ -92,6 +103,8 @@ class RunMirror:
                 raise data
             found[key.removeprefix(_ROOT)] = data
         if RUN_FILES[-1] not in found:
+            if HISTORY_FILE in found:
+                _write(self._out_folder / HISTORY_FILE, found[HISTORY_FILE])
             return False
         # The file that makes it a run comes last: half a run is none.
         for name in sorted(found, key=lambda name: (name == RUN_FILES[-1], name)):

@@ -174,11 +174,11 @@ def _of_store(totals: StoreTotals) -> Iterator[Metric]:
             "When the oldest of these was written.",
             value=totals.oldest_in_tail_at.timestamp(),
         )
-    if totals.snapshot_at is not None:
+    if totals.compacted_at is not None:
         yield GaugeMetricFamily(
-            "xautolm_store_snapshot_timestamp_seconds",
+            "xautolm_store_compaction_timestamp_seconds",
             "When a compaction has last written what the store holds.",
-            value=totals.snapshot_at.timestamp(),
+            value=totals.compacted_at.timestamp(),
         )
     yield GaugeMetricFamily(
         "xautolm_store_faults",

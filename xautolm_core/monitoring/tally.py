@@ -16,11 +16,11 @@ from typing import Any
 from pydantic_core import from_json
 
 from xautolm_core.experience.accounting import ACCELERATOR
+from xautolm_core.experience.accounting import Codes
+from xautolm_core.experience.accounting import Groups
 from xautolm_core.experience.accounting import JoulesLabel
+from xautolm_core.experience.accounting import codes_of
 from xautolm_core.experience.columns import SECONDS
-from xautolm_core.experience.grouping import Codes
-from xautolm_core.experience.grouping import Groups
-from xautolm_core.experience.grouping import codes_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,8 +9,6 @@ from typing import Any
 from xautolm_core.errors import ConfigError
 from xautolm_core.experience.columns import SECONDS
 from xautolm_core.experience.segment import join_tables
-from xautolm_core.experience.store import ObjectExperienceStore
-from xautolm_core.experience.union import UnionStore
 from xautolm_core.experience.view import SegmentGoneError
 from xautolm_core.records.methods import CHEAP_METHODS
 from xautolm_core.records.methods import FINE_TUNING_METHODS
@@ -140,13 +138,10 @@ def past_of(
 
 
 def _past(spec: SearchSpec, opening: Opening) -> Past:
-    store = opening.store.own if isinstance(opening.store, UnionStore) else opening.store
-    if not isinstance(store, ObjectExperienceStore):
-        return Past(False, ())
     for _ in range(_TRIES):
         try:
             return past_of(
-                store.view(),
+                opening.store.own.view(),
                 tenant=None if spec.all_tenants else spec.tenant,
                 device=opening.device,
                 task_name=opening.task.name,

@@ -187,7 +187,8 @@ class SearchSpec(BaseModel):
         early_stopping: Whether trials in the worse half at a rung are stopped (see
             ``xautolm_core.search.rungs``), where a budget of time or spending binds.
         keep_models: ``front`` keeps the models of the Pareto front, ``best`` one, ``all`` all.
-        snapshot: Id of the store snapshot that the search started from.
+        history: SHA-256 of the rows that the search started from, as its run folder keeps them
+            (``history.parquet``); None as long as it has read none.
         created_at: UTC.
     """
 
@@ -221,7 +222,7 @@ class SearchSpec(BaseModel):
     keep_models: Literal["front", "best", "all"] = "front"
     model_folders: tuple[Path, ...] = ()
     offline: bool = False
-    snapshot: str | None = None
+    history: str | None = None
     created_at: datetime | None = None
 
 

@@ -27,6 +27,7 @@ from xautolm_core.trial.files import read_result
 
 PROPOSAL_FILE = "proposal.json"
 STATE_FILE = "state.json"
+HISTORY_FILE = "history.parquet"
 CACHE_FOLDER = "cache"
 LOCK_FILE = ".lock"
 

@@ -8,35 +8,38 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from xautolm_core.errors import StoreError
+from xautolm_core.search.folders import HISTORY_FILE
 from xautolm_core.search.samplers.factory import reads_history
 
 if TYPE_CHECKING:
-    from xautolm_core.experience.contract import ExperienceStore
-    from xautolm_core.experience.store import ObjectExperienceStore
+    from pathlib import Path
+
+    from xautolm_core.experience.union import UnionStore
     from xautolm_core.search.contract import SearchSpec
     from xautolm_core.search.history.arrays import History
     from xautolm_core.search.history.relevance import Relevance
 
 
-def open_memory(spec: SearchSpec) -> ExperienceStore:
+def open_memory(spec: SearchSpec) -> UnionStore:
     """Open a search's stores. One that is only read, and is not there, is left out.
 
     Raises:
         StoreError: The store that is written cannot be used, or not by this tenant.
         ConfigError: An address is malformed, or credentials are missing.
     """
-    from xautolm_core.experience.trusted import TrustedStore
+    from xautolm_core.experience.open import open_store
+    from xautolm_core.experience.union import TrustedStore
     from xautolm_core.experience.union import UnionStore
 
-    own = _opened(spec.store, create=True)
+    own = open_store(spec.store)
     own.admission.require(spec.tenant)
     if not spec.read_stores or not reads_history(spec.sampler, spec.sampler_options):
-        return own
+        return UnionStore(own, [])
     others: list[TrustedStore] = []
     absent: dict[str, str] = {}
     for one in spec.read_stores:
         try:
-            store = _opened(one.store, create=False)
+            store = open_store(one.store, create=False)
         except StoreError as error:
             absent[one.name] = error.problem
         else:
@@ -47,62 +50,45 @@ def open_memory(spec: SearchSpec) -> ExperienceStore:
     return union
 
 
-def read_memory(spec: SearchSpec, store: ExperienceStore, relevance: Relevance) -> History:
-    """Return what can inform a search, of its snapshot.
+def remember(
+    spec: SearchSpec, out_folder: Path, store: UnionStore, relevance: Relevance
+) -> tuple[History, str]:
+    """Return what a search learns from, and the digest of the rows that are kept of it.
 
-    Of the own store that is what its tenant has written (``all_tenants``: all of it), of the others
-    what anybody has.
+    A search that begins reads its stores: of the own one what its tenant has written
+    (``all_tenants``: all of it), of the others what anybody has. One that goes on reads the rows
+    that its run folder keeps, but for what any of the stores has forgotten since.
 
     Args:
-        spec: What is asked, with its snapshot.
+        spec: What is asked; ``history`` is the digest of the rows that are kept already.
+        out_folder: The run folder.
         store: What ``open_memory`` returned.
         relevance: What an experience must have in common with the search.
 
     Raises:
-        StoreError: The own store cannot be read, or has no such snapshot.
+        StoreError: The own store cannot be read, or the rows are gone or altered.
+        OSError: The rows cannot be written.
     """
-    from xautolm_core.experience.contract import SnapshotId
-    from xautolm_core.experience.trusted import OWN
-    from xautolm_core.experience.union import StoreLeftOutError
-    from xautolm_core.experience.union import UnionStore
     from xautolm_core.search.history.cache import HistoryCache
-    from xautolm_core.search.history.reading import HistorySource
-    from xautolm_core.search.history.stores import history_of_store
-    from xautolm_core.search.history.stores import read_settled
+    from xautolm_core.search.history.kept import keep_history
+    from xautolm_core.search.history.kept import kept_history
+    from xautolm_core.search.history.reading import read_rows
+    from xautolm_core.search.history.reading import read_source
 
-    assert spec.snapshot is not None
-    snapshot = SnapshotId(spec.snapshot)
-    own_tenant = None if spec.all_tenants else spec.tenant
+    path = out_folder / HISTORY_FILE
+    if spec.history is not None:
+        return kept_history(path, spec.history, store.forgotten()), spec.history
     cache = HistoryCache.from_environment()
-    if not isinstance(store, UnionStore):
-        return history_of_store(
-            store,
-            snapshot,
-            relevance,
-            tenant=own_tenant,
-            exclude_search_id=spec.search_id,
-            cache=cache,
-        )
-
-    def sources() -> list[HistorySource]:
-        return [
-            HistorySource(part.view, 1.0, own_tenant)
-            if part.name == OWN
-            else HistorySource(part.view, _weight(part.trust))
-            for part in store.views(snapshot)
-        ]
-
-    for _ in store.others:
-        try:
-            return read_settled(
-                sources, [store], relevance, exclude_search_id=spec.search_id, cache=cache
-            )
-        except StoreLeftOutError:
-            continue
-    return read_settled(sources, [store], relevance, exclude_search_id=spec.search_id, cache=cache)
+    tenant = None if spec.all_tenants else spec.tenant
+    sources = [
+        read_source(store.own, tenant=tenant, cache=cache),
+        *store.of_others(lambda o: read_source(o.store, trust=_weight(o.trust), cache=cache)),
+    ]
+    rows, left_out = read_rows(sources, relevance, exclude_search_id=spec.search_id)
+    return keep_history(path, rows, left_out)
 
 
-def tell_memory(store: ExperienceStore, history: History | None, note: Callable[..., None]) -> None:
+def tell_memory(store: UnionStore, history: History | None, note: Callable[..., None]) -> None:
     """Tell which stores were left out and why, and how much came from which.
 
     Args:
@@ -110,19 +96,15 @@ def tell_memory(store: ExperienceStore, history: History | None, note: Callable[
         history: What was read, if the sampler learns from any.
         note: Takes a line, and whether it is a warning.
     """
-    from xautolm_core.experience.union import UnionStore
-
-    if not isinstance(store, UnionStore):
-        return
     for name, problem in store.left_out.items():
         note(f"Store {name} is left out: {problem}", warning=True)
-    if history is not None:
+    if history is not None and (store.others or store.left_out):
         note(f"Experiences of this kind of task: {_origins_in_words(store.trusts, history)}")
 
 
 def _origins_in_words(trusts: Mapping[str, float], history: History) -> str:
     """Return such as ``12 of own, 340 of team (trust 0.5)``; stores of equal trust together."""
-    from xautolm_core.experience.trusted import OWN
+    from xautolm_core.experience.union import OWN
 
     names: dict[float, list[str]] = {}
     for name, trust in trusts.items():
@@ -138,12 +120,3 @@ def _origins_in_words(trusts: Mapping[str, float], history: History) -> str:
 def _weight(trust: float) -> float:
     """Return the weight of another store: below 1, so that its copies never stand for one's own."""
     return min(trust, math.nextafter(1.0, 0.0))
-
-
-def _opened(address: str, *, create: bool) -> ObjectExperienceStore:
-    from xautolm_core.experience.open import open_store
-    from xautolm_core.experience.store import ObjectExperienceStore
-
-    store = open_store(address, create=create)
-    assert isinstance(store, ObjectExperienceStore)  # all kinds that can be opened are
-    return store

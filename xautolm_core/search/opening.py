@@ -17,7 +17,7 @@ from xautolm_core.search.samplers.factory import check_sampler
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xautolm_core.experience.contract import ExperienceStore
+    from xautolm_core.experience.union import UnionStore
     from xautolm_core.search.clock import Clock
     from xautolm_core.search.contract import SearchObserver
     from xautolm_core.search.contract import SearchSpec
@@ -37,7 +37,7 @@ class Opening:
         space: The search space.
         feasibility: Estimates and refusals for this machine.
         policy: The budget.
-        store: Where experiences are: one store, or several of which one is written.
+        store: Where experiences are: one store that is written, and those that are read besides.
         threads: CPU threads of a trial.
         trial_memory_bytes: Host memory of a trial.
         device: What trials run on: ``cuda`` or ``cpu``.
@@ -47,7 +47,7 @@ class Opening:
     space: SearchSpace
     feasibility: Feasibility
     policy: BudgetPolicy
-    store: ExperienceStore
+    store: UnionStore
     threads: int
     trial_memory_bytes: int | None
     device: str

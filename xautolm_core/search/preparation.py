@@ -10,22 +10,24 @@ from typing import Any
 from xautolm_core.caches import folder_of_caches
 from xautolm_core.errors import ConfigError
 from xautolm_core.search.clock import Clock
+from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.experiences import ExperienceWriter
 from xautolm_core.search.folders import CACHE_FOLDER
 from xautolm_core.search.folders import RunState
 from xautolm_core.search.interrupts import Interrupts
-from xautolm_core.search.memory import read_memory
+from xautolm_core.search.memory import remember
 from xautolm_core.search.memory import tell_memory
 from xautolm_core.search.opening import Opening
 from xautolm_core.search.resume import ResumedTrial
 from xautolm_core.search.resume import resumed_values
-from xautolm_core.search.run_folder import pin_snapshot
+from xautolm_core.search.run_folder import with_what_is_known
 from xautolm_core.search.samplers.factory import learns_from_history
 from xautolm_core.search.samplers.factory import make_sampler
 from xautolm_core.search.samplers.factory import reads_history
 from xautolm_core.search.setup import SearchSetup
 from xautolm_core.search.study import create_study
+from xautolm_core.whole_files import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +75,7 @@ def set_up(
 
     Raises:
         ConfigError: The space is another one than that of the resumed trials.
-        StoreError: The store's snapshot cannot be read.
+        StoreError: The store cannot be read, or the rows that the run folder keeps of it are gone.
     """
     from xautolm_core.tasks.prepared import write_prepared
 
@@ -83,14 +85,15 @@ def set_up(
         task_folder = write_prepared(opening.task, cache)
     task_features, system_features = _features(opening, state, around)
     opening.feasibility.learn_token_lengths(task_features)
-    spec = pin_snapshot(spec, out_folder, opening)
+    spec = with_what_is_known(spec, out_folder)
     if state.expected_trials is None:
         state.expected_trials = opening.policy.expected_trials(
             opening.typical_trial_seconds(), workers=spec.workers
         )
     around.observer.phase("history")
     with around.clock.phase("history"):
-        history = _history(spec, opening, task_features, system_features)
+        spec, history = _history(spec, out_folder, opening, task_features, system_features)
+        write_json(out_folder / SEARCH_FILE, spec)
         caches = folder_of_caches()
         sampler = make_sampler(
             spec.sampler,
@@ -200,19 +203,24 @@ def _features(
 
 
 def _history(
-    spec: SearchSpec, opening: Opening, task: FeatureVector, system: FeatureVector
-) -> History | None:
+    spec: SearchSpec,
+    out_folder: Path,
+    opening: Opening,
+    task: FeatureVector,
+    system: FeatureVector,
+) -> tuple[SearchSpec, History | None]:
+    """Return what the sampler learns from, if anything, and the spec that names it."""
     from xautolm_core.search.history.relevance import Relevance
 
-    is_read = reads_history(spec.sampler, spec.sampler_options)
-    if spec.snapshot is None or not opening.space.branches or not is_read:
-        return None
+    if not opening.space.branches or not reads_history(spec.sampler, spec.sampler_options):
+        return spec, None
     relevance = Relevance(
         opening.task.type.value,
         (task.extractor, task.version),
         (system.extractor, system.version),
     )
-    return read_memory(spec, opening.store, relevance)
+    history, digest = remember(spec, out_folder, opening.store, relevance)
+    return spec.model_copy(update={"history": digest}), history
 
 
 def _learns(spec: SearchSpec, space: SearchSpace) -> bool:

@@ -23,7 +23,6 @@ from xautolm_core.search.folders import STATE_FILE
 from xautolm_core.search.folders import RunState
 from xautolm_core.search.folders import read_state
 from xautolm_core.search.opening import Opening
-from xautolm_core.search.samplers.factory import reads_history
 from xautolm_core.storage_faults import storage_fault
 from xautolm_core.whole_files import write_json
 
@@ -167,14 +166,12 @@ def read_spec(path: Path) -> SearchSpec:
         raise ConfigError(f"{path} is not a search: {error}", hint="Begin a new one") from error
 
 
-def pin_snapshot(spec: SearchSpec, out_folder: Path, opening: Opening) -> SearchSpec:
-    """Fix which experiences the search starts from, so that a resume starts from the same."""
+def with_what_is_known(spec: SearchSpec, out_folder: Path) -> SearchSpec:
+    """Return what is asked with what the run folder says of its beginning."""
     known = read_spec(out_folder / SEARCH_FILE)
-    snapshot = known.snapshot or spec.snapshot
-    if snapshot is None and reads_history(spec.sampler, spec.sampler_options):
-        snapshot = opening.store.snapshot().value
-    pinned = spec.model_copy(
-        update={"snapshot": snapshot, "created_at": known.created_at or spec.created_at}
+    return spec.model_copy(
+        update={
+            "history": known.history or spec.history,
+            "created_at": known.created_at or spec.created_at,
+        }
     )
-    write_json(out_folder / SEARCH_FILE, pinned)
-    return pinned

@@ -12,7 +12,7 @@ from xautolm_core.whole_files import write_json
 if TYPE_CHECKING:
     import optuna
 
-    from xautolm_core.experience.contract import ExperienceStore
+    from xautolm_core.experience.union import UnionStore
     from xautolm_core.launch.contract import Launcher
     from xautolm_core.search.clock import Clock
     from xautolm_core.search.contract import SearchObserver
@@ -61,7 +61,7 @@ class SearchSetup:
     space: SearchSpace
     sampler: SpaceSampler
     study: optuna.Study
-    store: ExperienceStore
+    store: UnionStore
     launcher: Launcher
     observer: SearchObserver
     feasibility: Feasibility

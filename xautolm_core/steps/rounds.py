@@ -25,13 +25,13 @@ MEMORY_LIMIT_FRACTION = 0.9
 
 
 @step
-def sample_trials(request: str, features_file: str, snapshot: str, size: int) -> list[str]:
+def sample_trials(request: str, features_file: str, history: str, size: int) -> list[str]:
     """Propose the trials of a round.
 
     Args:
         request: The checked request.
         features_file: What ``extract_meta_features`` wrote.
-        snapshot: Snapshot of the store to start from; empty for its newest.
+        history: Digest of what to learn from; empty for what the store holds now.
         size: How many.
 
     Returns:
@@ -50,7 +50,7 @@ def sample_trials(request: str, features_file: str, snapshot: str, size: int) ->
     exchange = TrialExchange.open(asked.exchange_address)
     with tempfile.TemporaryDirectory(prefix="xautolm-round-") as name:
         out_folder = Path(name) / "run"
-        spec = _pinned(asked.search_spec(Path(name)), snapshot, size)
+        spec = _started(asked.search_spec(Path(name)), history, size)
         resume = exchange.restore(out_folder)
         launcher = RoundLauncher(exchange, round_is_over=False)
         found = propose_round(
@@ -105,13 +105,13 @@ def run_trial(address: str) -> str:
 
 
 @step
-def record_experiences(request: str, features_file: str, snapshot: str, result_folder: str) -> int:
+def record_experiences(request: str, features_file: str, history: str, result_folder: str) -> int:
     """Take the results of a round: into the experience store, then into the study.
 
     Args:
         request: The checked request.
         features_file: What ``extract_meta_features`` wrote.
-        snapshot: As for ``sample_trials``.
+        history: As for ``sample_trials``.
         result_folder: Where the result so far goes: summary, report, trials, model.
 
     Returns:
@@ -134,7 +134,7 @@ def record_experiences(request: str, features_file: str, snapshot: str, result_f
     exchange = TrialExchange.open(asked.exchange_address)
     with tempfile.TemporaryDirectory(prefix="xautolm-round-") as name:
         out_folder = Path(name) / "run"
-        spec = _pinned(asked.search_spec(Path(name)), snapshot, 1)
+        spec = _started(asked.search_spec(Path(name)), history, 1)
         exchange.restore(out_folder)
         result = record_round(
             spec,
@@ -152,5 +152,5 @@ def record_experiences(request: str, features_file: str, snapshot: str, result_f
     return len(result.trials)
 
 
-def _pinned(spec: SearchSpec, snapshot: str, workers: int) -> SearchSpec:
-    return spec.model_copy(update={"snapshot": snapshot or None, "workers": workers})
+def _started(spec: SearchSpec, history: str, workers: int) -> SearchSpec:
+    return spec.model_copy(update={"history": history or None, "workers": workers})

@@ -18,6 +18,7 @@ from xautolm_core.cluster_search import launched
 from xautolm_core.errors import StoreError
 from xautolm_core.search.contract import ALTERNATIVE_FOLDER
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
+from xautolm_core.search.folders import HISTORY_FILE
 from xautolm_core.steps.entry import step
 from xautolm_core.steps.finished import require_model
 from xautolm_core.steps.notification import SUMMARY_KEY
@@ -98,13 +99,13 @@ class MirroredWithModels(Mirrored):
 
 
 @step
-def search(request: str, features_file: str, snapshot: str, result_folder: str) -> None:
+def search(request: str, features_file: str, history: str, result_folder: str) -> None:
     """Run a search, or go on with the one that a killed step of the same run has begun.
 
     Args:
         request: The checked request.
         features_file: What ``extract_meta_features`` wrote.
-        snapshot: Snapshot of the store to start from; empty for its newest.
+        history: Digest of what to learn from; empty for what the store holds now.
         result_folder: Where the result goes: summary, report, trials, model.
 
     Raises:
@@ -126,7 +127,7 @@ def search(request: str, features_file: str, snapshot: str, result_folder: str) 
     with tempfile.TemporaryDirectory(prefix="xautolm-search-") as name:
         out_folder = Path(name) / "run"
         spec = asked.search_spec(Path(name))
-        spec = spec.model_copy(update={"snapshot": snapshot or None})
+        spec = spec.model_copy(update={"history": history or None})
         resume = exchange.restore(out_folder)
         view = LineView(spec, sys.stdout, resumed=resume)
         kind = Mirrored if asked.cluster is not None else MirroredWithModels
@@ -186,7 +187,9 @@ def launcher_of(
 
 
 def copy_result(out_folder: Path, target: Path) -> None:
-    """Copy what a search leaves for people and programs: all but the trials' own folders.
+    """Copy what a search leaves for people and programs.
+
+    The trials' own folders are not, nor is what it learnt from: ``forget`` would not find it there.
 
     Raises:
         StoreError: The target cannot be written.
@@ -194,7 +197,7 @@ def copy_result(out_folder: Path, target: Path) -> None:
     try:
         target.mkdir(parents=True, exist_ok=True)
         for path in out_folder.iterdir():
-            if path.is_file() and not path.name.startswith("."):
+            if path.is_file() and not path.name.startswith(".") and path.name != HISTORY_FILE:
                 shutil.copy2(path, target / path.name)
         for name in (BEST_MODEL_FOLDER, ALTERNATIVE_FOLDER):
             if (out_folder / name).is_dir():

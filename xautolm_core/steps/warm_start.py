@@ -35,7 +35,7 @@ def show_warm_start(request: str, features_file: str, prior_file: str, view_file
         view_file: Where it goes for people, as Markdown.
 
     Returns:
-        The snapshot of the store that was read: a search that is given it starts from the same.
+        The digest of what was read of the store: a search that is given it learns from the same.
 
     Raises:
         ConfigError: The space or the features cannot be used.
@@ -51,7 +51,8 @@ def show_warm_start(request: str, features_file: str, prior_file: str, view_file
     with tempfile.TemporaryDirectory(prefix="xautolm-preview-") as name:
         spec = asked.search_spec(Path(name))
         # Nothing is submitted: the study of this folder is asked, and thrown away.
-        launcher = RoundLauncher(TrialExchange.open(asked.exchange_address), round_is_over=False)
+        exchange = TrialExchange.open(asked.exchange_address)
+        launcher = RoundLauncher(exchange, round_is_over=False)
         with open_session(
             spec,
             Path(name) / "run",
@@ -60,11 +61,12 @@ def show_warm_start(request: str, features_file: str, prior_file: str, view_file
             measured=measured,
         ) as session:
             document = _document(session)
+        exchange.mirror(Path(name) / "run").send_history()
     for file in (prior_file, view_file):
         Path(file).parent.mkdir(parents=True, exist_ok=True)
     write_json(Path(prior_file), document)
     write_text(Path(view_file), _markdown(document))
-    return str(document["snapshot"] or "")
+    return str(document["history"] or "")
 
 
 def _document(session: Session) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def _document(session: Session) -> dict[str, Any]:
         "task": setup.task.name,
         "fingerprint": setup.task.fingerprint,
         "store": setup.spec.store,
-        "snapshot": setup.spec.snapshot,
+        "history": setup.spec.history,
         "sampler": setup.spec.sampler,
         **asdict(setup.sampler.report),
         "suggestions": suggestions,
@@ -103,7 +105,7 @@ def _markdown(document: dict[str, Any]) -> str:
         f"# Warm start of {_cell(document['task'])}",
         "",
         f"Sampler `{document['sampler']}`, store `{document['store']}`, "
-        f"snapshot `{document['snapshot'] or 'none'}`.",
+        f"history `{document['history'] or 'none'}`.",
         "",
         f"**{document['applied']}** experiences applied, **{document['mapped']}** mapped from "
         f"other spaces, **{sum(document['dropped'].values())}** dropped; the prior moved "

@@ -26,7 +26,7 @@ def test_its_trials_are_experiences(run):
 
 def test_a_step_that_is_repeated_runs_no_trial_again(run, tmp_path):
     result = artifact(tmp_path / "result")
-    search.python_func(run.fingerprinted.request, run.artifact("features"), run.snapshot, result)
+    search.python_func(run.fingerprinted.request, run.artifact("features"), run.history, result)
     first = read_json(Path(run.artifact("result").path) / "search-result.json")
     again = read_json(Path(result.path) / "search-result.json")
     assert [t["result"]["started_at"] for t in again["trials"]] == [

@@ -17,10 +17,10 @@ def test_an_empty_store_is_told(run):
 def test_a_second_run_is_warm_started_by_the_first(run, tmp_path):
     prior, view = artifact(tmp_path / "prior"), artifact(tmp_path / "view")
     request = run.fingerprinted.request.replace('"run-1"', '"run-2"')
-    snapshot = warm_start.python_func(request, run.artifact("features"), prior, view)
+    history = warm_start.python_func(request, run.artifact("features"), prior, view)
     found = read_json(prior.path)
-    assert snapshot == found["snapshot"]
-    assert snapshot != run.snapshot
+    assert history == found["history"]
+    assert history != run.history
     assert found["applied"] == 3
     assert found["neighbours"][0][0] == "moods"
     text = Path(view.path).read_text()

@@ -41,7 +41,7 @@ class AtOnceContract(StoreFixtures):
     ) -> None:
         store.append(sample("a", ended_at=datetime.now(UTC)))
         store.compact(grace=timedelta(0))
-        written_at = store.stats().newest_manifest_at
+        written_at = store.stats().compacted_at
         assert written_at is not None
         hour_ago = (written_at - timedelta(hours=1)).isoformat()
         with processes() as start:
@@ -58,13 +58,6 @@ class AtOnceContract(StoreFixtures):
         self, store: ObjectExperienceStore, address: str
     ) -> None:
         _work_at_once(store, address, writers=8, count=500, compactors=2, readers=3, grace="0")
-
-    @pytest.mark.slow
-    @pytest.mark.timeout(900)
-    def test_snapshots_hold_while_much_is_compacted(
-        self, store: ObjectExperienceStore, address: str
-    ) -> None:
-        _work_at_once(store, address, writers=4, count=200, compactors=2, readers=2, grace="5")
 
     def test_a_killed_writer_leaves_no_torn_object(
         self, store: ObjectExperienceStore, address: str
@@ -117,7 +110,6 @@ class AtOnceContract(StoreFixtures):
             store.append(sample("s", trial, task_fingerprint=f"task-{trial % 4}"))
             if trial % 6 == 0:
                 store.compact()
-        pinned = store.snapshot()
         with processes() as start:
             for task in range(4):
                 forgetter = start("forget", address, f"task-{task}")
@@ -129,7 +121,6 @@ class AtOnceContract(StoreFixtures):
                 assert len(list(store.scan())) in (20 - 5 * task, 15 - 5 * task)
                 store.forget(task_fingerprint=f"task-{task}")
                 assert len(list(store.scan())) == 15 - 5 * task
-                assert len(list(store.read(pinned))) == 15 - 5 * task
                 assert store.totals().trials.total() == 20
                 assert store.verify().faults == ()
         assert store.faults == ()
@@ -148,10 +139,7 @@ def _work_at_once(
     """Run processes until the writers are done; then all that was told must be there, once."""
     with processes() as start:
         around = [start("compact", address, grace) for _ in range(compactors)]
-        # A snapshot protects its segments from the next compaction on: without any grace period a
-        # compactor may be quicker.
-        role = "read" if grace == "0" else "read-snapshots"
-        around += [start(role, address) for _ in range(readers)]
+        around += [start("read", address) for _ in range(readers)]
         for process in around:
             assert process.stdout is not None
             assert process.stdout.readline().strip() == "ready"

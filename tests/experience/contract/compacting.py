@@ -1,11 +1,11 @@
-"""Snapshots and compaction."""
+"""Compaction."""
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
+from functools import partial
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from tests.experience.contract.base import StoreFixtures
@@ -16,57 +16,25 @@ from tests.experience.storages import DyingStorage
 from tests.experience.storages import InterruptedStorage
 from tests.experience.storages import Killed
 from xautolm_core.errors import ConfigError
-from xautolm_core.errors import StoreError
+from xautolm_core.experience.codec import decode
+from xautolm_core.experience.codec import encode
+from xautolm_core.experience.columns import Row
+from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.compaction import MOST_SMALL_SEGMENTS
-from xautolm_core.experience.contract import SnapshotId
-from xautolm_core.experience.damage import Damage
-from xautolm_core.experience.frontier import read_frontier
+from xautolm_core.experience.keys import experience_key
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import write_policy
 from xautolm_core.experience.store import ObjectExperienceStore
+from xautolm_core.experience.writing import write_segments
 from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.records.experience import Experience
 from xautolm_core.records.outcome import Outcome
+
+NOTHING = timedelta(0)
 
 
 class CompactingContract(StoreFixtures):
-    """Compaction changes nothing that can be seen; snapshots stay what they were."""
-
-    def test_a_snapshot_is_read_exactly(self, store: ObjectExperienceStore) -> None:
-        first = [sample("a", i) for i in range(3)]
-        for experience in first:
-            store.append(experience)
-        pinned = store.snapshot()
-        assert store.snapshot() == pinned
-        store.append(sample("a", 9))
-        store.append(sample("early", 0, ended_at=START - timedelta(days=9)))
-        assert list(store.read(pinned)) == first
-        assert store.compact() == 5
-        assert list(store.read(pinned)) == first
-        assert len(list(store.scan())) == 5
-
-    def test_a_snapshot_of_compacted_experiences(self, store: ObjectExperienceStore) -> None:
-        store.append(sample("a", 0))
-        store.compact()
-        store.append(sample("a", 1))
-        pinned = store.snapshot()
-        store.compact()
-        assert [e.trial_number for e in store.read(pinned)] == [0, 1]
-
-    def test_an_unknown_snapshot_is_refused(self, store: ObjectExperienceStore) -> None:
-        for value in ("0" * 64, "../../etc/passwd", ""):
-            with pytest.raises(StoreError):
-                store.read(SnapshotId(value))
-
-    def test_a_snapshot_names_what_is_gone(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
-        store.append(sample("a", 0))
-        store.append(sample("a", 1))
-        pinned = store.snapshot()
-        (first, _) = [i.key for i in storage.list("experiences/")]
-        storage.delete(first)
-        assert [e.trial_number for e in store.read(pinned)] == [1]
-        assert [(f.key, f.problem) for f in store.faults] == [(first, "is gone")]
+    """Compaction changes nothing that can be seen."""
 
     def test_compaction_counts_and_keeps_everything(
         self, store: ObjectExperienceStore, storage: ObjectStorage
@@ -105,7 +73,6 @@ class CompactingContract(StoreFixtures):
             store.append(sample("a", trial))
             store.compact(grace=grace)
         store.append(sample("a", 12))
-        pinned = store.snapshot()
         store.append(sample("b", 0, ended_at=START - timedelta(days=1)))
         expected = list(store.scan())
         for step in range(1, 1000):
@@ -114,16 +81,14 @@ class CompactingContract(StoreFixtures):
                 dying.compact(grace=grace)
             except Killed:
                 assert list(store.scan()) == expected
-                assert len(list(store.read(pinned))) == 13
                 assert store.faults == ()
                 store.append(sample("b", step))
                 expected = list(store.scan())
             else:
                 break
-        assert step > 3
+        assert step > 2
         store.compact(grace=timedelta(0))
         assert list(store.scan()) == expected
-        assert len(list(store.read(pinned))) == 13
         assert store.verify().faults == ()
         assert list(storage.list("experiences/")) == []
 
@@ -136,7 +101,7 @@ class CompactingContract(StoreFixtures):
         assert len(keys(storage, "experiences/")) == 3
         assert store.compact(grace=timedelta(hours=1)) == 0
         assert len(keys(storage, "experiences/")) == 3
-        assert store.stats().covered_objects == 3
+        assert store.stats().held_objects == 3
         before = list(store.scan())
         assert store.compact(grace=timedelta(0)) == 0
         assert keys(storage, "experiences/") == []
@@ -169,14 +134,13 @@ class CompactingContract(StoreFixtures):
         assert list(store.scan()) == [sample()]
         assert keys(storage, "experiences/") == []
 
-    def test_small_segments_are_merged_and_old_manifests_go(
+    def test_small_segments_are_merged(
         self, store: ObjectExperienceStore, storage: ObjectStorage
     ) -> None:
         for trial in range(20):
             store.append(sample("a", trial))
             store.compact(grace=timedelta(0))
         assert 1 < len(keys(storage, "segments/")) <= MOST_SMALL_SEGMENTS + 1
-        assert len(keys(storage, "manifests/")) == 2
         assert [e.trial_number for e in store.scan()] == list(range(20))
         assert store.verify().faults == ()
 
@@ -200,22 +164,38 @@ class CompactingContract(StoreFixtures):
         assert large <= set(keys(storage, "segments/"))
         assert [e.trial_number for e in store.scan()] == list(range(40))
 
-    def test_rows_of_merged_segments_are_covered_since_they_were_written(
+    def test_merged_segments_stay_for_the_grace_period_and_are_merged_once(
         self, store: ObjectExperienceStore, storage: ObjectStorage
     ) -> None:
-        written = {}
-        for trial in range(MOST_SMALL_SEGMENTS + 2):
+        for trial in range(MOST_SMALL_SEGMENTS):
+            store.append(sample("a", trial))
+            store.compact(grace=NOTHING)
+        count = MOST_SMALL_SEGMENTS + 1
+        store.append(sample("a", MOST_SMALL_SEGMENTS))
+        for _ in range(3):
+            store.compact(grace=timedelta(hours=1))
+            assert len(keys(storage, "segments/")) == count + 1
+            assert [e.trial_number for e in store.scan()] == list(range(count))
+            assert store.stats().experiences == count
+        merged = max(store.reader.look().segments, key=lambda segment: segment.rank)
+        assert (merged.generation, merged.rows) == (2, count)
+        store.compact(grace=NOTHING)
+        assert keys(storage, "segments/") == [merged.key]
+        assert [e.trial_number for e in store.scan()] == list(range(count))
+
+    def test_objects_do_not_wait_for_a_segment_that_was_just_merged(
+        self, store: ObjectExperienceStore, storage: ObjectStorage
+    ) -> None:
+        for trial in range(MOST_SMALL_SEGMENTS):
             store.append(sample("a", trial))
             store.compact(grace=timedelta(hours=1))
-            for info in storage.list("segments/"):
-                written.setdefault(info.key, info.modified_at)
-        frontier = read_frontier(storage, Damage())
-        (merged,) = (e for e in frontier.segments.values() if e.covered_since is not None)
-        assert merged.covered_since is not None
-        assert merged.covered_since < written[merged.key]
-        assert merged.covered_since in written.values()
+        time.sleep(1.1)
+        store.append(sample("a", MOST_SMALL_SEGMENTS))
+        store.compact(grace=timedelta(seconds=1))
+        assert len(keys(storage, "experiences/")) == 1
+        assert len(keys(storage, "segments/")) == MOST_SMALL_SEGMENTS + 2
 
-    def test_heads_of_a_race_are_joined(
+    def test_of_two_compactors_one_keeps_what_both_wrote(
         self, store: ObjectExperienceStore, storage: ObjectStorage
     ) -> None:
         other = ObjectExperienceStore(storage)
@@ -224,155 +204,60 @@ class CompactingContract(StoreFixtures):
             store.append(sample("a", operation))
             slow = InterruptedStorage(storage, operation, other.compact)
             ObjectExperienceStore(slow).compact()
-            most = max(most, len(read_frontier(storage, Damage()).heads))
+            rows = sum(segment.rows for segment in store.reader.look().segments)
+            most = max(most, rows - len(list(store.scan())))
             assert [e.trial_number for e in store.scan()] == list(range(4, operation + 1, 4))
-            store.compact(grace=timedelta(0))
-            assert len(read_frontier(storage, Damage()).heads) == 1
-        assert most == 2
+            store.compact(grace=NOTHING)
+            rows = sum(segment.rows for segment in store.reader.look().segments)
+            assert rows == len(list(store.scan()))
+        assert most > 0
         assert store.faults == ()
         assert store.verify().faults == ()
 
-    def test_a_snapshot_keeps_its_segments(
+    def test_two_who_delete_at_once_lose_nothing(
         self, store: ObjectExperienceStore, storage: ObjectStorage
     ) -> None:
-        for trial in range(5):
-            store.append(sample("a", trial))
-            store.compact(grace=timedelta(0))
-        pinned = store.snapshot()
-        segments = set(keys(storage, "segments/"))
-        for trial in range(5, 12):
-            store.append(sample("a", trial))
-            store.compact(grace=timedelta(0))
-        assert segments <= set(keys(storage, "segments/"))
-        assert [e.trial_number for e in store.read(pinned)] == list(range(5))
-        latest = store.snapshot()
-        store.compact(grace=timedelta(0), keep=1)
-        assert keys(storage, "snapshots/") == [f"snapshots/{latest.value}.json"]
-        assert not segments <= set(keys(storage, "segments/"))
-        assert [e.trial_number for e in store.read(latest)] == list(range(12))
-        with pytest.raises(StoreError, match="no snapshot"):
-            store.read(pinned)
+        """The same rows in several segments: each deletes for what the other may delete."""
+        for operation in range(1, 60):
+            rows = [_row(sample("a", trial)) for trial in range(3)]
+            for count in (2, 3, 3):
+                write_segments(storage, [to_table(rows[:count])], generation=1)
+            write_segments(storage, [to_table(rows[1:])], generation=2)
+            other = ObjectExperienceStore(storage)
+            slow = InterruptedStorage(storage, operation, partial(other.compact, grace=NOTHING))
+            ObjectExperienceStore(slow).compact(grace=NOTHING)
+            assert [e.trial_number for e in store.scan()] == [0, 1, 2]
+            assert len(keys(storage, "segments/")) == 2
+            if not slow.was_interrupted:
+                break
+            storage.delete_many(keys(storage, ""))
+        assert operation > 10
 
-    def test_what_was_just_pinned_is_viewed_without_reading_it_again(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
-        for trial in range(3):
-            store.append(sample("a", trial))
-        store.append(sample("b", 3, task_fingerprint="0" * 64))
-        pinned = store.snapshot()
-        expected = store.view(pinned).tail
-        again = store.snapshot()
-        for key in keys(storage, "experiences/"):
-            storage.delete(key)
-        assert store.view(again).tail.equals(expected)
-        assert store.faults == ()
-        # Once: whoever looks later sees what is there.
-        assert store.view(again).tail.num_rows == 0
-        assert len(store.faults) == 4
-
-    def test_what_was_forgotten_since_is_in_no_view(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
-        store.append(sample("a", 0))
-        store.append(sample("b", 1, task_fingerprint="0" * 64))
-        pinned = store.snapshot()
-        store.forget(task_fingerprint="0" * 64)
-        assert store.view(pinned).tail["trial_number"].to_pylist() == [0]
-
-    def test_a_corrupt_snapshot_is_not_deleted_and_counts_for_no_sound_one(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
-        pinned = []
-        for trial in range(3):
-            store.append(sample("a", trial))
-            pinned.append(f"snapshots/{store.snapshot().value}.json")
-        storage.put(pinned[2], storage.get(pinned[2])[:-9])
-        store.compact(grace=timedelta(0), keep=1)
-        assert keys(storage, "snapshots/") == sorted(pinned[1:])
-        assert [fault.key for fault in store.verify().faults] == [pinned[2]]
-
-    def test_a_pinned_object_is_found_in_a_segment(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
-        for trial in range(3):
-            store.append(sample("a", trial))
-        pinned = store.snapshot()
-        store.append(sample("a", 3))
-        for _ in range(2):
-            store.compact(grace=timedelta(0))
-        assert keys(storage, "experiences/") == []
-        assert [e.trial_number for e in store.read(pinned)] == [0, 1, 2]
-        assert store.faults == ()
-
-    def test_a_pin_writes_nothing(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
-        store.append(sample("a", 0))
-        store.compact()
-        store.append(sample("a", 1))
-        before = keys(storage, "")
-        pin = store.pin()
-        assert store.view().snapshot_pin == pin
-        assert keys(storage, "") == before
-        store.append(sample("a", 2))
-        assert [e.trial_number for e in store.read_pin(pin)] == [0, 1]
-        kept = store.keep_pin(pin)
-        assert [e.trial_number for e in store.read(kept)] == [0, 1]
-        for wrong in (b"", b"{}", pin[:-1], pin.replace(b"a", b"b", 1)):
-            with pytest.raises(StoreError, match="pin"):
-                store.read_pin(wrong)
-
-    def test_a_view_has_all_rows_as_columns(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
+    def test_a_view_has_all_rows_as_columns(self, store: ObjectExperienceStore) -> None:
         for trial in range(4):
             store.append(sample("a", trial))
         store.compact()
-        pinned = store.snapshot()
         store.append(sample("b", 9, tenant="other"))
-        columns = ["id", "tenant", "scores.macro_f1", "ended_at"]
         view = store.view()
         (segment,) = view.segments
-        assert segment.rows == 4
-        assert segment.table(columns).num_rows == 4
+        assert segment.open().rows == 4
+        assert segment.table(["id", "tenant", "scores.macro_f1", "ended_at"]).num_rows == 4
+        assert segment.table().num_rows == 4
         assert view.tail["tenant"].to_pylist() == ["other"]
-        assert pq.read_table(pa.BufferReader(segment.read())).num_rows == 4
-        if segment.path is not None:
-            assert segment.path.read_bytes() == segment.read().to_pybytes()
-        old = store.view(pinned)
-        assert [s.key for s in old.segments] == [segment.key]
-        assert old.tail.num_rows == 0
-        assert old.hidden == frozenset()
+        assert view.hidden == frozenset()
 
-    def test_what_a_lost_manifest_named_is_found_again(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
-        for trial in range(3):
-            store.append(sample("a", trial))
-        store.compact(grace=timedelta(0))
-        for key in keys(storage, "manifests/"):
-            storage.delete(key)
-        assert store.compact(grace=timedelta(0)) == 3
-        assert [e.trial_number for e in store.scan()] == [0, 1, 2]
-        store.compact(grace=timedelta(0))
-        assert len(keys(storage, "segments/")) == 1
-        assert store.verify().faults == ()
-
-    def test_leftovers_are_noted_and_cleared(
+    def test_what_a_killed_compactor_wrote_is_used(
         self, store: ObjectExperienceStore, storage: ObjectStorage
     ) -> None:
         store.append(sample("a", 0))
-        dying = ObjectExperienceStore(DyingStorage(storage, 2, after=True))
         with pytest.raises(Killed):
-            dying.compact()  # the clock, and a segment without a manifest
+            ObjectExperienceStore(DyingStorage(storage, 1, after=True)).compact()
         (left,) = keys(storage, "segments/")
         report = store.verify()
-        assert report.faults == ()
-        assert [note.key for note in report.notes] == [left]
-        for _ in range(2):
-            store.compact(grace=timedelta(0))
-        assert left not in keys(storage, "segments/")
-        assert store.verify().notes == ()
+        assert (report.faults, report.notes) == ((), ())
+        assert store.compact(grace=NOTHING) == 0
+        assert keys(storage, "segments/") == [left]
+        assert keys(storage, "experiences/") == []
         assert list(store.scan()) == [sample("a", 0)]
 
     def test_the_stats_count(self, store: ObjectExperienceStore, storage: ObjectStorage) -> None:
@@ -382,7 +267,6 @@ class CompactingContract(StoreFixtures):
         store.compact()
         store.append(sample("b", 0, tenant="other", task_name="news"))
         store.append(sample("b", 0, tenant="other", ended_at=START + timedelta(days=9)))
-        store.snapshot()
         write_policy(storage, "other", TenantPolicy())
         stats = store.stats()
         assert stats.objects_by_kind["tenants"] == 1
@@ -391,8 +275,11 @@ class CompactingContract(StoreFixtures):
         assert stats.by_tenant == {"default": 2, "other": 1}
         assert stats.by_task == {"news": 1, "reviews": 2}
         assert stats.by_outcome == {"ok": 2, "oom_host": 1}
-        assert (stats.segments, stats.tail, stats.covered_objects) == (1, 2, 2)
-        assert stats.snapshots == 1
+        assert (stats.segments, stats.tail, stats.held_objects) == (1, 2, 2)
         assert stats.bytes_by_kind["segments"] > 0
-        assert stats.newest_manifest_at is not None
+        assert stats.compacted_at is not None
         assert stats.faults == ()
+
+
+def _row(experience: Experience) -> Row:
+    return Row(experience_key(experience), decode(encode(experience)))

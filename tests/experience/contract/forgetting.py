@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from functools import partial
 
@@ -20,13 +19,11 @@ from tests.experience.storages import InterruptedBeforeChange
 from tests.experience.storages import Killed
 from xautolm_core.experience.accounting import JoulesLabel
 from xautolm_core.experience.accounting import SecondsLabel
-from xautolm_core.experience.clock import storage_now
 from xautolm_core.experience.columns import from_table
-from xautolm_core.experience.contract import SnapshotId
-from xautolm_core.experience.manifest import SegmentEntry
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import write_policy
 from xautolm_core.experience.reader import StoreReader
+from xautolm_core.experience.segment import segment_of
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.records.energy import EnergyReading
@@ -50,7 +47,7 @@ def _secret(trial: int, **changes: object) -> Experience:
     )
 
 
-def _fill(store: ObjectExperienceStore) -> SnapshotId:
+def _fill(store: ObjectExperienceStore) -> None:
     """Append four of a task and three others: in segments, as objects, and as both."""
     store.append(_secret(0))
     store.append(sample("a", 0))
@@ -61,9 +58,7 @@ def _fill(store: ObjectExperienceStore) -> SnapshotId:
     store.compact()
     store.append(_secret(3, ended_at=START - timedelta(days=3)))
     store.append(sample("a", 2))
-    pinned = store.snapshot()
-    assert len(list(store.read(pinned))) == 7
-    return pinned
+    assert len(list(store.scan())) == 7
 
 
 class ForgettingContract(StoreFixtures):
@@ -72,16 +67,15 @@ class ForgettingContract(StoreFixtures):
     def test_a_task_is_forgotten_everywhere(
         self, store: ObjectExperienceStore, storage: ObjectStorage
     ) -> None:
-        pinned = _fill(store)
+        _fill(store)
         before = store.totals()
         report = store.forget(task_fingerprint=SECRET)
         assert report.experiences == 4
         assert report.rewritten_segments == 2
-        assert report.rewritten_snapshots == 1
         assert report.left == ()
         for reader in (store, ObjectExperienceStore(storage)):
             assert [e.search_id for e in reader.scan()] == ["a"] * 3
-            assert [e.trial_number for e in reader.read(pinned)] == [0, 1, 2]
+            assert [e.trial_number for e in reader.scan()] == [0, 1, 2]
             assert reader.get(_secret(0).id) is None
             assert reader.faults == ()
             assert reader.totals() == before
@@ -93,7 +87,7 @@ class ForgettingContract(StoreFixtures):
     def test_a_tenant_is_forgotten_with_its_name(
         self, store: ObjectExperienceStore, storage: ObjectStorage
     ) -> None:
-        pinned = _fill(store)
+        _fill(store)
         store.forget(task_fingerprint=SECRET)
         store.append(sample("b", 0, tenant="theirs"))
         before = store.totals()
@@ -111,20 +105,18 @@ class ForgettingContract(StoreFixtures):
         assert after.seconds[SecondsLabel("", "ok", "train", "cpu")] == 4 * 10.5
         assert _remains_of(storage, "theirs") == []
         assert not any("theirs" in key for key in keys(storage, ""))
-        assert len(list(store.read(pinned))) == 3
 
     @pytest.mark.parametrize("after", [False, True])
     def test_forgetting_may_be_killed_at_any_step(
         self, store: ObjectExperienceStore, storage: ObjectStorage, after: bool
     ) -> None:
-        pinned = _fill(store)
+        _fill(store)
         expected = store.totals()
         for step in range(1, 1000):
             task = f"task-{step}"
             store.append(sample("s", 2 * step, task_fingerprint=task))
             store.compact(grace=timedelta(hours=1))
             store.append(sample("s", 2 * step + 1, task_fingerprint=task))
-            other = store.snapshot()
             expected = store.totals()
             dying = ObjectExperienceStore(DyingStorage(storage, step, after=after))
             try:
@@ -134,19 +126,17 @@ class ForgettingContract(StoreFixtures):
                 assert store.totals() == expected
                 shown = [e for e in store.scan() if e.task_fingerprint == task]
                 assert len(shown) == (0 if has_begun else 2)
-                assert len(list(store.read(pinned))) == 7
                 if has_begun and step % 2 == 0:
                     store.compact()
                 else:
                     store.forget(task_fingerprint=task)
                 assert _remains_of(storage, task) == []
-                assert len(list(store.read(other))) == 7
                 assert store.totals() == expected
                 assert store.verify().faults == ()
                 assert store.faults == ()
             else:
                 break
-        assert step > 6
+        assert step > 3
 
     @pytest.mark.parametrize("after", [False, True])
     def test_forgetting_a_tenant_may_be_killed_at_any_step(
@@ -183,7 +173,7 @@ class ForgettingContract(StoreFixtures):
                 break
         assert step > 8
 
-    def test_a_snapshot_meanwhile_keeps_the_others(
+    def test_a_compaction_meanwhile_brings_nothing_back(
         self, store: ObjectExperienceStore, storage: ObjectStorage
     ) -> None:
         for step in range(1, 1000):
@@ -191,41 +181,17 @@ class ForgettingContract(StoreFixtures):
             store.append(sample("s", step, task_fingerprint=task))
             store.append(sample("a", step))
             store.compact(grace=NOTHING)
-            taken: list[SnapshotId] = []
-            act = partial(_take_snapshot, ObjectExperienceStore(storage), taken)
-            between = InterruptedBeforeChange(storage, step, act)
+            other = ObjectExperienceStore(storage)
+            between = InterruptedBeforeChange(storage, step, partial(other.compact, grace=NOTHING))
             ObjectExperienceStore(between).forget(task_fingerprint=task)
+            assert [e.trial_number for e in store.scan()] == list(range(1, step + 1))
+            assert store.faults == ()
+            store.compact(grace=NOTHING)
+            assert _remains_of(storage, task) == []
+            assert store.verify().faults == ()
             if not between.was_interrupted:
                 break
-            (pinned,) = taken
-            assert [e.trial_number for e in store.read(pinned)] == list(range(1, step + 1))
-            assert store.faults == ()
-            assert store.verify().faults == ()
-            store.compact(grace=NOTHING, keep=0)
-        assert step > 4
-
-    def test_a_snapshot_that_was_rewritten_is_as_old_as_before(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
-        store.append(_secret(0))
-        store.append(sample("a", 0))
-        old = store.snapshot()
-        store.forget(task_fingerprint=SECRET)
-        _wait_for_a_later_time(storage)
-        store.append(sample("a", 1))
-        newer = store.snapshot()
-        _wait_for_a_later_time(storage)
-        store.append(_secret(2))
-        newest = store.snapshot()
-        assert store.forget(task_fingerprint=SECRET).rewritten_snapshots == 1
-        _wait_for_a_later_time(storage)
-        # The oldest one is written last.
-        old_key = next(key for key in keys(storage, "snapshots/") if old.value in key)
-        storage.put(old_key, storage.get(old_key))
-        for keep, left in ((2, {newest, newer}), (1, {newest})):
-            store.compact(keep=keep)
-            assert keys(storage, "snapshots/") == sorted(f"snapshots/{s.value}.json" for s in left)
-        assert len(list(store.read(newest))) == 2
+        assert step > 2
 
     def test_new_experiences_of_the_task_are_welcome(self, store: ObjectExperienceStore) -> None:
         _fill(store)
@@ -299,17 +265,6 @@ class ForgettingContract(StoreFixtures):
             store.forget(tenant="a", task_fingerprint="b")
 
 
-def _take_snapshot(store: ObjectExperienceStore, taken: list[SnapshotId]) -> None:
-    taken.append(store.snapshot())
-
-
-def _wait_for_a_later_time(storage: ObjectStorage) -> None:
-    """Wait until the storage's clock shows another time: that of some has whole seconds only."""
-    before = storage_now(storage)
-    while storage_now(storage) <= before:
-        time.sleep(0.02)
-
-
 def _remains_of(storage: ObjectStorage, word: str) -> list[str]:
     """Return the keys of all files that still hold a word, packed or not."""
     reader = StoreReader(storage)
@@ -323,8 +278,9 @@ def _remains_of(storage: ObjectStorage, word: str) -> list[str]:
                 for chunk in column.chunks if pa.types.is_dictionary(column.type) else ():
                     text += "".join(chunk.dictionary.to_pylist())
         if info.key.startswith("segments/"):
-            segment = reader.open(SegmentEntry(key=info.key, rows=0))
-            tables = [segment.read(group) for group in range(segment.row_groups)]
+            segment = segment_of(info.key)
+            assert segment is not None
+            tables = reader.tables(segment)
             text += "".join(row.payload.text for table in tables for row in from_table(table))
         if word in text:
             found.append(info.key)

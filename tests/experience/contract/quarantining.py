@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,13 +12,11 @@ from tests.experience.contract.base import key_of
 from tests.experience.contract.base import keys
 from tests.experience.contract.base import position_in_row_group
 from tests.experience.samples import sample
-from xautolm_core.errors import StoreError
-from xautolm_core.experience.folder import FolderStore
+from tests.experience.storages import DyingStorage
+from tests.experience.storages import Killed
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.policy import write_policy
 from xautolm_core.experience.store import ObjectExperienceStore
-from xautolm_core.experience.trusted import TrustedStore
-from xautolm_core.experience.union import UnionStore
 from xautolm_core.objects.contract import ObjectStorage
 
 
@@ -48,36 +45,6 @@ class QuarantineContract(StoreFixtures):
         fresh.append(sample("a", 0, task_fingerprint="secret"))
         assert [e.trial_number for e in fresh.scan()] == [1]
         assert fresh.totals().trials.total() == 2
-
-    @pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.999])
-    def test_a_flipped_bit_in_a_union_snapshot_is_named_and_quarantined(
-        self, store: ObjectExperienceStore, storage: ObjectStorage, tmp_path: Path, place: float
-    ) -> None:
-        store.append(sample("a", 0))
-        other = FolderStore(tmp_path / "other")
-        other.append(sample("b", 0))
-        union = UnionStore(store, [TrustedStore(other, "team", 0.5)])
-        pinned = union.snapshot()
-        (key,) = keys(storage, "unions/")
-        assert store.verify().objects == 3
-        assert store.verify().faults == ()
-        flip(storage, key, int(len(storage.get(key)) * place))
-        assert [fault.key for fault in store.verify().faults] == [key]
-        with pytest.raises(StoreError, match="corrupt"):
-            list(union.read(pinned))
-        assert store.verify(quarantine=True).quarantined == (f"quarantine/{key}",)
-        assert store.verify().faults == ()
-
-    def test_a_union_snapshot_without_its_own_snapshot_is_noted(
-        self, store: ObjectExperienceStore, storage: ObjectStorage, tmp_path: Path
-    ) -> None:
-        other = FolderStore(tmp_path / "other")
-        other.append(sample("b", 0))
-        UnionStore(store, [TrustedStore(other, "team", 0.5)]).snapshot()
-        storage.delete_many(keys(storage, "snapshots/"))
-        report = store.verify()
-        assert report.faults == ()
-        assert [note.key for note in report.notes] == keys(storage, "unions/")
 
     @pytest.mark.parametrize("place", [0, 5, 12, 24, -1])
     def test_a_flipped_bit_in_a_policy_is_named_and_left_to_who_wrote_it(
@@ -111,12 +78,10 @@ class QuarantineContract(StoreFixtures):
         for trial in range(12):
             store.append(sample("a", trial))
         store.compact(grace=timedelta(0))
-        pinned = store.snapshot()
         store.append(sample("b", 0))
         store.append(sample("b", 1))
         (segment,) = keys(storage, "segments/")
         flip(storage, segment, position_in_row_group(storage, segment, 0))
-        (manifest, *_) = keys(storage, "manifests/")
         torn = key_of(storage, "b")
         storage.put(torn, b"torn")
         damaged = storage.get(segment)
@@ -131,46 +96,37 @@ class QuarantineContract(StoreFixtures):
         fresh = ObjectExperienceStore(storage)
         assert len(list(fresh.scan())) == 9
         assert fresh.faults == ()
-        # The snapshot says that something of it is gone; what was saved is read.
-        assert [e.trial_number for e in fresh.read(pinned)] == list(range(4, 12))
-        assert [fault.key for fault in fresh.faults] == [segment]
-        assert {f.key for f in fresh.verify().faults} == {f"snapshots/{pinned.value}.json"}
-        fresh.compact(grace=timedelta(0), keep=0)
         assert fresh.verify().faults == ()
-        assert manifest not in keys(storage, "quarantine/")
-
-    def test_quarantine_gives_up_what_is_missing(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
-        for search in ("a", "b"):
-            store.append(sample(search, 0))
-            store.compact(grace=timedelta(0))
-        storage.delete(keys(storage, "segments/")[0])
-        fresh = ObjectExperienceStore(storage)
-        assert len(list(fresh.scan())) == 1
-        assert "is missing" in fresh.faults[0].problem
-        assert fresh.compact(grace=timedelta(0)) == 0
-        assert "is missing" in fresh.verify().faults[0].problem
-        fresh.verify(quarantine=True)
+        fresh.compact(grace=timedelta(0))
         assert fresh.verify().faults == ()
-        assert len(list(ObjectExperienceStore(storage).scan())) == 1
+        assert len(list(fresh.scan())) == 9
 
-    def test_quarantine_of_a_manifest_loses_nothing(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
+    @pytest.mark.parametrize("after", [False, True])
+    def test_quarantine_may_be_killed_at_any_step(
+        self,
+        store: ObjectExperienceStore,
+        storage: ObjectStorage,
+        monkeypatch: pytest.MonkeyPatch,
+        after: bool,
     ) -> None:
-        for trial in range(3):
+        monkeypatch.setattr("xautolm_core.experience.segment.ROW_GROUP_ROWS", 4)
+        for trial in range(12):
             store.append(sample("a", trial))
-            store.compact(grace=timedelta(0))
-        for key in keys(storage, "manifests/"):
-            flip(storage, key, 30)
-        for _ in range(2):
-            fresh = ObjectExperienceStore(storage)
-            assert len(list(fresh.scan())) == 3
-            assert {f.key for f in fresh.faults} == set(keys(storage, "manifests/"))
-        fresh.verify(quarantine=True)
-        for _ in range(3):
-            fresh = ObjectExperienceStore(storage)
-            fresh.compact(grace=timedelta(0))
-            assert len(list(fresh.scan())) == 3
-            assert fresh.faults == ()
+        store.compact(grace=timedelta(0))
+        (segment,) = keys(storage, "segments/")
+        flip(storage, segment, position_in_row_group(storage, segment, 0))
+        for step in range(1, 10):
+            try:
+                dying = ObjectExperienceStore(DyingStorage(storage, step, after=after))
+                dying.verify(quarantine=True)
+            except Killed:
+                found = [e.trial_number for e in ObjectExperienceStore(storage).scan()]
+                assert found == list(range(4, 12))
+            else:
+                break
+        assert step > 2
+        ObjectExperienceStore(storage).compact(grace=timedelta(0))
+        fresh = ObjectExperienceStore(storage)
+        assert [e.trial_number for e in fresh.scan()] == list(range(4, 12))
         assert fresh.verify().faults == ()
+        assert keys(storage, "quarantine/") == [f"quarantine/{segment}"]

@@ -31,7 +31,7 @@ class UnreadableContract(StoreFixtures):
     @pytest.fixture
     def at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Look again without waiting."""
-        monkeypatch.setattr("xautolm_core.experience.looking.FIRST_WAIT_SECONDS", 0.0)
+        monkeypatch.setattr("xautolm_core.experience.damage.FIRST_WAIT_SECONDS", 0.0)
 
     @pytest.fixture(params=[False, True], ids=["absent", "refused"])
     def refused(self, request: pytest.FixtureRequest, at_once: None) -> bool:
@@ -60,7 +60,6 @@ class UnreadableContract(StoreFixtures):
             lambda one: one.stats().experiences,
             lambda one: one.totals().trials.total(),
             lambda one: one.view().tail.num_rows,
-            lambda one: len(list(one.read(one.snapshot()))),
         ):
             fresh = ObjectExperienceStore(troubled)
             assert act(fresh) == 1
@@ -88,30 +87,22 @@ class UnreadableContract(StoreFixtures):
         assert list(healed.scan()) == [sample("a", 0)]
         assert healed.verify().faults == ()
 
-    @pytest.mark.parametrize("kind", ["segments/", "manifests/"])
     @pytest.mark.parametrize("number", [0, 1])
-    def test_a_segment_or_manifest_is_skipped_and_never_dropped(
-        self,
-        store: ObjectExperienceStore,
-        storage: ObjectStorage,
-        refused: bool,
-        kind: str,
-        number: int,
+    def test_a_segment_is_skipped_and_never_dropped(
+        self, store: ObjectExperienceStore, storage: ObjectStorage, refused: bool, number: int
     ) -> None:
         for search in ("a", "b"):
             for trial in range(3):
                 store.append(sample(search, trial))
             store.compact(grace=NOTHING)
         store.append(sample("c", 0))
-        lost = keys(storage, kind)[number]
+        lost = keys(storage, "segments/")[number]
         troubled = TroubledStorage(storage, {lost: math.inf}, refused=refused)
         fresh = ObjectExperienceStore(troubled)
-        expected = 4 if kind == "segments/" else 7
-        assert len(list(fresh.scan())) == expected
-        assert fresh.stats().experiences == expected
-        if kind == "segments/" or number == 1:  # nobody looks at a manifest that was taken in
-            assert [fault.key for fault in fresh.faults] == [lost]
-        assert ObjectExperienceStore(troubled).totals().trials.total() == expected
+        assert len(list(fresh.scan())) == 4
+        assert fresh.stats().experiences == 4
+        assert [fault.key for fault in fresh.faults] == [lost]
+        assert ObjectExperienceStore(troubled).totals().trials.total() == 4
         assert lost in {fault.key for fault in fresh.verify(quarantine=True).faults}
         for trial in range(1, 12):
             fresh = ObjectExperienceStore(troubled)
@@ -119,50 +110,6 @@ class UnreadableContract(StoreFixtures):
             fresh.compact(grace=NOTHING)
         healed = ObjectExperienceStore(storage)
         assert len(list(healed.scan())) == 6 + 12
-        assert healed.verify().faults == ()
-
-    def test_what_a_snapshot_pins_stays_though_that_cannot_be_read(
-        self, store: ObjectExperienceStore, storage: ObjectStorage, refused: bool
-    ) -> None:
-        for trial in range(10):
-            store.append(sample("a", trial))
-            store.compact()
-        pinned = store.snapshot()
-        before = list(store.read(pinned))
-        troubled = TroubledStorage(
-            storage, {f"snapshots/{pinned.value}.json": math.inf}, refused=refused
-        )
-        for trial in range(10, 20):
-            fresh = ObjectExperienceStore(troubled)
-            fresh.append(sample("a", trial))
-            fresh.compact(grace=NOTHING)
-        healed = ObjectExperienceStore(storage)
-        assert list(healed.read(pinned)) == before
-        assert healed.faults == ()
-
-    def test_forgetting_keeps_the_pins_of_a_snapshot_that_cannot_be_read(
-        self, store: ObjectExperienceStore, storage: ObjectStorage, refused: bool
-    ) -> None:
-        store.append(sample("a", 0, task_fingerprint=SECRET))
-        for trial in (1, 2):
-            store.append(sample("a", trial))
-        store.compact(grace=NOTHING)
-        pinned = store.snapshot()
-        (old,) = keys(storage, "segments/")
-        name = f"snapshots/{pinned.value}.json"
-        fresh = ObjectExperienceStore(TroubledStorage(storage, {name: math.inf}, refused=refused))
-        left = {fault.key for fault in fresh.forget(task_fingerprint=SECRET).left}
-        assert left == {name, old}
-        for _ in range(2):
-            fresh.compact(grace=NOTHING)
-            assert [e.trial_number for e in fresh.scan()] == [1, 2]
-            assert old in keys(storage, "segments/")
-        healed = ObjectExperienceStore(storage)
-        for _ in range(2):
-            assert [e.trial_number for e in healed.read(pinned)] == [1, 2]
-            healed.compact(grace=NOTHING)
-            assert old not in keys(storage, "segments/")
-        assert healed.faults == ()
         assert healed.verify().faults == ()
 
     def test_without_a_tombstone_nothing_is_read(
@@ -173,21 +120,19 @@ class UnreadableContract(StoreFixtures):
         store.forget(task_fingerprint=SECRET)
         (key,) = keys(storage, "forgotten/")
         fresh = ObjectExperienceStore(TroubledStorage(storage, {key: math.inf}, refused=refused))
-        for act in (lambda: list(fresh.scan()), fresh.totals, fresh.compact, fresh.snapshot):
+        for act in (lambda: list(fresh.scan()), fresh.totals, fresh.compact, fresh.view):
             with pytest.raises(StoreError, match=f"{key}, which says what was forgotten") as caught:
                 act()
             assert "from a backup" in caught.value.hint
         assert [f.key for f in fresh.verify(quarantine=True).faults] == [key]
         assert keys(storage, "forgotten/") == [key]
 
-    @pytest.mark.parametrize("kind", ["experiences/", "segments/", "snapshots/"])
+    @pytest.mark.parametrize("kind", ["experiences/", "segments/"])
     def test_what_a_forgotten_task_may_have_left_is_named(
         self, store: ObjectExperienceStore, storage: ObjectStorage, refused: bool, kind: str
     ) -> None:
-        if kind != "experiences/":
-            store.append(sample("secret", 0, task_fingerprint=SECRET))
-            store.snapshot()
         if kind == "segments/":
+            store.append(sample("secret", 0, task_fingerprint=SECRET))
             store.compact(grace=NOTHING)
         store.append(sample("a", 1))
         store.append(sample("secret", 2, task_fingerprint=SECRET))
@@ -216,30 +161,26 @@ class UnreadableContract(StoreFixtures):
         assert len(keys(storage, "experiences/")) == 1
         assert [e.search_id for e in ObjectExperienceStore(storage).scan()] == ["c"]
 
-    @pytest.mark.parametrize("kind", ["segments/", "snapshots/"])
     def test_what_cannot_be_purged_now_is_purged_later(
-        self, store: ObjectExperienceStore, storage: ObjectStorage, refused: bool, kind: str
+        self, store: ObjectExperienceStore, storage: ObjectStorage, refused: bool
     ) -> None:
         store.append(sample("secret", 0, task_fingerprint=SECRET))
         store.append(sample("a", 1))
-        pinned = store.snapshot()
         store.compact(grace=NOTHING)
         with pytest.raises(Killed):
             ObjectExperienceStore(DyingStorage(storage, 1, after=True)).forget(
                 task_fingerprint=SECRET
             )
         store.append(sample("a", 2))  # whose key has to be looked for in the segment
-        (lost,) = keys(storage, kind)
+        (lost,) = keys(storage, "segments/")
         troubled = TroubledStorage(storage, {lost: math.inf}, refused=refused)
         for _ in range(2):
             ObjectExperienceStore(troubled).compact(grace=NOTHING)
         healed = ObjectExperienceStore(storage)
         healed.compact(grace=NOTHING)
         assert _rows_in_segments(storage) == 2
-        assert [e.trial_number for e in healed.read(pinned)] == [1]
+        assert [e.trial_number for e in healed.scan()] == [1, 2]
         assert healed.faults == ()
-        (snapshot,) = keys(storage, "snapshots/")
-        assert sample("secret", 0).id.encode() not in storage.get(snapshot)
 
     def test_a_mended_tombstone_is_purged_again(
         self, store: ObjectExperienceStore, storage: ObjectStorage

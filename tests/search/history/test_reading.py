@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 
+from tests.experience.samples import START
 from tests.experience.samples import cheap_sample
 from tests.experience.samples import sample
 from tests.search.history.rows_of import rows_of
@@ -17,18 +24,22 @@ from tests.search.history.rows_of import rows_of_experiences
 from tests.search.test_replay import made_up
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.folder import FolderStore
+from xautolm_core.experience.segment_reader import SegmentReader
+from xautolm_core.experience.view import SegmentFile
 from xautolm_core.experience.view import SegmentGoneError
 from xautolm_core.experience.view import StoreView
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.experience import Experience
 from xautolm_core.search.history import History
 from xautolm_core.search.history.cache import HistoryCache
-from xautolm_core.search.history.reading import HistorySource
+from xautolm_core.search.history.kept import keep_history
+from xautolm_core.search.history.kept import kept_history
+from xautolm_core.search.history.reading import history_of_store
 from xautolm_core.search.history.reading import read_history
+from xautolm_core.search.history.reading import read_rows
+from xautolm_core.search.history.reading import read_source
 from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.relevance import Relevance
-from xautolm_core.search.history.stores import history_of_store
-from xautolm_core.search.history.stores import read_settled
 
 WANTED = Relevance("text-classification", ("text-classification", "1.0"), ("system", "1.0"))
 
@@ -53,7 +64,7 @@ def fill(store: FolderStore, *parts: Iterable[Experience]) -> None:
 
 
 def read(store: FolderStore, cache: HistoryCache | None = None, **more) -> History:
-    return history_of_store(store, store.snapshot(), WANTED, cache=cache, **more)
+    return history_of_store(store, WANTED, cache=cache, **more)
 
 
 def assert_same(found: History, expected: History) -> None:
@@ -113,15 +124,6 @@ def test_the_second_time_segments_come_from_the_cache(store, cache, monkeypatch)
         read(store)
 
 
-def test_a_snapshot_is_read_as_it_was(store, cache):
-    fill(store, made_up(20, seed=1), made_up(5, seed=2))
-    snapshot = store.snapshot()
-    expected = History.of(store.read(snapshot)).relevant(WANTED)
-    fill(store, [], [sample("later", n) for n in range(5)], [])
-    assert_same(history_of_store(store, snapshot, WANTED, cache=cache), expected)
-    assert len(read(store, cache)) == len(expected) + 5
-
-
 def test_other_tenants_and_the_search_itself_are_not_there_at_all(store):
     mine = [sample("mine", n, tenant="a") for n in range(3)]
     others = [sample("other", n, tenant="b", task_type="generation") for n in range(3)]
@@ -139,8 +141,8 @@ def test_hidden_experiences_are_not_there(store, cache):
     past = [sample("s", n) for n in range(6)]
     fill(store, past[:4], past[4:])
     hidden = frozenset(bytes.fromhex(past[n].id) for n in (1, 5))
-    view = replace(store.view(), hidden=hidden)
-    found = read_history([HistorySource(view)], WANTED, cache=cache)
+    source = replace(read_source(store, cache=cache), hidden=hidden)
+    found = read_history([source], WANTED)
     assert rows_of(found) == rows_of_experiences([past[n] for n in (0, 2, 3, 4)])
     # What is kept for the next time is the segment as it is.
     assert len(read(store, cache)) == 6
@@ -151,18 +153,69 @@ def test_several_stores_count_an_experience_once_as_of_the_most_trusted(tmp_path
     past = [sample("s", n) for n in range(6)]
     fill(own, past[:2], past[2:3])
     fill(team, past[1:3], past[4:])
-    sources = [HistorySource(team.view(), trust=0.5), HistorySource(own.view())]
+    sources = [read_source(team, trust=0.5), read_source(own)]
     found = read_history(sources, WANTED)
     assert rows_of(found) == rows_of_experiences([past[n] for n in (0, 1, 2, 4, 5)])
     assert found.trust.tolist() == [1.0, 1.0, 1.0, 0.5, 0.5]
 
 
-def test_the_same_experience_in_two_segments_counts_once(store):
-    past = [sample("s", n) for n in range(6)]
-    fill(store, past, [])
-    view = store.view()
-    twice = replace(view, segments=(*view.segments, *view.segments))
-    assert rows_of(read_history([HistorySource(twice)], WANTED)) == rows_of_experiences(past)
+@given(
+    data=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 6), st.integers(0, 3), st.booleans()),
+        max_size=12,
+    )
+)
+@settings(max_examples=10, deadline=None)
+def test_a_history_is_what_the_most_trusted_store_says_of_each(data):
+    with tempfile.TemporaryDirectory() as folder:
+        stores = [FolderStore(Path(folder) / str(number)) for number in range(3)]
+        for which, number, day, is_compacted in data:
+            late = sample("a", number, ended_at=START + timedelta(days=day, minutes=which))
+            stores[which].append(late)
+            if is_compacted:
+                stores[which].compact(grace=timedelta(0))
+        expected: dict[str, Experience] = {}
+        for store in reversed(stores):
+            expected |= {e.id: e for e in store.scan()}
+        trusts = (1.0, 0.5, 0.25)
+        sources = [read_source(s, trust=t) for s, t in zip(stores, trusts, strict=True)]
+        assert rows_of(read_history(sources, WANTED)) == rows_of_experiences(expected.values())
+
+
+@pytest.mark.parametrize("count", [0, 1, 150])
+def test_what_is_kept_of_a_history_is_that_history(store, tmp_path, count):
+    past = made_up(count, seed=3)
+    fill(store, past[: count // 2], past[count // 2 :])
+    path = tmp_path / "history.parquet"
+    kept, digest = keep_history(path, *read_rows([read_source(store, trust=0.5)], WANTED))
+    expected = replace(read(store), trust=np.full(len(kept), 0.5))
+    assert_same(kept, expected)
+    store.compact(grace=timedelta(0))  # whatever becomes of the store
+    again = kept_history(path, digest, frozenset())
+    assert_same(again, expected)
+    for name in ("model", "task", "branch"):  # the same codes, and so the same search
+        assert getattr(again, name).values == getattr(kept, name).values
+        assert (getattr(again, name).codes == getattr(kept, name).codes).all()
+    assert set(again.parameters) == set(kept.parameters)
+
+
+def test_what_was_forgotten_is_taken_out_of_what_is_kept(store, tmp_path):
+    past = made_up(60, seed=5)
+    fill(store, past)
+    path = tmp_path / "history.parquet"
+    kept, digest = keep_history(path, *read_rows([read_source(store)], WANTED))
+    first = path.read_bytes()
+    lost = frozenset({kept.ids[3].tobytes(), kept.ids[9].tobytes(), bytes(16)})
+    for _ in range(2):
+        again = kept_history(path, digest, lost)
+        assert len(again) == len(kept) - 2
+        assert again.left_out == kept.left_out
+        assert not any(identity in path.read_bytes() for identity in lost - {bytes(16)})
+    with pytest.raises(StoreError, match="not what the search has learnt from"):
+        kept_history(path, hashlib.sha256(b"another").hexdigest(), lost)
+    path.write_bytes(first[:-9])
+    with pytest.raises(StoreError, match="cannot be read"):
+        kept_history(path, digest, frozenset())
 
 
 def test_a_broken_copy_in_the_cache_is_made_again(store, cache):
@@ -205,7 +258,7 @@ def test_a_broken_segment_is_reported_and_its_single_objects_are_read(store, cac
         store.append(experience)
     break_segment(store)
     reader = FolderStore(store.root)
-    found = read_settled(lambda: [HistorySource(reader.view())], [reader], WANTED, cache=cache)
+    found = read(reader, cache)
     assert rows_of(found) == rows_of_experiences([*past, sample("tail")])
     assert reader.faults
     assert not cache.folder.exists()
@@ -214,10 +267,9 @@ def test_a_broken_segment_is_reported_and_its_single_objects_are_read(store, cac
 def test_what_is_lost_for_good_is_reported_and_the_rest_is_read(store, cache):
     past = [sample("s", n) for n in range(40)]
     fill(store, past, [sample("tail")])
-    snapshot = store.snapshot()
     segment = break_segment(store)
     reader = FolderStore(store.root)
-    found = history_of_store(reader, snapshot, WANTED, cache=cache)
+    found = read(reader, cache)
     assert rows_of(found) == rows_of_experiences([sample("tail")])
     assert any(segment.name in fault.key for fault in reader.faults)
 
@@ -227,47 +279,30 @@ class Restless(FolderStore):
 
     stale_views = 2
 
-    def view(self, snapshot=None) -> StoreView:
-        view = super().view(snapshot)
+    def view(self) -> StoreView:
+        view = super().view()
         if not self.stale_views:
             return view
         self.stale_views -= 1
 
-        def gone() -> None:
-            raise SegmentGoneError("segments/x.parquet")
+        return replace(view, segments=tuple(_Gone(s.reader, s.segment) for s in view.segments))
 
-        return replace(view, segments=tuple(replace(s, open=gone) for s in view.segments))
+
+class _Gone(SegmentFile):
+    def open(self) -> SegmentReader:
+        raise SegmentGoneError(self.key)
 
 
 def test_a_view_that_is_too_old_is_opened_again(store, monkeypatch):
-    monkeypatch.setattr("xautolm_core.experience.looking.FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("xautolm_core.experience.damage.FIRST_WAIT_SECONDS", 0.0)
     past = [sample("s", n) for n in range(4)]
     fill(store, past, [])
     restless = Restless(store.root)
-    found = history_of_store(restless, restless.snapshot(), WANTED)
+    found = read(restless)
     assert rows_of(found) == rows_of_experiences(past)
     restless.stale_views = 100
     with pytest.raises(StoreError, match="faster than it can be read"):
-        history_of_store(restless, restless.snapshot(), WANTED)
-
-
-class WithoutView:
-    """A store of the contract alone, over another one."""
-
-    def __init__(self, store: FolderStore) -> None:
-        self.read = store.read
-        self.faults = ()
-
-
-def test_a_store_without_columns_is_read_experience_by_experience(store):
-    past = made_up(30, seed=4)
-    fill(store, past)
-    snapshot = store.snapshot()
-    expected = history_of_store(store, snapshot, WANTED, exclude_search_id="search-1-1")
-    found = history_of_store(
-        WithoutView(store), snapshot, WANTED, exclude_search_id="search-1-1", tenant="default"
-    )
-    assert_same(found, expected)
+        read(restless)
 
 
 def test_what_was_forgotten_leaves_the_cache(store: FolderStore, cache: HistoryCache) -> None:

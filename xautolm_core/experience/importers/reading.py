@@ -113,7 +113,7 @@ def importer_of(source: str) -> str:
             hint="Give a file, a folder, or optuna://<storage>#<study>",
         )
     path = Path(source)
-    if (path / "experiences").is_dir() or (path / "manifests").is_dir():
+    if (path / "experiences").is_dir() or (path / "segments").is_dir():
         raise ConfigError(
             f"{source} is an experience store already", hint="Use xautolm store copy FROM TO"
         )

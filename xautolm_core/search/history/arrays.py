@@ -36,9 +36,8 @@ from xautolm_core.search.history.measures import TIME_LOAD
 from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.relevance import Relevance
 from xautolm_core.search.history.relevance import irrelevant
-from xautolm_core.search.history.repetition import first_of_each_id
-from xautolm_core.search.history.rows import Rows
-from xautolm_core.search.history.rows import join
+from xautolm_core.search.history.rows import HistoryRows
+from xautolm_core.search.history.rows import first_of_each_id
 from xautolm_core.search.history.rows import time_order
 
 if TYPE_CHECKING:
@@ -150,23 +149,29 @@ class History:
         from xautolm_core.experience.columns import to_table
 
         table = to_table(Row("", _payload(e)) for e in experiences)
-        rows = Rows.of_table(to_history_table(table), trust=trust)
+        rows = HistoryRows.of_table(to_history_table(table), trust=trust)
         first = first_of_each_id(rows.ids, rows.ended_at, rows.trust)
         return cls.of_rows([rows if first is None else rows.take(first)])
 
     @classmethod
-    def of_rows(cls, parts: Iterable[Rows], relevance: Relevance | None = None) -> History:
+    def of_rows(cls, parts: Iterable[HistoryRows]) -> History:
         """Return the history of some rows, none of which is there twice.
-
-        Here, and only here, meta-features, descriptors and values are parsed, each different one
-        once.
 
         Args:
             parts: Rows of one or several history tables.
-            relevance: Keep what can inform a search, and count the others; all if None.
         """
-        joined = join(list(parts))
-        everything = cls(
+        everything = cls.of_joined(HistoryRows.joined(list(parts)))
+        order = time_order(everything.ended_at, everything.ids)
+        return everything if order is None else everything.take(order)
+
+    @classmethod
+    def of_joined(cls, joined: HistoryRows) -> History:
+        """Return the history of rows in their order.
+
+        Here, and only here, meta-features, descriptors and values are parsed, each different one
+        once.
+        """
+        return cls(
             ids=joined.ids,
             ended_at=joined.ended_at,
             outcomes=_outcomes(joined.text("outcome")),
@@ -200,14 +205,6 @@ class History:
             log_time_error=joined.number(TIME_ERROR),
             trust=joined.trust,
         )
-        order = time_order(joined.ended_at, joined.ids)
-        if relevance is not None:
-            dropped, counts = irrelevant(everything, relevance)
-            everything = everything.counting(counts)
-            if counts:
-                kept = np.flatnonzero(~dropped)
-                order = kept if order is None else order[~dropped[order]]
-        return everything if order is None else everything.take(order)
 
     def take(self, rows: NDArray[Any]) -> History:
         """Return some rows (a mask or indices)."""

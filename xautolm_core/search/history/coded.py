@@ -22,7 +22,8 @@ class Coded:
     """A column whose values repeat.
 
     Attributes:
-        codes: Shape (rows,), int32: index of each row's value, ``NONE`` where it has none.
+        codes: Shape (rows,), int32 (a smaller type in a single table): index of each row's value,
+            ``NONE`` where it has none.
         values: The values, each once; some may be used by no row.
     """
 
@@ -46,6 +47,17 @@ class Coded:
         """Return the column of some rows (a mask or indices)."""
         return replace(self, codes=self.codes[rows])
 
+    def compact(self) -> Coded:
+        """Return the same column with the values that rows have, in order of their first row."""
+        rows, count = len(self.codes), len(self.values)
+        first = np.full(count + 1, rows)
+        first[self.codes[::-1]] = np.arange(rows - 1, -1, -1)
+        used = np.flatnonzero(first[:count] < rows)
+        order = used[np.argsort(first[used])]
+        new = np.full(count + 1, NONE, dtype=np.int32)
+        new[order] = np.arange(len(order), dtype=np.int32)
+        return Coded(new[self.codes], tuple(self.values[code] for code in order))
+
     def equals(self, value: Any) -> NDArray[np.bool_]:
         """Return which rows have a value, shape (rows,)."""
         return self.spread([known == value for known in self.values], none=False)
@@ -61,35 +73,13 @@ class Coded:
         return np.asarray([*by_value, none])[self.codes]
 
 
-@dataclass(frozen=True)
-class RawColumn:
-    """A column as a history table holds it, before its codes are made one with those of others.
-
-    Attributes:
-        codes: Shape (rows,), of any integer type: index of each row's value. ``len(values)`` stands
-            for none.
-        values: The values, each once; some may be used by no row.
-    """
-
-    codes: NDArray[Any]
-    values: tuple[Any, ...]
-
-    @classmethod
-    def empty(cls, rows: int) -> RawColumn:
-        """Return a column without any value."""
-        return cls(np.zeros(rows, dtype=np.int8), ())
-
-    def take(self, rows: NDArray[Any]) -> RawColumn:
-        """Return the column of some rows (a mask or indices)."""
-        return replace(self, codes=self.codes[rows])
-
-
-def merge(columns: Sequence[RawColumn]) -> Coded:
+def merge(columns: Sequence[Coded]) -> Coded:
     """Return columns one below the other; equal values get one code."""
     known: dict[Any, int] = {}
     joined = np.empty(sum(len(column.codes) for column in columns), dtype=np.int32)
     begin = 0
     for column in columns:
+        # A negative code counts from the end.
         new = [known.setdefault(value, len(known)) for value in column.values]
         end = begin + len(column.codes)
         joined[begin:end] = np.asarray([*new, NONE], dtype=np.int32)[column.codes]

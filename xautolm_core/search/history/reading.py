@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -16,33 +18,51 @@ from xautolm_core.search.history.layout import to_history_table
 from xautolm_core.search.history.layout import wanted_columns
 from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.relevance import Relevance
-from xautolm_core.search.history.repetition import first_of_each_id
-from xautolm_core.search.history.rows import Rows
+from xautolm_core.search.history.relevance import irrelevant
+from xautolm_core.search.history.rows import HistoryRows
 from xautolm_core.search.history.rows import equals
+from xautolm_core.search.history.rows import first_of_each_id
 from xautolm_core.search.history.rows import id_array
-from xautolm_core.search.history.rows import id_words
+from xautolm_core.search.history.rows import ids_among
 from xautolm_core.search.history.rows import number_array
+from xautolm_core.search.history.rows import time_order
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from xautolm_core.experience.contract import Fault
     from xautolm_core.experience.view import SegmentFile
     from xautolm_core.experience.view import StoreView
     from xautolm_core.search.history.cache import HistoryCache
 
 
+class StoreWithView(Protocol):
+    """A store that can be read as columns."""
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """What its reads have skipped so far."""
+        ...
+
+    def view(self) -> StoreView:
+        """Return what the store holds now."""
+        ...
+
+
 @dataclass(frozen=True)
 class HistorySource:
-    """One store, as a history reads it.
+    """What one store gives to a history.
 
     Attributes:
-        view: What it holds.
+        tables: History tables of its segments and of its tail.
+        hidden: Ids (16 bytes) of what was forgotten: never to be seen.
         trust: Weight of its experiences, in (0, 1].
         tenant: Only this tenant's experiences; all if None.
     """
 
-    view: StoreView
+    tables: Sequence[pa.Table]
+    hidden: frozenset[bytes] = frozenset()
     trust: float = 1.0
     tenant: str | None = None
 
@@ -56,12 +76,75 @@ class _Part:
     trust: float
 
 
+def read_source(
+    store: StoreWithView,
+    *,
+    trust: float = 1.0,
+    tenant: str | None = None,
+    cache: HistoryCache | None = None,
+) -> HistorySource:
+    """Read what a store holds; again, if something of it vanishes or turns out broken meanwhile.
+
+    A view that is opened after damage was found has the single objects of what is lost, where they
+    still exist.
+
+    Args:
+        store: The store.
+        trust: See ``HistorySource``; so is ``tenant``.
+        tenant: See there.
+        cache: Where segments are kept for the next time; None for nowhere.
+
+    Raises:
+        StoreError: The store cannot be read, or changes all the time.
+    """
+    from xautolm_core.experience.damage import changes_too_fast
+    from xautolm_core.experience.damage import looks
+    from xautolm_core.experience.view import SegmentGoneError
+
+    for is_last in looks(lambda: len(store.faults)):
+        before = len(store.faults)
+        try:
+            view = store.view()
+            if cache is not None:
+                # Of segments that are gone too: nobody would ask for these any more.
+                cache.drop_forgotten(view.hidden)
+            tables = list(_tables(view, cache))
+        except SegmentGoneError:
+            continue
+        if is_last or len(store.faults) == before:
+            return HistorySource(tables, view.hidden, trust, tenant)
+    raise changes_too_fast()
+
+
+def history_of_store(
+    store: StoreWithView,
+    relevance: Relevance,
+    *,
+    tenant: str | None = None,
+    exclude_search_id: str | None = None,
+    cache: HistoryCache | None = None,
+) -> History:
+    """Return what a store can tell a search now.
+
+    Args:
+        store: The store.
+        relevance: See ``read_history``.
+        tenant: Only this tenant's experiences; all if None.
+        exclude_search_id: See ``read_history``.
+        cache: See ``read_source``.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    source = read_source(store, tenant=tenant, cache=cache)
+    return read_history([source], relevance, exclude_search_id=exclude_search_id)
+
+
 def read_history(
     sources: Sequence[HistorySource],
     relevance: Relevance,
     *,
     exclude_search_id: str | None = None,
-    cache: HistoryCache | None = None,
 ) -> History:
     """Return the experiences of some stores that can inform a search, each once.
 
@@ -72,30 +155,64 @@ def read_history(
         sources: The stores. An experience that is in several counts as one of the most trusted.
         relevance: What an experience must have in common with the search.
         exclude_search_id: The search's own id.
-        cache: Where segments are kept for the next time; None for nowhere.
-
-    Raises:
-        SegmentGoneError: A view is too old: open another one.
-        StoreError: A store cannot be read.
     """
-    if cache is not None:
-        # Of segments that are gone too: nobody would ask for these any more.
-        cache.drop_forgotten(frozenset().union(*(source.view.hidden for source in sources)))
-    parts = [
-        _Part(table, _visible(table, source, exclude_search_id), source.trust)
-        for source in sources
-        for table in _tables(source.view, cache)
-    ]
-    parts = _each_once(parts)
-    read: list[Rows] = []
+    joined, left_out = _of_its_kind(sources, relevance, exclude_search_id)
+    everything = History.of_joined(joined)
+    dropped, counts = irrelevant(everything, relevance)
+    order = _order(joined, dropped)
+    kept = everything if order is None else everything.take(order)
+    return kept.counting(left_out).counting(counts)
+
+
+def read_rows(
+    sources: Sequence[HistorySource],
+    relevance: Relevance,
+    *,
+    exclude_search_id: str | None = None,
+) -> tuple[HistoryRows, Mapping[DropReason, int]]:
+    """Return the rows of the same history, and how many were left out, by reason.
+
+    Args:
+        sources: See ``read_history``.
+        relevance: See there.
+        exclude_search_id: See there.
+    """
+    joined, left_out = _of_its_kind(sources, relevance, exclude_search_id)
+    dropped, counts = irrelevant(History.of_joined(joined), relevance)
+    order = _order(joined, dropped)
+    return joined if order is None else joined.take(order), {**left_out, **counts}
+
+
+def _of_its_kind(
+    sources: Sequence[HistorySource], relevance: Relevance, exclude_search_id: str | None
+) -> tuple[HistoryRows, dict[DropReason, int]]:
+    """Return the rows of the right kind of task, and how many others there are."""
+    parts = _each_once(
+        [
+            _Part(table, _visible(table, source, exclude_search_id), source.trust)
+            for source in sources
+            for table in source.tables
+        ]
+    )
+    read: list[HistoryRows] = []
     left_out: Counter[DropReason] = Counter()
     for part in parts:
         right = equals(part.table, "task_type", relevance.task_type)[part.rows]
         left_out[DropReason.TASK_TYPE] += int(np.count_nonzero(~right))
         rows = part.rows if right.all() else part.rows[right]
         whole = len(rows) == len(part.table)
-        read.append(Rows.of_table(part.table, rows=None if whole else rows, trust=part.trust))
-    return History.of_rows(read, relevance).counting(+left_out)
+        read.append(
+            HistoryRows.of_table(part.table, rows=None if whole else rows, trust=part.trust)
+        )
+    return HistoryRows.joined(read), dict(+left_out)
+
+
+def _order(joined: HistoryRows, dropped: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+    """Return which rows stay, in order of time; None if all do, and are in it."""
+    order = time_order(joined.ended_at, joined.ids)
+    if not dropped.any():
+        return order
+    return np.flatnonzero(~dropped) if order is None else order[~dropped[order]]
 
 
 def _tables(view: StoreView, cache: HistoryCache | None) -> Iterator[pa.Table]:
@@ -127,17 +244,9 @@ def _visible(
         visible &= equals(table, "tenant", source.tenant)
     if exclude_search_id is not None:
         visible &= ~equals(table, "search_id", exclude_search_id)
-    if source.view.hidden:
-        visible &= ~_are_among(id_array(table), source.view.hidden)
+    if source.hidden:
+        visible &= ~ids_among(id_array(table), source.hidden)
     return np.flatnonzero(visible)
-
-
-def _are_among(ids: NDArray[np.uint8], hidden: frozenset[bytes]) -> NDArray[np.bool_]:
-    listed = np.frombuffer(b"".join(hidden), dtype=np.uint8).reshape(-1, 16)
-    found = np.isin(id_words(ids)[:, 0], id_words(listed)[:, 0])
-    for row in np.flatnonzero(found):
-        found[row] = ids[row].tobytes() in hidden
-    return found
 
 
 def _each_once(parts: Sequence[_Part]) -> list[_Part]:

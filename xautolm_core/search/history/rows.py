@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
 
 from xautolm_core.experience.columns import SCORE
+from xautolm_core.search.history.coded import NONE
 from xautolm_core.search.history.coded import Coded
-from xautolm_core.search.history.coded import RawColumn
 from xautolm_core.search.history.coded import merge
 from xautolm_core.search.history.measures import NUMBERS
 
@@ -26,8 +25,8 @@ _FEW_VALUES = 1_000
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Some rows of one history table; of all of them the arrays are views of the table.
+class HistoryRows:
+    """Some rows of history tables; of a whole table most arrays are views of it.
 
     Attributes:
         ids: Shape (rows, 16), uint8.
@@ -40,7 +39,7 @@ class Rows:
     ids: NDArray[np.uint8]
     ended_at: NDArray[np.int64]
     trust: NDArray[np.float64]
-    coded: Mapping[str, RawColumn]
+    coded: Mapping[str, Coded]
     numbers: Mapping[str, NDArray[np.float64]]
 
     def __len__(self) -> int:
@@ -49,7 +48,7 @@ class Rows:
     @classmethod
     def of_table(
         cls, table: pa.Table, *, rows: NDArray[np.int64] | None = None, trust: float = 1.0
-    ) -> Rows:
+    ) -> HistoryRows:
         """Return rows of a history table.
 
         Args:
@@ -58,7 +57,7 @@ class Rows:
             trust: Weight of their store.
         """
         chosen = slice(None) if rows is None else rows
-        coded: dict[str, RawColumn] = {}
+        coded: dict[str, Coded] = {}
         numbers: dict[str, NDArray[np.float64]] = {}
         for name in table.column_names:
             if name in ("id", "ended_at"):
@@ -71,38 +70,31 @@ class Rows:
         ended_at = number_array(table, "ended_at")[chosen]
         return cls(ids, ended_at, np.full(len(ids), trust), coded, numbers)
 
-    def take(self, rows: NDArray[Any]) -> Rows:
+    @classmethod
+    def joined(cls, parts: Sequence[HistoryRows]) -> HistoryRows:
+        """Return rows one below the other; a column that a part does not have is missing there.
+
+        Equal values of different parts have one code then.
+        """
+        coded = dict.fromkeys(name for part in parts for name in part.coded)
+        numbers = dict.fromkeys(name for part in parts for name in part.numbers)
+        return cls(
+            ids=np.concatenate([np.zeros((0, 16), dtype=np.uint8), *(part.ids for part in parts)]),
+            ended_at=np.concatenate([np.zeros(0, dtype=np.int64), *(p.ended_at for p in parts)]),
+            trust=np.concatenate([np.zeros(0), *(part.trust for part in parts)]),
+            coded={name: merge([part.text(name) for part in parts]) for name in coded},
+            numbers={name: np.concatenate([p.number(name) for p in parts]) for name in numbers},
+        )
+
+    def take(self, rows: NDArray[Any]) -> HistoryRows:
         """Return some rows (a mask or indices)."""
-        return replace(
-            self,
+        return HistoryRows(
             ids=self.ids[rows],
             ended_at=self.ended_at[rows],
             trust=self.trust[rows],
             coded={name: column.take(rows) for name, column in self.coded.items()},
             numbers={name: column[rows] for name, column in self.numbers.items()},
         )
-
-
-@dataclass(frozen=True)
-class JoinedRows:
-    """Rows of several history tables, one below the other.
-
-    Attributes:
-        ids: As in ``Rows``, and so are the others.
-        ended_at: See there.
-        trust: See there.
-        coded: Equal values of different tables have one code.
-        numbers: See there.
-    """
-
-    ids: NDArray[np.uint8]
-    ended_at: NDArray[np.int64]
-    trust: NDArray[np.float64]
-    coded: Mapping[str, Coded]
-    numbers: Mapping[str, NDArray[np.float64]]
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
     def text(self, name: str) -> Coded:
         """Return a column of text; one without any value if no table has it."""
@@ -111,25 +103,6 @@ class JoinedRows:
     def number(self, name: str) -> NDArray[np.float64]:
         """Return a column of numbers; NaN everywhere if no table has it."""
         return self.numbers.get(name, np.full(len(self), np.nan))
-
-
-def join(parts: Sequence[Rows]) -> JoinedRows:
-    """Return rows one below the other; a column that a part does not have is missing there."""
-    coded = dict.fromkeys(name for part in parts for name in part.coded)
-    numbers = dict.fromkeys(name for part in parts for name in part.numbers)
-    return JoinedRows(
-        ids=np.concatenate([np.zeros((0, 16), dtype=np.uint8), *(part.ids for part in parts)]),
-        ended_at=np.concatenate([np.zeros(0, dtype=np.int64), *(p.ended_at for p in parts)]),
-        trust=np.concatenate([np.zeros(0), *(part.trust for part in parts)]),
-        coded={
-            name: merge([p.coded.get(name, RawColumn.empty(len(p))) for p in parts])
-            for name in coded
-        },
-        numbers={
-            name: np.concatenate([p.numbers.get(name, np.full(len(p), np.nan)) for p in parts])
-            for name in numbers
-        },
-    )
 
 
 def id_array(table: pa.Table) -> NDArray[np.uint8]:
@@ -158,15 +131,48 @@ def equals(table: pa.Table, name: str, value: str) -> NDArray[np.bool_]:
     return result
 
 
+def first_of_each_id(
+    ids: NDArray[np.uint8], ended_at: NDArray[np.int64], trust: NDArray[np.float64]
+) -> NDArray[np.bool_] | None:
+    """Return a mask with one row for each id; None if no id occurs twice.
+
+    Args:
+        ids: Shape (rows, 16), uint8.
+        ended_at: Shape (rows,). Of equally trusted rows the earliest stays.
+        trust: Shape (rows,). The most trusted row stays.
+    """
+    words = id_words(ids)
+    ordered = np.sort(words[:, 0])
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(repeated) == 0:
+        return None
+    suspects = np.flatnonzero(np.isin(words[:, 0], repeated))
+    high, low = words[suspects, 0], words[suspects, 1]
+    order = np.lexsort((suspects, ended_at[suspects], -trust[suspects], low, high))
+    again = (np.diff(high[order]) == 0) & (np.diff(low[order]) == 0)
+    kept = np.ones(len(ids), dtype=bool)
+    kept[suspects[order[1:][again]]] = False
+    return kept
+
+
+def ids_among(ids: NDArray[np.uint8], others: frozenset[bytes]) -> NDArray[np.bool_]:
+    """Return which ids are among others that are not empty, shape (rows,)."""
+    listed = np.frombuffer(b"".join(others), dtype=np.uint8).reshape(-1, 16)
+    found = np.isin(id_words(ids)[:, 0], id_words(listed)[:, 0])
+    for row in np.flatnonzero(found):
+        found[row] = ids[row].tobytes() in others
+    return found
+
+
 def id_words(ids: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Return ids as pairs of numbers that are ordered as they are, shape (rows, 2)."""
     return np.ascontiguousarray(ids).view(">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def _coded(table: pa.Table, name: str, chosen: slice | NDArray[np.int64]) -> RawColumn:
+def _coded(table: pa.Table, name: str, chosen: slice | NDArray[np.int64]) -> Coded:
     """Return a column; of many values only those that the chosen rows use."""
     if len(table) == 0:
-        return RawColumn.empty(0)
+        return Coded.empty()
     array = table.column(name).chunk(0)
     codes = array.indices.to_numpy()[chosen]
     values = array.dictionary
@@ -176,8 +182,11 @@ def _coded(table: pa.Table, name: str, chosen: slice | NDArray[np.int64]) -> Raw
         new[used] = np.arange(len(used), dtype=np.int32)
         codes, values = new[codes], values.take(used)
     texts = values.to_pylist()
-    # The null of the dictionary, if it has one, is its last value.
-    return RawColumn(codes, tuple(texts[:-1] if texts and texts[-1] is None else texts))
+    if texts and texts[-1] is None:
+        # The null of the dictionary, if it has one, is its last value.
+        texts.pop()
+        codes = np.where(codes == len(texts), codes.dtype.type(NONE), codes)
+    return Coded(codes, tuple(texts))
 
 
 def time_order(ended_at: NDArray[np.int64], ids: NDArray[np.uint8]) -> NDArray[np.int64] | None:
