@@ -46,7 +46,7 @@ def _write(
 
 
 def test_the_names_are_those_that_searches_write() -> None:
-    assert set(RUN_FILES) == {"search.json", "state.json"}
+    assert set(RUN_FILES) == {"search.json", "history.parquet", "state.json"}
 
 
 def test_active_searches_and_the_furthest_budget(tmp_path: Path) -> None:

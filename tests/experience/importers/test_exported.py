@@ -160,15 +160,6 @@ def test_the_golden_experience_and_what_a_newer_version_added(tmp_path: Path, na
     assert '"carbon_grams":3.5' in "".join(_texts(other))
 
 
-@pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("golden", ["store-v1", "store-v2"])
-def test_stores_of_older_layouts(tmp_path: Path, golden: str, name: str) -> None:
-    store = FolderStore(GOLDEN / golden, create=False)
-    assert {e.tenant for e in _there_and_back(store, tmp_path, name).scan()} == {
-        "default", "team-a", "team-b"
-    }  # fmt: skip
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> FolderStore:
     made = FolderStore(tmp_path / "store")
