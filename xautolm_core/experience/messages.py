@@ -11,7 +11,6 @@ from xautolm_core.experience.credentials import without_random
 from xautolm_core.experience.hosts import without_hosts
 
 MAX_MESSAGE_CHARACTERS = 300
-LONGEST_QUOTE = 40
 
 _ROUNDS = 8
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
@@ -30,6 +29,8 @@ _PATH = re.compile(
     rf"|(?<![\w<./\\-])[\w.@+-]+(?:[/\\][\w.@+-]+){{2,}}"
     rf"|(?<![\w<./\\-])[\w.@+-]+\\{_END}+"
 )
+# Of ASCII alone: a sentence of Chinese is one word.
+_PLAIN_NAME = re.compile(r"[\w.:\[\]<>-]{0,40}", re.ASCII)
 _NAME_OF_CODE = re.compile(r"(?=[^\s]*[._\d])[A-Za-z_][\w.\[\]-]*")
 _QUOTES = (("'", "'"), ('"', '"'), ("`", "`"), ("“", "”"), ("‘", "’"), ("«", "»"), ("„", "“"))
 _QUOTED_TEXTS = tuple(
@@ -45,10 +46,11 @@ def scrub_message(
     """Return a failure message that is safe to keep and to share.
 
     One line of at most 300 characters. Credentials, URLs, paths, mail and network addresses, host
-    names, and quotations that may be a text of the task (of more than one word or 40 characters)
-    are replaced by a word in angle brackets. Host names are found by this machine's own name, by
-    common endings, by a port, and by the word ``host`` before them: that is the best that can be
-    done without a list of all hosts. Scrubbing a scrubbed message changes nothing.
+    names, and quotations that may be a text of the task are replaced by a word in angle brackets.
+    Of quotations plain names stay: up to 40 ASCII letters, digits and ``_.:[]<>-``. Host names are
+    found by this machine's own name, by common endings, by a port, and by the word ``host`` before
+    them: that is the best that can be done without a list of all hosts. Scrubbing a scrubbed
+    message changes nothing.
 
     Args:
         text: The message as it was raised. It must not quote the task's texts unmarked: no rule
@@ -91,7 +93,7 @@ def _scrubbed(text: str, around: Surroundings) -> str:
     clean = _EMAIL.sub("<mail>", clean)
     clean = _QUOTED_PATH.sub(r"\g<quote><path>\g<quote>", clean)
     for quoted in _QUOTED_TEXTS:
-        clean = quoted.sub(_short_quotation, clean)
+        clean = quoted.sub(_plain_quotation, clean)
     clean = _PATH.sub("<path>", clean)
     clean = without_random(clean)
     clean = without_hosts(clean, around.hostnames)
@@ -101,7 +103,5 @@ def _scrubbed(text: str, around: Surroundings) -> str:
     return clean
 
 
-def _short_quotation(match: re.Match[str]) -> str:
-    inner = match.group(1)
-    is_text = len(inner) > LONGEST_QUOTE or len(inner.split()) > 1
-    return "<text>" if is_text else match.group()
+def _plain_quotation(match: re.Match[str]) -> str:
+    return match.group() if _PLAIN_NAME.fullmatch(match.group(1)) else "<text>"
