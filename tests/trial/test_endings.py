@@ -16,9 +16,14 @@ from xautolm_core.trial.endings import result_of_end
 MakeSpec = Callable[..., TrialSpec]
 
 
+def watched(**facts: object) -> ProcessEnd:
+    """Return the end of a process as the supervisor in its container saw it."""
+    return ProcessEnd.model_validate({"has_supervisor": True, **facts})
+
+
 def taken(**facts: object) -> ProcessEnd:
     """Return the end of a process that the kernel took something of at its memory limit."""
-    return ProcessEnd.model_validate({"oom_kills": 1, "limit_was_hit": True, **facts})
+    return watched(oom_kills=1, limit_was_hit=True, **facts)
 
 
 @pytest.mark.parametrize(
@@ -41,9 +46,17 @@ def taken(**facts: object) -> ProcessEnd:
         ),
         (ProcessEnd(signal="SIGKILL", ended_by="wall_limit"), Outcome.TIMEOUT, "WallLimit"),
         (ProcessEnd(signal="SIGTERM", ended_by="startup"), Outcome.INFRA, "StartupLimit"),
-        (ProcessEnd(signal="SIGKILL", ended_by="termination"), Outcome.CANCELLED, "SIGTERM"),
-        (ProcessEnd(exit_code=143, ended_by="termination"), Outcome.CANCELLED, "SIGTERM"),
-        (ProcessEnd(signal="SIGTERM", ended_by="lingering"), Outcome.INFRA, "NoResult"),
+        (watched(signal="SIGKILL", ended_by="termination"), Outcome.CANCELLED, "SIGTERM"),
+        (watched(exit_code=143, ended_by="termination"), Outcome.CANCELLED, "SIGTERM"),
+        (watched(signal="SIGTERM", ended_by="lingering"), Outcome.INFRA, "NoResult"),
+        # Only a helper was taken, or it was on the way to its end.
+        (taken(signal="SIGTERM", ended_by="termination"), Outcome.CANCELLED, "SIGTERM"),
+        (taken(exit_code=143, ended_by="termination"), Outcome.CANCELLED, "SIGTERM"),
+        (taken(signal="SIGKILL", ended_by="termination"), Outcome.OOM_HOST, "MemoryLimit"),
+        (taken(exit_code=1), Outcome.INFRA, "Exit1"),
+        # The platform's SIGTERM goes to the supervisor.
+        (watched(signal="SIGTERM"), Outcome.INFRA, "SIGTERM"),
+        (watched(exit_code=143), Outcome.INFRA, "Exit143"),
     ],
 )
 def test_without_a_result(
@@ -70,7 +83,8 @@ def test_without_a_result(
         (Outcome.OK, ProcessEnd(signal="SIGKILL", ended_by="lingering"), Outcome.OK),
         (Outcome.OK, ProcessEnd(exit_code=0, ended_by="termination"), Outcome.OK),
         (Outcome.DIVERGED, ProcessEnd(exit_code=0), Outcome.DIVERGED),
-        (Outcome.CANCELLED, ProcessEnd(exit_code=0, ended_by="termination"), Outcome.CANCELLED),
+        (Outcome.CANCELLED, watched(exit_code=0, ended_by="termination"), Outcome.CANCELLED),
+        (Outcome.CANCELLED, watched(exit_code=0), Outcome.CANCELLED),
         (Outcome.CANCELLED, ProcessEnd(exit_code=0, ended_by="wall_limit"), Outcome.TIMEOUT),
         (Outcome.CANCELLED, ProcessEnd(exit_code=0, ended_by="startup"), Outcome.INFRA),
         (Outcome.INFRA, taken(exit_code=0), Outcome.OOM_HOST),

@@ -118,6 +118,13 @@ CASES = [
          Outcome.OK, None, written()),
     Case("lingering with a torn result", ended(ended_by="lingering", signal="SIGKILL"),
          Outcome.INFRA, "NoResult"),
+    Case("lingering with a torn result, by SIGTERM", ended(ended_by="lingering", signal="SIGTERM"),
+         Outcome.INFRA, "NoResult"),
+    Case("lingering after an exception",
+         ended(ended_by="lingering", signal="SIGKILL", failure=Failure(kind="KeyError")),
+         Outcome.INFRA, "KeyError"),
+    Case("helper taken, without a result", ended(exit_code=1, oom_kills=1, limit_was_hit=True),
+         Outcome.OOM_HOST, "MemoryLimit"),
     Case("segmentation fault", ended(signal="SIGSEGV"), Outcome.INFRA, "SIGSEGV"),
     Case("segmentation fault at the exit", ended(signal="SIGSEGV"), Outcome.OK, None, written()),
     Case("no result", ended(exit_code=0), Outcome.INFRA, "NoResult"),
@@ -152,6 +159,7 @@ def test_every_end_is_read_right(case: Case) -> None:
     ended_by=strategies.sampled_from([None, *get_args(EndedBy)]),
     oom_kills=strategies.integers(0, 2),
     limit_was_hit=strategies.booleans(),
+    has_supervisor=strategies.booleans(),
 )
 def test_without_a_result_nothing_is_ok(**facts: object) -> None:
     result = read(ended(**facts))

@@ -38,9 +38,10 @@ EndedBy = Literal[
 """``termination``: its supervisor was told to end, and passed that on. ``shutdown``: somebody else
 told the fork server to end."""
 
+FROM_OUTSIDE = Failure(kind="SIGTERM", message="ended from outside")
+"""Of trials that somebody else ended by SIGTERM."""
 _STARTUP_LIMIT = Failure(kind="StartupLimit", message="did not begin in time")
 _NO_RESULT = Failure(kind="NoResult", message="ended without a valid result")
-_FROM_OUTSIDE = Failure(kind="SIGTERM", message="ended from outside")
 
 
 class ProcessEnd(Record):
@@ -54,6 +55,8 @@ class ProcessEnd(Record):
             container, or without one, in the launcher's group while the trial ran.
         limit_was_hit: Whether the memory limit of the trial itself, or of its container, was
             reached.
+        has_supervisor: Whether a supervisor in the trial's container watched it: the platform's
+            SIGTERM goes to that one, which passes it on as ``termination``.
         peak_bytes: The most memory that it was seen to have.
         failure: An exception that left it, the failure that it returned, or what kept it from
             starting.
@@ -64,6 +67,7 @@ class ProcessEnd(Record):
     ended_by: EndedBy | None = None
     oom_kills: int = 0
     limit_was_hit: bool = False
+    has_supervisor: bool = False
     peak_bytes: int | None = None
     failure: Failure | None = None
 
@@ -74,6 +78,20 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"SIG{number}"
+
+
+def wall_limit_failure(limit_seconds: float | None) -> Failure:
+    """Return the failure of a trial that ran into its wall-clock limit."""
+    limit = "" if limit_seconds is None else f" of {limit_seconds:.0f} s"
+    return Failure(kind="WallLimit", message=f"ran into the wall-clock limit{limit}")
+
+
+def exit_failure(status: int) -> Failure:
+    """Return the failure of a process that ended with a status, without a valid result."""
+    if status == 0:
+        return _NO_RESULT
+    message = f"ended with status {status}, without a valid result"
+    return Failure(kind=f"Exit{status}", message=message)
 
 
 def result_of_end(
@@ -278,7 +296,7 @@ def unfinished(
 
 def terminated(spec: TrialSpec) -> TrialResult:
     """Return the result of a trial that SIGTERM met before it was started."""
-    return unfinished(spec, Outcome.CANCELLED, _FROM_OUTSIDE, {})
+    return unfinished(spec, Outcome.CANCELLED, FROM_OUTSIDE, {})
 
 
 def _reread(spec: TrialSpec, written: TrialResult, end: ProcessEnd | None) -> TrialResult:
@@ -291,8 +309,10 @@ def _reread(spec: TrialSpec, written: TrialResult, end: ProcessEnd | None) -> Tr
     # To the trial every SIGTERM looks the same.
     elif told is Outcome.CANCELLED and end.ended_by in ("wall_limit", "startup"):
         found = _explain(spec, end)
-    elif told is Outcome.CANCELLED and end.ended_by in (None, "shutdown"):
-        found = Outcome.PREEMPTED, _FROM_OUTSIDE
+    elif (
+        told is Outcome.CANCELLED and end.ended_by in (None, "shutdown") and not end.has_supervisor
+    ):
+        found = Outcome.PREEMPTED, FROM_OUTSIDE
     else:
         return written
     return written.model_copy(update=dict(zip(("outcome", "failure"), found, strict=True)))
@@ -305,31 +325,38 @@ def _explain(  # noqa: PLR0911  (a list of cases)
         message = "the process that starts trials ended, and the trial with it"
         return Outcome.INFRA, Failure(kind=SERVER_LOST, message=message)
     if end.ended_by == "wall_limit":
-        limit_seconds = spec.budget.wall_limit_seconds
-        limit = "" if limit_seconds is None else f" of {limit_seconds:.0f} s"
-        message = f"ran into the wall-clock limit{limit}"
-        return Outcome.TIMEOUT, Failure(kind="WallLimit", message=message)
+        return Outcome.TIMEOUT, wall_limit_failure(spec.budget.wall_limit_seconds)
     if end.ended_by == "startup":
         return Outcome.INFRA, _STARTUP_LIMIT
-    # Without a group of its own, the kills may be another trial's.
-    if end.ended_by == "memory" or (
-        end.oom_kills > 0 and (end.limit_was_hit or end.signal == "SIGKILL")
-    ):
+    if _is_out_of_memory(end):
         return Outcome.OOM_HOST, _memory_failure(end)
     if end.ended_by == "cancel":
         return Outcome.CANCELLED, Failure(kind="Cancelled", message="ended by its search")
     if end.ended_by == "termination":
         # Why its supervisor was told to end, its launcher knows.
-        return Outcome.CANCELLED, _FROM_OUTSIDE
+        return Outcome.CANCELLED, FROM_OUTSIDE
     if end.ended_by == "lingering":
-        return Outcome.INFRA, _NO_RESULT
-    if (
-        end.ended_by == "shutdown"
-        or end.signal == "SIGTERM"
-        or end.exit_code == TERMINATED_EXIT_CODE
-    ):
-        return Outcome.PREEMPTED, _FROM_OUTSIDE
+        # By SIGTERM of ours, so that how its process ended says nothing.
+        return Outcome.INFRA, end.failure or _NO_RESULT
+    if _is_from_outside(end):
+        return Outcome.PREEMPTED, FROM_OUTSIDE
     return Outcome.INFRA, _infra_failure(end)
+
+
+def _is_out_of_memory(end: ProcessEnd) -> bool:
+    if end.ended_by == "memory":
+        return True
+    # Without a group of its own, the kills may be another trial's. Below a supervisor they may be
+    # of a helper while the trial ended as it was told to.
+    is_its_own = end.limit_was_hit and not end.has_supervisor
+    return end.oom_kills > 0 and (is_its_own or end.signal == "SIGKILL")
+
+
+def _is_from_outside(end: ProcessEnd) -> bool:
+    if end.has_supervisor:
+        return False  # which would have passed it on
+    is_sigterm = end.signal == "SIGTERM" or end.exit_code == TERMINATED_EXIT_CODE
+    return end.ended_by == "shutdown" or is_sigterm
 
 
 def _memory_failure(end: ProcessEnd) -> Failure:
@@ -345,7 +372,4 @@ def _infra_failure(end: ProcessEnd) -> Failure:
         return Failure(kind=end.signal, message="killed by a signal, without a result")
     if end.exit_code is None:
         return Failure(kind="NotStarted", message="its process could not be started")
-    if end.exit_code == 0:
-        return _NO_RESULT
-    message = f"ended with status {end.exit_code}, without a valid result"
-    return Failure(kind=f"Exit{end.exit_code}", message=message)
+    return exit_failure(end.exit_code)

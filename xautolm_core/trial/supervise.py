@@ -99,6 +99,7 @@ def supervise(
         oom_kills=kills,
         # The limit is that of the container: what the kernel took, it took for that.
         limit_was_hit=kills > 0 or ended_by == "memory",
+        has_supervisor=True,
     )
 
 
