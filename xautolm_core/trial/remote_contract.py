@@ -24,7 +24,6 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.objects.bundle import BundleReference
 from xautolm_core.objects.bundle import PlainPath
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.records.outcome import Outcome
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
@@ -34,8 +33,6 @@ from xautolm_core.trial.contract import attempt_name
 
 VERDICT_FILE = "verdict.json"
 _ADDRESS = re.compile(rf"(.*?)/?(trials/\d{{4,}}-\d+/{re.escape(SPEC_FILE)})")
-# Such a result says only that this run of the attempt was broken off.
-_BROKEN_OFF = frozenset({Outcome.CANCELLED, Outcome.PREEMPTED, Outcome.INFRA})
 
 
 class PackagedModel(BaseModel):
@@ -119,8 +116,11 @@ def verdict_key(spec: TrialSpec) -> str:
 
 
 def is_settled(result: TrialResult) -> bool:
-    """Whether an attempt is over with this result, so that it is not run once more."""
-    return result.outcome not in _BROKEN_OFF
+    """Whether an attempt is over with this result, so that it is not run once more.
+
+    Any other result says only that this run of the attempt was broken off.
+    """
+    return result.outcome.says_something_about_configuration
 
 
 def split_address(address: str) -> tuple[str, str]:

@@ -16,9 +16,11 @@ from xautolm_core.launch.kubernetes import observed
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.outcome import Failure
 from xautolm_core.records.outcome import Outcome
+from xautolm_core.trial.endings import FROM_OUTSIDE
+from xautolm_core.trial.endings import exit_failure
+from xautolm_core.trial.endings import wall_limit_failure
+from xautolm_core.trial.remote_contract import is_settled
 
-# A trial that was broken off cannot know why: to it every SIGTERM looks the same.
-_BROKEN_OFF = frozenset({Outcome.CANCELLED, Outcome.PREEMPTED, Outcome.INFRA})
 _DEADLINE = "DeadlineExceeded"
 # Kubernetes tells whole seconds.
 _CLOCK_SECONDS = 1.0
@@ -87,7 +89,7 @@ def has_evidence(facts: Facts) -> bool:
     """
     if facts.cancelled or facts.given_up is not None or facts.replacements_exceeded:
         return True
-    if facts.result is not None and facts.result.outcome not in _BROKEN_OFF:
+    if facts.result is not None and is_settled(facts.result):
         return True
     pod = facts.last_pod
     return observed.terminated(pod) is not None or _is_disrupted(pod)
@@ -97,8 +99,11 @@ def has_evidence(facts: Facts) -> bool:
 
 
 def _told(facts: Facts) -> JobVerdict | None:
-    """Return what the trial wrote: ok, pruned, oom_gpu, diverged, its own limits."""
-    if facts.result is None or facts.result.outcome in _BROKEN_OFF:
+    """Return what the trial wrote: ok, pruned, oom_gpu, diverged, its own limits.
+
+    One that was broken off cannot know why: to it every SIGTERM looks the same.
+    """
+    if facts.result is None or not is_settled(facts.result):
         return None
     return JobVerdict(facts.result.outcome, facts.result.failure)
 
@@ -117,8 +122,7 @@ def _timeout(facts: Facts) -> JobVerdict | None:
     now = facts.now or datetime.now(UTC)
     seconds = observed.trial_seconds(facts.last_pod, facts.began_at, now)
     if seconds is not None and seconds + _CLOCK_SECONDS >= facts.limit_seconds:
-        message = f"ran into the wall-clock limit of {facts.limit_seconds:.0f} s"
-        return _failed(Outcome.TIMEOUT, "WallLimit", message)
+        return JobVerdict(Outcome.TIMEOUT, wall_limit_failure(facts.limit_seconds))
     if observed.is_suspended(facts.job):
         return _failed(Outcome.PREEMPTED, "Suspended", "its deadline passed while it was suspended")
     return _failed(
@@ -176,7 +180,7 @@ def _unknown(facts: Facts) -> JobVerdict:
         return JobVerdict(Outcome.INFRA, facts.result.failure)
     ended = observed.terminated(facts.last_pod)
     if facts.result is not None:
-        return _failed(Outcome.PREEMPTED, "SIGTERM", "ended from outside")
+        return JobVerdict(Outcome.PREEMPTED, FROM_OUTSIDE)
     if ended is not None:
         return _explain_exit(ended)
     if facts.job_gone:
@@ -212,14 +216,8 @@ def _is_disrupted(pod: Mapping[str, Any]) -> bool:
 def _explain_exit(ended: Mapping[str, Any]) -> JobVerdict:
     status = ended.get("exitCode")
     reason = str(ended.get("reason") or "")
-    if status == 0:
-        return _failed(Outcome.INFRA, "NoResult", "ended without a valid result")
-    if reason in ("", "Error", "Completed"):
-        return _failed(
-            Outcome.INFRA,
-            f"Exit{status}",
-            f"ended with status {status}, without a valid result",
-        )
+    if status == 0 or reason in ("", "Error", "Completed"):
+        return JobVerdict(Outcome.INFRA, exit_failure(status))
     return _failed(Outcome.INFRA, reason, f"its container ended with status {status}")
 
 
