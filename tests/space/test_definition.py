@@ -105,6 +105,15 @@ def test_a_wrong_space_names_the_line_and_the_fix(
         assert word in message
 
 
+@pytest.mark.parametrize("name", ["batch_size", "warmup_steps", "weight_decay", "lora_alpha"])
+def test_a_number_that_no_float_holds_is_out_of_bounds(name: str) -> None:
+    text = SPACE.replace("batch_size: [8, 16]", f"{name}: [{10**400}]").replace(
+        "method: full", "method: lora"
+    )
+    with pytest.raises(SpaceError, match="at most"):
+        parse_definition(text, "mine.yaml")
+
+
 @pytest.mark.parametrize("text", ["", "# nothing", "- a\n- b", "just words", "1"])
 def test_what_is_no_space_is_told_how_to_begin(text: str) -> None:
     with pytest.raises(SpaceError, match="Begin with 'name:'"):
@@ -112,10 +121,10 @@ def test_what_is_no_space_is_told_how_to_begin(text: str) -> None:
 
 
 def test_a_line_behind_an_anchor_is_where_it_is_written() -> None:
-    text = SPACE.replace("branches:", "x-c: &c {weight_decay: [7]}\nbranches:").replace(
+    text = SPACE.replace("branches:", "x-c: &c {weight_decay: [7000]}\nbranches:").replace(
         "      batch_size: [8, 16]", "      <<: *c\n      batch_size: [8, 16]"
     )
-    with pytest.raises(SpaceError, match=r"^mine\.yaml:8: .*at most 1, not 7"):
+    with pytest.raises(SpaceError, match=r"^mine\.yaml:8: .*at most 1000, not 7000"):
         parse_definition(text, "mine.yaml")
 
 

@@ -62,6 +62,7 @@ def test_early_stopping_can_be_off_with_a_patience() -> None:
         ("batch_size", True),
         ("learning_rate", 0.0),
         ("learning_rate", float("nan")),
+        ("learning_rate", float("inf")),
         ("epochs", "three"),
         ("dropout_rate", 1.0),
         ("optimizer", "lion"),
@@ -74,6 +75,35 @@ def test_early_stopping_can_be_off_with_a_patience() -> None:
 def test_wrong_values_are_invalid_and_named(name: str, value: Any) -> None:
     with pytest.raises(InvalidConfiguration, match=name):
         _read(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "name", sorted(n for n, known in HYPERPARAMETERS.items() if known.kind in ("integer", "number"))
+)
+@pytest.mark.parametrize(
+    "value",
+    [10**400, -(10**400), 2.0**1000, float("inf"), float("nan")],
+    ids=["huge", "-huge", "great", "inf", "nan"],
+)
+def test_every_number_has_bounds(name: str, value: float) -> None:
+    with pytest.raises(InvalidConfiguration, match=f"'{name}' must be"):
+        _read("lora", **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("learning_rate", 30.0),
+        ("warmup_ratio", 1.0),
+        ("warmup_steps", 10**6),
+        ("weight_decay", 2.0),
+        ("lora_r", 8_192),
+        ("early_stopping_patience", 5_000),
+        ("gradient_clipping_max_norm", 10.0**9),
+    ],
+)
+def test_rare_values_that_make_sense_are_taken(name: str, value: float) -> None:
+    assert getattr(_read("lora", **{name: value}), name) == value
 
 
 def _grids() -> list[tuple[str, str, Any]]:

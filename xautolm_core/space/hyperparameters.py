@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +9,8 @@ from xautolm_core.records.configuration import Value
 from xautolm_core.records.methods import FINE_TUNING_METHODS
 from xautolm_core.validation import did_you_mean
 
+# Above it no number of any hyper-parameter makes sense, and all is finite.
+_GREATEST = 1e9
 LR_SCHEDULERS = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant")
 OPTIMIZERS = ("adamw", "adam", "sgd", "adagrad")
 
@@ -30,7 +31,7 @@ class Hyperparameter:
 
     kind: Literal["integer", "number", "boolean", "name"]
     low: float = 0
-    high: float = math.inf
+    high: float = _GREATEST
     choices: tuple[str | None, ...] = ()
     methods: tuple[str, ...] = FINE_TUNING_METHODS
     is_open_below: bool = False
@@ -53,25 +54,23 @@ class Hyperparameter:
         """
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return value
-        if self.kind == "number":
+        if self.kind == "number" and abs(value) <= self.high:
             return float(value)
-        return int(value) if self.kind == "integer" and float(value).is_integer() else value
+        is_whole = self.kind == "integer" and isinstance(value, float) and value.is_integer()
+        return int(value) if is_whole else value
 
     def _number_fault(self, value: object) -> str:
         whole = self.kind == "integer"
         kinds = int if whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds):
             return "must be a whole number" if whole else "must be a number"
-        too_low = value <= self.low if self.is_open_below else value < self.low
-        too_high = value >= self.high if self.is_open_above else value > self.high
-        if too_low or too_high or not math.isfinite(value):
-            return f"must be {self._range()}"
-        return ""
+        # So that a number that is none is outside.
+        is_above = value > self.low if self.is_open_below else value >= self.low
+        is_below = value < self.high if self.is_open_above else value <= self.high
+        return "" if is_above and is_below else f"must be {self._range()}"
 
     def _range(self) -> str:
         low = f"{'above' if self.is_open_below else 'at least'} {self.low:g}"
-        if math.isinf(self.high):
-            return low
         return f"{low} and {'below' if self.is_open_above else 'at most'} {self.high:g}"
 
 
@@ -83,18 +82,20 @@ _LORA = ("lora",)
 
 HYPERPARAMETERS: dict[str, Hyperparameter] = {
     "batch_size": Hyperparameter("integer", low=1, high=65_536),
+    # Fewer than the special tokens of a pair (four in RoBERTa) make tokenizers cut nothing at all.
     "max_length": Hyperparameter("integer", low=8, high=1_000_000),
-    "learning_rate": Hyperparameter("number", high=1, is_open_below=True),
+    # Plain SGD on frozen features takes rates of 30.
+    "learning_rate": Hyperparameter("number", high=100, is_open_below=True),
     "epochs": Hyperparameter("integer", low=1, high=100_000),
     "warmup_steps": Hyperparameter("integer"),
-    "warmup_ratio": _share(),
-    "weight_decay": Hyperparameter("number", high=1),
+    "warmup_ratio": Hyperparameter("number", high=1),
+    "weight_decay": Hyperparameter("number", high=1_000),
     "optimizer": Hyperparameter("name", choices=OPTIMIZERS),
     "gradient_accumulation_steps": Hyperparameter("integer", low=1, high=65_536),
     "lr_scheduler": Hyperparameter("name", choices=LR_SCHEDULERS),
     "early_stopping_delta": Hyperparameter("number", high=1),
     "use_early_stopping": Hyperparameter("boolean"),
-    "early_stopping_patience": Hyperparameter("integer", low=1, high=1_000),
+    "early_stopping_patience": Hyperparameter("integer", low=1, high=100_000),
     "use_mixed_precision": Hyperparameter("boolean"),
     "use_gradient_clipping": Hyperparameter("boolean"),
     "gradient_clipping_max_norm": Hyperparameter("number", is_open_below=True),
@@ -103,7 +104,7 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
     "num_workers": Hyperparameter("name", choices=("all", "3/4", "half", "1/4", "default")),
     "dropout_rate": _share(),
     "num_trainable_layers": Hyperparameter("integer", low=1, high=10_000, methods=("partial",)),
-    "lora_r": Hyperparameter("integer", low=1, high=4_096, methods=_LORA),
+    "lora_r": Hyperparameter("integer", low=1, high=65_536, methods=_LORA),
     "lora_alpha": Hyperparameter("number", is_open_below=True, methods=_LORA),
     "lora_dropout": _share(_LORA),
     "lora_bias": Hyperparameter("name", choices=("none", "all", "lora_only"), methods=_LORA),
