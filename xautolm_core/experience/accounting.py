@@ -220,7 +220,7 @@ def _add_joules(totals: Totals, groups: Groups) -> None:
 
 
 def _known_energy(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return readings with nothing but what is counted: a newer version may have added to them."""
+    """Return readings with nothing but what is counted."""
     import pyarrow as pa
 
     chunks = []
@@ -231,12 +231,9 @@ def _known_energy(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _readings(text: str) -> str | None:
-    told = from_json(text)
-    if told and all(isinstance(r, dict) and r.keys() == _ENERGY_FIELDS for r in told):
-        return text  # which is canonical already: nearly always
     found = [
         {name: reading[name] for name in _ENERGY_FIELDS}
-        for reading in told
+        for reading in from_json(text)
         if isinstance(reading, dict) and reading.keys() >= _ENERGY_FIELDS
     ]
     return canonical(found) if found else None
