@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.experience import SCHEMA_VERSION
 from xautolm_core.records.experience import Experience
+from xautolm_core.validation import first_problem
 
 _IDENTITY = re.compile(r"[0-9a-f]{32}")
 _ENVELOPE = re.compile(rb'\{"digest":"([0-9a-f]{64})","experience":(\{.*\})\}\n', re.DOTALL)
@@ -131,12 +132,10 @@ def experience_of(payload: Payload) -> Experience:
     try:
         return Experience.model_validate_json(canonical(content))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
         version = content.get("schema_version")
         newer = isinstance(version, int) and version > SCHEMA_VERSION
         origin = f" (written with schema version {version})" if newer else ""
-        raise CorruptObjectError(f"{where}: {first['msg']}{origin}") from error
+        raise CorruptObjectError(f"{first_problem(error)}{origin}") from error
 
 
 def canonical(content: Any) -> str:

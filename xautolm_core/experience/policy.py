@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.keys import check_tenant
 from xautolm_core.objects.contract import ObjectStorage
+from xautolm_core.validation import first_problem
 
 TENANTS = "tenants/"
 
@@ -59,10 +60,9 @@ def decode_policy(key: str, data: bytes) -> TenantPolicy:
     try:
         return TenantPolicy.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "it"
+        first = first_problem(error)
         raise StoreError(
-            f"{key}: {where}: {first['msg']}",
+            f"{key}: {first.dotted or 'it'}: {first.message}",
             hint='Write {"allow_class_names": true}, or remove the object',
         ) from None
 

@@ -21,6 +21,7 @@ from xautolm_core.records.experience import ExperiencePrediction
 from xautolm_core.records.features import FeatureVector
 from xautolm_core.records.outcome import Failure
 from xautolm_core.records.scores import Score
+from xautolm_core.validation import first_problem
 
 _PARTS: Mapping[str, type[BaseModel]] = {
     "task_features": FeatureVector,
@@ -67,10 +68,9 @@ def checked_experience(content: Mapping[str, Any]) -> Experience:
         # Strict: bytes, for one, would otherwise pass every rule for strings and then become one.
         return Experience.model_validate(content, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place, problem = first["loc"][0], first["msg"]
+        found = first_problem(error)
     # Outside the handler, so that the values are in no chained exception.
-    raise StoreError(f"Experience not written: {place}: {problem}")
+    raise StoreError(f"Experience not written: {found.field}: {found.message}")
 
 
 def _require(value: object, kind: type[BaseModel], place: str) -> None:
