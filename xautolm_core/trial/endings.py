@@ -86,9 +86,13 @@ def wall_limit_failure(limit_seconds: float | None) -> Failure:
     return Failure(kind="WallLimit", message=f"ran into the wall-clock limit{limit}")
 
 
-def exit_failure(status: int) -> Failure:
-    """Return the failure of a process that ended with a status, without a valid result."""
-    if status == 0:
+def exit_failure(status: int | None) -> Failure:
+    """Return the failure of a process that ended without a valid result.
+
+    Args:
+        status: What it ended with; None if nobody knows.
+    """
+    if not status:
         return _NO_RESULT
     message = f"ended with status {status}, without a valid result"
     return Failure(kind=f"Exit{status}", message=message)
