@@ -23,6 +23,7 @@ from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import SearchSpec
 from xautolm_core.search.measured import Measured
 from xautolm_core.search.measured import TrialMachine
+from xautolm_core.search.run_folder import locked
 from xautolm_core.tasks.spec import TaskSpec
 
 pytest.importorskip("kubernetes")
@@ -111,6 +112,21 @@ def test_after_an_error_trials_go_on_and_a_resume_takes_them_over(
         result = launcher.poll(handle)
         assert (result is None) == bool(left)
     assert fake.objects[JOBS] == {}
+
+
+def test_settings_of_a_search_that_runs_are_not_replaced(
+    fake: FakeApi, settings: ClusterSettings, spec: SearchSpec, run: Path
+) -> None:
+    before = (run / CLUSTER_FILE).read_bytes()
+    others = settings.model_copy(update={"environment": {"A": "b"}})
+    with (
+        locked(run),
+        pytest.raises(ConfigError, match="Another process"),
+        on_cluster(spec, others, run, Observer()),
+    ):
+        raise AssertionError("unreachable")
+    assert fake.created == []
+    assert (run / CLUSTER_FILE).read_bytes() == before
 
 
 @pytest.mark.parametrize(

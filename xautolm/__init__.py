@@ -71,6 +71,7 @@ __all__ = [
     "search",
 ]
 
+_SUBMODULES = ("extending", "testing")
 _MODULES = {
     "_model": ("Model", "load_model", "predict"),
     "_result": ("Plot", "SearchResult", "load_run"),
@@ -85,6 +86,8 @@ _HOMES = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for."""
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(_HOMES.get(name, "xautolm_core.errors")), name)
@@ -93,4 +96,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "extending", "testing"]
+    return [*__all__, *_SUBMODULES]

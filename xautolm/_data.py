@@ -28,7 +28,7 @@ class Frames:
 
     Args:
         frames: Split name to table; one table is that of ``train``.
-        columns: What is kept of the tables; all if none is given, or one of them is missing.
+        columns: What is kept of the tables; all if empty, or one of them is missing.
     """
 
     name = DEFAULT_NAME
@@ -46,13 +46,13 @@ class Frames:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for split, table in self._frames.items():
             wanted = [name for name in self._columns if name in table.column_names]
             kept = table.select(wanted) if wanted and len(wanted) == len(self._columns) else table
             try:
                 pq.write_table(kept, folder / f"{split}.parquet", compression="zstd")
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            except pa.ArrowException as error:
                 raise DataError(
                     f"The frame cannot be kept ({error})",
                     hint="Name the columns with --text COL and --label COL; the others are left",
@@ -89,7 +89,11 @@ class SavedDataset:
 
 
 def given_data(
-    data: object, columns: Sequence[str | None] = ()
+    data: object,
+    *,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
 ) -> str | TaskSpec | Frames | SavedDataset:
     """Return data as a search takes them.
 
@@ -97,7 +101,9 @@ def given_data(
         data: A path or name, a task, a frame of pandas or polars, a table of pyarrow, an object of
             ``datasets``, a mapping of column names to values, or one of split names to any of the
             tables.
-        columns: Those that the caller has named.
+        text: Column of the text, if the caller has named it.
+        text_pair: Column of a second text, likewise.
+        label: Column of the class, likewise.
 
     Raises:
         ConfigError: They are nothing of that.
@@ -109,7 +115,9 @@ def given_data(
         return str(data)
     if _is_of("datasets", data) and hasattr(data, "save_to_disk"):
         return SavedDataset(data)
-    named = [name for name in columns if name is not None]
+    # A column that is not named is looked for among all.
+    is_settled = text is not None and label is not None
+    named = [name for name in (text, text_pair, label) if name is not None] if is_settled else []
     if isinstance(data, Mapping) and data and set(data) <= set(SPLIT_NAMES):
         return Frames({str(split): _table(one, named) for split, one in data.items()}, named)
     return Frames({"train": _table(data, named)}, named)
@@ -135,6 +143,6 @@ def _table(data: Any, named: Sequence[str]) -> pa.Table:
             return pa.table({str(name): pa.array(values) for name, values in data.items()})
         if hasattr(data, "__arrow_c_stream__"):
             return pa.table(data)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as error:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"The data are no table ({error})", hint=_HINT) from error
     raise ConfigError(f"A {type(data).__name__} is no data of a search", hint=_HINT)

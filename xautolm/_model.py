@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -167,6 +168,7 @@ def _model_folder(run: Path) -> Path:
             return candidate
     if (folder / SEARCH_FILE).is_file():
         raise ConfigError(
-            f"{run} has no model yet", hint=f"Go on with the search: xautolm search --resume {run}"
+            f"{run} has no model yet",
+            hint=f"Go on with the search: xautolm search --resume {shlex.quote(str(run))}",
         )
     raise ConfigError(f"{run} holds neither a run nor a model", hint="Give the run folder")

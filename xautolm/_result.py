@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -218,6 +219,7 @@ def load_run(path: str | Path) -> SearchResult:
         if not (folder / RESULT_FILE).is_file() and (folder / contract.SEARCH_FILE).is_file():
             raise ConfigError(
                 f"The search in {folder} has not ended",
-                hint=f"Wait for it, or go on with it: xautolm search --resume {folder}",
+                hint="Wait for it, or go on with it: "
+                f"xautolm search --resume {shlex.quote(str(folder))}",
             )
         return SearchResult.of(read_result(folder))

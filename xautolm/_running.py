@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextlib import closing
@@ -16,7 +15,7 @@ from xautolm_core.launch.choice import LauncherInputs
 from xautolm_core.launch.choice import open_launcher
 from xautolm_core.report.folder import write_result_folder
 from xautolm_core.request.options import DATA_FOLDER
-from xautolm_core.request.options import SPACE_FILE
+from xautolm_core.request.options import remove_made
 from xautolm_core.request.search_request import SearchRequest
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import SearchObserver
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 
 Observing = Callable[[SearchRequest], AbstractContextManager[SearchObserver]]
 """Shows a search until its context is left."""
+
+_OBSERVER_METHODS = tuple(name for name in vars(SearchObserver) if not name.startswith("_"))
 
 Progress = bool | Literal["auto", "lines", "quiet"] | SearchObserver | Observing
 
@@ -91,12 +92,9 @@ def _leaving_nothing(request: SearchRequest) -> Iterator[None]:
         folder = request.out_folder
         if not (folder / SEARCH_FILE).exists():
             kept = folder / DATA_FOLDER
-            if isinstance(error, XautolmError) and kept.exists():
+            if isinstance(error, XautolmError) and kept in request.made:
                 error.problem = error.problem.replace(str(kept), "the data given")
-            shutil.rmtree(kept, ignore_errors=True)
-            (folder / SPACE_FILE).unlink(missing_ok=True)
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+            remove_made(request.made)
         raise
 
 
@@ -115,8 +113,17 @@ def _observing(progress: Progress) -> Observing:
             return make_observer(request.spec, resumed=request.resume, to_stderr=True, how=how)
 
         return shown
+    if isinstance(progress, type):
+        name = progress.__name__
+        raise ConfigError(f"progress: {name} is a class", hint=f"Give an object: {name}()")
     if callable(progress):
         return progress
+    lacks = [name for name in _OBSERVER_METHODS if not callable(getattr(progress, name, None))]
+    if lacks:
+        raise ConfigError(
+            f"progress: a {type(progress).__name__} is no observer, it has no {lacks[0]}()",
+            hint="Use True, False, 'lines' or an observer (see xautolm.extending.SearchObserver)",
+        )
     return lambda _: _given(progress)
 
 

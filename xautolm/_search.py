@@ -15,6 +15,7 @@ from xautolm._running import Progress
 from xautolm._running import run_request
 from xautolm._space import SearchSpace
 from xautolm._words import in_callers_words
+from xautolm_core.errors import ConfigError
 from xautolm_core.request.options import SearchOptions
 from xautolm_core.request.search_request import new_search
 from xautolm_core.request.search_request import resumed_search
@@ -37,7 +38,7 @@ def search(
     quoting: Literal["auto", "quoted", "none"] | None = None,
     space: str | Path | SearchSpace = "starter",
     methods: str | Sequence[str] = (),
-    models: Sequence[str | Path] = (),
+    models: str | Path | Sequence[str | Path] = (),
     objectives: str | Sequence[str] = ("f1", "time"),
     sampler: str = "guarded",
     sampler_options: Mapping[str, Any] | None = None,
@@ -49,13 +50,13 @@ def search(
     trial_memory: str | int | None = None,
     launcher: str = "local",
     launcher_settings: str | Path | Mapping[str, Any] | None = None,
-    meters: Sequence[str] = (),
+    meters: str | Sequence[str] = (),
     store: str | Path | None = None,
-    read_stores: Sequence[str] = (),
+    read_stores: str | Sequence[str] = (),
     tenant: str | None = None,
     all_tenants: bool = False,
     cold: bool = False,
-    prices: Sequence[str] = (),
+    prices: str | Sequence[str] = (),
     zone: str | None = None,
     intensities: str | Path | None = None,
     grams_per_kwh: float | None = None,
@@ -145,13 +146,13 @@ def search(
     """
     with in_callers_words():
         options = SearchOptions(
-            data=given_data(data, (text, text_pair, label)),
+            data=given_data(data, text=text, text_pair=text_pair, label=label),
             text=text,
             text_pair=text_pair,
             label=label,
             name=name,
             drop_invalid=drop_invalid,
-            quoting=None if quoting is None else Quoting(quoting),
+            quoting=_quoting(quoting),
             space=space.argument if isinstance(space, SearchSpace) else str(space),
             methods=_listed(methods),
             screening=screening,
@@ -159,10 +160,10 @@ def search(
             sampler_options=dict(sampler_options or {}),
             objectives=_listed(objectives),
             seed=seed,
-            models=tuple(Path(folder) for folder in models),
+            models=tuple(map(Path, [models] if isinstance(models, str | Path) else models)),
             offline=offline,
             budget=_written(budget),
-            prices=tuple(prices),
+            prices=_several(prices),
             zone=zone,
             intensities=None if intensities is None else Path(intensities),
             grams_per_kwh=grams_per_kwh,
@@ -174,9 +175,9 @@ def search(
             early_stopping=early_stopping,
             launcher=launcher,
             launcher_settings=_settings(launcher_settings),
-            meters=tuple(meters),
+            meters=_several(meters),
             store=None if store is None else str(store),
-            read_stores=tuple(read_stores),
+            read_stores=_several(read_stores),
             tenant=tenant,
             all_tenants=all_tenants,
             cold=cold,
@@ -196,7 +197,7 @@ def resume(
     workers: int | None = None,
     screening: bool | None = None,
     early_stopping: bool | None = None,
-    prices: Sequence[str] = (),
+    prices: str | Sequence[str] = (),
     zone: str | None = None,
     intensities: str | Path | None = None,
     grams_per_kwh: float | None = None,
@@ -251,7 +252,7 @@ def resume(
             workers=workers,
             screening=screening,
             early_stopping=early_stopping,
-            prices=tuple(prices),
+            prices=_several(prices),
             zone=zone,
             intensities=None if intensities is None else Path(intensities),
             grams_per_kwh=grams_per_kwh,
@@ -266,6 +267,21 @@ def resume(
 
 def _listed(names: str | Sequence[str]) -> str:
     return names if isinstance(names, str) else ",".join(names)
+
+
+def _quoting(given: str | None) -> Quoting | None:
+    try:
+        return None if given is None else Quoting(given)
+    except ValueError:
+        raise ConfigError(
+            f"--quoting: {given!r} is no choice", hint=f"Known are {', '.join(Quoting)}"
+        ) from None
+
+
+def _several(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return several things, or the only one, which needs no list around it."""
+    # A string is a sequence, too: of its letters.
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _settings(given: str | Path | Mapping[str, Any] | None) -> Path | Mapping[str, Any] | None:

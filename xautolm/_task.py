@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
+
+from pydantic import ModelWrapValidatorHandler
+from pydantic import ValidationError
+from pydantic import model_validator
 
 from xautolm._words import in_callers_words
+from xautolm_core.errors import DataError
 from xautolm_core.tasks.spec import TaskSpec
+from xautolm_core.validation import did_you_mean
+from xautolm_core.validation import first_problem
 
 if TYPE_CHECKING:
     from xautolm_core.tasks.task import Task as LoadedTask
@@ -40,6 +48,17 @@ class Task(TaskSpec):
         >>> task.load().labels
         ('1', '2', '3', '4', '5')
     """
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_words(cls, given: Any, validate: ModelWrapValidatorHandler[Task]) -> Task:
+        """Say what is wrong with the fields as all that is wrong is said."""
+        try:
+            return validate(given)
+        except ValidationError as error:
+            found = first_problem(error)
+            hint = did_you_mean(found.field, cls.model_fields) or "See help(xautolm.Task)"
+            raise DataError(f"Task: {found}", hint=hint) from error
 
     @classmethod
     def read(cls, path: str | Path) -> Task:

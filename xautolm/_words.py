@@ -11,8 +11,15 @@ from xautolm_core.errors import XautolmError
 
 _SPEAKS_OPTIONS = ContextVar("speaks_options", default=False)
 # The messages of the core name options: --label COL, --keep-models, --resume RUN.
-_RESUME = re.compile(r"(?:xautolm search )?--resume (?:xautolm )?([^\s,;]+)")
-_OPTION = re.compile(r"--([a-z][a-z0-9-]*)(?: ([A-Z]+(?:=[A-Z]+)?)\b)?")
+# Paths with blanks are quoted, as for a shell; others may hold two hyphens.
+_PATH = r"'[^']+'|[^\s']*[^\s',;.]"
+_TERM = re.compile(
+    rf"xautolm\ search\ --resume\ (?P<run>{_PATH})"
+    rf"|(?<!\S)--resume\ (?='?/)(?P<folder>{_PATH})"
+    r"|(?P<help>xautolm\ search\ --help)"
+    r"|(?<![^\s(\[\"'`])--(?P<option>[a-z][a-z0-9-]*)(?:\ (?P<value>[A-Z]+(?:=[A-Z]+)?)\b)?",
+    re.VERBOSE,
+)
 _NEGATED = {"no_screening": "screening=False", "no_early_stopping": "early_stopping=False"}
 _SEVERAL = {"price": "prices", "read_store": "read_stores", "sampler_option": "sampler_options"}
 
@@ -40,14 +47,16 @@ def in_callers_words() -> Iterator[None]:
 
 def python_words(text: str) -> str:
     """Return a message with arguments in the place of options: ``--label COL`` is ``label=COL``."""
-    text = _RESUME.sub(lambda found: f"xautolm.resume({found[1]!r})", text)
-    text = text.replace("xautolm search --help", "help(xautolm.search)")
-    return _OPTION.sub(_argument, text)
+    return _TERM.sub(_in_python, text)
 
 
-def _argument(found: re.Match[str]) -> str:
-    name = found[1].replace("-", "_")
+def _in_python(found: re.Match[str]) -> str:
+    if run := found["run"] or found["folder"]:
+        return f"xautolm.resume({run.strip(chr(39))!r})"
+    if found["help"]:
+        return "help(xautolm.search)"
+    name = found["option"].replace("-", "_")
     if name in _NEGATED:
         return _NEGATED[name]
     name = _SEVERAL.get(name, name)
-    return f"{name}={found[2]}" if found[2] else name
+    return f"{name}={found['value']}" if found["value"] else name

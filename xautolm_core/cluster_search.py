@@ -98,14 +98,18 @@ def on_cluster(
         observer: Is told why pods do not start.
 
     Raises:
-        ConfigError: The data or the space cannot be used, or the cluster lacks something.
+        ConfigError: The data or the space cannot be used, the cluster lacks something, or another
+            process searches in that folder.
         StoreError: The workspace cannot be reached.
         LaunchError: The cluster cannot be asked, or no pod tells what its machine is like.
     """
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.search.opening import require_meter
+    from xautolm_core.search.run_folder import require_idle
 
     require_meter(spec, settings.environment)
+    # What follows may write other settings to the run folder.
+    require_idle(out_folder)
     check_storage(settings.workspace, "workspace")
     require_cluster(settings, settings.context)
     kept = read_cluster_run(out_folder)
@@ -316,8 +320,12 @@ def _measured(spec: SearchSpec, settings: ClusterSettings, observer: SearchObser
 @contextmanager
 def _kept_with(run: ClusterRun, out_folder: Path) -> Iterator[None]:
     """Have a run folder hold what its trials need, unless the search does not begin."""
+    from xautolm_core.search.run_folder import require_idle
+
     file = out_folder / CLUSTER_FILE
     created = not out_folder.exists()
+    # A pod may have measured its machine for minutes meanwhile.
+    require_idle(out_folder)
     try:
         out_folder.mkdir(parents=True, exist_ok=True)
         write_json(file, run)

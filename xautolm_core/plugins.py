@@ -10,7 +10,9 @@ Nothing of it is imported before its name is used.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint
 from importlib.metadata import entry_points
 from typing import Any
@@ -19,6 +21,7 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.errors import XautolmError
 
 GROUPS = ("xautolm.samplers", "xautolm.launchers", "xautolm.energy", "xautolm.storages")
 
@@ -115,6 +118,30 @@ class Registry:
                 f"The {self.what} {name!r} of package {package} cannot be imported from "
                 f"{found.value} ({type(error).__name__}: {error})",
                 hint="Install a version of that package that fits this one of xautolm",
+            ) from error
+
+    @contextmanager
+    def blaming(self, name: str) -> Iterator[None]:
+        """Raise what goes wrong in code of a package within the context as an error that names it.
+
+        Args:
+            name: What is used within the context. Faults of our own stay as they are.
+
+        Raises:
+            ConfigError: Its package is at fault.
+        """
+        try:
+            yield
+        except XautolmError:
+            raise
+        except Exception as error:
+            package = _package(self._find(name))
+            if not package:
+                raise
+            raise ConfigError(
+                f"The {self.what} {name!r} of package {package} is at fault "
+                f"({type(error).__name__}: {error})",
+                hint=f"Report it to its authors, or use another {self.what}",
             ) from error
 
     def _find(self, name: str) -> EntryPoint:

@@ -17,15 +17,20 @@ import xautolm
 
 DOCS = Path(__file__).parents[2] / "docs"
 README = DOCS.parent / "README.md"
-MOST_LINES = 40
+MOST_LINES = 45
 
 STORE = """
+import pytest
 import xautolm
 
 def test_a_store_lies_where_a_plug_in_keeps_objects(tmp_path):
     store = xautolm.open_store(f"sqlite://{tmp_path}/store.db")
     assert list(store.scan()) == []
     assert (tmp_path / "store.db").is_file()
+
+def test_a_base_that_cannot_be_used_is_said(tmp_path):
+    with pytest.raises(xautolm.StoreError, match="cannot be used"):
+        xautolm.open_store(f"sqlite://{tmp_path}/nowhere/store.db")
 """
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -23,6 +23,15 @@ def test_nothing_heavy_is_imported_before_it_is_used() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_whatever_dir_lists_is_there() -> None:
+    script = "import xautolm; print(*(xautolm.extending.__name__, xautolm.testing.__name__))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["xautolm.extending", "xautolm.testing"]
+    assert all(hasattr(xautolm, name) for name in dir(xautolm))
+
+
 def test_all_names_are_there_and_no_others() -> None:
     for name in xautolm.__all__:
         assert getattr(xautolm, name) is not None

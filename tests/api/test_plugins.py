@@ -9,8 +9,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from typing import ClassVar
@@ -23,15 +25,22 @@ from components.conftest import write_data
 from tests.cli.running import run_process
 from xautolm import ConfigError
 from xautolm.extending import EnergyProvider
+from xautolm.extending import LauncherInputs
 from xautolm.extending import MeterInputs
 from xautolm.testing import EnergyMeterContract
 from xautolm.testing import SamplerContract
 from xautolm_core.cluster_search import _require_plugins
 from xautolm_core.energy.surroundings import METERS
+from xautolm_core.launch.choice import open_launcher
+from xautolm_core.objects.open import open_objects
 from xautolm_core.plugins import PluginReference
 from xautolm_core.plugins import Registry
 from xautolm_core.plugins import installed_plugins
+from xautolm_core.progress.line_view import QuietView
+from xautolm_core.request.options import SearchOptions
+from xautolm_core.request.search_request import new_search
 from xautolm_core.search.samplers.contract import SAMPLERS
+from xautolm_core.search.samplers.factory import check_sampler
 
 SOURCE = Path(__file__).parent / "plugin"
 PLUG = PluginReference(group="xautolm.energy", name="acme-plug", package="acme-xautolm 1.2")
@@ -89,6 +98,31 @@ def test_our_names_cannot_be_taken_and_two_packages_cannot_share_one(
     with pytest.raises(ConfigError, match=r"'shared' is offered by (one|two-more) 1\.0 and"):
         registry.load("shared")
     assert registry.names() == ("random", "shared")
+
+
+def test_a_package_is_named_when_what_it_offers_does_not_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered = {"samplers": "os:name", "launchers": "json:loads", "storages": "math:sqrt"}
+    _offer(
+        tmp_path,
+        "faulty",
+        "\n".join(f"[xautolm.{group}]\nodd = {value}" for group, value in offered.items()),
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    uses: list[Callable[[], object]] = [
+        lambda: check_sampler("odd", {}),
+        lambda: open_launcher("odd", LauncherInputs("suite", tmp_path, {}, QuietView())),
+        lambda: open_objects("odd://x"),
+    ]
+    for use in uses:
+        with pytest.raises(ConfigError, match=r"'odd' of package faulty 1\.0 is at fault"):
+            use()
+    (tmp_path / "rows.csv").write_text("text,label\na,x\n")
+    options = SearchOptions(data=str(tmp_path / "rows.csv"), methods="tfidf", out=tmp_path / "run")
+    unkept = replace(options, launcher="odd", launcher_settings={"a": object()})
+    with pytest.raises(ConfigError, match="cannot be kept with the run"):
+        new_search(unkept)
 
 
 @pytest.mark.usefixtures("installed")

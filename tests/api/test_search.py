@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+from dataclasses import replace
+from datetime import datetime
 from datetime import timedelta
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +14,11 @@ import pandas as pd
 import pytest
 
 import xautolm
+from xautolm._data import given_data
 from xautolm._search import _written
+from xautolm_core.request.options import SavedData
 from xautolm_core.request.options import SearchOptions
+from xautolm_core.request.options import remove_made
 from xautolm_core.request.search_request import new_search
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import SearchObserver
@@ -55,6 +62,15 @@ def test_a_run_goes_on_with_the_data_that_it_kept(result: xautolm.SearchResult) 
         ({"space": "nowhere.yaml"}, "no search space 'nowhere.yaml'"),
         ({"progress": "loud"}, "'loud' is no way to show a search"),
         ({"objectives": ["time"]}, "objectives: f1 must be the first"),
+        ({"objectives": "time"}, "objectives: f1 must be the first"),
+        ({"prices": "soon"}, "'soon'"),
+        ({"meters": "magic"}, "no meter 'magic'"),
+        ({"models": "nowhere"}, "models: nowhere is no folder"),
+        ({"read_stores": "x@often"}, "'often' is no trust"),
+        ({"quoting": "x"}, "^quoting: 'x' is no choice"),
+        ({"progress": None}, "a NoneType is no observer"),
+        ({"progress": object()}, "a object is no observer, it has no phase"),
+        ({"progress": SearchObserver}, "SearchObserver is a class"),
     ],
 )
 def test_what_is_wrong_is_said_and_leaves_nothing(
@@ -64,6 +80,45 @@ def test_what_is_wrong_is_said_and_leaves_nothing(
     with pytest.raises(xautolm.ConfigError, match=words) as caught:
         xautolm.search(frame, **given)
     assert str(place) not in str(caught.value)
+    assert not (place / "run").exists()
+
+
+def test_searches_of_one_second_keep_apart(
+    place: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xautolm_core.request.search_request.datetime", _StoppedClock)
+    data = given_data(frame)
+    assert isinstance(data, SavedData)
+    options = SearchOptions(data=data, methods="tfidf", name="moods")
+    one, other = new_search(options), new_search(options)
+    assert one.out_folder != other.out_folder
+    remove_made(other.made)
+    assert not other.out_folder.exists()
+    assert (one.out_folder / "data" / "train.parquet").is_file()
+    # Whoever comes second to the same folder leaves what is in it.
+    monkeypatch.setattr("xautolm_core.request.search_request.check_new_run_folder", lambda _: None)
+    monkeypatch.setattr("xautolm_core.request.locations.check_new_run_folder", lambda _: None)
+    with pytest.raises(xautolm.ConfigError, match="not empty"):
+        new_search(replace(options, out=one.out_folder))
+    assert (one.out_folder / "data" / "train.parquet").is_file()
+
+
+def test_a_folder_of_the_user_stays(place: Path, frame: pd.DataFrame) -> None:
+    (place / "mine").mkdir()
+    with pytest.raises(xautolm.DataError):
+        xautolm.search(frame, text="nothing", label="mood", out="mine", **CHEAP)
+    assert list((place / "mine").iterdir()) == []
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(
+    place: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pyarrow.parquet.write_table", save)
+    with pytest.raises(xautolm.StoreError, match="No space left on device"):
+        xautolm.search(frame, out="run", **CHEAP)
     assert not (place / "run").exists()
 
 
@@ -102,8 +157,16 @@ def test_a_task_says_what_the_arguments_cannot(place: Path) -> None:
     assert spec.task.train == place / "train.csv"
     (place / "task.yaml").write_text("name: mine\ntrain: train.csv\ntest: test.csv\nlabel: stars\n")
     assert xautolm.Task.read("task.yaml").train == place / "train.csv"
+    with pytest.raises(xautolm.DataError, match=r"^Task: trian: .*Did you mean 'train'\?"):
+        xautolm.Task(trian="train.csv")  # type: ignore[call-arg]
     with pytest.raises(xautolm.DataError, match="exactly one way"):
         xautolm.Task(label="stars").load()
+
+
+class _StoppedClock(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> _StoppedClock:
+        return cls(2026, 11, 22, 10, 15, tzinfo=tz)
 
 
 class _Watching:

@@ -196,6 +196,44 @@ def test_meters_that_are_named_come_first_and_one_at_fault_is_left_out(
     assert "the meter absent is left out" in caplog.text
 
 
+class _NotClosing(Steady):
+    def close(self) -> None:
+        raise OSError("the driver has gone")
+
+
+class _Timeless:
+    answers_at_once = True
+
+    def sample(self, now: float) -> None:
+        raise AssertionError
+
+    def readings(self) -> tuple[EnergyReading, ...]:
+        raise AssertionError
+
+    def close(self) -> None:
+        raise AssertionError
+
+
+def test_no_fault_of_a_plug_in_ends_a_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    factories = {
+        "stuck": lambda _: [_NotClosing("cpu", 10.0, source="stuck")],
+        "timeless": lambda _: [_Timeless()],
+        "negative": lambda _: [Steady("dram", 1.0, period=-1.0)],
+    }
+    load = METERS.load
+    monkeypatch.setattr(METERS, "load", lambda name: factories.get(name) or load(name))
+    with meter_here(meters=tuple(factories), root=tmp_path, environment={}) as meter:
+        time.sleep(0.05)
+    by_component = {one.component: one.source for one in meter.readings()}
+    assert by_component["cpu"] == "stuck"
+    assert by_component["dram"].startswith("model:")
+    assert "the meter timeless is left out: AttributeError" in caplog.text
+    assert "the meter negative is left out: ValueError" in caplog.text
+    assert "not closed: OSError" in caplog.text
+
+
 class TestModel(EnergyMeterContract):
     @pytest.fixture
     def providers(self, inputs: MeterInputs) -> Sequence[EnergyProvider]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -28,6 +29,32 @@ _DEAF = (
     "import pathlib, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
     "pathlib.Path(sys.argv[1]).write_text('{}'); time.sleep(60)"
 )
+
+# As srun: passes SIGTERM on to where the trial runs.
+_PASSING = """
+import pathlib, signal, sys, time
+def passed(*_):
+    (pathlib.Path(sys.argv[1]) / "passed").touch()
+    sys.exit(1)
+signal.signal(signal.SIGTERM, passed)
+(pathlib.Path(sys.argv[1]) / "there").touch()
+time.sleep(60)
+"""
+_SEARCH = """
+import os, pathlib, signal, sys, time
+from xautolm.extending import CommandLauncher, LauncherInputs, TrialSpec
+folder = pathlib.Path(sys.argv[1])
+class Launcher(CommandLauncher):
+    def command(self, spec):
+        return [sys.executable, "-c", sys.argv[3], str(folder)]
+launcher = Launcher(LauncherInputs("suite", folder, {}, None))
+launcher.submit(TrialSpec.model_validate_json((folder / "spec.json").read_text()))
+while not (folder / "there").exists():
+    time.sleep(0.05)
+if sys.argv[2] == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+launcher.close()
+"""
 
 
 class TestLocalLauncher(LauncherContract):
@@ -72,9 +99,23 @@ class TestCommandLauncher(LauncherContract):
             _AbsentLauncher(inputs).submit(make_spec())
 
     def test_closing_kills_what_runs(
-        self, inputs: LauncherInputs, make_spec: MakeSpec, tmp_path: Path
+        self, inputs: LauncherInputs, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("xautolm_core.launch.command._GRACE_SECONDS", 0.2)
         launcher = _DeafLauncher(inputs)
         handle = launcher.submit(make_spec())
         launcher.close()
         assert not Path(f"/proc/{handle.native_id}").exists()
+
+    @pytest.mark.parametrize("end", ["close", "kill"])
+    def test_a_command_can_pass_on_that_the_search_has_ended(
+        self, make_spec: MakeSpec, tmp_path: Path, end: str
+    ) -> None:
+        spec = make_spec()
+        (tmp_path / "spec.json").write_text(spec.model_dump_json())
+        search = subprocess.Popen([sys.executable, "-c", _SEARCH, str(tmp_path), end, _PASSING])
+        assert search.wait(60) == (0 if end == "close" else -9)
+        deadline = time.monotonic() + 10
+        while not (tmp_path / "passed").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from xautolm_core.errors import ConfigError
+from xautolm_core.objects.addresses import scheme_of
 from xautolm_core.objects.folder import FolderObjects
 from xautolm_core.objects.open import open_objects
 
@@ -23,6 +24,21 @@ def test_folders(tmp_path: Path, form: str) -> None:
 def test_other_addresses_are_refused(address: str) -> None:
     with pytest.raises(ConfigError):
         open_objects(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "scheme"),
+    [
+        ("S3://b/x", "s3"),
+        ("acme+v2://[x", "acme+v2"),
+        ("folder", ""),
+        ("a b/c://d", ""),
+        ("s3:/b", ""),
+        ("://x", ""),
+    ],
+)
+def test_a_scheme_is_the_same_wherever_it_is_looked_at(address: str, scheme: str) -> None:
+    assert scheme_of(address) == scheme
 
 
 def test_s3(monkeypatch: pytest.MonkeyPatch) -> None:

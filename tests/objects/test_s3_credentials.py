@@ -96,6 +96,18 @@ def test_an_absent_file_is_told_and_an_empty_one_passed_over(tmp_path: Path) -> 
         read_s3_settings(f"s3://bucket?credentials_file={tmp_path}/empty", {})
 
 
+def test_a_file_that_is_cut_before_it_is_written_anew_keeps_its_keys(tmp_path: Path) -> None:
+    file = tmp_path / "credentials"
+    keys = "[default]\naws_access_key_id = a\naws_secret_access_key = {}\n"
+    file.write_text(keys.format("old"))
+    mounted = MountedKeys(file)
+    assert mounted.retrieve().secret_key == "old"
+    file.write_text("")
+    assert mounted.retrieve().secret_key == "old"
+    file.write_text(keys.format("new"))
+    assert mounted.retrieve().secret_key == "new"
+
+
 def test_the_file_in_the_address_counts_more_than_keys_in_the_environment(tmp_path: Path) -> None:
     (tmp_path / "accesskey").write_text("mounted")
     (tmp_path / "secretkey").write_text("x")

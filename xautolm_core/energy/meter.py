@@ -93,13 +93,13 @@ class EnergyMeter:
         self._is_running = False
         if self._thread is None or not self._thread.is_alive():
             for source in self._sources:
-                source.provider.close()
+                source.close()
 
     def _sample_at_once(self) -> None:
         since = time.thread_time()
         now = self._clock()
         for source in self._sources:
-            if source.provider.answers_at_once:
+            if source.answers_at_once:
                 source.sample(now)
         self._asked_seconds += time.thread_time() - since
 
@@ -130,7 +130,10 @@ class _Source:
     """A provider and what it last said."""
 
     def __init__(self, provider: Provider) -> None:
-        self.provider = provider
+        self._provider = provider
+        # Asked once, where a fault is one of the meter that is being built.
+        self.answers_at_once = provider.answers_at_once
+        self._period_seconds = provider.period_seconds
         self.latest: tuple[EnergyReading, ...] = ()
         self.due_at = 0.0
         self._lock = threading.Lock()
@@ -139,7 +142,14 @@ class _Source:
     @property
     def is_threaded(self) -> bool:
         """Whether the meter's thread has to look at it."""
-        return self.provider.period_seconds is not None
+        return self._period_seconds is not None
+
+    def close(self) -> None:
+        """Close it."""
+        try:
+            self._provider.close()
+        except Exception as error:  # noqa: BLE001  (as in sample)
+            _log.warning("a source of energy readings is not closed: %s", type(error).__name__)
 
     def sample(self, now: float) -> None:
         """Sample it, and keep what it says."""
@@ -147,8 +157,8 @@ class _Source:
             if self._is_broken:
                 return
             try:
-                self.provider.sample(now)
-                self.latest = self.provider.readings()
+                self._provider.sample(now)
+                self.latest = self._provider.readings()
             except Exception as error:  # noqa: BLE001  (no fault of a meter may end a trial)
                 self._is_broken = True
                 _log.warning("energy is not metered any further: %s", type(error).__name__)
@@ -161,5 +171,5 @@ class _Source:
             at_once: Whether it is time anyway.
         """
         if at_once or now >= self.due_at:
-            self.due_at = now + (self.provider.period_seconds or 0.0)
+            self.due_at = now + (self._period_seconds or 0.0)
             self.sample(now)

@@ -34,3 +34,19 @@ class Provider(Protocol):
     def close(self) -> None:
         """Let go of what is held."""
         ...
+
+
+def check_provider(provider: Provider) -> Provider:
+    """Return a provider that has what a meter asks of it.
+
+    Raises:
+        AttributeError: It lacks something.
+        ValueError: Something of it is no answer.
+    """
+    period = provider.period_seconds
+    if period is not None and not 0 < period < float("inf"):
+        raise ValueError(f"period_seconds is {period!r}, and neither None nor positive")
+    if not isinstance(provider.answers_at_once, bool):
+        raise ValueError(f"answers_at_once is {provider.answers_at_once!r}, and no bool")
+    _ = provider.sample, provider.readings, provider.close
+    return provider

@@ -27,6 +27,7 @@ from xautolm_core.energy.promql import PromqlProvider
 from xautolm_core.energy.promql import dcgm_counter
 from xautolm_core.energy.promql import kepler_counters
 from xautolm_core.energy.provider import Provider
+from xautolm_core.energy.provider import check_provider
 from xautolm_core.energy.rapl import RaplProvider
 from xautolm_core.energy.rapl import find_zones
 from xautolm_core.energy.thermal_design_power import gpu_watts
@@ -187,7 +188,7 @@ def meter_here(
     for name in dict.fromkeys((*meters, *METERS.built_in)):
         try:
             make: MeterFactory = METERS.load(name)
-            providers += make(inputs)
+            providers += [check_provider(one) for one in make(inputs)]
         except Exception as error:
             if name in METERS.built_in:
                 raise

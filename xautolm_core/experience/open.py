@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.addresses import check_slashes
 from xautolm_core.objects.addresses import folder_of_address
+from xautolm_core.objects.addresses import scheme_of
 from xautolm_core.objects.open import STORAGES
 from xautolm_core.objects.open import open_objects
 
@@ -27,7 +27,7 @@ def open_store(uri_or_path: str, *, create: bool = True) -> ObjectExperienceStor
         ConfigError: Credentials are missing or the address is malformed.
     """
     check_slashes(uri_or_path, "The store's address")
-    scheme = urlsplit(uri_or_path).scheme if "://" in uri_or_path else ""
+    scheme = scheme_of(uri_or_path)
     if not uri_or_path.strip():
         raise StoreError("The store's address is empty", hint="Give a folder: --store FOLDER")
     if scheme == "":

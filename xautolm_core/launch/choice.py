@@ -69,7 +69,9 @@ def open_launcher(name: str, inputs: LauncherInputs) -> Launcher:
         LaunchError: It cannot start any trial.
     """
     make: LauncherFactory = LAUNCHERS.load(name)
-    return make(inputs)
+    with LAUNCHERS.blaming(name):
+        launcher = make(inputs)
+    return launcher
 
 
 def local_launcher(inputs: LauncherInputs) -> LocalLauncher:

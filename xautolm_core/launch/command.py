@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xautolm_core.errors import LaunchError
 from xautolm_core.launch.contract import TrialHandle
+from xautolm_core.launch.processes import die_with_parent
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import LOG_FILE
 from xautolm_core.trial.contract import SPEC_FILE
@@ -54,7 +56,8 @@ class CommandLauncher:
 
     A subclass says which command: one that starts the trial elsewhere, waits for it, passes SIGTERM
     on, and shares the folders of this machine with it. Memory is the affair of what the command
-    starts. Trials end with this process.
+    starts. Trials end with this process: the command gets SIGTERM, also where the process is
+    killed.
 
     Args:
         inputs: What is known of the search.
@@ -93,8 +96,10 @@ class CommandLauncher:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    # Not SIGKILL, which a command could not pass on to where the trial runs.
+                    preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGTERM),  # noqa: PLW1509
                 )
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:
             raise LaunchError(
                 f"The command of a trial cannot be started: {error}",
                 hint="Check the launcher's settings, and that the command is installed",
@@ -155,11 +160,14 @@ class CommandLauncher:
         delete_checkpoint(out_folder)
 
     def close(self) -> None:
-        """Kill what still runs. Safe to call twice."""
+        """End what still runs: SIGTERM first, SIGKILL after a grace. Safe to call twice."""
         for trial in self._trials.values():
-            if trial.process.poll() is None:
-                _signal(trial, signal.SIGKILL)
-                trial.process.wait()
+            if trial.kill_at is None and trial.process.poll() is None:
+                self._end(trial, "cancel", _GRACE_SECONDS)
+        while left := [one for one in self._trials.values() if one.process.poll() is None]:
+            for trial in left:
+                self._hold_limits(trial)
+            time.sleep(_LOOK_SECONDS)
 
     def _hold_limits(self, trial: _Trial) -> None:
         """End a trial at its limit, which counts from its first heartbeat."""

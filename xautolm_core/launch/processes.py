@@ -26,16 +26,17 @@ def _prctl(option: int, argument: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def die_with_parent(parent: int) -> None:
-    """Have this process killed by SIGKILL when its parent's calling thread ends.
+def die_with_parent(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Have this process get a signal when its parent's calling thread ends.
 
     Args:
         parent: Process id of the parent, as it was seen before the fork.
+        number: The signal: SIGKILL ends it in any case, others can be passed on.
 
     Raises:
         ProcessLookupError: The parent has already gone, so that no signal would come any more.
     """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         raise ProcessLookupError(f"the parent {parent} has gone")
 

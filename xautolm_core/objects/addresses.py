@@ -11,12 +11,18 @@ from xautolm_core.errors import ConfigError
 
 # A slash too few makes a relative folder of it, which is made where the command happens to run.
 _LACKS_A_SLASH = re.compile(r"(?:s3|file|https?):(?!//)", re.IGNORECASE)
-_S3 = re.compile(r"s3://", re.IGNORECASE)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+
+
+def scheme_of(address: str) -> str:
+    """Return the scheme of an address, in lower case; nothing for a folder."""
+    found = _SCHEME.match(address)
+    return "" if found is None else found[1].lower()
 
 
 def is_s3_address(address: str) -> bool:
     """Whether it begins with ``s3://``; it may be malformed all the same."""
-    return _S3.match(address) is not None
+    return scheme_of(address) == "s3"
 
 
 def folder_of_address(address: str) -> Path | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.objects.addresses import check_slashes
 from xautolm_core.objects.addresses import folder_of_address
+from xautolm_core.objects.addresses import scheme_of
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.folder import FolderObjects
 from xautolm_core.plugins import Registry
@@ -32,7 +32,7 @@ def open_objects(address: str) -> ObjectStorage:
         StoreError: The prefix is unsafe.
     """
     check_slashes(address, "The address of the objects")
-    scheme = urlsplit(address).scheme if "://" in address else ""
+    scheme = scheme_of(address)
     if not scheme and address.strip():
         return FolderObjects(Path(address))
     if scheme not in STORAGES:
@@ -41,7 +41,9 @@ def open_objects(address: str) -> ObjectStorage:
             f"Objects cannot be at {f'a {scheme}:// address' if scheme else 'an empty address'}",
             hint=f"Use a folder or s3://bucket/prefix{others}",
         )
-    storage: ObjectStorage = STORAGES.load(scheme)(address)
+    make = STORAGES.load(scheme)
+    with STORAGES.blaming(scheme):
+        storage: ObjectStorage = make(address)
     return storage
 
 

@@ -112,10 +112,11 @@ class MountedKeys:
 
         Raises:
             ConfigError: There is no such file, or it cannot be used.
-            ValueError: The file or folder is empty: a chain asks its next provider.
+            ValueError: The file or folder is empty and always was: a chain asks its next provider.
         """
         try:
-            self._last = self._read()
+            # An empty one may be half-way through a rotation, too: it is cut, then written anew.
+            self._last = self._read() or self._last
         except (OSError, ConfigError) as error:
             if self._last is None:  # else it is seen half-way through a rotation
                 if isinstance(error, ConfigError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from datetime import datetime
 from pathlib import Path
 
@@ -47,9 +48,35 @@ def default_run_folder(task_name: str, now: datetime) -> Path:
     safe = re.sub(r"[^\w.-]+", "-", task_name).strip("-.") or "task"
     folder = Path("runs") / f"{safe[:80]}-{now:%Y%m%dT%H%M%SZ}"
     candidate, number = folder, 2
-    while candidate.exists():
+    # A link that leads nowhere takes its name, too.
+    while os.path.lexists(candidate):
         candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
     return candidate.absolute()
+
+
+def reserve_run_folder(given: Path | None, task_name: str, now: datetime) -> tuple[Path, bool]:
+    """Return the folder of a new run, and whether it was made here, which only one can do.
+
+    Args:
+        given: As the user names it; the default one, under a name that is free, if None.
+        task_name: Name of the task.
+        now: When the search is asked for.
+
+    Raises:
+        ConfigError: The folder that is given holds something.
+        OSError: It cannot be made.
+    """
+    while True:
+        folder = (given or default_run_folder(task_name, now)).expanduser().absolute()
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            # A search of the same second has made the default one: the next name is free.
+            if given is not None:
+                check_new_run_folder(folder)
+                return folder, False
+        else:
+            return folder, True
 
 
 def check_new_run_folder(folder: Path) -> None:
@@ -63,7 +90,8 @@ def check_new_run_folder(folder: Path) -> None:
     if (folder / SEARCH_FILE).exists():
         raise ConfigError(
             f"--out: {folder} holds a search already",
-            hint=f"Go on with it by --resume {folder}, or give a new folder",
+            hint=f"Go on with it by --resume {shlex.quote(str(folder.absolute()))}, "
+            "or give a new folder",
         )
     if folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(f"--out: {folder} is not empty", hint="Give a new or empty folder")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
@@ -35,7 +37,7 @@ class SavedData(Protocol):
     name: str
 
     def save(self, folder: Path) -> Path:
-        """Write them to a new folder, and return what ``read_task_spec`` takes.
+        """Write them to an empty folder, and return what ``read_task_spec`` takes.
 
         Raises:
             DataError: They cannot be written.
@@ -117,7 +119,7 @@ def described_task(options: SearchOptions, data: object) -> TaskSpec:
 
 
 def keep_what_is_in_memory(
-    spec: SearchSpec, options: SearchOptions, out_folder: Path
+    spec: SearchSpec, options: SearchOptions, out_folder: Path, made: list[Path]
 ) -> SearchSpec:
     """Write data and space to the run folder, and return the search that names them there.
 
@@ -125,22 +127,34 @@ def keep_what_is_in_memory(
         spec: The search; a space that was given as text is its ``space``.
         options: As they were given.
         out_folder: The run folder, absolute.
+        made: Gets what is made in it, also where writing fails.
 
     Raises:
-        DataError: The data cannot be written. Nothing is left.
+        DataError: The data cannot be written.
+        FileExistsError: Another search keeps something there.
+        OSError: The disk cannot be written.
     """
     changes: dict[str, Any] = {}
-    kept = out_folder / DATA_FOLDER
-    is_new = not out_folder.exists()
-    try:
-        if isinstance(options.data, SavedData):
-            path = options.data.save(kept)
-            changes["task"] = described_task(replace(options, name=spec.task.name), path)
-        if "\n" in spec.space:
-            out_folder.mkdir(parents=True, exist_ok=True)
-            (out_folder / SPACE_FILE).write_text(spec.space, encoding="utf-8")
-            changes["space"] = str(out_folder / SPACE_FILE)
-    except BaseException:
-        shutil.rmtree(out_folder if is_new else kept, ignore_errors=True)
-        raise
+    if isinstance(options.data, SavedData):
+        kept = out_folder / DATA_FOLDER
+        kept.mkdir()
+        made.append(kept)
+        path = options.data.save(kept)
+        changes["task"] = described_task(replace(options, name=spec.task.name), path)
+    if "\n" in spec.space:
+        file = out_folder / SPACE_FILE
+        with file.open("x", encoding="utf-8") as text:
+            made.append(file)
+            text.write(spec.space)
+        changes["space"] = str(file)
     return spec.model_copy(update=changes)
+
+
+def remove_made(made: Sequence[Path]) -> None:
+    """Remove what was made for a search that does not begin, and nothing else."""
+    for path in reversed(made):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)

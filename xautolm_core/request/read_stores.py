@@ -20,6 +20,7 @@ from pydantic import field_validator
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.objects.addresses import check_slashes
+from xautolm_core.objects.addresses import scheme_of
 from xautolm_core.objects.open import STORAGES
 from xautolm_core.search.contract import ReadStore
 from xautolm_core.validation import first_problem
@@ -147,7 +148,7 @@ def parse_read_store(text: str, *, taken: Sequence[str] = ()) -> ReadStore:
     if match := _TRUSTED.fullmatch(rest):
         values["trust"], rest = float(match["trust"]), match["rest"]
     values["store"] = _located(rest, Path.cwd()) if rest else rest
-    scheme = rest.partition("://")[0] if "://" in rest else ""
+    scheme = scheme_of(rest)
     if scheme and scheme not in STORAGES:
         raise ConfigError(
             f"{OPTION}: a store cannot be at a {scheme}:// address",

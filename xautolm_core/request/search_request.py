@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from xautolm_core.energy.surroundings import METERS
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
+from xautolm_core.errors import StoreError
+from xautolm_core.errors import XautolmError
 from xautolm_core.launch.choice import LAUNCHERS
 from xautolm_core.launch.choice import LOCAL
+from xautolm_core.objects.addresses import scheme_of
 from xautolm_core.objects.open import STORAGES
 from xautolm_core.plugins import PluginReference
 from xautolm_core.records.methods import has_model
@@ -36,11 +40,13 @@ from xautolm_core.request.locations import absolute_store
 from xautolm_core.request.locations import check_can_write
 from xautolm_core.request.locations import check_new_run_folder
 from xautolm_core.request.locations import default_run_folder
+from xautolm_core.request.locations import reserve_run_folder
 from xautolm_core.request.locations import store_location
 from xautolm_core.request.options import SavedData
 from xautolm_core.request.options import SearchOptions
 from xautolm_core.request.options import described_task
 from xautolm_core.request.options import keep_what_is_in_memory
+from xautolm_core.request.options import remove_made
 from xautolm_core.request.quantities import parse_duration
 from xautolm_core.request.quantities import parse_size
 from xautolm_core.request.read_stores import read_stores
@@ -74,20 +80,25 @@ class SearchRequest:
         out_folder: The run folder, absolute.
         resume: Whether the folder holds a run that goes on.
         cluster: How trials run on a cluster; None where they run on this machine.
+        made: What was made for the search so far: it goes if the search does not begin.
     """
 
     spec: SearchSpec
     out_folder: Path
     resume: bool = False
     cluster: ClusterSettings | None = None
+    made: tuple[Path, ...] = ()
 
 
 def new_search(options: SearchOptions) -> SearchRequest:
     """Return the request of a new search; data and a space in memory are written to its folder.
 
+    A folder of the default name is made at once, so that no other search takes it.
+
     Raises:
-        ConfigError: An option is wrong, or a folder cannot be used. Nothing is written.
-        DataError: The argument names no data.
+        ConfigError: An option is wrong, or a folder cannot be used. Nothing is left.
+        DataError: The argument names no data, or they cannot be written. Nothing is left.
+        StoreError: The disk cannot be written. Nothing is left.
     """
     if options.data is None:
         raise ConfigError(
@@ -137,9 +148,30 @@ def new_search(options: SearchOptions) -> SearchRequest:
             **tenant,
         }
     )
-    out_folder = out_folder.absolute()
-    return SearchRequest(
-        keep_what_is_in_memory(spec, options, out_folder), out_folder, cluster=cluster
+    needs_folder = options.out is None or in_memory is not None or "\n" in spec.space
+    if not needs_folder:
+        return SearchRequest(spec, out_folder.absolute(), cluster=cluster)
+    made: list[Path] = []
+    try:
+        out_folder, is_new = reserve_run_folder(options.out, task.name or "task", now)
+        if is_new:
+            made.append(out_folder)
+        spec = keep_what_is_in_memory(spec, options, out_folder, made)
+    except BaseException as error:
+        remove_made(made)
+        if isinstance(error, OSError):
+            raise _unwritable(error, out_folder) from error
+        raise
+    return SearchRequest(spec, out_folder, cluster=cluster, made=tuple(made))
+
+
+def _unwritable(error: OSError, out_folder: Path) -> XautolmError:
+    """Return in words why nothing could be kept in a run folder."""
+    if isinstance(error, FileExistsError):
+        return ConfigError(f"--out: {out_folder} is not empty", hint="Give a new or empty folder")
+    return StoreError(
+        f"The run folder {out_folder} cannot be written: {error.strerror or error}",
+        hint="Make room or restore its rights, or give another one with --out",
     )
 
 
@@ -179,7 +211,7 @@ def _plugins(
     Raises:
         ConfigError: There is no such name, or its package is broken.
     """
-    schemes = [address.partition("://")[0] for address in stores if "://" in address]
+    schemes = [scheme_of(address) for address in stores]
     named = [(SAMPLERS, sampler), (LAUNCHERS, launcher), *((METERS, name) for name in meters)]
     named += [(STORAGES, scheme) for scheme in dict.fromkeys(schemes) if scheme in STORAGES]
     found = []
@@ -343,9 +375,16 @@ def _read_spec(folder: Path) -> SearchSpec:
 
 def _validated(values: Mapping[str, Any]) -> SearchSpec:
     try:
-        return SearchSpec.model_validate(values)
+        spec = SearchSpec.model_validate(values)
+        spec.model_dump_json()
     except ValidationError as error:
         raise ConfigError(_first_line(error), hint="See xautolm search --help") from error
+    except PydanticSerializationError as error:
+        raise ConfigError(
+            f"What is given cannot be kept with the run ({error})",
+            hint="Give settings and options as numbers, strings, lists and mappings",
+        ) from error
+    return spec
 
 
 def _first_line(error: ValidationError | OSError) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -65,6 +66,17 @@ def locked(out_folder: Path) -> Iterator[None]:
                 (out_folder / LOCK_FILE).unlink(missing_ok=True)
 
 
+def require_idle(out_folder: Path) -> None:
+    """Make sure that no process searches in a run folder, before what it uses is changed.
+
+    Raises:
+        ConfigError: One does.
+    """
+    if (out_folder / LOCK_FILE).exists():
+        with locked(out_folder):
+            pass
+
+
 def _leave_nothing(out_folder: Path, *, created: bool) -> None:
     if created:
         shutil.rmtree(out_folder, ignore_errors=True)
@@ -93,7 +105,8 @@ def as_store_errors(out_folder: Path) -> Iterator[None]:
         if words is None:
             raise
         has_begun = (out_folder / SEARCH_FILE).exists()
-        then = f"resume the search: --resume {out_folder}" if has_begun else "start it again"
+        run = shlex.quote(str(out_folder.absolute()))
+        then = f"resume the search: --resume {run}" if has_begun else "start it again"
         raise StoreError(
             f"The run folder {out_folder} cannot be written: {words}",
             hint=f"Make room or restore its rights, then {then}",

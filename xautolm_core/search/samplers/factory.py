@@ -34,7 +34,9 @@ def check_sampler(name: str, options: Mapping[str, Any]) -> RandomOptions:
     from xautolm_core.search.samplers.options import parse_options
 
     kind: SamplerKind = SAMPLERS.load(name)
-    return parse_options(kind.options_type, options, name)
+    with SAMPLERS.blaming(name):
+        parsed = parse_options(kind.options_type, options, name)
+    return parsed
 
 
 def learns_from_history(name: str, options: Mapping[str, Any]) -> bool:
@@ -113,18 +115,20 @@ def make_sampler(
             space, load=load, history=past.relevant(search.relevance), task_name=task_name
         )
     # Where cheap candidates are all there is, nothing is drawn.
-    kind: SamplerKind = SAMPLERS.load(name if space.branches else "random")
-    return kind.build(
-        SamplerInputs(
-            search=search,
-            options=parsed,
-            seed=seed,
-            history=past,
-            expected_trials=expected_trials,
-            infeasible=infeasible,
-            failures=failures,
-            seconds_allowed=seconds_allowed,
-            load=load,
-            learnt_folder=learnt_folder,
-        )
+    name = name if space.branches else "random"
+    kind: SamplerKind = SAMPLERS.load(name)
+    inputs = SamplerInputs(
+        search=search,
+        options=parsed,
+        seed=seed,
+        history=past,
+        expected_trials=expected_trials,
+        infeasible=infeasible,
+        failures=failures,
+        seconds_allowed=seconds_allowed,
+        load=load,
+        learnt_folder=learnt_folder,
     )
+    with SAMPLERS.blaming(name):
+        sampler = kind.build(inputs)
+    return sampler
