@@ -66,7 +66,7 @@ def test_a_run_goes_on_with_the_data_that_it_kept(result: xautolm.SearchResult) 
         ({"prices": "soon"}, "'soon'"),
         ({"meters": "magic"}, "no meter 'magic'"),
         ({"models": "nowhere"}, "models: nowhere is no folder"),
-        ({"read_stores": "x@often"}, "'often' is no trust"),
+        ({"read_stores": "x@high"}, "'high' is no trust"),
         ({"quoting": "x"}, "^quoting: 'x' is no choice"),
         ({"progress": None}, "a NoneType is no observer"),
         ({"progress": object()}, "a object is no observer, it has no phase"),
