@@ -139,8 +139,8 @@ def test_two_exporters_agree_and_nothing_is_counted_twice(
             _scraped(server, one, 40)
             _scraped(server, other, 40)
             recorded = server.until("sum(tenant_outcome:xautolm_trials:increase1h) > 8")
-            # Extrapolated a little, but not two times sixteen.
-            assert float(recorded[0]["value"][1]) < 28
+            # Extrapolated, on a busy machine by much; but twice sixteen would be more than that.
+            assert float(recorded[0]["value"][1]) < 32
 
 
 def test_every_expression_of_the_dashboards_returns_data(
