@@ -85,6 +85,7 @@ TINY: dict[str, dict[str, Any]] = {
     "llama": {
         "model_type": "llama",
         **_SMALL,
+        "num_key_value_heads": 1,
         "intermediate_size": 64,
         "max_position_embeddings": 64,
         "vocab_size": 700,
@@ -112,7 +113,7 @@ TINY: dict[str, dict[str, Any]] = {
     },
 }
 
-_GROUPED = {**TINY["llama"], "num_key_value_heads": 1, "head_dim": 24}
+_WIDE = {**TINY["llama"], "head_dim": 24}
 FAMILIES: dict[str, dict[str, Any]] = {
     "modernbert": {"model_type": "modernbert", **_BERT, "local_attention": 8},
     "eurobert": {"model_type": "eurobert", **_BERT},
@@ -131,10 +132,10 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "electra": TINY["electra"],
     "t5": TINY["t5"],
     "bart": TINY["bart"],
-    "llama": {**TINY["llama"], "num_key_value_heads": 1},
-    "qwen3": {**_GROUPED, "model_type": "qwen3"},
+    "llama": TINY["llama"],
+    "qwen3": {**_WIDE, "model_type": "qwen3"},
     "gemma3": {
-        **_GROUPED,
+        **_WIDE,
         "model_type": "gemma3_text",
         "query_pre_attn_scalar": 24,
         "sliding_window": 8,

@@ -144,7 +144,8 @@ def _available(branch: Branch, models: Mapping[str, SpaceModel]) -> Branch | Non
 
 def _misfits(branch: Branch, models: Mapping[str, SpaceModel]) -> dict[str, str]:
     """Return the models of a branch that its method does not fit, each with the reason."""
-    found = {str(c): _misfit(models[c], branch.method) for c in branch.model.choices if c in models}
+    offered = {str(choice) for choice in branch.model.choices} & set(models)
+    found = {name: _misfit(models[name], branch.method) for name in sorted(offered)}
     return {name: reason for name, reason in found.items() if reason}
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 _LONGEST_HEADER_BYTES = 100_000_000
 _IN_BLOCK = re.compile(r"(?P<stack>.*?)(?:^|\.)(?P<place>\d+)\.")
-_EMBEDDING = re.compile(r"(^|[._])(embed\w*|\w*embeddings?|wte|wpe)([._]|$)")
+_EMBEDDING = re.compile(r"(^|[._])(embed\w*|\w*embeddings?|wte|wpe|shared)([._]|$)")
 # Tables of positions that old files keep beside the weights.
-_BUFFER = re.compile(r"(position_ids|inv_freq|masked_bias|attn\.bias)$")
+_BUFFER = re.compile(r"(position_ids|inv_freq|\.attn\.(masked_)?bias)$")
 # What a bare model's file may hold beside the model: heads of its pretraining.
 _HEADS = frozenset(
     {
