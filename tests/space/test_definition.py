@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from tests.space.folders import SPACE
 from xautolm_core.errors import SpaceError
 from xautolm_core.space.definition import parse_definition
 from xautolm_core.space.definition import read_definition
+from xautolm_core.space.descriptor import describe
 from xautolm_core.space.hyperparameters import HYPERPARAMETERS
 from xautolm_core.space.parameters import Boolean
 from xautolm_core.space.parameters import Categorical
@@ -183,10 +185,49 @@ def test_the_papers_space_has_the_papers_grids() -> None:
     assert domains["encoder-lora"]["init_lora_weights"] == ("gaussian", "pissa", "loftq", None)
 
 
-def test_small_models_are_small_and_described() -> None:
-    for entry in read_definition("small").models.values():
-        assert entry.descriptor is not None, entry.id
-        assert entry.descriptor.parameters < 150e6, entry.id
+def test_small_models_are_small_and_described_as_their_configs_are() -> None:
+    def modern(width: int, layers: int, heads: int, inner: int, **others: int) -> dict[str, Any]:
+        sizes = {"vocab_size": 50368, "max_position_embeddings": 7999, **others}
+        return {
+            "model_type": "modernbert",
+            "hidden_size": width,
+            "num_hidden_layers": layers,
+            "num_attention_heads": heads,
+            "intermediate_size": inner,
+            **sizes,
+        }
+
+    minilm = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
+    deberta = {
+        "hidden_size": 768,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "relative_attention": True,
+        "position_buckets": 256,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "pos_att_type": "p2c|c2p",
+        "position_biased_input": False,
+    }
+    # As the models' own configs have it, so far as they differ from the family's defaults.
+    configs: dict[str, dict[str, Any]] = {
+        "jhu-clsp/ettin-encoder-17m": modern(256, 7, 4, 384),
+        "jhu-clsp/ettin-encoder-32m": modern(384, 10, 6, 576),
+        "jhu-clsp/ettin-encoder-68m": modern(512, 19, 8, 768),
+        "jhu-clsp/ettin-encoder-150m": modern(768, 22, 12, 1152),
+        "jhu-clsp/mmBERT-small": modern(
+            384, 22, 6, 1152, vocab_size=256000, max_position_embeddings=8192
+        ),
+        "answerdotai/ModernBERT-base": {"model_type": "modernbert"},
+        "sentence-transformers/all-MiniLM-L6-v2": {"model_type": "bert", **minilm},
+        "microsoft/deberta-v3-small": {"model_type": "deberta-v2", **deberta},
+    }
+    entries = read_definition("small").models
+    assert set(entries) == set(configs)
+    for name, entry in entries.items():
+        assert entry.descriptor == describe(configs[name], languages=entry.languages), name
+        assert entry.descriptor.parameters <= 150e6
 
 
 def test_starter_begins_with_full_fine_tuning() -> None:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from tests.space.folders import write_safetensors
-from xautolm_core.space.architectures import FAMILIES
+from xautolm_core.space.architecture_defaults import FAMILY_DEFAULTS
+from xautolm_core.space.architectures import EXACT_ARCHITECTURES
+from xautolm_core.space.classifiers import CLASSIFIERS
 from xautolm_core.space.descriptor import describe
-from xautolm_core.space.descriptor import parameters_of_safetensors
 from xautolm_core.space.descriptor import read_config
 from xautolm_core.space.model import ModelKind
+from xautolm_core.space.weight_files import parameters_of_safetensors
 
 _DEBERTA_V3 = {
     "model_type": "deberta-v2",
@@ -38,9 +40,10 @@ _GROUPED = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "vocab_size": 100,
+    "pad_token_id": 0,
 }
 CONFIGS: list[dict[str, Any]] = [
-    *({"model_type": family} for family in FAMILIES),
+    *({"model_type": family} for family in FAMILY_DEFAULTS),
     _DEBERTA_V3,
     {**_DEBERTA_V3, "share_att_key": False, "position_buckets": -1, "norm_rel_ebd": "none"},
     {**_DEBERTA_V3, "conv_kernel_size": 3, "embedding_size": 32, "position_biased_input": True},
@@ -57,7 +60,18 @@ CONFIGS: list[dict[str, Any]] = [
      "decoder_attention_heads": 4},
     {"model_type": "gpt2", "n_inner": 100, "n_embd": 32, "n_head": 2},
     {"model_type": "phi", "num_key_value_heads": 8, "vocab_size": 90, "num_hidden_layers": 2},
-    *({"model_type": family, **_GROUPED} for family in ("mistral", "mixtral")),
+    *(
+        {"model_type": family, **_GROUPED}
+        for family in ("mistral", "mixtral", "llama", "qwen2", "eurobert", "smollm3")
+    ),
+    *(
+        {"model_type": family, **_GROUPED, "head_dim": 24}
+        for family in ("qwen3", "gemma", "gemma2", "gemma3_text", "llama", "eurobert")
+    ),
+    {"model_type": "llama", **_GROUPED, "attention_bias": True, "mlp_bias": True},
+    {"model_type": "modernbert", **_GROUPED, "norm_bias": True, "attention_bias": True,
+     "mlp_bias": True},
+    {"model_type": "umt5", "num_layers": 3, "num_decoder_layers": 2},
     {"model_type": "phi3", **_GROUPED, "pad_token_id": 0},
     {"model_type": "mistral", **_GROUPED, "head_dim": 24},
 ]  # fmt: skip
@@ -75,6 +89,28 @@ def test_parameters_are_those_that_the_library_builds(config: dict[str, Any]) ->
     assert found.parameters == sum(p.numel() for p in model.parameters())
     tokens = model.get_input_embeddings().weight.numel()
     assert tokens <= found.embedding_parameters < found.parameters
+
+
+@pytest.mark.parametrize("architecture", sorted(set(EXACT_ARCHITECTURES) - set(FAMILY_DEFAULTS)))
+def test_exact_architectures_are_counted_by_what_the_library_writes(architecture: str) -> None:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    # Ministral cannot be built without it.
+    values = {"head_dim": 128} if architecture == "ministral" else {}
+    built = transformers.AutoConfig.for_model(architecture, **values)
+    with torch.device("meta"):
+        model = transformers.AutoModel.from_config(built)
+    found = describe(built.to_dict())
+    assert found.parameters == sum(p.numel() for p in model.parameters())
+    stacks = 2 if found.kind is ModelKind.ENCODER_DECODER else 1
+    assert found.layers == stacks * built.num_hidden_layers
+    assert found.width == built.hidden_size
+
+
+def test_all_text_classifiers_of_the_library_are_known() -> None:
+    auto = pytest.importorskip("transformers.models.auto.modeling_auto")
+    known = auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+    assert set(CLASSIFIERS) == set(known)
 
 
 def test_minilm_is_counted_like_its_weights() -> None:

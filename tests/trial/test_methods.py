@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+from tests.trial.tiny import FAMILIES
 from tests.trial.tiny import TINY
 from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
 from xautolm_core.trial.architectures import block_lists
 from xautolm_core.trial.architectures import head_parameter_names
-from xautolm_core.trial.architectures import head_recipe
 from xautolm_core.trial.architectures import longest_input
-from xautolm_core.trial.backbone_features import BackboneFeatures
+from xautolm_core.trial.architectures import lora_targets
+from xautolm_core.trial.backbone_features import find_features
 from xautolm_core.trial.failures import InvalidConfiguration
 from xautolm_core.trial.hyperparameters import HyperParameters
 from xautolm_core.trial.inputs import TokenInput
@@ -27,7 +28,7 @@ from xautolm_core.trial.tokenizer import open_tokenizer
 from xautolm_core.trial.tokens import open_tokens
 
 CPU = torch.device("cpu")
-ALL = sorted(TINY)
+ALL = sorted(TINY | FAMILIES)
 
 
 def _model(architecture: str, cache: Path, dropout: float | None = None) -> Any:
@@ -123,20 +124,47 @@ def test_loftq_is_refused_in_words(cache: Path) -> None:
         apply_method(_model("bert", cache), HyperParameters("lora", init_lora_weights="loftq"))
 
 
-@pytest.mark.parametrize("architecture", [a for a in ALL if a != "unknown"])
+@pytest.mark.parametrize("architecture", ALL)
+def test_lora_adapts_what_peft_does_where_it_knows_the_architecture(
+    architecture: str, cache: Path
+) -> None:
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
+
+    model = _model(architecture, cache)
+    found = {name.rpartition(".")[2] for name in lora_targets(model)}
+    others = {"albert": {"query", "value"}, "distilbert": {"q_lin", "v_lin"}}
+    others |= {"modernbert": {"Wqkv"}, "eurobert": {"q_proj", "v_proj"}}
+    kind = model.config.model_type
+    assert found == others.get(kind, set(KNOWN.get(kind, ())))
+
+
+HEADS_READ = {
+    **dict.fromkeys(ALL, "first"),
+    **dict.fromkeys(("gpt2", "llama", "qwen3", "gemma3"), "last"),
+    # The last token is the end of the sequence here.
+    **dict.fromkeys(("t5", "bart"), "last"),
+}
+
+
+@pytest.mark.parametrize("architecture", [a for a in ALL if a != "eurobert"])
 def test_features_and_head_make_the_whole_model(architecture: str, cache: Path) -> None:
     model = _model(architecture, cache)
-    recipe = head_recipe(model)
-    assert recipe is not None
-    backbone = BackboneFeatures(model, recipe, CPU, "float32")
-    assert backbone.agrees(_inputs(architecture, cache, model), np.arange(9))
+    inputs, rows = _inputs(architecture, cache, model), np.arange(9)
+    features = find_features(model, inputs, rows, CPU, "float32")
+    assert features is not None
+    assert features.position == HEADS_READ[architecture]
+    others = np.arange(20, 40)
+    vectors = torch.from_numpy(features.compute(inputs, others))
+    with torch.no_grad():
+        expected = inputs.logits(others)
+        assert torch.allclose(features.head.logits(vectors), expected, atol=1e-4)
+    assert vectors.shape == (20, features.width)
 
 
-def test_a_wrong_recipe_is_noticed(cache: Path) -> None:
-    model = _model("gpt2", cache)
-    wrong = type(head_recipe(model))("first", head_recipe(model).logits)  # type: ignore[union-attr]
-    backbone = BackboneFeatures(model, wrong, CPU, "float32")
-    assert not backbone.agrees(_inputs("gpt2", cache, model), np.arange(9))
+def test_a_head_that_reads_all_vectors_is_noticed(cache: Path) -> None:
+    model = _model("eurobert", cache)
+    inputs = _inputs("eurobert", cache, model)
+    assert find_features(model, inputs, np.arange(9), CPU, "float32") is None
 
 
 @pytest.mark.parametrize("architecture", ALL)

@@ -225,6 +225,15 @@ def test_invalid_configurations(
     assert len(result.failure.traceback_hash) == 16
 
 
+def test_a_method_that_does_not_fit_the_architecture_is_refused_in_words(
+    make_spec: MakeSpec,
+) -> None:
+    config = {**TINY["bert"], "model_type": "squeezebert", "embedding_size": 32}
+    result = _run(make_spec("lora", model=ModelReference(id="m", untrained_config=config)))
+    assert result.outcome is Outcome.INVALID
+    assert result.failure is not None and "convolutions" in result.failure.message
+
+
 @pytest.mark.parametrize(
     "config",
     [
@@ -316,11 +325,8 @@ def test_head_features_are_shared_between_trials(
     assert results[1].time_seconds > results[1].seconds["train"]
 
 
-def test_head_without_a_recipe_runs_the_whole_model(
-    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("xautolm_core.trial.head_only.head_recipe", lambda model: None)
-    result = _run(make_spec("head", {"epochs": 2}))
+def test_a_head_that_reads_all_vectors_runs_the_whole_model(make_spec: MakeSpec) -> None:
+    result = _run(make_spec("head", {"epochs": 2}, model=tiny_model("eurobert")))
     _assert_ok(result)
     # Tokens were trained on, not features, which count one a row.
     assert result.progress.tokens > 2 * 96 * 3

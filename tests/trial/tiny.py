@@ -91,6 +91,7 @@ TINY: dict[str, dict[str, Any]] = {
     "llama": {
         "model_type": "llama",
         **_SMALL,
+        "num_key_value_heads": 1,
         "intermediate_size": 64,
         "max_position_embeddings": 64,
         "vocab_size": 700,
@@ -118,9 +119,41 @@ TINY: dict[str, dict[str, Any]] = {
     },
 }
 
+_WIDE = {**TINY["llama"], "head_dim": 24}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "modernbert": {"model_type": "modernbert", **_BERT, "local_attention": 8},
+    "eurobert": {"model_type": "eurobert", **_BERT},
+    "deberta-v3": {
+        "model_type": "deberta-v2",
+        **_BERT,
+        "relative_attention": True,
+        "position_buckets": 16,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "pos_att_type": "p2c|c2p",
+        "position_biased_input": False,
+        "type_vocab_size": 0,
+    },
+    "xlm-roberta": {"model_type": "xlm-roberta", **_BERT, "type_vocab_size": 1},
+    "electra": TINY["electra"],
+    "t5": TINY["t5"],
+    "bart": TINY["bart"],
+    "llama": TINY["llama"],
+    "qwen3": {**_WIDE, "model_type": "qwen3"},
+    "gemma3": {
+        **_WIDE,
+        "model_type": "gemma3_text",
+        "query_pre_attn_scalar": 24,
+        "sliding_window": 8,
+        "layer_types": ["sliding_attention", "full_attention"],
+    },
+}
+"""A tiny architecture of each family that every method is tried on."""
+
 
 def tiny_model(architecture: str = "bert") -> ModelReference:
-    return ModelReference(id=f"untrained/tiny-{architecture}", untrained_config=TINY[architecture])
+    config = TINY.get(architecture) or FAMILIES[architecture]
+    return ModelReference(id=f"untrained/tiny-{architecture}", untrained_config=config)
 
 
 def validation_scores(model_folder: Path, task_folder: Path) -> ClassificationScores:

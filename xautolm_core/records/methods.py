@@ -18,6 +18,9 @@ features of a frozen language model, and on both."""
 
 METHODS = (*FINE_TUNING_METHODS, *CHEAP_METHODS)
 
+MODEL_METHODS = tuple(method for method in METHODS if method != TFIDF)
+"""Methods that work with a language model."""
+
 LEARNING_RATE = "learning_rate"
 """Name of the hyper-parameter that matters most."""
 
@@ -35,4 +38,4 @@ def is_cheap(method: str) -> bool:
 
 def has_model(method: str) -> bool:
     """Whether a method works with a language model: all do but ``tfidf``."""
-    return method != TFIDF
+    return method in MODEL_METHODS

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from xautolm_core.space.architectures import shape_of
 from xautolm_core.space.model import ModelDescriptor
+from xautolm_core.space.weight_files import WeightShapes
+from xautolm_core.space.weight_files import weight_shapes
 
 CONFIG_FILE = "config.json"
 WEIGHTS_PATTERN = "model*.safetensors"
@@ -32,18 +33,27 @@ _VOCABULARIES = frozenset(TOKENIZER_FILES) - {
     "special_tokens_map.json",
     "tokenizer_config.json",
 }
-_LONGEST_HEADER_BYTES = 100_000_000
 
 
 def describe(
-    config: Mapping[str, Any], *, languages: tuple[str, ...] = (), pretrained: bool = True
+    config: Mapping[str, Any],
+    *,
+    weights: WeightShapes | None = None,
+    languages: tuple[str, ...] = (),
+    pretrained: bool = True,
 ) -> ModelDescriptor:
     """Return the descriptor of a ``transformers`` config.
+
+    Args:
+        config: The config.
+        weights: Shapes of the weights in the model's files, where they are at hand.
+        languages: ISO 639-1 codes; ``multilingual`` for many.
+        pretrained: False for an architecture with random weights.
 
     Raises:
         ValueError: The architecture is not known, or a value makes no sense.
     """
-    shape = shape_of(config)
+    shape = shape_of(config, weights)
     return ModelDescriptor(
         architecture=str(config["model_type"]),
         kind=shape.kind,
@@ -78,41 +88,24 @@ def read_config(folder: Path) -> dict[str, Any]:
     return content
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> WeightShapes:
     """Make sure that a folder holds weights as safetensors, whole ones, and a tokenizer.
+
+    Returns:
+        The shapes of the weights.
 
     Raises:
         ValueError: It does not; the message says what is missing.
     """
-    weights = sorted(folder.glob(WEIGHTS_PATTERN))
-    if not weights:
+    files = sorted(folder.glob(WEIGHTS_PATTERN))
+    if not files:
         raise ValueError(f"{folder} has no {WEIGHTS_PATTERN}; other weight formats are not read")
-    for path in weights:
-        parameters_of_safetensors(path)
+    weights: dict[str, tuple[int, ...]] = {}
+    for path in files:
+        weights |= weight_shapes(path)
     if not any((folder / name).is_file() for name in _VOCABULARIES):
         raise ValueError(f"{folder} has no tokenizer (tokenizer.json, vocab.txt, ...)")
-
-
-def parameters_of_safetensors(path: Path) -> int:
-    """Return the number of values in a safetensors file, read from its header.
-
-    Raises:
-        ValueError: The file is cut off or no safetensors file.
-    """
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > min(size, _LONGEST_HEADER_BYTES):
-                raise ValueError(f"{path} is cut off or no safetensors file")
-            header = json.loads(file.read(length))
-        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
-        if size != 8 + length + end:
-            raise ValueError(f"{path} is cut off: {size} bytes, should be {8 + length + end}")
-        return sum(_product(entry["shape"]) for entry in tensors.values())
-    except (OSError, struct.error, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is no readable safetensors file") from error
+    return weights
 
 
 def tokenizer_digest(folder: Path) -> str:
@@ -125,10 +118,3 @@ def tokenizer_digest(folder: Path) -> str:
             digest.update(f"{name}:{len(data)}:".encode())
             digest.update(data)
     return digest.hexdigest()
-
-
-def _product(shape: list[int]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total

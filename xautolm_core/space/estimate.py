@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.methods import is_cheap
+from xautolm_core.space.architectures import has_gates
 from xautolm_core.space.model import ModelDescriptor
 
 BYTES = 4
@@ -72,6 +73,7 @@ TFIDF_FIT_SECONDS_PER_TOKEN = 10e-6
 
 _EAGER_ATTENTION = frozenset({"deberta", "deberta-v2"})
 _KEPT_INNER: Mapping[str, int] = {"gpt2": 6}
+_KEPT_WITH_GATES = 4
 _DEFAULTS: Mapping[str, int] = {"batch_size": 16, "max_length": 128, "epochs": 3}
 
 
@@ -217,8 +219,7 @@ class _Plan:
     def activation_bytes(self, *, gpu: bool) -> float:
         """Bytes that training or evaluation, whichever needs more, holds besides the weights."""
         width = self.model.width
-        # An activation written as several small functions keeps the results of all of them.
-        inner = self.model.feed_forward_width * _KEPT_INNER.get(self.model.architecture, 2)
+        inner = self.model.feed_forward_width * _kept_inner(self.model.architecture)
         # A GPU's fused kernels keep no scores.
         keeps_scores = not gpu or self.model.architecture in _EAGER_ATTENTION
         scores = SCORE_BYTES * self.model.heads * self.peak_length if keeps_scores else 0.0
@@ -248,3 +249,12 @@ class _Plan:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return int(value)
         return _DEFAULTS[name] if default is None else default
+
+
+def _kept_inner(architecture: str) -> int:
+    """Return how many values of the feed-forward block's inner width a token keeps.
+
+    An activation written as several small functions keeps the results of all of them; a gate adds
+    itself and its product.
+    """
+    return _KEPT_INNER.get(architecture, _KEPT_WITH_GATES if has_gates(architecture) else 2)

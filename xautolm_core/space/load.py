@@ -11,11 +11,13 @@ from pathlib import Path
 
 from xautolm_core.errors import SpaceError
 from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import LINEAR_PROBE
 from xautolm_core.records.methods import has_model
 from xautolm_core.space.cheap import cheap_candidates
 from xautolm_core.space.cheap import check_methods
 from xautolm_core.space.cheap import probe_length
 from xautolm_core.space.cheap import restrict
+from xautolm_core.space.classifiers import misfit
 from xautolm_core.space.definition import SpaceDefinition
 from xautolm_core.space.definition import read_definition
 from xautolm_core.space.schema import ModelEntry
@@ -75,6 +77,8 @@ def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
     models, reasons = _find_all(definition.models.values(), sources)
     branches = tuple(b for b in (_available(b, models) for b in definition.branches) if b)
     warnings = _warnings(reasons)
+    for branch in definition.branches:
+        warnings += _warnings(_misfits(branch, models), f" of branch {branch.name}")
     if definition.branches and not branches:
         raise SpaceError(
             f"No model of search space {definition.name!r} can be had: {'; '.join(warnings)}",
@@ -84,16 +88,21 @@ def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
     gone = {b.name for b in definition.branches} - {b.name for b in branches}
     if gone:
         warnings.append(f"Without models left out: branch {', '.join(sorted(gone))}")
-    starts = tuple(_pinned(s, models[s.model]) for s in definition.starts if s.model in models)
-    length = probe_length(starts, models)
+    starts = tuple(
+        _pinned(start, models[start.model])
+        for start in definition.starts
+        if start.model in models and not _misfit(models[start.model], start.method)
+    )
+    probed = {name: m for name, m in models.items() if not _misfit(m, LINEAR_PROBE)}
+    length = probe_length(starts, probed)
     return SearchSpace(
         name=definition.name,
         branches=branches,
         models=models,
         starts=starts,
         warnings=tuple(warnings),
-        cheap=cheap_candidates(starts, models) if definition.cheap else (),
-        screening=screening_candidates(branches, models, max_length=length)
+        cheap=cheap_candidates(starts, probed) if definition.cheap else (),
+        screening=screening_candidates(branches, probed, max_length=length)
         if definition.cheap
         else (),
     )
@@ -126,18 +135,35 @@ def _find_all(
 
 
 def _available(branch: Branch, models: Mapping[str, SpaceModel]) -> Branch | None:
-    choices = tuple(c for c in branch.model.choices if c in models)
+    left = _misfits(branch, models)
+    choices = tuple(c for c in branch.model.choices if c in models and c not in left)
     if not choices:
         return None
     return replace(branch, model=replace(branch.model, choices=choices))
+
+
+def _misfits(branch: Branch, models: Mapping[str, SpaceModel]) -> dict[str, str]:
+    """Return the models of a branch that its method does not fit, each with the reason."""
+    offered = {str(choice) for choice in branch.model.choices} & set(models)
+    found = {name: _misfit(models[name], branch.method) for name in sorted(offered)}
+    return {name: reason for name, reason in found.items() if reason}
+
+
+def _misfit(model: SpaceModel, method: str) -> str:
+    return misfit(model.descriptor.architecture, method) or ""
 
 
 def _pinned(start: Configuration, model: SpaceModel) -> Configuration:
     return start.model_copy(update={"revision": model.reference.revision})
 
 
-def _warnings(reasons: Mapping[str, str]) -> list[str]:
-    """Return one warning a reason, with the models that it holds for."""
+def _warnings(reasons: Mapping[str, str], place: str = "") -> list[str]:
+    """Return one warning a reason, with the models that it holds for.
+
+    Args:
+        reasons: Model id to the reason why it is left out.
+        place: Where it is left out of, if not of the whole space.
+    """
     by_reason: dict[str, list[str]] = {}
     for model, reason in reasons.items():
         by_reason.setdefault(reason, []).append(model)
@@ -145,5 +171,5 @@ def _warnings(reasons: Mapping[str, str]) -> list[str]:
     for reason, names in by_reason.items():
         shown = ", ".join(names[:_NAMES_SHOWN])
         more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-        warnings.append(f"Left out: {shown}{more}: {reason}")
+        warnings.append(f"Left out{place}: {shown}{more}: {reason}")
     return warnings

@@ -79,9 +79,9 @@ class ModelSources:
         if folder is None:
             return self._on_hub(entry)
         try:
-            check_folder(folder)
+            weights = check_folder(folder)
             config = read_config(folder)
-            descriptor = describe(config, languages=entry.languages)
+            descriptor = describe(config, weights=weights, languages=entry.languages)
         except ValueError as error:
             raise ModelUnavailableError(str(error)) from error
         reference = ModelReference(

@@ -1,54 +1,20 @@
-"""What differs between architectures: blocks, heads, LoRA's targets, longest input, dropout."""
+"""What differs between architectures, found on their configs and modules: blocks, heads and so on.
+
+Nothing here knows architectures by name, so one that is new to ``transformers`` works as well.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import inspect
+import re
 from typing import Any
-from typing import Literal
 
-import torch
 from torch import nn
 
-# Their first position is the one after the padding token's, so that many places are lost.
-_OFFSET_POSITIONS = frozenset(
-    {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "xlm-roberta-xl", "bertweet"}
-)
-# Names under which configs keep a probability of dropout.
-DROPOUT_NAMES = (
-    "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-    "classifier_dropout",
-    "classifier_dropout_prob",
-    "pooler_dropout",
-    "cls_dropout",
-    "dropout",
-    "attention_dropout",
-    "activation_dropout",
-    "seq_classif_dropout",
-    "dropout_rate",
-    "resid_pdrop",
-    "embd_pdrop",
-    "attn_pdrop",
-    "embedding_dropout",
-    "mlp_dropout",
-    "hidden_dropout",
-    "resid_dropout",
-    "embed_dropout",
-)
-# Those that peft does not know, or knows under another name.
-_LORA_TARGETS: dict[str, list[str]] = {
-    "distilbert": ["q_lin", "v_lin"],
-    "albert": ["query", "value"],
-    "xlm-roberta": ["query", "value"],
-    "camembert": ["query", "value"],
-    "mobilebert": ["query", "value"],
-    "convbert": ["query", "value"],
-    "mpnet": ["attn.q", "attn.v"],
-    "modernbert": ["Wqkv"],
-    "phi": ["q_proj", "v_proj"],
-    "phi3": ["qkv_proj"],
-}
+from xautolm_core.space.architectures import lost_positions
+
+# A layer that makes queries or values, alone or with the keys; but not those of positions.
+_QUERY_OR_VALUE = re.compile(r"(?i)(?!pos_)(.*_)?w?(q|v|kv|qkv|query|value)(_.*)?")
 
 
 def longest_input(config: Any, tokenizer_limit: int | None) -> int:
@@ -56,144 +22,120 @@ def longest_input(config: Any, tokenizer_limit: int | None) -> int:
     limits = [1_000_000]
     if tokenizer_limit is not None:
         limits.append(tokenizer_limit)
-    positions = getattr(config, "max_position_embeddings", None) or getattr(
-        config, "n_positions", None
-    )
+    positions = getattr(config, "max_position_embeddings", None)
     # T5's positions are relative; its n_positions is only what it was pretrained with.
-    relative = getattr(config, "relative_attention_num_buckets", None)
-    if isinstance(positions, int) and positions > 0 and not relative:
-        if config.model_type in _OFFSET_POSITIONS:
+    if positions is None and not getattr(config, "relative_attention_num_buckets", None):
+        positions = getattr(config, "n_positions", None)
+    if isinstance(positions, int) and positions > 0:
+        if lost_positions(config.model_type):
             positions -= int(config.pad_token_id or 0) + 1
         limits.append(positions)
     return min(limits)
 
 
+def set_dropout(config: Any, rate: float) -> None:
+    """Set all of a config's probabilities of dropout; those of skipped layers are left alone."""
+    for name, value in config.to_dict().items():
+        if "dropout" not in name and not name.endswith("_pdrop"):
+            continue
+        # None stands for "as the rest"; a flag is left alone.
+        if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+            setattr(config, name, rate)
+
+
+def takes_types(model: Any) -> bool:
+    """Whether a model's forward pass takes segment ids."""
+    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return "token_type_ids" in inspect.signature(plain.forward).parameters
+
+
+def backbone(model: Any) -> nn.Module:
+    """Return the part of a classifier that was pretrained: without the head."""
+    inner: nn.Module = model.base_model
+    if inner is not model:
+        return inner
+    embedding = model.get_input_embeddings()
+    children = (c for c in model.children() if any(m is embedding for m in c.modules()))
+    return next(children, inner)
+
+
 def block_lists(model: nn.Module) -> list[nn.ModuleList]:
     """Return the stacks of transformer blocks: one, or two for an encoder with a decoder.
 
-    A stack is an outermost list of modules of one class that hold most of the model's weights.
+    A stack is an outermost list of modules with weights.
     """
     found: list[tuple[str, nn.ModuleList]] = []
     for name, module in model.named_modules():
         inside = any(name.startswith(f"{outer}.") for outer, _ in found)
-        if inside or not isinstance(module, nn.ModuleList) or len(module) == 0:
-            continue
-        same_class = len({type(m) for m in module}) == 1
-        if same_class and any(True for _ in module.parameters()):
+        if not inside and isinstance(module, nn.ModuleList) and _has_weights(module):
             found.append((name, module))
     return [module for _, module in found]
 
 
 def head_parameter_names(model: Any) -> set[str]:
     """Return the names of the classification head's parameters, the pooler's included."""
-    prefix = f"{model.base_model_prefix}."
-    return {
-        name
-        for name, _ in model.named_parameters()
-        if not name.startswith(prefix) or ".pooler." in name
-    }
+    heads = {id(p) for module in _head_modules(model).values() for p in module.parameters()}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in heads}
 
 
 def head_module_names(model: Any) -> list[str]:
     """Return the names of the outermost modules of the head, for peft's ``modules_to_save``."""
-    names = [
-        name
+    return list(_head_modules(model))
+
+
+def _head_modules(model: Any) -> dict[str, nn.Module]:
+    """Return name to module of the head: all outside the backbone, and the backbone's pooler."""
+    inner = backbone(model)
+    found = {
+        name: module
         for name, module in model.named_children()
-        if name != model.base_model_prefix and any(True for _ in module.parameters())
-    ]
-    pooler = getattr(model.base_model, "pooler", None)
-    if isinstance(pooler, nn.Module) and any(True for _ in pooler.parameters()):
-        names.append("pooler")
-    return names
+        if module is not inner and _has_weights(module)
+    }
+    pooler = pooler_of(model)
+    if pooler is not None and _has_weights(pooler):
+        found["pooler"] = pooler
+    return found
+
+
+def pooler_of(model: Any) -> nn.Module | None:
+    """Return the pooler within a classifier's backbone, or None."""
+    pooler = getattr(backbone(model), "pooler", None)
+    return pooler if isinstance(pooler, nn.Module) else None
+
+
+def _has_weights(module: nn.Module) -> bool:
+    return any(True for _ in module.parameters())
 
 
 def lora_targets(model: Any) -> list[str] | str:
-    """Return the modules that LoRA adapts: peft's choice, or all linear ones where it has none."""
-    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
+    """Return the layers that LoRA adapts: those that make queries and values.
 
-    kind = model.config.model_type
-    return _LORA_TARGETS.get(kind) or KNOWN.get(kind) or "all-linear"
+    E. Hu et al., "LoRA", arXiv 2106.09685, section 7.1, adapts these. They are the layers with
+    weights of a block's attention whose names say so; where none does, those with more outputs than
+    inputs, which make queries, keys and values at once; without any such attention all linear ones.
+    """
+    targets = []
+    for name, module in backbone(model).named_modules():
+        if "attention" not in type(module).__name__.lower():
+            continue
+        layers = {child: _sizes(layer) for child, layer in module.named_children()}
+        linear = {child: sizes for child, sizes in layers.items() if sizes is not None}
+        named = [child for child in linear if _QUERY_OR_VALUE.fullmatch(child)]
+        joined = [child for child, (inputs, outputs) in linear.items() if outputs > inputs]
+        targets += [f"{name}.{child}" for child in named or joined]
+    return targets or "all-linear"
+
+
+def _sizes(layer: nn.Module) -> tuple[int, int] | None:
+    """Return the numbers of inputs and outputs of a linear layer; None of another module."""
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    if type(layer).__name__ == "Conv1D":
+        inputs, outputs = next(layer.parameters()).shape
+        return int(inputs), int(outputs)
+    return None
 
 
 def has_transposed_layers(model: nn.Module) -> bool:
     """Whether the model has layers that keep weights as (in, out), as GPT-2's ``Conv1D`` does."""
     return any(type(m).__name__ == "Conv1D" for m in model.modules())
-
-
-@dataclass(frozen=True)
-class HeadRecipe:
-    """How to run a model's head on the one vector a row that it looks at.
-
-    Attributes:
-        position: Whose hidden state the head reads: of the ``first`` token, of the ``last`` token
-            that is no padding, or of the last end-of-sequence token (``eos``).
-        logits: From the model and vectors (rows, width) to logits (rows, classes).
-    """
-
-    position: Literal["first", "last", "eos"]
-    logits: Callable[[Any, torch.Tensor], torch.Tensor]
-
-
-def _pooled(model: Any, vectors: torch.Tensor) -> torch.Tensor:
-    pooled = model.base_model.pooler(vectors.unsqueeze(1))
-    return model.classifier(model.dropout(pooled))
-
-
-def _albert(model: Any, vectors: torch.Tensor) -> torch.Tensor:
-    pooled = model.base_model.pooler_activation(model.base_model.pooler(vectors))
-    return model.classifier(model.dropout(pooled))
-
-
-def _distilbert(model: Any, vectors: torch.Tensor) -> torch.Tensor:
-    hidden = torch.relu(model.pre_classifier(vectors))
-    return model.classifier(model.dropout(hidden))
-
-
-def _deberta(model: Any, vectors: torch.Tensor) -> torch.Tensor:
-    return model.classifier(model.dropout(model.pooler(vectors.unsqueeze(1))))
-
-
-def _sequence(model: Any, vectors: torch.Tensor) -> torch.Tensor:
-    return model.classifier(vectors.unsqueeze(1))
-
-
-def _score(model: Any, vectors: torch.Tensor) -> torch.Tensor:
-    return model.score(vectors)
-
-
-def _classification_head(model: Any, vectors: torch.Tensor) -> torch.Tensor:
-    return model.classification_head(vectors)
-
-
-_RECIPES: dict[str, HeadRecipe] = {
-    "bert": HeadRecipe("first", _pooled),
-    "mobilebert": HeadRecipe("first", _pooled),
-    "albert": HeadRecipe("first", _albert),
-    "distilbert": HeadRecipe("first", _distilbert),
-    "deberta": HeadRecipe("first", _deberta),
-    "deberta-v2": HeadRecipe("first", _deberta),
-    "roberta": HeadRecipe("first", _sequence),
-    "xlm-roberta": HeadRecipe("first", _sequence),
-    "camembert": HeadRecipe("first", _sequence),
-    "electra": HeadRecipe("first", _sequence),
-    "mpnet": HeadRecipe("first", _sequence),
-    "gpt2": HeadRecipe("last", _score),
-    "gpt_neo": HeadRecipe("last", _score),
-    "gpt_neox": HeadRecipe("last", _score),
-    "opt": HeadRecipe("last", _score),
-    "llama": HeadRecipe("last", _score),
-    "mistral": HeadRecipe("last", _score),
-    "qwen2": HeadRecipe("last", _score),
-    "phi": HeadRecipe("last", _score),
-    "t5": HeadRecipe("eos", _classification_head),
-    "bart": HeadRecipe("eos", _classification_head),
-}
-
-
-def head_recipe(model: Any) -> HeadRecipe | None:
-    """Return how to run the head alone, or None for an architecture that we do not know.
-
-    A recipe is only ever used after it was found to agree with the whole model (see
-    ``backbone_features``).
-    """
-    return _RECIPES.get(model.config.model_type)

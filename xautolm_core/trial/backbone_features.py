@@ -13,6 +13,7 @@ from abc import ABC
 from abc import abstractmethod
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ import torch
 
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.space.model import ModelReference
-from xautolm_core.trial.architectures import HeadRecipe
+from xautolm_core.trial.architectures import backbone
 from xautolm_core.trial.batches import evaluation_batches
 from xautolm_core.trial.batches import padded_tokens
 from xautolm_core.trial.failures import outcome_of
+from xautolm_core.trial.head_input import POSITIONS
+from xautolm_core.trial.head_input import Head
+from xautolm_core.trial.head_input import Position
+from xautolm_core.trial.head_input import read_vectors
 from xautolm_core.trial.inputs import TokenInput
 from xautolm_core.trial.locking import make_folder_once
 from xautolm_core.trial.precision import Precision
@@ -35,6 +40,9 @@ from xautolm_core.trial.precision import autocast
 Pooling = Literal["head", "mean"]
 """How one vector is made of a text's: what the model's own head reads, or the mean of all."""
 
+# Of the largest logit, in float32. A head that is nearly linear as long as its weights are small
+# must not pass for one that reads the mean.
+_TOLERANCE = 1e-4
 _WEIGHT_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "config.json")
 
 
@@ -193,63 +201,103 @@ class BackboneFeatures(RowFeatures):
 
     Args:
         model: The whole model.
-        recipe: How its head is run.
+        head: Its head.
+        position: What the head reads.
+        width: Numbers a row.
         device: Where the model is.
         precision: Of the matrix products.
     """
 
     def __init__(
-        self, model: Any, recipe: HeadRecipe, device: torch.device, precision: Precision
+        self,
+        model: Any,
+        head: Head,
+        position: Position,
+        *,
+        width: int,
+        device: torch.device,
+        precision: Precision,
     ) -> None:
         self._model = model
-        self._recipe = recipe
+        self.head = head
+        self.position = position
+        self._width = width
         self._device = device
         self._precision = precision
 
     @property
     def width(self) -> int:
         """Numbers a row."""
-        return int(self._model.config.hidden_size)
+        return self._width
 
     def compute(self, inputs: TokenInput, rows: np.ndarray) -> np.ndarray:
         """Return the features of some rows, float32, (rows, width)."""
         self._model.eval()
         arguments = inputs.arguments(rows)
-        # T5 and its kin leave it to the classifier to make the decoder's input.
-        shift = getattr(self._model, "_shift_right", None)
-        decoder = {} if shift is None else {"decoder_input_ids": shift(arguments["input_ids"])}
         with torch.inference_mode(), autocast(self._device, self._precision):
-            hidden = self._model.base_model(**arguments, **decoder).last_hidden_state
-        ids, mask = arguments["input_ids"], arguments["attention_mask"]
-        places = torch.arange(ids.shape[1], device=ids.device)
-        match self._recipe.position:
-            case "first":
-                chosen = torch.zeros(len(ids), dtype=torch.long, device=ids.device)
-            case "last":
-                chosen = (places * mask).argmax(1)
-            case "eos":
-                chosen = (places * (ids == self._model.config.eos_token_id)).argmax(1)
-        vectors = hidden[torch.arange(len(ids), device=ids.device), chosen]
-        return vectors.float().cpu().numpy()
+            hidden, _ = _answer(self._model, arguments)
+            found = _read(self._model, hidden, arguments, self.position)
+        return found.float().cpu().numpy()
 
-    def agrees(self, inputs: TokenInput, rows: np.ndarray) -> bool:
-        """Whether head and features give the whole model's logits on some rows.
 
-        It is asked before any feature is kept: a new version of an architecture must never be
-        trained on the wrong vectors.
-        """
-        self._model.eval()
-        try:
-            with torch.inference_mode():
-                expected = inputs.logits(rows)
-                vectors = torch.from_numpy(self.compute(inputs, rows)).to(self._device)
-                with autocast(self._device, self._precision):
-                    found = self._recipe.logits(self._model, vectors).float()
-        except (AttributeError, TypeError, IndexError, ValueError):
-            return False
-        except RuntimeError as error:
-            if outcome_of(error) is Outcome.INVALID:
-                return False
-            raise
-        tolerance = 1e-4 if self._precision == "float32" else 3e-2
-        return bool(torch.allclose(expected, found, rtol=tolerance, atol=tolerance))
+def find_features(
+    model: Any, inputs: TokenInput, rows: np.ndarray, device: torch.device, precision: Precision
+) -> BackboneFeatures | None:
+    """Return what computes the one vector a row that a model's head reads.
+
+    Which one it is is tried out on a few rows: with the right one the head gives the whole model's
+    logits. That is done before any feature is kept, so no head is ever trained on wrong vectors.
+
+    Args:
+        model: The whole model, on its device.
+        inputs: The rows' tokens.
+        rows: Rows to try it on; longer ones tell more.
+        device: Where the model is.
+        precision: Of the matrix products, for the features.
+
+    Returns:
+        What computes them; None if the head reads more than one vector a row, or cannot be run
+        alone.
+    """
+    model.eval()
+    arguments = inputs.arguments(rows)
+    errors: dict[Position, float] = {}
+    width = 0
+    try:
+        head = Head(model)
+        with torch.inference_mode():
+            hidden, expected = _answer(model, arguments)
+            for position in POSITIONS:
+                vectors = _read(model, hidden, arguments, position)
+                width = vectors.shape[1]
+                errors[position] = float((head.logits(vectors) - expected).abs().max())
+            scale = float(expected.abs().max())
+    except (AttributeError, TypeError, IndexError, KeyError, ValueError):
+        return None
+    except RuntimeError as error:
+        if outcome_of(error) is Outcome.INVALID:
+            return None
+        raise
+    best = min(errors, key=errors.__getitem__)
+    if not errors[best] <= _TOLERANCE * scale:
+        return None
+    return BackboneFeatures(model, head, best, width=width, device=device, precision=precision)
+
+
+def _answer(model: Any, arguments: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the last hidden states of a model's backbone for some rows, and the model's logits."""
+    found: list[torch.Tensor] = []
+    handle = backbone(model).register_forward_hook(lambda *call: found.append(call[-1][0]))
+    try:
+        logits = model(**arguments).logits
+    finally:
+        handle.remove()
+    return found[0], logits
+
+
+def _read(
+    model: Any, hidden: torch.Tensor, arguments: Mapping[str, torch.Tensor], position: Position
+) -> torch.Tensor:
+    end = model.config.get_text_config().eos_token_id
+    ids, mask = arguments["input_ids"], arguments["attention_mask"]
+    return read_vectors(hidden, ids, mask, position, end if isinstance(end, int) else None)

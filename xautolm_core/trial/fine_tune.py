@@ -29,6 +29,7 @@ from xautolm_core.trial.inputs import TokenInput
 from xautolm_core.trial.metering import meter_of
 from xautolm_core.trial.methods import apply_method
 from xautolm_core.trial.methods import merge
+from xautolm_core.trial.models import check_fit
 from xautolm_core.trial.models import check_vocabulary
 from xautolm_core.trial.models import load_config
 from xautolm_core.trial.models import load_model
@@ -167,6 +168,7 @@ class FineTuneRun:
         tokenizer = open_tokenizer(self._model, task, key, spec.cache_folder)
         traits = tokenizer.traits
         config = load_config(self._model, task.labels, traits, parameters.dropout_rate)
+        check_fit(config, parameters.method)
         max_length = min(parameters.max_length, longest_input(config, traits.max_length))
 
         def tokens_of(split: SplitName) -> Tokens:

@@ -12,11 +12,10 @@ import numpy as np
 import torch
 
 from xautolm_core.space.model import ModelReference
-from xautolm_core.trial.architectures import head_recipe
-from xautolm_core.trial.backbone_features import BackboneFeatures
 from xautolm_core.trial.backbone_features import FeatureStore
 from xautolm_core.trial.backbone_features import ReusedCost
 from xautolm_core.trial.backbone_features import backbone_key
+from xautolm_core.trial.backbone_features import find_features
 from xautolm_core.trial.backbone_features import open_feature_store
 from xautolm_core.trial.backbone_features import reused_cost
 from xautolm_core.trial.batches import stratified_order
@@ -27,7 +26,8 @@ from xautolm_core.trial.inputs import TokenInput
 from xautolm_core.trial.precision import Precision
 from xautolm_core.trial.tokens import Tokens
 
-_AGREEMENT_ROWS = 4
+_TRIED_ROWS = 256
+_TRIED_SHARES = (0.5, 0.75, 0.9, 1.0)
 _PART_ROWS = 1_024
 _FEWEST_ROWS = 64
 
@@ -101,11 +101,8 @@ def replace_backbone(
     Returns:
         The features; None if the architecture's head cannot be run alone.
     """
-    recipe = head_recipe(model)
-    if recipe is None:
-        return None
-    backbone = BackboneFeatures(model, recipe, device, precision)
-    if not backbone.agrees(train.inputs, train.rows[:_AGREEMENT_ROWS]):
+    backbone = find_features(model, train.inputs, _longer_rows(train), device, precision)
+    if backbone is None:
         return None
 
     def open_store(split: FrozenRows) -> FeatureStore:
@@ -137,8 +134,15 @@ def replace_backbone(
         train_rows = train.rows[order[:_FEWEST_ROWS]]
         fill(stores[0], train.inputs, train_rows, between=always)
     return HeadOnlyRows(
-        FeatureInput(model, recipe, stores[0].features, device),
-        FeatureInput(model, recipe, stores[1].features, device),
+        FeatureInput(backbone.head, stores[0].features, device),
+        FeatureInput(backbone.head, stores[1].features, device),
         train_rows,
         reused,
     )
+
+
+def _longer_rows(split: FrozenRows) -> np.ndarray:
+    """Return a few rows that are not short: of a text of one token all vectors are the same."""
+    some = split.rows[:_TRIED_ROWS]
+    by_length = some[np.argsort(split.inputs.lengths[some], kind="stable")]
+    return by_length[[round(share * (len(some) - 1)) for share in _TRIED_SHARES]]

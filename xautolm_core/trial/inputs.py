@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from xautolm_core.trial.architectures import HeadRecipe
+from xautolm_core.trial.architectures import takes_types
 from xautolm_core.trial.batches import assemble
 from xautolm_core.trial.encoding import TokenizerTraits
+from xautolm_core.trial.head_input import Head
 from xautolm_core.trial.precision import Precision
 from xautolm_core.trial.precision import autocast
 from xautolm_core.trial.tokens import Tokens
@@ -50,6 +51,8 @@ class TokenInput:
         self._device = device
         self._precision = precision
         self._lengths = np.maximum(tokens.lengths, 1)
+        # A tokenizer may tell segments apart where the model does not.
+        self._uses_types = traits.uses_types and takes_types(model)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -60,7 +63,7 @@ class TokenInput:
         """Return the model's arguments for some rows, on its device."""
         batch = assemble(self._tokens, rows, self._traits)
         arrays = {"input_ids": batch.ids, "attention_mask": batch.mask}
-        if batch.types is not None:
+        if batch.types is not None and self._uses_types:
             arrays["token_type_ids"] = batch.types
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         if self._device.type == "cuda":
@@ -79,11 +82,8 @@ class TokenInput:
 class FeatureInput:
     """Rows of features of a frozen backbone, run through the head alone."""
 
-    def __init__(
-        self, model: Any, recipe: HeadRecipe, features: np.ndarray, device: torch.device
-    ) -> None:
-        self._model = model
-        self._recipe = recipe
+    def __init__(self, head: Head, features: np.ndarray, device: torch.device) -> None:
+        self._head = head
         self._features = features
         self._device = device
         self._lengths = np.ones(len(features), dtype=np.int64)
@@ -96,4 +96,4 @@ class FeatureInput:
     def logits(self, rows: np.ndarray) -> torch.Tensor:
         """Return logits (rows, classes), float32, on the model's device."""
         vectors = torch.from_numpy(self._features[rows]).to(self._device)
-        return self._recipe.logits(self._model, vectors).float()
+        return self._head.logits(vectors).float()

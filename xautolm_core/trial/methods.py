@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from xautolm_core.trial.architectures import backbone
 from xautolm_core.trial.architectures import block_lists
 from xautolm_core.trial.architectures import has_transposed_layers
 from xautolm_core.trial.architectures import head_module_names
@@ -80,7 +81,7 @@ def _freeze_all_but(model: Any, names: set[str]) -> None:
 
 
 def _apply_partial(model: Any, layers: int) -> None:
-    stacks = block_lists(model.base_model)
+    stacks = block_lists(backbone(model))
     if not stacks:
         raise InvalidConfiguration("The model's blocks cannot be told apart")
     if layers > max(len(stack) for stack in stacks):

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from xautolm_core.space.classifiers import misfit
 from xautolm_core.space.model import ModelReference
-from xautolm_core.trial.architectures import DROPOUT_NAMES
+from xautolm_core.trial.architectures import set_dropout
 from xautolm_core.trial.encoding import TokenizerTraits
 from xautolm_core.trial.failures import InvalidConfiguration
 
@@ -54,14 +55,21 @@ def load_config(
     config.problem_type = "single_label_classification"
     config.use_cache = False
     # Decoders find the last token by it, and many come without one.
-    config.pad_token_id = traits.pad_id
+    config.pad_token_id = config.get_text_config().pad_token_id = traits.pad_id
     if dropout_rate is not None:
-        for name in DROPOUT_NAMES:
-            value = getattr(config, name, False)
-            # None stands for "as the rest"; a flag is left alone.
-            if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
-                setattr(config, name, dropout_rate)
+        set_dropout(config, dropout_rate)
     return config
+
+
+def check_fit(config: Any, method: str) -> None:
+    """Make sure that a method fits an architecture.
+
+    Raises:
+        InvalidConfiguration: It does not.
+    """
+    reason = misfit(config.model_type, method)
+    if reason is not None:
+        raise InvalidConfiguration(f"Method '{method}' does not fit the model: {reason}")
 
 
 def load_model(model: ModelReference, config: Any) -> Any:

@@ -47,6 +47,7 @@ PRELOADED_ARCHITECTURES = (
     "xlm_roberta",
     "albert",
     "deberta_v2",
+    "modernbert",
     "gpt2",
     "t5",
     "bart",

@@ -52,7 +52,7 @@ class MeanPooling(RowFeatures):
     @property
     def width(self) -> int:
         """Numbers a row."""
-        return int(self.backbone.config.hidden_size)
+        return int(self.backbone.config.get_text_config().hidden_size)
 
     def compute(self, inputs: TokenInput, rows: np.ndarray) -> np.ndarray:
         """Return the features of some rows, float32, (rows, width)."""

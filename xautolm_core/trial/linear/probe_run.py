@@ -32,6 +32,7 @@ from xautolm_core.trial.linear.settings import recall
 from xautolm_core.trial.linear.settings import remember
 from xautolm_core.trial.linear.tfidf_part import fit_tfidf_part
 from xautolm_core.trial.metering import meter_of
+from xautolm_core.trial.models import check_fit
 from xautolm_core.trial.models import check_vocabulary
 from xautolm_core.trial.models import load_backbone
 from xautolm_core.trial.models import load_config
@@ -112,6 +113,7 @@ class ProbeRun:
         with clock.phase("tokenize"):
             tokenizer = open_tokenizer(self._model, task, key, spec.cache_folder)
             config = load_config(self._model, task.labels, tokenizer.traits, None)
+            check_fit(config, spec.configuration.method)
             max_length = min(self._max_length, longest_input(config, tokenizer.traits.max_length))
             few = is_screening(spec.configuration)
 
