@@ -27,6 +27,7 @@ from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.objects.contract import ObjectInfo
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.contract import StorageUnavailableError
+from xautolm_core.objects.contract import read_each
 from xautolm_core.objects.keys import check_key
 from xautolm_core.objects.keys import check_prefix
 from xautolm_core.records.attempt import TrialResult
@@ -77,5 +78,6 @@ __all__ = [
     "delete_checkpoint",
     "make_reading",
     "prepare_folder",
+    "read_each",
     "result_of_process",
 ]

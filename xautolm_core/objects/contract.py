@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,3 +82,26 @@ class ObjectStorage(Protocol):
             StoreError: Some could not be removed; the others are gone.
         """
         ...
+
+
+def read_each(
+    get: Callable[[str], bytes], keys: Iterable[str]
+) -> Iterator[tuple[str, bytes | StoreError]]:
+    """Yield what ``ObjectStorage.get_many`` does, by one ``get`` after the other.
+
+    Args:
+        get: Of a storage to which one request more is no matter.
+        keys: What to read.
+
+    Raises:
+        StorageUnavailableError: The storage as a whole cannot be read.
+    """
+    for key in keys:
+        try:
+            yield key, get(key)
+        except KeyError:
+            continue
+        except StorageUnavailableError:
+            raise
+        except StoreError as error:
+            yield key, error

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from xautolm_core.errors import StoreError
 from xautolm_core.objects.contract import ObjectInfo
+from xautolm_core.objects.contract import read_each
 from xautolm_core.objects.keys import TEMPORARY_PREFIX
 from xautolm_core.objects.keys import check_key
 from xautolm_core.objects.keys import check_prefix
@@ -82,13 +83,7 @@ class FolderObjects:
     def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StoreError]]:
         """Yield key and content of many objects, in any order; absent ones are left out."""
         # One after the other: on a local disk threads would only wait for each other.
-        for key in keys:
-            try:
-                yield key, self.get(key)
-            except KeyError:
-                continue
-            except StoreError as error:
-                yield key, error
+        return read_each(self.get, keys)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key begins with the prefix, ordered by key.

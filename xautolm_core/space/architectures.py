@@ -32,7 +32,9 @@ from xautolm_core.space.weight_files import WeightShapes
 from xautolm_core.space.weight_files import count_weights
 
 _LLAMA = Traits()
-_MODERN = replace(_LLAMA, norm_bias="norm_bias", missing_norms=1, embedding_norm=True)
+_MODERN = replace(
+    _LLAMA, norm_bias="norm_bias", missing_norms=1, embedding_norm=True, grouped=False
+)
 _GEMMA2 = replace(_LLAMA, norms=4)
 _GPT2 = Traits(
     norm_bias=True,

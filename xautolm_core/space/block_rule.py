@@ -29,6 +29,8 @@ class Traits:
         norm_bias: Whether norms have a shift beside their scale.
         norms: Norms a block.
         missing_norms: How many of them the first block lacks.
+        grouped: Whether queries may share keys and values (``num_key_value_heads``); a family that
+            has no such thing ignores the value.
         query_key_norm: Norms of queries and keys: none, one of a head's width each, or one of all
             heads.
         qkv_bias: Whether queries, keys and values have biases.
@@ -50,6 +52,7 @@ class Traits:
     norm_bias: bool | str = False
     norms: int = 2
     missing_norms: int = 0
+    grouped: bool = True
     query_key_norm: Literal["none", "head", "all"] = "none"
     qkv_bias: bool | str = "attention_bias"
     output_bias: bool | str = "attention_bias"
@@ -108,7 +111,8 @@ def _attention(c: ConfigValues, traits: Traits, h: int) -> tuple[int, int]:
     if not heads:
         raise ValueError("num_attention_heads of its config is 0")
     head_width = c.whole("head_dim", h // heads)
-    query, key = heads * head_width, head_width * c.whole("num_key_value_heads", heads)
+    shared = c.whole("num_key_value_heads", heads) if traits.grouped else heads
+    query, key = heads * head_width, head_width * shared
     other = query + 2 * key if c.flag(traits.qkv_bias) else 0
     other += h if c.flag(traits.output_bias) else 0
     match traits.query_key_norm:
