@@ -94,7 +94,7 @@ def _leaving_nothing(request: SearchRequest) -> Iterator[None]:
             kept = folder / DATA_FOLDER
             if isinstance(error, XautolmError) and kept in request.made:
                 error.problem = error.problem.replace(str(kept), "the data given")
-            remove_made(request.made)
+            remove_made(request.made, request.above)
         raise
 
 

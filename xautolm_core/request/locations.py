@@ -54,8 +54,12 @@ def default_run_folder(task_name: str, now: datetime) -> Path:
     return candidate.absolute()
 
 
-def reserve_run_folder(given: Path | None, task_name: str, now: datetime) -> tuple[Path, bool]:
-    """Return the folder of a new run, and whether it was made here, which only one can do.
+def reserve_run_folder(
+    given: Path | None, task_name: str, now: datetime
+) -> tuple[Path, bool, tuple[Path, ...]]:
+    """Return the folder of a new run, whether it was made here, and which ones above it were.
+
+    Only one process can make the folder; those above it (the outermost first) may be shared.
 
     Args:
         given: As the user names it; the default one, under a name that is free, if None.
@@ -68,15 +72,16 @@ def reserve_run_folder(given: Path | None, task_name: str, now: datetime) -> tup
     """
     while True:
         folder = (given or default_run_folder(task_name, now)).expanduser().absolute()
+        above = tuple(one for one in reversed(folder.parents) if not one.exists())
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
             # A search of the same second has made the default one: the next name is free.
             if given is not None:
                 check_new_run_folder(folder)
-                return folder, False
+                return folder, False, ()
         else:
-            return folder, True
+            return folder, True, above
 
 
 def check_new_run_folder(folder: Path) -> None:

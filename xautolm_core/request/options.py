@@ -150,11 +150,19 @@ def keep_what_is_in_memory(
     return spec.model_copy(update=changes)
 
 
-def remove_made(made: Sequence[Path]) -> None:
-    """Remove what was made for a search that does not begin, and nothing else."""
+def remove_made(made: Sequence[Path], above: Sequence[Path] = ()) -> None:
+    """Remove what was made for a search that does not begin, and nothing else.
+
+    Args:
+        made: Files and folders, with all that is in them.
+        above: Folders that were made for these, the outermost first: they stay if others use them.
+    """
     for path in reversed(made):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
+    for path in reversed(above):
+        with contextlib.suppress(OSError):
+            path.rmdir()

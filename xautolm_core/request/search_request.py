@@ -81,6 +81,7 @@ class SearchRequest:
         resume: Whether the folder holds a run that goes on.
         cluster: How trials run on a cluster; None where they run on this machine.
         made: What was made for the search so far: it goes if the search does not begin.
+        above: Folders that were made for these, the outermost first.
     """
 
     spec: SearchSpec
@@ -88,6 +89,7 @@ class SearchRequest:
     resume: bool = False
     cluster: ClusterSettings | None = None
     made: tuple[Path, ...] = ()
+    above: tuple[Path, ...] = ()
 
 
 def new_search(options: SearchOptions) -> SearchRequest:
@@ -152,17 +154,18 @@ def new_search(options: SearchOptions) -> SearchRequest:
     if not needs_folder:
         return SearchRequest(spec, out_folder.absolute(), cluster=cluster)
     made: list[Path] = []
+    above: tuple[Path, ...] = ()
     try:
-        out_folder, is_new = reserve_run_folder(options.out, task.name or "task", now)
+        out_folder, is_new, above = reserve_run_folder(options.out, task.name or "task", now)
         if is_new:
             made.append(out_folder)
         spec = keep_what_is_in_memory(spec, options, out_folder, made)
     except BaseException as error:
-        remove_made(made)
+        remove_made(made, above)
         if isinstance(error, OSError):
             raise _unwritable(error, out_folder) from error
         raise
-    return SearchRequest(spec, out_folder, cluster=cluster, made=tuple(made))
+    return SearchRequest(spec, out_folder, cluster=cluster, made=tuple(made), above=above)
 
 
 def _unwritable(error: OSError, out_folder: Path) -> XautolmError:
