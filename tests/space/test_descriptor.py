@@ -69,8 +69,8 @@ CONFIGS: list[dict[str, Any]] = [
         for family in ("qwen3", "gemma", "gemma2", "gemma3_text", "llama", "eurobert")
     ),
     {"model_type": "llama", **_GROUPED, "attention_bias": True, "mlp_bias": True},
-    {"model_type": "modernbert", **_GROUPED, "norm_bias": True, "attention_bias": True,
-     "mlp_bias": True},
+    {"model_type": "modernbert", **_GROUPED, "norm_bias": True,
+     "attention_bias": True, "mlp_bias": True},
     {"model_type": "umt5", "num_layers": 3, "num_decoder_layers": 2},
     {"model_type": "phi3", **_GROUPED, "pad_token_id": 0},
     {"model_type": "mistral", **_GROUPED, "head_dim": 24},
