@@ -71,7 +71,6 @@ _MISFITS = (
         MODEL_METHODS,
         "has no tokenizer of the fast kind, which trials need",
     ),
-    _misfit("fnet", ("lora",), "mixes tokens without weights: LoRA finds no attention to adapt"),
     _misfit("squeezebert", ("lora",), "has grouped convolutions, which LoRA cannot adapt"),
     _misfit("ibert", ("lora",), "has layers for whole numbers, which LoRA cannot adapt"),
 )
