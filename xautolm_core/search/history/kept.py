@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +24,7 @@ from xautolm_core.search.history.coded import Coded
 from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.rows import HistoryRows
 from xautolm_core.search.history.rows import ids_among
+from xautolm_core.whole_files import write_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,7 +55,7 @@ def keep_history(
     """
     rows = _compact(rows)
     data = _encode(rows, {_LEFT_OUT: json.dumps(left_out).encode()})
-    _write(path, data)
+    write_bytes(path, data)
     return History.of_joined(rows).counting(left_out), hashlib.sha256(data).hexdigest()
 
 
@@ -78,7 +77,7 @@ def kept_history(path: Path, digest: str, forgotten: frozenset[bytes]) -> Histor
     lost = ids_among(rows.ids, forgotten) if forgotten else np.zeros(len(rows), dtype=bool)
     if lost.any():
         rows = rows.take(~lost)
-        _write(path, _encode(_compact(rows), {**metadata, _REST_OF: digest.encode()}))
+        write_bytes(path, _encode(_compact(rows), {**metadata, _REST_OF: digest.encode()}))
     left_out = json.loads(metadata.get(_LEFT_OUT, b"{}"))
     counts = {DropReason(reason): count for reason, count in left_out.items()}
     return History.of_joined(_compact(rows)).counting(counts)
@@ -166,17 +165,3 @@ def _rows_of(table: pa.Table) -> HistoryRows:
             numbers[name] = column.fill_null(np.nan).to_numpy()
     ids = identities[: len(ended_at) * 16].reshape(-1, 16)
     return HistoryRows(ids, ended_at, trust, coded, numbers)
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    draft = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.chmod(0o644)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

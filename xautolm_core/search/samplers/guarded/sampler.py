@@ -97,8 +97,7 @@ class GuardedSampler(SpaceSampler):
     def foretell(self, study: Study, number: int, configuration: Configuration) -> None:
         """Keep what is expected of a first configuration."""
         own = own_trials(study, self.space, number)
-        found = expectation(self._memory, own, [configuration], self._objectives)
-        self._explain(number, found, 0, self._foreseen(study, [configuration]))
+        self._foretell(number, own, configuration, self._foreseen(study, [configuration]))
 
     def propose(
         self, study: Study, number: int, tried: set[frozenset[Any]]
@@ -118,7 +117,8 @@ class GuardedSampler(SpaceSampler):
         if explores:
             weights = chance**_CAUTION_WHEN_EXPLORING * self._plausible(candidates) + 1e-12
             place = int(generator.choice(len(candidates), p=weights / weights.sum()))
-            self.foretell(study, number, candidates[place])
+            foreseen = self._foreseen(study, [candidates[place]])
+            self._foretell(number, own, candidates[place], foreseen)
             return encode(self.space, candidates[place]), self._exploration_in_words(own)
         found = expectation(self._memory, own, candidates, self._objectives)
         gain = chance * expected_gain(
@@ -135,6 +135,16 @@ class GuardedSampler(SpaceSampler):
         place = int(np.lexsort((-chance, -might, -gain))[0])
         self._explain(number, found, place, failures)
         return encode(self.space, candidates[place]), self._in_words(own)
+
+    def _foretell(
+        self,
+        number: int,
+        own: OwnTrials,
+        configuration: Configuration,
+        failures: FailureProbabilities | None,
+    ) -> None:
+        found = expectation(self._memory, own, [configuration], self._objectives)
+        self._explain(number, found, 0, failures)
 
     def _foreseen(
         self, study: Study, candidates: Sequence[Configuration]
