@@ -6,14 +6,14 @@ The process is ended at its limit, on an interrupt, or with its parent.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import signal
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from xautolm_core.errors import LaunchError
+from xautolm_core.launch.processes import die_with_parent
 from xautolm_core.search.contract import TestReport
 from xautolm_core.tasks.scores import classification_scores
 from xautolm_core.trial.answers import MODULE
@@ -35,11 +36,9 @@ REQUEST_FILE = "answers-request.json"
 OUT_FILE = "answers.json"
 LOG_FILE = "answers.log"
 
-_PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.2
 _OWN_WORDS = "xautolm: "
 """What our own programs begin their errors with."""
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def _never() -> bool:
@@ -191,7 +190,7 @@ def _run_watched(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509
+            preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509
         )
         stopped = _watch(process, limit_seconds, give_up)
     if stopped:
@@ -229,8 +228,3 @@ def _watch(
         if process.poll() is None:
             process.kill()
             process.wait()
-
-
-def _die_with_parent() -> None:
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
