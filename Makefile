@@ -105,12 +105,12 @@ format: install ## Mend what ruff can mend by itself
 	$(BIN)/ruff format .
 
 .PHONY: compile
-compile: install ## Compile the pipelines to pipelines/compiled
-	$(BIN)/python -W ignore -c 'from pipelines.compiling import compile_all; compile_all()'
+compile: install ## Compile the pipelines to pipelines/xautolm_pipelines/compiled
+	$(BIN)/python -W ignore -c 'from xautolm_pipelines.compiling import compile_all; compile_all()'
 
 .PHONY: describe
 describe: install ## Write the components' READMEs
-	$(BIN)/python -W ignore -m components.describing
+	$(BIN)/python -W ignore -m xautolm_components.describing
 
 .PHONY: dashboards
 dashboards: install ## Write the Grafana dashboards

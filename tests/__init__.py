@@ -1,1 +1,1 @@
-"""The tests are a package, so that tests/pipelines is not taken for pipelines."""
+"""The tests are a package: its parts have the names of what they test."""

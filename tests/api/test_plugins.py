@@ -20,8 +20,6 @@ from typing import ClassVar
 import pandas as pd
 import pytest
 
-from components.conftest import WITH_CHEAP
-from components.conftest import write_data
 from tests.cli.running import run_process
 from xautolm import ConfigError
 from xautolm.extending import EnergyProvider
@@ -29,6 +27,8 @@ from xautolm.extending import LauncherInputs
 from xautolm.extending import MeterInputs
 from xautolm.testing import EnergyMeterContract
 from xautolm.testing import SamplerContract
+from xautolm_components.conftest import WITH_CHEAP
+from xautolm_components.conftest import write_data
 from xautolm_core.cluster_search import _require_plugins
 from xautolm_core.energy.surroundings import METERS
 from xautolm_core.launch.choice import open_launcher

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from components.conftest import WITH_CHEAP
-from components.conftest import write_data
 from tests.cli.running import run_process
 from tests.launch.kubernetes.fake_api import JOBS
 from tests.launch.kubernetes.fake_api import FakeApi
 from tests.launch.kubernetes.kubelet import Kubelet
+from xautolm_components.conftest import WITH_CHEAP
+from xautolm_components.conftest import write_data
 from xautolm_core.experience.open import open_store
 from xautolm_core.objects.open import open_objects
 

@@ -11,10 +11,10 @@ import yaml
 from pydantic import BaseModel
 from pydantic import ConfigDict
 
-from components.describing import component_names
-from components.describing import stale
+from xautolm_components.describing import component_names
+from xautolm_components.describing import stale
 
-FOLDER = Path(__file__).parents[2] / "components"
+FOLDER = Path(__file__).parents[2] / "components" / "xautolm_components"
 
 
 class Dependency(BaseModel):
@@ -47,7 +47,7 @@ def name(request):
 def test_its_metadata_are_whole(name):
     metadata = Metadata(**yaml.safe_load((FOLDER / name / "metadata.yaml").read_text()))
     assert metadata.name == name
-    component = getattr(import_module(f"components.{name}.component"), name)
+    component = getattr(import_module(f"xautolm_components.{name}.component"), name)
     executor = next(iter(component.pipeline_spec.deployment_spec["executors"].values()))
     assert metadata.image in executor["container"]["image"]
 
@@ -62,7 +62,7 @@ def test_its_body_is_a_line_or_two(name):
 def test_it_imports_nothing_heavy_at_its_top(name):
     tree = ast.parse((FOLDER / name / "component.py").read_text())
     modules = {n.module.partition(".")[0] for n in tree.body if isinstance(n, ast.ImportFrom)}
-    assert modules <= {"kfp", "components", *sys.stdlib_module_names}
+    assert modules <= {"kfp", "xautolm_components", *sys.stdlib_module_names}
     assert "__future__" not in modules
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.client import PipelinesClient
-from pipelines.client import connect
-from pipelines.connection import Connection
 from tests.cli.running import Call
 from tests.pipelines.fake_kfp import FakeKfp
+from xautolm_pipelines.client import PipelinesClient
+from xautolm_pipelines.client import connect
+from xautolm_pipelines.connection import Connection
 
 
 @pytest.fixture

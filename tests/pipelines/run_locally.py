@@ -20,7 +20,7 @@ def main(name: str, parameters_file: str, folder: str) -> None:
     warnings.simplefilter("ignore")
     from kfp import local
 
-    from pipelines.compiling import pipeline_function
+    from xautolm_pipelines.compiling import pipeline_function
 
     arguments = os.environ.get("XAUTOLM_TEST_DOCKER_ARGUMENTS")
     runner: Any = local.SubprocessRunner(use_venv=False)

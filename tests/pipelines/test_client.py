@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.client import PipelinesClient
-from pipelines.client import connect
-from pipelines.connection import Connection
-from pipelines.package import read_package
-from pipelines.runs import RunStatus
-from pipelines.transport import PipelinesApiError
 from tests.pipelines.fake_kfp import Answer
 from tests.pipelines.fake_kfp import FakeKfp
 from xautolm_core.errors import ConfigError
+from xautolm_pipelines.client import PipelinesClient
+from xautolm_pipelines.client import connect
+from xautolm_pipelines.connection import Connection
+from xautolm_pipelines.package import read_package
+from xautolm_pipelines.runs import RunStatus
+from xautolm_pipelines.transport import PipelinesApiError
 
 TOKEN = "eyJ-s3cr3t"
 MakeClient = Callable[..., PipelinesClient]

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipelines import client as client_module
 from tests.cli.running import Call
 from tests.pipelines.fake_kfp import FakeKfp
+from xautolm_pipelines import client as client_module
 
 TOKEN = "eyJ-s3cr3t"
 
@@ -190,7 +190,7 @@ def test_a_mistyped_command_finds_the_nearest(call: Call) -> None:
     assert "Did you mean 'pipeline'" in call("pipelne").err
 
 
-def test_a_package_of_the_same_name_is_not_taken_for_ours(tmp_path: Path) -> None:
+def test_a_package_named_pipelines_is_not_in_the_way(tmp_path: Path) -> None:
     folder = tmp_path / "pipelines"
     folder.mkdir()
     (folder / "__init__.py").touch()
@@ -204,4 +204,4 @@ def test_a_package_of_the_same_name_is_not_taken_for_ours(tmp_path: Path) -> Non
     )
     assert done.returncode == 0
     assert "search" in done.stdout
-    assert "pipeline " not in done.stdout
+    assert "pipeline " in done.stdout

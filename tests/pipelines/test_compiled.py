@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-COMPILED = ROOT / "pipelines" / "compiled"
+COMPILED = ROOT / "pipelines" / "xautolm_pipelines" / "compiled"
 NAMES = ("xautolm-search", "xautolm-search-rounds", "xautolm-retrain")
 
 
 def compiled_again(folder: Path, **variables: str) -> dict[str, bytes]:
     script = (
-        "from pathlib import Path; from pipelines.compiling import compile_all; "
+        "from pathlib import Path; from xautolm_pipelines.compiling import compile_all; "
         f"compile_all(Path({str(folder)!r}))"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("XAUTOLM_")}

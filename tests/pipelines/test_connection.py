@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.connection import IN_CLUSTER_ENDPOINT
-from pipelines.connection import resolve
 from xautolm_core.errors import ConfigError
+from xautolm_pipelines.connection import IN_CLUSTER_ENDPOINT
+from xautolm_pipelines.connection import resolve
 
 TOKEN = "eyJ-s3cr3t"
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.package import Package
-from pipelines.package import find_package
-from pipelines.package import known_names
-from pipelines.package import read_package
-from pipelines.parameters import gather
 from xautolm_core.errors import ConfigError
+from xautolm_pipelines.package import Package
+from xautolm_pipelines.package import find_package
+from xautolm_pipelines.package import known_names
+from xautolm_pipelines.package import read_package
+from xautolm_pipelines.parameters import gather
 
 
 @pytest.fixture

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.client import PipelinesClient
-from pipelines.package import read_package
-from pipelines.schedule import Change
-from pipelines.schedule import Schedule
-from pipelines.schedule import apply
-from pipelines.schedule import delete
-from pipelines.schedule import schedules
-from pipelines.transport import PipelinesApiError
-from pipelines.when import When
 from tests.pipelines.fake_kfp import Answer
 from tests.pipelines.fake_kfp import FakeKfp
 from xautolm_core.errors import ConfigError
+from xautolm_pipelines.client import PipelinesClient
+from xautolm_pipelines.package import read_package
+from xautolm_pipelines.schedule import Change
+from xautolm_pipelines.schedule import Schedule
+from xautolm_pipelines.schedule import apply
+from xautolm_pipelines.schedule import delete
+from xautolm_pipelines.schedule import schedules
+from xautolm_pipelines.transport import PipelinesApiError
+from xautolm_pipelines.when import When
 
 WEEKLY = When(cron="0 0 3 * * 0")
 DAILY = When(every_seconds=86_400)

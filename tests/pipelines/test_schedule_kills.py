@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.client import PipelinesClient
-from pipelines.schedule import schedules
 from tests.cli.running import Call
 from tests.pipelines.fake_kfp import FakeKfp
+from xautolm_pipelines.client import PipelinesClient
+from xautolm_pipelines.schedule import schedules
 
 pytestmark = pytest.mark.slow
 

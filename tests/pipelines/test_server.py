@@ -16,19 +16,19 @@ from typing import Any
 
 import pytest
 
-from pipelines.client import PipelinesClient
-from pipelines.client import connect
-from pipelines.connection import resolve
-from pipelines.package import Package
-from pipelines.package import find_package
-from pipelines.package import known_names
-from pipelines.parameters import gather
-from pipelines.schedule import Change
-from pipelines.schedule import Schedule
-from pipelines.schedule import apply
-from pipelines.schedule import delete
-from pipelines.schedule import marked
-from pipelines.when import parse_when
+from xautolm_pipelines.client import PipelinesClient
+from xautolm_pipelines.client import connect
+from xautolm_pipelines.connection import resolve
+from xautolm_pipelines.package import Package
+from xautolm_pipelines.package import find_package
+from xautolm_pipelines.package import known_names
+from xautolm_pipelines.parameters import gather
+from xautolm_pipelines.schedule import Change
+from xautolm_pipelines.schedule import Schedule
+from xautolm_pipelines.schedule import apply
+from xautolm_pipelines.schedule import delete
+from xautolm_pipelines.schedule import marked
+from xautolm_pipelines.when import parse_when
 
 _HOST = os.environ.get("XAUTOLM_TEST_KFP_HOST", "")
 _EXAMPLES: dict[str, str] = {

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.when import When
-from pipelines.when import parse_cron
-from pipelines.when import parse_when
 from xautolm_core.errors import ConfigError
+from xautolm_pipelines.when import When
+from xautolm_pipelines.when import parse_cron
+from xautolm_pipelines.when import parse_when
 
 
 @pytest.mark.parametrize(

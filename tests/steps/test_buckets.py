@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.conftest import parameters_for
-from components.conftest import write_data
+from xautolm_components.conftest import parameters_for
+from xautolm_components.conftest import write_data
 from xautolm_core.steps.fingerprint import fingerprint_task
 
 pytestmark = pytest.mark.s3

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.conftest import parameters_for
-from components.conftest import write_data
 from tests.report.samples import record
 from tests.report.samples import search_result
+from xautolm_components.conftest import parameters_for
+from xautolm_components.conftest import write_data
 from xautolm_core.search import asking
 from xautolm_core.search.asking import TestedModel
 from xautolm_core.search.contract import TestReport

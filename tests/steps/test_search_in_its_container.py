@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from components.conftest import parameters_for
-from components.conftest import write_data
 from tests.steps.searching import ClusterSearch
+from xautolm_components.conftest import parameters_for
+from xautolm_components.conftest import write_data
 from xautolm_core.experience.open import open_store
 from xautolm_core.objects.open import open_objects
 from xautolm_core.search.result_file import read_result

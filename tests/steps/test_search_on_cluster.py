@@ -20,13 +20,13 @@ from typing import Any
 import pytest
 import yaml
 
-from components.conftest import WITH_CHEAP
-from components.conftest import parameters_for
-from components.conftest import write_data
 from tests.cli.running import run_process
 from tests.servers.fixtures import S3Server
 from tests.servers.fixtures import fresh_bucket
 from tests.steps.searching import ClusterSearch
+from xautolm_components.conftest import WITH_CHEAP
+from xautolm_components.conftest import parameters_for
+from xautolm_components.conftest import write_data
 from xautolm_core.experience.open import open_store
 from xautolm_core.launch.exchange import TrialExchange
 from xautolm_core.launch.kubernetes.client import KubernetesApi

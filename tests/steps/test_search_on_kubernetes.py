@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from components.conftest import WITH_CHEAP
-from components.conftest import parameters_for
-from components.conftest import write_data
 from tests.launch.kubernetes.fake_api import JOBS
 from tests.launch.kubernetes.fake_api import FakeApi
 from tests.launch.kubernetes.kubelet import Kubelet
 from tests.steps.searching import ClusterSearch
+from xautolm_components.conftest import WITH_CHEAP
+from xautolm_components.conftest import parameters_for
+from xautolm_components.conftest import write_data
 from xautolm_core.experience.open import open_store
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.result_file import read_result

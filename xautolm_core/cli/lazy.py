@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 # Command: the module whose ``app`` it is. Such a module imports nothing heavy at its top.
-COMMANDS = {"pipeline": "pipelines.commands"}
+COMMANDS = {"pipeline": "xautolm_pipelines.commands"}
 
 
 class LazyCommands(TyperGroup):

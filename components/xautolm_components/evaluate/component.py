@@ -1,0 +1,23 @@
+"""Evaluates the chosen model on the test split."""
+
+from kfp import dsl
+
+from xautolm_components.images import TRIAL_IMAGE
+
+
+@dsl.component(base_image=TRIAL_IMAGE, install_kfp_package=False)
+def evaluate(
+    request: str,
+    result: dsl.Input[dsl.Artifact],
+    test: dsl.Output[dsl.Artifact],
+):
+    """Let the chosen model meet the test split, once.
+
+    Args:
+        request: The checked request.
+        result: What search or record_experiences wrote.
+        test: Scores, scores by class and confusion matrix, as JSON.
+    """
+    from xautolm_core.steps.evaluate import evaluate
+
+    evaluate(request, result.path, test.path)
