@@ -60,7 +60,7 @@ class LiveView:
         self._console = console or Console(stderr=stderr, highlight=False)
         self._live = Live(
             console=self._console,
-            get_renderable=self._render,
+            get_renderable=self.__rich__,
             refresh_per_second=4,
             # What is drawn last is of no use once the summary stands there.
             transient=True,
@@ -113,7 +113,8 @@ class LiveView:
     def _print(self, text: str, style: str) -> None:
         self._console.print(Text(" ".join(text.split()), style=style))
 
-    def _render(self) -> RenderableType:
+    def __rich__(self) -> RenderableType:
+        """Return what is drawn now."""
         parts: list[RenderableType] = [self._headline()]
         # The dictionary may change while another thread draws.
         running = list(self._progress.running.values())
