@@ -1,4 +1,4 @@
-"""Models that searches have left, and their answers."""
+"""Load the models that searches have saved, and predict with them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Model:
             return self._classifier.probabilities(_checked(texts), pairs, batch_size)
 
     def __repr__(self) -> str:
-        """Return where it is."""
+        """Return the class name and the folder."""
         return f"<Model {self.folder}>"
 
 

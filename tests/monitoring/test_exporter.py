@@ -258,7 +258,7 @@ def test_searches_of_a_workspace(filled: FolderStore, tmp_path: Path) -> None:
         (("--zone", "DE", "--intensities", "https://x/y"), "changes by the hour"),
         (("--zone", "XYZ", "--intensities", "{tmp}/g.csv"), "cannot be read as a table"),
         (("--grams-per-kwh", "300", "--pue", "0.5"), "pue: Input should be greater"),
-        (("--grams-per-kwh", "1", "--gpu-embodied", "heavy"), "'heavy' is no carbon over years"),
+        (("--grams-per-kwh", "1", "--gpu-embodied", "heavy"), "'heavy' is not carbon over years"),
         (("--assumptions", "{tmp}/none.yaml"), "There is no file"),
         (("--gpu-embodied", "164kg/5y"), "no intensity here"),
         (("--price", "1EUR/h"), "has no place here"),
