@@ -246,7 +246,7 @@ def test_searches_of_a_workspace(filled: FolderStore, tmp_path: Path) -> None:
         (("--store", "{tmp}/nowhere"), "There is no experience store at"),
         (("--listen", "somewhere"), "--listen: 'somewhere' is no address"),
         (("--listen", "192.0.2.1:1"), "Cannot listen at 192.0.2.1:1"),
-        (("--interval", "soon"), "--interval: 'soon' is no duration"),
+        (("--interval", "soon"), "--interval: 'soon' is not a duration"),
         (("--textfile", "{tmp}/x.txt"), "--textfile: the node exporter reads no x.txt"),
         (("--textfile", "{tmp}/none/x.prom"), "cannot be written"),
         (("--tls-key", "{tmp}/key"), "belong together"),

@@ -200,7 +200,7 @@ def test_code_and_pickles_are_no_models(registry, model_folder, name):
 
 
 def test_a_folder_without_weights_is_no_model(registry, tmp_path):
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         registry.register("moods", tmp_path / "nowhere", make_record())
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="holds no weights"):
