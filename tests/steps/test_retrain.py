@@ -1,4 +1,4 @@
-"""A model's life with real searches: first, kept, worn, replaced."""
+"""A model's life with real searches: first, kept, degraded, replaced."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def test_from_the_first_model_to_its_successor(tmp_path):
 
     # What was good is now called bad.
     drifted = write_moods(tmp_path / "three.csv", 400, seed=2, swapped=True)
-    worn = check(drifted)
-    assert (worn["standing"], worn["retrain"]) == ("worn", True)
-    assert worn["wear"]["drop"] > 0.3
+    degraded = check(drifted)
+    assert (degraded["standing"], degraded["retrain"]) == ("degraded", True)
+    assert degraded["degradation"]["drop"] > 0.3
     third, decision = retrain(drifted, "third")
     assert (decision["outcome"], decision["promoted"]) == ("better", True)
     assert decision["test"]["p_value"] <= 0.01
@@ -276,8 +276,8 @@ def test_a_cheap_model_and_a_language_model_succeed_each_other(tmp_path, champio
     assert compare(first, split(data, tmp_path / "first")["fresh_folder"])["outcome"] == "first"
     # What was good is now called bad.
     drifted = write_moods(tmp_path / "two.csv", 400, seed=1, swapped=True)
-    worn = check_incumbent(data=str(drifted), task_name=NAME, registry=registry)
-    assert (worn["standing"], worn["champion"]) == ("worn", first)
+    degraded = check_incumbent(data=str(drifted), task_name=NAME, registry=registry)
+    assert (degraded["standing"], degraded["champion"]) == ("degraded", first)
     parts = split(drifted, tmp_path / "second", registry=registry)
     second = _register(challenger, parts["task_file"], tmp_path / "second", registry)
     decision = compare(second, parts["fresh_folder"])

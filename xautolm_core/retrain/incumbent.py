@@ -16,9 +16,9 @@ from xautolm_core.retrain.rows import all_rows
 from xautolm_core.retrain.rows import as_test_split
 from xautolm_core.retrain.rows import take_rows
 from xautolm_core.retrain.verdict import ChampionVerdict
+from xautolm_core.retrain.verdict import DegradationLimits
 from xautolm_core.retrain.verdict import Standing
-from xautolm_core.retrain.verdict import WearLimits
-from xautolm_core.retrain.verdict import judge_wear
+from xautolm_core.retrain.verdict import judge_degradation
 from xautolm_core.retrain.verdict import too_few
 from xautolm_core.search.asking import Asking
 from xautolm_core.search.asking import ask_model
@@ -36,7 +36,7 @@ def judge_champion(
     task: Task,
     work_folder: Path,
     *,
-    limits: WearLimits = WearLimits(),  # noqa: B008 - frozen
+    limits: DegradationLimits = DegradationLimits(),  # noqa: B008 - frozen
     asking: Asking = Asking(),  # noqa: B008 - frozen
     task_name: str | None = None,
 ) -> ChampionVerdict:
@@ -70,7 +70,7 @@ def judge_champion(
     folder = write_prepared(as_test_split(task, fresh), work_folder)
     model = registry.fetch(champion, work_folder / "champion")
     answers = ask_model(model, folder, work_folder / "asked", asking, rows=len(fresh))
-    verdict = judge_wear(
+    verdict = judge_degradation(
         champion.record.scores, _score(task, fresh, answers), limits, champion.version
     )
     if seen is None:

@@ -29,7 +29,7 @@ _CHUNK_NUMBERS = 4_000_000
 
 
 @dataclass(frozen=True)
-class WearResult:
+class DegradationResult:
     """The result of the test.
 
     Attributes:
@@ -54,9 +54,9 @@ class WearResult:
         return self.before - self.now
 
 
-def wear_test(
+def degradation_test(
     before: tuple[float, float], now: tuple[float, float], *, tolerance: float, alpha: float
-) -> WearResult:
+) -> DegradationResult:
     """Test whether a score has dropped by more than the tolerance.
 
     Args:
@@ -73,7 +73,7 @@ def wear_test(
         raise ValueError("scores without any uncertainty cannot be tested")
     normal = NormalDist()
     excess = before[0] - now[0] - tolerance
-    return WearResult(
+    return DegradationResult(
         before=before[0],
         now=now[0],
         tolerance=tolerance,
@@ -133,7 +133,7 @@ class Standing(StrEnum):
     OTHER_TASK = "other_task"
     NO_SCORE = "no_score"
     TOO_FEW_ROWS = "too_few_rows"
-    WORN = "worn"
+    DEGRADED = "degraded"
     GOOD_ENOUGH = "good_enough"
 
     @property
@@ -143,7 +143,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True)
-class WearLimits:
+class DegradationLimits:
     """When a champion counts as degraded.
 
     Attributes:
@@ -170,30 +170,37 @@ class ChampionVerdict:
         reason: Reason, in words.
         champion: Version of the champion, or None.
         rows: Number of fresh rows that it was evaluated on.
-        wear: The test, if there was one.
+        degradation: The test, if there was one.
     """
 
     standing: Standing
     reason: str
     champion: str | None = None
     rows: int = 0
-    wear: WearResult | None = None
+    degradation: DegradationResult | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the verdict as JSON."""
-        wear = None if self.wear is None else {**asdict(self.wear), "drop": self.wear.drop}
+        degradation = (
+            None
+            if self.degradation is None
+            else {**asdict(self.degradation), "drop": self.degradation.drop}
+        )
         return {
             "retrain": self.standing.retrain,
             "standing": self.standing.value,
             "reason": self.reason,
             "champion": self.champion,
             "rows": self.rows,
-            "wear": wear,
+            "degradation": degradation,
         }
 
 
-def judge_wear(
-    before: SplitScores | None, now: SplitScores, limits: WearLimits, champion: str | None = None
+def judge_degradation(
+    before: SplitScores | None,
+    now: SplitScores,
+    limits: DegradationLimits,
+    champion: str | None = None,
 ) -> ChampionVerdict:
     """Compare a model's score on fresh rows with its score at registration.
 
@@ -213,7 +220,7 @@ def judge_wear(
         )
     if rows < limits.min_rows:
         return too_few(rows, limits, champion)
-    found = wear_test(
+    found = degradation_test(
         (before.macro_f1, _error(before)),
         (now.macro_f1, _error(now)),
         tolerance=limits.tolerance,
@@ -225,7 +232,9 @@ def judge_wear(
         f" p = {found.p_value:.2g})"
     )
     if found.p_value <= limits.alpha:
-        return ChampionVerdict(Standing.WORN, f"{scores}: it is worn", champion, rows, found)
+        return ChampionVerdict(
+            Standing.DEGRADED, f"{scores}: it is degraded", champion, rows, found
+        )
     return ChampionVerdict(
         Standing.GOOD_ENOUGH,
         f"{scores}: no sign of degradation. A drop of {found.detectable_drop:.3f} would have been"
@@ -236,7 +245,7 @@ def judge_wear(
     )
 
 
-def too_few(rows: int, limits: WearLimits, champion: str | None) -> ChampionVerdict:
+def too_few(rows: int, limits: DegradationLimits, champion: str | None) -> ChampionVerdict:
     """Return the verdict on a champion for which too few rows are fresh."""
     return ChampionVerdict(
         Standing.TOO_FEW_ROWS,
