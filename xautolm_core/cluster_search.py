@@ -330,7 +330,7 @@ def _kept_with(run: ClusterRun, out_folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(
             f"The run folder {out_folder} cannot be written: {error.strerror}",
-            hint="Make room or restore its permissions, or give another one with --out",
+            hint="Make room or fix its permissions, or give another one with --out",
         ) from error
     try:
         yield

@@ -174,7 +174,7 @@ def _unwritable(error: OSError, out_folder: Path) -> XautolmError:
         return ConfigError(f"--out: {out_folder} is not empty", hint="Give a new or empty folder")
     return StoreError(
         f"The run folder {out_folder} cannot be written: {error.strerror or error}",
-        hint="Make room or restore its rights, or give another one with --out",
+        hint="Make room or fix its permissions, or give another one with --out",
     )
 
 
