@@ -121,7 +121,7 @@ def test_a_package_is_named_when_what_it_offers_does_not_work(
     (tmp_path / "rows.csv").write_text("text,label\na,x\n")
     options = SearchOptions(data=str(tmp_path / "rows.csv"), methods="tfidf", out=tmp_path / "run")
     unkept = replace(options, launcher="odd", launcher_settings={"a": object()})
-    with pytest.raises(ConfigError, match="cannot be kept with the run"):
+    with pytest.raises(ConfigError, match="cannot be stored with the run"):
         new_search(unkept)
 
 

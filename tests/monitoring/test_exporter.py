@@ -244,7 +244,7 @@ def test_searches_of_a_workspace(filled: FolderStore, tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("--store", "{tmp}/nowhere"), "There is no experience store at"),
-        (("--listen", "somewhere"), "--listen: 'somewhere' is no address"),
+        (("--listen", "somewhere"), "--listen: 'somewhere' is not HOST:PORT"),
         (("--listen", "192.0.2.1:1"), "Cannot listen at 192.0.2.1:1"),
         (("--interval", "soon"), "--interval: 'soon' is not a duration"),
         (("--textfile", "{tmp}/x.txt"), "--textfile: the node exporter reads no x.txt"),
@@ -260,8 +260,8 @@ def test_searches_of_a_workspace(filled: FolderStore, tmp_path: Path) -> None:
         (("--grams-per-kwh", "300", "--pue", "0.5"), "pue: Input should be greater"),
         (("--grams-per-kwh", "1", "--gpu-embodied", "heavy"), "'heavy' is not carbon over years"),
         (("--assumptions", "{tmp}/none.yaml"), "There is no file"),
-        (("--gpu-embodied", "164kg/5y"), "no intensity here"),
-        (("--price", "1EUR/h"), "has no place here"),
+        (("--gpu-embodied", "164kg/5y"), "embodied carbon needs"),
+        (("--price", "1EUR/h"), "cannot be used here"),
         (("--price", "1EUR/kWh", "--price", "1USD/gpuh"), "EUR and USD do not compare"),
     ],
 )

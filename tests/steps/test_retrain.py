@@ -160,7 +160,7 @@ def test_rows_that_a_model_has_seen_prove_nothing(registered, moods_run, moods_f
     under_b = {"registry": registry, "task_name": "b"}
     without = register_model(**under_b, run_folder=str(other), with_rows=False)
     assert register_model(**under_b, run_folder=str(moods_run), promote=True)["rows_known"]
-    with pytest.raises(ConfigError, match=r"has seen is not known.*Register the model again"):
+    with pytest.raises(ConfigError, match=r"has seen are unknown.*Register the model again"):
         compare_models(**under_b, version=without["version"], fresh_folder=fresh["fresh_folder"])
 
 
@@ -197,7 +197,7 @@ def test_a_model_that_cannot_answer_is_told(registered, tmp_path):
     registry, _ = registered
     data = write_moods(tmp_path / "new.csv", 120, seed=3)
     request = {"data": str(data), "task_name": NAME, "registry": registry}
-    with pytest.raises(LaunchError, match=r"could not be asked: it took longer than"):
+    with pytest.raises(LaunchError, match=r"could not be run: it took longer than"):
         check_incumbent(**request, limit_seconds=0.05)
 
 
