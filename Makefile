@@ -21,7 +21,7 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
-install: $(STAMP) ## Make the virtual environment with everything in it
+install: $(STAMP) ## Create the virtual environment with all dependencies
 
 $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) or sys.version_info >= (3, 14))' || \
@@ -72,6 +72,13 @@ demo: install ## Three real searches: one that learns, then one with and one wit
 # What a shell runs in the background ignores SIGINT, which some tests send: these commands may, too.
 PYTEST = env --default-signal=INT $(BIN)/python -m pytest
 
+# A folder with the files train, validation and test of a classification task.
+DATA ?=
+PICTURES_ARGS ?= --name reviews --budget 5m
+.PHONY: pictures
+pictures: install browser ## Search on DATA and save the README's pictures (five minutes)
+	$(BIN)/python demo/pictures.py $(DATA) $(PICTURES_ARGS)
+
 .PHONY: test
 test: install browser ## Run the tests that need no server (a part: PYTEST_ARGS="tests/search -x")
 ifneq ($(strip $(PYTEST_ARGS)),)
@@ -89,18 +96,18 @@ REPLAY_OUT ?= runs/replay
 REPLAY_ARGS ?=
 
 .PHONY: bench-replay
-bench-replay: install ## Replay samplers and their peers on recorded outcomes (up to three hours; goes on after a stop)
+bench-replay: install ## Replay samplers and their peers on recorded outcomes (up to three hours; continues after a stop)
 	$(BIN)/python -m benchmarks.replay --out $(REPLAY_OUT) $(REPLAY_ARGS)
 
 .PHONY: lint
-lint: install ## Check style, types and who imports whom
+lint: install ## Check style, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
 .PHONY: format
-format: install ## Mend what ruff can mend by itself
+format: install ## Fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

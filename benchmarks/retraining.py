@@ -1,4 +1,4 @@
-"""Retraining, with real searches: are good champions kept, and worn ones replaced?
+"""Retraining, with real searches: are good champions kept, and degraded ones replaced?
 
 The data of a month are rows drawn anew from a pool of one data set. A first search gives the first
 champion. Then ``--unchanged`` retrainings follow one another on further months of the same pool:
@@ -235,8 +235,10 @@ def report(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     print()
     for arm in ("unchanged", "drifted"):
         promoted = sum(row["decision"]["promoted"] for row in rows[arm])
-        worn = sum(row["verdict"]["standing"] == "worn" for row in rows[arm])
-        print(f"{arm}: {promoted} of {len(rows[arm])} promoted; {worn} champions called worn")
+        degraded = sum(row["verdict"]["standing"] == "degraded" for row in rows[arm])
+        print(
+            f"{arm}: {promoted} of {len(rows[arm])} promoted; {degraded} champions called degraded"
+        )
 
 
 def parse() -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""Data that are in memory: frames, ``datasets`` objects, columns. They are kept with the run."""
+"""Data in memory: frames, ``datasets`` objects, columns. They are saved with the run."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class SavedDataset:
         """Write the object to a folder, and return it."""
         from datasets.utils import logging
 
-        # Its progress bar would stand in the midst of the search's.
+        # Its progress bar would disturb the search's own.
         shown = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
         try:
@@ -106,7 +106,7 @@ def given_data(
         label: Column of the class, likewise.
 
     Raises:
-        ConfigError: They are nothing of that.
+        ConfigError: They are of none of these kinds.
         DataError: They cannot be read as a table.
     """
     if isinstance(data, TaskSpec):
@@ -134,10 +134,10 @@ def _table(data: Any, named: Sequence[str]) -> pa.Table:
         data = data.collect()
     try:
         if _is_of("pandas", data) and hasattr(data, "columns"):
-            # Columns of other kinds than Arrow knows are no matter where they are not asked for.
+            # Columns that Arrow cannot hold do no harm as long as they are not used.
             wanted = [name for name in named if name in data.columns]
             frame = data[wanted] if wanted and len(wanted) == len(named) else data
-            # The index of a frame is no column of the task.
+            # The index of a frame is not a column of the task.
             return pa.Table.from_pandas(frame, preserve_index=False)
         if isinstance(data, Mapping) and data:
             return pa.table({str(name): pa.array(values) for name, values in data.items()})

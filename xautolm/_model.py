@@ -1,4 +1,4 @@
-"""Models that searches have left, and their answers."""
+"""Load the models that searches have saved, and predict with them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Model:
             return self._classifier.probabilities(_checked(texts), pairs, batch_size)
 
     def __repr__(self) -> str:
-        """Return where it is."""
+        """Return the class name and the folder."""
         return f"<Model {self.folder}>"
 
 
@@ -162,7 +162,7 @@ def _model_folder(run: Path) -> Path:
     """Return the folder of the model: of a run, or the folder itself."""
     folder = run.expanduser()
     if not folder.is_dir():
-        raise ConfigError(f"{run} is no folder", hint="Give the run folder of a search")
+        raise ConfigError(f"{run} is not a folder", hint="Give the run folder of a search")
     for candidate in (folder / BEST_MODEL_FOLDER, folder):
         if (candidate / MODEL_CARD_FILE).is_file():
             return candidate

@@ -1,4 +1,4 @@
-"""What a search came to, for Python and notebooks."""
+"""The result of a search, for Python and notebooks."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ class Plot:
         return f'<div style="max-width:960px;background:#ffffff">{self.svg}</div>'
 
     def __repr__(self) -> str:
-        """Return what it is, not all of it."""
+        """Return the kind of plot and its size, not the SVG itself."""
         return f"<Plot, {len(self.svg):,} characters of SVG>"
 
 
 class SearchResult(contract.SearchResult):
-    """What a search came to. A notebook shows it as a table with a plot.
+    """The result of a search. A notebook shows it as a table with a plot.
 
     Attributes:
-        spec: What was asked.
+        spec: The specification of the search.
         out_folder: The run folder.
         task: Name, fingerprint, labels, rows of each split, warnings.
         trials: All trials, by number: ``configuration``, ``result``, ``values``, ``why``.
@@ -74,19 +74,19 @@ class SearchResult(contract.SearchResult):
             ``confusion``, and ``comparison`` with the best model of the other kind.
         outcomes: Outcome to number of trials.
         seconds: Wall-clock seconds of the whole search.
-        phase_seconds: What of it went to what.
+        phase_seconds: Phase of the search to its wall-clock seconds.
         stopped_by: Why it ended: ``budget``, ``trials``, ``interrupted``, ...
-        warm_start: What the history did.
+        warm_start: How much of the history was used, and how it changed the sampler's prior.
         notes: What the user should know, in words.
-        models: Model id to what is known of it.
+        models: Model id to its descriptor.
         task_features: Meta-features of the task.
         system_features: Meta-features of the machine.
-        unkept_experiences: Experiences that the store could not take; a resume writes them.
+        unkept_experiences: Experiences that are not in the store yet; a resume writes them.
     """
 
     @classmethod
     def of(cls, found: contract.SearchResult) -> Self:
-        """Return a result of the core with what Python users do with it."""
+        """Return the core's result with the methods of the public API."""
         return cls(**{one.name: getattr(found, one.name) for one in fields(found)})
 
     @property
@@ -219,7 +219,7 @@ def load_run(path: str | Path) -> SearchResult:
         if not (folder / RESULT_FILE).is_file() and (folder / contract.SEARCH_FILE).is_file():
             raise ConfigError(
                 f"The search in {folder} has not ended",
-                hint="Wait for it, or go on with it: "
+                hint="Wait for it, or continue it: "
                 f"xautolm search --resume {shlex.quote(str(folder))}",
             )
         return SearchResult.of(read_result(folder))

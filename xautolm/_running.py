@@ -1,4 +1,4 @@
-"""Runs a checked search and leaves its results, for Python and the command line alike."""
+"""Run a checked search and write its results, for Python and the command line alike."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ Progress = bool | Literal["auto", "lines", "quiet"] | SearchObserver | Observing
 
 
 def run_request(request: SearchRequest, progress: Progress) -> SearchResult:
-    """Run a search, write its result folder, and return what it came to.
+    """Run a search, write its result folder, and return its result.
 
     Args:
         request: The search.
         progress: How it is shown.
 
     Raises:
-        ConfigError: The search cannot begin; nothing of it is left.
+        ConfigError: The search cannot begin; nothing of it stays on disk.
         StoreError: The store or the run folder cannot be used.
         LaunchError: Trials cannot be started.
     """
@@ -70,7 +70,7 @@ def run_request(request: SearchRequest, progress: Progress) -> SearchResult:
 def _launcher_of(
     request: SearchRequest, observer: SearchObserver
 ) -> Iterator[tuple[Launcher, Measured | None]]:
-    """Give the launcher that a request names, and what was measured where its trials run."""
+    """Yield the launcher that a request names, and what was measured where its trials run."""
     spec = request.spec
     if request.cluster is not None:
         from xautolm_core.cluster_search import on_cluster
@@ -104,7 +104,7 @@ def _observing(progress: Progress) -> Observing:
     if isinstance(progress, bool | str):
         if progress not in (True, False, "auto", "lines", "quiet"):
             raise ConfigError(
-                f"progress: {progress!r} is no way to show a search",
+                f"progress: {progress!r} is not a way to show a search",
                 hint="Use True, False, 'lines' or an observer",
             )
         how = {True: "auto", False: "quiet"}[progress] if isinstance(progress, bool) else progress
@@ -121,7 +121,7 @@ def _observing(progress: Progress) -> Observing:
     lacks = [name for name in _OBSERVER_METHODS if not callable(getattr(progress, name, None))]
     if lacks:
         raise ConfigError(
-            f"progress: a {type(progress).__name__} is no observer, it has no {lacks[0]}()",
+            f"progress: a {type(progress).__name__} is not an observer, it has no {lacks[0]}()",
             hint="Use True, False, 'lines' or an observer (see xautolm.extending.SearchObserver)",
         )
     return lambda _: _given(progress)

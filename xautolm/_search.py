@@ -1,4 +1,4 @@
-"""Searches from Python."""
+"""The functions ``search`` and ``resume``."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def search(
     offline: bool = False,
     progress: Progress = True,
 ) -> SearchResult:
-    """Search for the best text classifier, and return it with everything that was found.
+    """Search for the best text classifier, and return it with all trials.
 
     Each trial runs in a process of its own. Ctrl-C (or the stop button of a notebook) ends the
-    search cleanly: what was found is returned, and ``resume`` goes on with it.
+    search cleanly: what was found is returned, and ``resume`` continues it.
 
     Args:
         data: Path of a data file (``.csv``, ``.jsonl``, ``.parquet``) or of a YAML task, a folder
@@ -83,9 +83,9 @@ def search(
         budget: What to stop after, everything included: ``"10m"``, ``"1h30m"``, seconds or a
             ``timedelta``; or what trials may use: ``"0.5kWh"``, ``"2gpuh"``, ``"5EUR"``,
             ``"300gCO2e"``; several with commas. 15 minutes if nothing else bounds the search.
-        trials: Stop after so many trials of language models; cheap candidates come besides.
+        trials: Stop after this many trials of language models; cheap candidates do not count.
         text_pair: Column of a second text, for pairs of texts.
-        name: Name of the task, the same over retrainings; by default the data's name.
+        name: Name of the task, the same at each retraining; by default the data's name.
         drop_invalid: Leave out rows without text or label, instead of refusing the data.
         quoting: What the double quotes in CSV and TSV files are: ``"auto"``, ``"quoted"``
             (they enclose cells) or ``"none"`` (they are text).
@@ -97,7 +97,7 @@ def search(
             that a plug-in gives.
         sampler_options: Options of the sampler, by name.
         screening: Compare the space's models on a few rows first.
-        early_stopping: Stop trials that do worse than half of the others after as many epochs.
+        early_stopping: Stop a trial that scores below the median of the others at equal epochs.
         seed: Seed of splits, sampler and trials.
         workers: Trials at the same time.
         trial_timeout: Limit of one trial; derived from the budget if None.
@@ -106,24 +106,24 @@ def search(
             Jobs of the cluster that KUBECONFIG names; or the name that a plug-in gives.
         launcher_settings: YAML file, or mapping, with the launcher's settings (see
             docs/launching.md).
-        meters: Meters of energy that are asked first, by name; then those that are always there.
+        meters: Names of the energy meters to try first; the built-in ones follow.
         store: The experience store: a folder or an address. By default ``$XAUTOLM_STORE``, else
             ``~/.local/share/xautolm/experiences``.
-        read_stores: Stores that are read besides: ``"team=s3://team/memory@0.5"`` (name, address
+        read_stores: Further stores to read: ``"team=s3://team/memory@0.5"`` (name, address
             and trust).
-        tenant: Whose experiences they are.
+        tenant: Owner of the experiences that are written, and read.
         all_tenants: Learn from other tenants' experiences in the own store too.
         cold: Start without history; the experiences are still kept.
-        prices: What a budget of money pays for: ``"2.5EUR/gpuh"``, ``"0.3EUR/kWh"``.
-        zone: Zone of the grid, such as ``"DEU"``, for a budget of carbon.
+        prices: Prices for a budget in money: ``"2.5EUR/gpuh"``, ``"0.3EUR/kWh"``.
+        zone: Zone of the power grid, such as ``"DEU"``, for a carbon budget.
         intensities: Table of carbon intensities (CSV or JSON).
-        grams_per_kwh: CO2e of a kWh, without a table.
-        pue: Energy of the data centre over that of its machines.
+        grams_per_kwh: Grams of CO2e per kWh, in place of a table.
+        pue: Power usage effectiveness: energy of the data centre over that of its machines.
         out: Run folder; ``runs/<task>-<UTC time>`` by default.
-        keep_models: Which models stay on disk.
-        offline: Do not ask a model hub.
+        keep_models: Models of which trials stay on disk.
+        offline: Do not contact a model hub.
         progress: ``True`` shows a table in a notebook, a live view in a terminal and lines
-            elsewhere (standard error); ``False`` shows warnings alone, ``"lines"`` always lines; or
+            elsewhere (standard error); ``False`` shows warnings only, ``"lines"`` always lines; or
             an observer of your own (see ``xautolm.extending.SearchObserver``).
 
     Returns:
@@ -131,10 +131,10 @@ def search(
         ``report_path``. In a notebook it shows itself.
 
     Raises:
-        ConfigError: An argument is wrong. Nothing has begun, and nothing is left behind.
+        ConfigError: An argument is wrong. Nothing was started or written.
         DataError: The data cannot be used; the message says which rows and why.
         SpaceError: Nothing in the space can run here.
-        StoreError: The store or the disk cannot be used; a search that has begun can be resumed.
+        StoreError: The store or the disk cannot be used; a search that has started can be resumed.
         LaunchError: Trials cannot be started.
 
     Example:
@@ -208,10 +208,9 @@ def resume(
     launcher_settings: str | Path | Mapping[str, Any] | None = None,
     progress: Progress = True,
 ) -> SearchResult:
-    """Go on with a search that was interrupted or killed, or that gets a larger budget.
+    """Continue a search that was interrupted or killed, or give a finished one a larger budget.
 
-    Data, space, sampler and seed stay as they were; what is given here takes the place of what was
-    given before.
+    Data, space, sampler and seed stay as they were; arguments given here replace the earlier ones.
 
     Args:
         run: The run folder, or the result that ``search`` returned.
@@ -230,7 +229,7 @@ def resume(
         keep_models: Likewise.
         offline: Likewise.
         launcher: That of the search; it cannot change.
-        launcher_settings: New ones, on a cluster with the same workspace.
+        launcher_settings: New settings, for a cluster with the same workspace.
         progress: As in ``search``.
 
     Returns:
@@ -274,13 +273,13 @@ def _quoting(given: str | None) -> Quoting | None:
         return None if given is None else Quoting(given)
     except ValueError:
         raise ConfigError(
-            f"--quoting: {given!r} is no choice", hint=f"Known are {', '.join(Quoting)}"
+            f"--quoting: {given!r} is not a choice", hint=f"Known are {', '.join(Quoting)}"
         ) from None
 
 
 def _several(given: str | Sequence[str]) -> tuple[str, ...]:
-    """Return several things, or the only one, which needs no list around it."""
-    # A string is a sequence, too: of its letters.
+    """Return the given values as a tuple; a single string counts as one value."""
+    # A string is a sequence of its letters, too.
     return (given,) if isinstance(given, str) else tuple(given)
 
 

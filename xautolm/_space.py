@@ -1,4 +1,4 @@
-"""Search spaces: presets, files, and YAML that is written in Python."""
+"""Search spaces: presets, files, and YAML given as a string."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class SearchSpace:
         name: Its name.
         description: What it is for.
         text: Its YAML.
-        methods: What it has, such as ``tfidf``, ``lora`` and ``full``.
-        models: Ids of its models, whether they can be had here or not.
+        methods: Its methods, such as ``tfidf``, ``lora`` and ``full``.
+        models: Ids of its models, whether they are available here or not.
 
     Raises:
         SpaceError: There is no such space, or it is wrong; the message names the line.

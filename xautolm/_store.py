@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def open_store(address: str | Path | None = None, *, create: bool = False) -> ObjectExperienceStore:
-    """Open an experience store: what all searches with it have learnt.
+    """Open an experience store: the record of all trials of the searches that used it.
 
     Args:
         address: A folder, ``s3://bucket/prefix``, or an address of a plug-in's scheme. By default

@@ -1,4 +1,4 @@
-"""The description of a task, for what the arguments of a search do not say."""
+"""The description of a task, for what the arguments of a search cannot express."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Task(TaskSpec):
     files for each split, classes that may be missing, shares of the splits.
 
     Attributes:
-        name: Stays the same over retrainings; derived from the data's name if None.
+        name: Stays the same at each retraining; derived from the data's name if None.
         data: A data file, a folder with ``train``, ``validation`` and ``test`` files, an ``s3://``
             address of either, or the name of a ``datasets`` data set.
         train: File of the training split, where the splits are given one by one.
         validation: File of the validation split, likewise.
         test: File of the test split, likewise.
-        text: Column of the text; found by itself if None.
+        text: Column of the text; found automatically if None.
         text_pair: Column of a second text, or None.
-        label: Column of the class; found by itself if None.
+        label: Column of the class; found automatically if None.
         labels: All class names in their order, if some may be missing in the data.
         splits: Shares of the splits that are not given.
         seed: Seed of the split.
@@ -52,7 +52,7 @@ class Task(TaskSpec):
     @model_validator(mode="wrap")
     @classmethod
     def _in_words(cls, given: Any, validate: ModelWrapValidatorHandler[Task]) -> Task:
-        """Say what is wrong with the fields as all that is wrong is said."""
+        """Report invalid fields as an ``XautolmError``, like all other bad input."""
         try:
             return validate(given)
         except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Messages in the words of whoever calls: arguments for Python, options for the command line."""
+"""Messages in the caller's terms: arguments for Python, options for the command line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SEVERAL = {"price": "prices", "read_store": "read_stores", "sampler_option": "s
 
 @contextmanager
 def as_command_line() -> Iterator[None]:
-    """Leave the options in the messages of all calls within the context."""
+    """Keep command-line options in the messages of all calls within the context."""
     token = _SPEAKS_OPTIONS.set(True)
     try:
         yield
@@ -36,7 +36,7 @@ def as_command_line() -> Iterator[None]:
 
 @contextmanager
 def in_callers_words() -> Iterator[None]:
-    """Let errors that leave the context name arguments where they name options."""
+    """Make errors that leave the context name arguments in place of command-line options."""
     try:
         yield
     except XautolmError as error:
@@ -46,7 +46,7 @@ def in_callers_words() -> Iterator[None]:
 
 
 def python_words(text: str) -> str:
-    """Return a message with arguments in the place of options: ``--label COL`` is ``label=COL``."""
+    """Return a message with arguments in place of options: ``--label COL`` is ``label=COL``."""
     return _TERM.sub(_in_python, text)
 
 

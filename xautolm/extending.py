@@ -1,6 +1,6 @@
-"""What plug-ins build on: four protocols, and the types in them.
+"""The interface of plug-ins: four protocols, and the types in them.
 
-A package offers its plug-in by a line in its ``pyproject.toml``, and users name it:
+A package registers its plug-in by a line in its ``pyproject.toml``, and users name it:
 
 =====================  ==================  =====================================================
 Entry points           Named by            Stands for

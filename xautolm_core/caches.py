@@ -1,4 +1,4 @@
-"""Where this user's caches lie."""
+"""The folder of this user's caches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SETTING = "XAUTOLM_CACHE"
 
 
 def folder_of_caches(environment: Mapping[str, str] | None = None) -> Path | None:
-    """Return the folder of this user's caches; None if they are off or there is no place.
+    """Return the folder of this user's caches; None if they are off or no folder is known.
 
     It is ``$XAUTOLM_CACHE``, else ``$XDG_CACHE_HOME/xautolm``, else ``~/.cache/xautolm``;
     ``XAUTOLM_CACHE=off`` switches all of them off.

@@ -1,9 +1,8 @@
-"""A search on this machine, a laptop say, whose trials run as Jobs of a cluster.
+"""A search on this machine, such as a laptop, whose trials run as Jobs of a cluster.
 
-The search, its store and its run folder stay here. What pods need of this machine, the prepared
-task and models that only it has, goes to the workspace before the first Job, and results come back
-from there. So Jobs go on while this machine sleeps or is cut off, and the search takes them over
-when it is resumed.
+The search, its store and its run folder stay here. The prepared task, and models that only this
+machine has, are uploaded to the workspace before the first Job; results are fetched from there.
+Jobs keep running while this machine sleeps or is offline, and a resumed search adopts them.
 """
 
 from __future__ import annotations
@@ -50,11 +49,11 @@ _GIB = 1 << 30
 
 
 class ClusterRun(BaseModel):
-    """What the run folder of a search on a cluster holds besides its spec.
+    """The part of a run folder that only a search on a cluster has.
 
     Attributes:
         settings: How its trials run.
-        measured: What was measured of the task and of a trial pod's machine, as a document.
+        measured: Meta-features of the task and of a trial pod's machine, as a document.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,7 +63,7 @@ class ClusterRun(BaseModel):
 
 
 def read_cluster_run(out_folder: Path) -> ClusterRun | None:
-    """Return what a run folder says of its cluster; None if its trials run on this machine.
+    """Read the cluster settings of a run folder; None if its trials run on this machine.
 
     Raises:
         ConfigError: It cannot be read.
@@ -85,23 +84,22 @@ def read_cluster_run(out_folder: Path) -> ClusterRun | None:
 def on_cluster(
     spec: SearchSpec, settings: ClusterSettings, out_folder: Path, observer: SearchObserver
 ) -> Iterator[tuple[Launcher, Measured]]:
-    """Check a cluster and measure a pod's machine; give what ``run_search`` needs of both.
+    """Check a cluster, measure a pod's machine, and yield the launcher and the measurement.
 
-    A search of that folder goes on with what was measured before, unless its settings have changed.
-    After an error its Jobs go on, for a resume to take them over; Ctrl-C and the end of the search
-    end them.
+    A resumed search uses the earlier measurement, unless its settings have changed. After an error
+    its Jobs keep running, for a resume to adopt them; Ctrl-C and the end of the search end them.
 
     Args:
         spec: The search.
         settings: How its trials run.
         out_folder: Its run folder. Nothing is left in it if the search does not begin.
-        observer: Is told why pods do not start.
+        observer: Receives the reasons why pods do not start.
 
     Raises:
         ConfigError: The data or the space cannot be used, the cluster lacks something, or another
             process searches in that folder.
         StoreError: The workspace cannot be reached.
-        LaunchError: The cluster cannot be asked, or no pod tells what its machine is like.
+        LaunchError: The cluster cannot be queried, or no pod measured its machine.
     """
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.search.opening import require_meter
@@ -133,7 +131,7 @@ def on_cluster(
             yield launcher, measured
         except Exception:
             if (out_folder / SEARCH_FILE).exists():
-                observer.note("What runs on the cluster goes on; resume the search", warning=True)
+                observer.note("Jobs on the cluster keep running; resume the search", warning=True)
             launcher.close(leave_running=True)
             raise
 
@@ -147,13 +145,13 @@ def launched(
     notes: Notes,
     context: str | None = None,
 ) -> Iterator[KubernetesLauncher]:
-    """Give a launcher of a search's trials, and close it in the end.
+    """Yield a launcher of a search's trials, and close it at the end.
 
     Args:
-        settings: How the trials run.
+        settings: Settings of the trials' pods.
         exchange: Carries specs and results.
-        search_id: The search.
-        notes: Is told why pods do not start.
+        search_id: Id of the search.
+        notes: Receives the reasons why pods do not start.
         context: Context of KUBECONFIG; its current one if None.
 
     Raises:
@@ -193,7 +191,7 @@ def connected(
 
 
 def require_cluster(settings: KubernetesSettings, context: str | None = None) -> None:
-    """Make sure that trials can be started.
+    """Check that trials can be started.
 
     Raises:
         ConfigError: A permission, queue, secret, claim or service account is missing.
@@ -209,11 +207,11 @@ def require_cluster(settings: KubernetesSettings, context: str | None = None) ->
 
 
 def check_storage(address: str, what: str) -> None:
-    """Make sure that objects can be looked for at an address.
+    """Check that objects at an address can be listed.
 
     Args:
-        address: Of the objects.
-        what: What lies there, for the message.
+        address: Address of the objects.
+        what: Name of the objects, for the message.
 
     Raises:
         ConfigError: The address is wrong, or credentials are missing.
@@ -237,15 +235,15 @@ def probed(
     context: str | None = None,
     needed: Sequence[PluginReference] = (),
 ) -> tuple[FeatureVector, TrialMachine]:
-    """Return what a pod with a trial's resources tells of its machine, and has of it.
+    """Run a pod with a trial's resources, and return the features of its machine.
 
     Args:
-        settings: What the platform gives for trial pods.
+        settings: Settings of trial pods.
         run_id: The Job is named after it.
         exchange_address: Where the pod writes its answer.
-        notes: Is told why the pod does not start.
+        notes: Receives the reasons why the pod does not start.
         context: Context of KUBECONFIG; its current one if None.
-        needed: Plug-ins that trials use, which the image has to have.
+        needed: Plug-ins that trials use, which the image must have.
 
     Raises:
         ConfigError: The image lacks one of them, or has another version.
@@ -286,7 +284,7 @@ def _require_plugins(needed: Sequence[PluginReference], found: Sequence[PluginRe
 
 
 def _measured(spec: SearchSpec, settings: ClusterSettings, observer: SearchObserver) -> Measured:
-    """Measure the task, which says whether it can be used at all, then a pod's machine."""
+    """Measure the task first, as it may be unusable, then a pod's machine."""
     from xautolm_core.features.task_features import extract_task_features
     from xautolm_core.space.load import load_space
     from xautolm_core.space.space import tokenizer_files
@@ -319,7 +317,7 @@ def _measured(spec: SearchSpec, settings: ClusterSettings, observer: SearchObser
 
 @contextmanager
 def _kept_with(run: ClusterRun, out_folder: Path) -> Iterator[None]:
-    """Have a run folder hold what its trials need, unless the search does not begin."""
+    """Keep the cluster settings in a run folder; remove them if the search does not begin."""
     from xautolm_core.search.run_folder import require_idle
 
     file = out_folder / CLUSTER_FILE
@@ -332,7 +330,7 @@ def _kept_with(run: ClusterRun, out_folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(
             f"The run folder {out_folder} cannot be written: {error.strerror}",
-            hint="Make room or restore its rights, or give another one with --out",
+            hint="Make room or fix its permissions, or give another one with --out",
         ) from error
     try:
         yield

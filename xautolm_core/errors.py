@@ -1,6 +1,6 @@
-"""The error hierarchy: what a user sees when something is wrong.
+"""The error hierarchy.
 
-Every message says what is wrong, where, and how to mend it. The command line prints it on one line
+Every message says what is wrong, where, and how to fix it. The command line prints it on one line
 and exits with ``exit_code``.
 """
 
@@ -12,7 +12,7 @@ class XautolmError(Exception):
 
     Args:
         problem: What is wrong, and where (file, line, column, option).
-        hint: How to mend it, as an imperative sentence. Empty if nothing can be advised.
+        hint: How to fix it, as an imperative sentence. Empty if there is no advice.
     """
 
     exit_code = 1
@@ -35,7 +35,7 @@ class ConfigError(XautolmError):
 
 
 class DataError(ConfigError):
-    """The task's data cannot be used as they are."""
+    """The task's data cannot be used."""
 
 
 class SpaceError(ConfigError):

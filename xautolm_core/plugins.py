@@ -1,11 +1,11 @@
-"""Names that stand for code: our own, and what other packages offer through entry points.
+"""Registries of named code: built-in, and registered by other packages as entry points.
 
-A package offers a sampler, for example, by these lines in its ``pyproject.toml``::
+A package registers a sampler, for example, by these lines in its ``pyproject.toml``::
 
     [project.entry-points."xautolm.samplers"]
     my-sampler = "my_package.sampler:MySampler"
 
-Nothing of it is imported before its name is used.
+The package is imported only when its name is used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ GROUPS = ("xautolm.samplers", "xautolm.launchers", "xautolm.energy", "xautolm.st
 
 
 class PluginReference(BaseModel):
-    """A name that a package offers, as it is written down with what used it.
+    """A plug-in with its version, as it is stored with the search that used it.
 
     Attributes:
         group: Group of the entry point.
@@ -43,7 +43,7 @@ class PluginReference(BaseModel):
 
 
 def installed_plugins() -> tuple[PluginReference, ...]:
-    """Return what packages offer here, in the order in which the path has them."""
+    """Return all installed plug-ins, in the order of the path."""
     return tuple(
         PluginReference(group=group, name=one.name, package=_package(one))
         for group in GROUPS
@@ -52,12 +52,12 @@ def installed_plugins() -> tuple[PluginReference, ...]:
 
 
 class Registry:
-    """The names of one group. Names of our own cannot be taken by a package.
+    """The names of one group. A package cannot replace a built-in name.
 
     Args:
         group: Group of the entry points, such as ``xautolm.samplers``.
-        what: What messages call one of them, such as ``sampler``.
-        built_in: Name of our own ones to ``module:attribute``.
+        what: Kind of plug-in for messages, such as ``sampler``.
+        built_in: Built-in name to ``module:attribute``.
     """
 
     def __init__(self, group: str, what: str, built_in: Mapping[str, str]) -> None:
@@ -70,7 +70,7 @@ class Registry:
         }
 
     def names(self) -> tuple[str, ...]:
-        """Return all names: our own in their order, then those of packages by name."""
+        """Return all names: built-in ones in their order, then those of packages by name."""
         others = {one.name for one in entry_points(group=self.group)} - set(self._own)
         return (*self._own, *sorted(others))
 
@@ -79,7 +79,7 @@ class Registry:
         return name in self._own or bool(entry_points(group=self.group, name=name))
 
     def reference(self, name: str) -> PluginReference | None:
-        """Return what a name of a package is written down as; None for one of our own.
+        """Return the plug-in of a name with its version; None for a built-in one.
 
         Raises:
             ConfigError: There is no such name, or two packages offer it.
@@ -88,7 +88,7 @@ class Registry:
         return PluginReference(group=self.group, name=name, package=package) if package else None
 
     def require(self, plugin: PluginReference) -> None:
-        """Make sure that a plug-in is here in the version that was written down.
+        """Check that a plug-in is installed in the recorded version.
 
         Raises:
             ConfigError: It is not.
@@ -102,7 +102,7 @@ class Registry:
             )
 
     def load(self, name: str) -> Any:
-        """Import and return what a name stands for.
+        """Import and return the object of a name.
 
         Raises:
             ConfigError: There is no such name, two packages offer it, or its package is broken.
@@ -122,13 +122,13 @@ class Registry:
 
     @contextmanager
     def blaming(self, name: str) -> Iterator[None]:
-        """Raise what goes wrong in code of a package within the context as an error that names it.
+        """Turn an error in a package's code within the context into one that names the package.
 
         Args:
-            name: What is used within the context. Faults of our own stay as they are.
+            name: Name that is used within the context. Errors of built-in code are not changed.
 
         Raises:
-            ConfigError: Its package is at fault.
+            ConfigError: The package's code failed.
         """
         try:
             yield
@@ -139,7 +139,7 @@ class Registry:
             if not package:
                 raise
             raise ConfigError(
-                f"The {self.what} {name!r} of package {package} is at fault "
+                f"The {self.what} {name!r} of package {package} failed "
                 f"({type(error).__name__}: {error})",
                 hint=f"Report it to its authors, or use another {self.what}",
             ) from error
@@ -147,7 +147,7 @@ class Registry:
     def _find(self, name: str) -> EntryPoint:
         if name in self._own:
             return self._own[name]
-        # The same package may be found in two places of the path: the first one counts.
+        # The same package may be found twice on the path: the first one counts.
         found: dict[str, EntryPoint] = {}
         for one in entry_points(group=self.group, name=name):
             found.setdefault(one.dist.name if one.dist is not None else one.value, one)

@@ -41,12 +41,12 @@ _TOLD = re.compile(
 
 
 def storage_fault(error: BaseException) -> str | None:
-    """Return the words for the fault of a disk that an error comes from; None if it is no such.
+    """Return the operating system's message of the disk fault that caused an error, else None.
 
     Its causes count too: an error that was raised while such a fault was handled is one.
 
     Args:
-        error: Of any library.
+        error: Error of any library.
 
     Returns:
         Such as ``No space left on device``.
@@ -61,10 +61,10 @@ def storage_fault(error: BaseException) -> str | None:
 
 
 def told_storage_fault(message: str) -> str | None:
-    """Return the words for the fault of a disk that a message tells of; None if it tells of none.
+    """Return the operating system's words for a disk fault in a message, else None.
 
     Args:
-        message: Of an error, of any library.
+        message: Message of an error of any library.
     """
     found = _TOLD.search(message)
     if found is None:
@@ -74,17 +74,17 @@ def told_storage_fault(message: str) -> str | None:
 
 
 def as_store_error(error: BaseException) -> StoreError | None:
-    """Return what to tell a user of an error that comes from a disk; None if it does not.
+    """Return a ``StoreError`` for an error that comes from a disk; None if it does not.
 
     Args:
-        error: That nobody else has handled.
+        error: An error that was not handled elsewhere.
     """
     words = storage_fault(error)
     if words is None:
         return None
     place = getattr(error, "filename", None)
     problem = f"{place} cannot be read or written: {words}" if place else words
-    return StoreError(problem, hint="Make room or restore the rights there, then run it again")
+    return StoreError(problem, hint="Make room or fix the permissions there, then run it again")
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def as_os_errors() -> Iterator[None]:
     """Raise the faults of a disk within the block as ``OSError``, whichever library reports them.
 
     Raises:
-        OSError: In the place of such an error; others stay as they are.
+        OSError: In place of such an error; others are not changed.
     """
     try:
         yield

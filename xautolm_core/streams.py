@@ -12,7 +12,7 @@ _ASCII = "xautolm_ascii"
 
 
 def escape_unknown_characters() -> None:
-    r"""Let standard output and error escape what their encoding lacks, instead of failing.
+    r"""Make standard output and error escape characters that their encoding lacks.
 
     The escapes are those of JSON (``\u00e9``), so that a JSON document stays one.
     """
@@ -31,7 +31,7 @@ def _register() -> None:
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """Return the characters that an encoding lacks as escapes, and where to go on."""
+    """Return escapes for the characters that an encoding lacks, and the next position."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]

@@ -15,11 +15,11 @@ _PREFIX = "Value error, "
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a document.
+    """One problem of a document.
 
     Attributes:
         place: Keys and indices that lead to it; empty for the document as a whole.
-        message: What is wrong there; never the value itself, unless a validator of ours names it.
+        message: The problem; never the value itself, unless a validator of ours names it.
         kind: pydantic's name for it, such as ``extra_forbidden``.
     """
 
@@ -43,7 +43,7 @@ class Problem:
 
 
 def first_problem(error: ValidationError) -> Problem:
-    """Return what pydantic found first."""
+    """Return the first problem that pydantic found."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return Problem(first["loc"], first["msg"].removeprefix(_PREFIX), first["type"])
 
@@ -51,7 +51,7 @@ def first_problem(error: ValidationError) -> Problem:
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """Return ``Did you mean '...'?`` for the known name nearest to a wrong one, or nothing.
 
-    A name is never meant by itself: what is wrong with it is then another thing.
+    A name is not suggested for itself: then something else is wrong with it.
     """
     by_lower_case = {name.lower(): name for name in known if name != wrong}
     near = difflib.get_close_matches(wrong.lower(), by_lower_case, n=1, cutoff=0.6)

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, whatever happens while they are written."""
+"""Write files and folders atomically: readers see all of the new content or none of it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from pydantic import BaseModel
 
 @contextlib.contextmanager
 def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """Give a file to write that becomes ``path`` at the end: whole, or not at all.
+    """Yield a file to write that becomes ``path`` at the end, or not at all.
 
     Args:
         path: Its place; its folder must exist. A file that is there is replaced at the end.
-        durable: Wait until the disk has it; what is only a cache does without.
+        durable: Wait until it is on disk; not needed for caches.
 
     Raises:
-        OSError: It cannot be written. Nothing is left behind, and what was there stays.
+        OSError: It cannot be written. Nothing is left behind, and an existing file stays.
     """
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
-    # Made without tempfile, which makes files private: as readable as the umask allows.
+    # Created without tempfile, whose files are private: the umask decides.
     with temporary.open("xb") as file:
         try:
             yield file
@@ -48,7 +48,7 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
 
     Args:
         path: The file; its folder must exist.
-        content: What it will hold.
+        content: Its content.
         durable: As in ``whole_file``.
 
     Raises:
@@ -59,17 +59,17 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, all or nothing."""
+    """Write a UTF-8 text file, atomically."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: Path, document: object, *, durable: bool = True) -> None:
-    """Write an indented JSON file, all or nothing.
+    """Write an indented JSON file, atomically.
 
     Args:
-        path: The file; missing parent folders are made.
+        path: The file; missing parent folders are created.
         document: A pydantic model, or what ``to_json`` takes.
-        durable: As in ``whole_file``; a heartbeat does without.
+        durable: As in ``whole_file``; not needed for a heartbeat.
 
     Raises:
         OSError: It cannot be written.
@@ -85,7 +85,7 @@ def write_json(path: Path, document: object, *, durable: bool = True) -> None:
 def to_json(document: object) -> str:
     """Return strict JSON, indented, with a line feed at the end.
 
-    Numbers that are not finite become null; paths, and what JSON does not know, become strings.
+    Numbers that are not finite become null; paths and other types become strings.
     """
     plain = _finite(document)
     return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
@@ -103,10 +103,10 @@ def _finite(value: Any) -> Any:
 
 @contextlib.contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Give a folder to fill that becomes ``target`` by a rename at the end, or not at all.
+    """Yield a folder to fill that becomes ``target`` by a rename at the end, or not at all.
 
     Args:
-        target: Its place; what is there is replaced.
+        target: Its place; an existing folder is replaced.
 
     Raises:
         OSError: It cannot be written. Nothing is left behind.

@@ -1,4 +1,4 @@
-"""YAML that remembers its lines, so that an error can name the place."""
+"""YAML with line numbers, so that an error can name the place."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Document:
         data: The content: dicts, lists and scalars.
         source: Name of the file, for messages.
         root: The node of the whole document.
-        fault: The kind of error that a wrong content is.
+        fault: Error class for wrong content.
     """
 
     data: Any
@@ -48,7 +48,7 @@ class Document:
                 if pair is None:
                     break
                 key, node = pair
-                # A key that came in by "<<" stands elsewhere: point to where it is written.
+                # A key merged by "<<" is written elsewhere: point there.
                 line = key.start_mark.line + 1
             elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
                 if not 0 <= part < len(node.value):
@@ -70,8 +70,8 @@ def read(path: Path, fault: type[ConfigError] = ConfigError) -> Document:
     """Return the document of a YAML file.
 
     Raises:
-        ConfigError: It cannot be read, is no YAML, repeats a key, or refers to itself; of the kind
-            ``fault``. A file that does not exist is the caller's affair.
+        ConfigError: It cannot be read, is not YAML, repeats a key, or refers to itself; of class
+            ``fault``.
         FileNotFoundError: There is no such file.
     """
     try:
@@ -93,10 +93,10 @@ def parse(text: str, source: str, fault: type[ConfigError] = ConfigError) -> Doc
     Args:
         text: The YAML.
         source: Name of the file, for messages.
-        fault: The kind of error to raise.
+        fault: Class of the error to raise.
 
     Raises:
-        ConfigError: It is no YAML, repeats a key, or refers to itself; of the kind ``fault``.
+        ConfigError: It is not YAML, repeats a key, or refers to itself; of class ``fault``.
     """
     if len(text) > _MAX_CHARACTERS:
         raise fault(f"{source} is larger than 1 MB", hint="Give a YAML file of settings")
@@ -111,10 +111,10 @@ def parse(text: str, source: str, fault: type[ConfigError] = ConfigError) -> Doc
         line = mark.line + 1 if mark is not None else 1
         raise fault(
             f"{source}:{line}: {error.problem or 'no YAML'}",
-            hint="Mend the YAML there (indentation, quotes, brackets)",
+            hint="Fix the YAML there (indentation, quotes, brackets)",
         ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise fault(f"{source}: no readable YAML: {error}", hint="Mend the file") from error
+        raise fault(f"{source}: not readable as YAML: {error}", hint="Fix the file") from error
     finally:
         loader.dispose()
     return Document(data=data, source=source, root=root, fault=fault)
@@ -149,11 +149,11 @@ def _check_keys(node: yaml.MappingNode, document: Document) -> None:
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode):
             raise document.fault(
-                f"{document.source}:{line}: a key must be a plain word", hint="Mend the key"
+                f"{document.source}:{line}: a key must be a plain word", hint="Fix the key"
             )
         if key.value in seen and key.value != "<<":
             raise document.fault(
-                f"{document.source}:{line}: {key.value!r} stands here a second time "
+                f"{document.source}:{line}: {key.value!r} appears a second time "
                 f"(first in line {seen[key.value]})",
                 hint="Rename or remove one of them",
             )

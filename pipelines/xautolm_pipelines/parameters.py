@@ -46,7 +46,7 @@ def gather(package: Package, pairs: Sequence[str], file: Path | None) -> dict[st
         name, sign, text = pair.partition("=")
         if not sign or not name:
             raise ConfigError(
-                f"--param: '{name}' is no KEY=VALUE", hint="Write for example --param trials=20"
+                f"--param: '{name}' is not KEY=VALUE", hint="Write for example --param trials=20"
             )
         if name in seen:
             raise ConfigError(f"--param: '{name}' is given twice", hint="Give it once")

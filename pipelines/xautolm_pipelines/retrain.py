@@ -1,4 +1,4 @@
-"""``xautolm-retrain``: for recurring runs, a search only where the model in use has worn."""
+"""``xautolm-retrain``: for recurring runs, a search only where the model in use has degraded."""
 
 from typing import Dict
 from typing import List
@@ -87,7 +87,7 @@ def xautolm_retrain(
         cluster: YAML of further settings of trial pods (docs/launching.md).
         webhook_secret: Secret whose key url is told how the run ended; it need not exist.
         tolerance: Drop of macro-F1 of the model in use that does not matter.
-        check_alpha: Probability of calling a model worn whose true drop is the tolerance.
+        check_alpha: Probability of calling a model degraded at a true drop of the tolerance.
         check_min_rows: With fewer rows that are new to the model there is no search.
         fresh_fraction: Share of the data that is set aside for the comparison.
         promote_alpha: Probability of promoting a challenger that is no better.
@@ -107,7 +107,7 @@ def xautolm_retrain(
             memory="8Gi",
         )
         # What a step returns: kfp.local knows no other output in a condition.
-        with dsl.If(checked.outputs["Output"] == True, name="worn"):  # noqa: E712
+        with dsl.If(checked.outputs["Output"] == True, name="degraded"):  # noqa: E712
             divided = equip(
                 split_fresh(
                     task=task,

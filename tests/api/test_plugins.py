@@ -116,12 +116,12 @@ def test_a_package_is_named_when_what_it_offers_does_not_work(
         lambda: open_objects("odd://x"),
     ]
     for use in uses:
-        with pytest.raises(ConfigError, match=r"'odd' of package faulty 1\.0 is at fault"):
+        with pytest.raises(ConfigError, match=r"'odd' of package faulty 1\.0 failed"):
             use()
     (tmp_path / "rows.csv").write_text("text,label\na,x\n")
     options = SearchOptions(data=str(tmp_path / "rows.csv"), methods="tfidf", out=tmp_path / "run")
     unkept = replace(options, launcher="odd", launcher_settings={"a": object()})
-    with pytest.raises(ConfigError, match="cannot be kept with the run"):
+    with pytest.raises(ConfigError, match="cannot be stored with the run"):
         new_search(unkept)
 
 

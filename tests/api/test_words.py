@@ -13,12 +13,12 @@ from xautolm._words import python_words
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        ("--budget: 'soon' is no budget", "budget: 'soon' is no budget"),
+        ("--budget: 'soon' is not a budget", "budget: 'soon' is not a budget"),
         ("Name it with --label COL, please", "Name it with label=COL, please"),
         ("Leave --drop-invalid out", "Leave drop_invalid out"),
         ("Add --no-screening", "Add screening=False"),
         ("--sampler-option: 'k'", "sampler_options: 'k'"),
-        ("Go on with it by --resume /a/b, or", "Go on with it by xautolm.resume('/a/b'), or"),
+        ("Continue it by --resume /a/b, or", "Continue it by xautolm.resume('/a/b'), or"),
         ("xautolm search --resume /a/b", "xautolm.resume('/a/b')"),
         ("by --resume '/my runs/b --out c', or", "by xautolm.resume('/my runs/b --out c'), or"),
         ("resume the search: --resume /a/b--c.d", "resume the search: xautolm.resume('/a/b--c.d')"),

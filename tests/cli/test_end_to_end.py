@@ -250,6 +250,6 @@ def test_wrong_assumptions_end_a_search_before_it_begins(folder: Path) -> None:
     told = {"XAUTOLM_ASSUMPTIONS": "wrong.yaml"}
     ended = run_process(*arguments, folder=folder, environment=told)
     assert ended.code == 2
-    assert "wrong.yaml:2: peu: is no setting of a report" in ended.err
+    assert "wrong.yaml:2: peu: is not a setting of a report" in ended.err
     assert not (folder / "no").exists()
     assert not (folder / "fourth-store").exists()

@@ -253,7 +253,7 @@ def test_either_texts_or_a_file() -> None:
 
 def test_a_folder_without_a_model_is_one_line(call: Call, tmp_path: Path) -> None:
     for folder, words in (
-        (tmp_path / "missing", "is no folder"),
+        (tmp_path / "missing", "is not a folder"),
         (tmp_path, "neither a run nor a model"),
     ):
         ended = call("predict", folder, "--text", "x")

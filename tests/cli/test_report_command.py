@@ -57,7 +57,7 @@ def test_since_leaves_out_what_ended_before(call: Call, store: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--since", "yesterday"], "--since: 'yesterday' is no duration"),
+        (["--since", "yesterday"], "--since: 'yesterday' is not a duration"),
         (["--since", "2126-01-01"], "is still to come"),
         (["--tenant", "nobody"], "There are no trials to report (tenant nobody)"),
         (["--pue", "0.5"], "pue: Input should be greater than or equal to 1"),

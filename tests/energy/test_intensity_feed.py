@@ -92,7 +92,7 @@ def test_the_last_figure_stands_and_is_stale(service: Service, tmp_path: Path, a
 
 def test_a_service_that_never_answered_is_an_error(service: Service, tmp_path: Path) -> None:
     service.status = 500
-    with pytest.raises(XautolmError, match="does not tell the carbon intensity of SE"):
+    with pytest.raises(XautolmError, match="has no carbon intensity of SE"):
         HourlyIntensity(Feed(service.address), "SE", tmp_path / "grid.json").now()
 
 

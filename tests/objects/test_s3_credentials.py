@@ -254,6 +254,6 @@ def test_a_platform_that_lends_nothing_is_told_without_the_token(
     lender.refuse = True
     storage = S3Objects.from_uri(f"s3://{bucket}")
     for act in (lambda: storage.get("key"), lambda: list(storage.get_many(["a", "b"]))):
-        with pytest.raises(ConfigError, match="lends no") as caught:
+        with pytest.raises(ConfigError, match="provides no") as caught:
             act()
         assert TOKEN not in "".join(traceback.format_exception(caught.value))

@@ -76,7 +76,7 @@ def test_the_live_view_shows_running_trials_front_and_best(tmp_path: Path) -> No
         view.trial_started(9, last.configuration, "why")
         view.tick(30.0, {9: {"phase": "train", "step": 5, "scheduled_steps": 10}})
         with console.capture() as capture:
-            console.print(view._render())
+            console.print(view)
     shown = capture.get()
     for part in ("9 trials done", "30.0 s left", "3 trials left", "ok 6", "0.8302", "#9", "train"):
         assert part in shown, part

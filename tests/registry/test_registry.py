@@ -194,13 +194,13 @@ def test_damaged_digests_of_rows_are_refused(registry, model_folder, tmp_path):
 def test_code_and_pickles_are_no_models(registry, model_folder, name):
     (model_folder / name).parent.mkdir(exist_ok=True)
     (model_folder / name).write_bytes(b"x")
-    with pytest.raises(ConfigError, match=r"no file of a registered model\. Remove it"):
+    with pytest.raises(ConfigError, match=r"a file of a registered model\. Remove it"):
         registry.register("moods", model_folder, make_record())
     assert registry.versions("moods") == []
 
 
 def test_a_folder_without_weights_is_no_model(registry, tmp_path):
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         registry.register("moods", tmp_path / "nowhere", make_record())
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="holds no weights"):
@@ -209,7 +209,7 @@ def test_a_folder_without_weights_is_no_model(registry, tmp_path):
 
 @pytest.mark.parametrize("version", ["", "..", "20260131T120000Z-0123456789abcdeg", "a/b"])
 def test_what_is_no_version_never_becomes_a_key(registry, version):
-    with pytest.raises(ConfigError, match="is no version"):
+    with pytest.raises(ConfigError, match="is not a version"):
         registry.version("moods", version)
 
 

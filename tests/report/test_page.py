@@ -145,7 +145,7 @@ def test_it_stands_with_little_in_it(tmp_path: Path, kind: str) -> None:
     )
     page = report_page(result)
     _checked(page)
-    assert "The search started without any help of earlier ones." in page
+    assert "The search started without history." in page
 
 
 def test_latency_gets_a_plot_of_its_own(tmp_path: Path) -> None:
@@ -216,5 +216,5 @@ def test_what_is_not_known_of_trials_is_not_shown(tmp_path: Path) -> None:
     page = report_page(search_result(tmp_path, records=records))
     section = page[page.index('id="why"') : page.index('id="trials"')]
     assert "past (weight 0.50, 3 trials)" in section
-    for absent in ("Expected", "Came to", "Failure</th>", "None", "in their interval:"):
+    for absent in ("Expected", "Measured", "Failure</th>", "None", "in their interval:"):
         assert absent not in section

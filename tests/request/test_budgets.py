@@ -88,9 +88,9 @@ def test_prices_are_of_gpus_of_trials_and_of_energy() -> None:
         (Budget(cost=5, currency="EUR"), ["2USD/gpuh"], "EUR and USD"),
         (Budget(cost=5, currency="EUR"), [], "all prices are 0"),
         (Budget(cost=5, currency="EUR"), ["2EUR/gpuh"], "all prices are 0"),  # there is no GPU
-        (Budget(gpu_hours=5), [], "trials hold no GPU"),
-        (Budget(), ["2EUR"], "no price"),
-        (Budget(), ["2EUR/litre"], "no price"),
+        (Budget(gpu_hours=5), [], "trials use no GPU"),
+        (Budget(), ["2EUR"], "not a price"),
+        (Budget(), ["2EUR/litre"], "not a price"),
     ],
 )
 def test_what_limits_nothing_is_refused(budget: Budget, prices: list[str], words: str) -> None:

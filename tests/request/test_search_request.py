@@ -89,7 +89,7 @@ def test_cold_leaves_the_warm_start_out(options: SearchOptions) -> None:
     of_paper = replace(options, cold=True, sampler="xautolm")
     assert new_search(of_paper).spec.sampler == "zero_shot"
     assert new_search(replace(options, cold=True, sampler="random")).spec.sampler == "random"
-    with pytest.raises(ConfigError, match="knn is nothing without history"):
+    with pytest.raises(ConfigError, match="knn needs history"):
         new_search(replace(options, cold=True, sampler="knn"))
 
 
@@ -112,7 +112,7 @@ def test_cold_leaves_the_warm_start_out(options: SearchOptions) -> None:
         ({"models": (Path("nowhere"),)}, "--models"),
         ({"store": "reviews.csv"}, "--store"),
         ({"out": Path("reviews.csv")}, "--out"),
-        ({"objectives": "f1,fame"}, "no objective"),
+        ({"objectives": "f1,fame"}, "is unknown"),
     ],
 )
 def test_wrong_options_are_refused_and_nothing_is_made(

@@ -14,9 +14,9 @@ from xautolm_core.registry.record import SplitScores
 from xautolm_core.retrain.decision import ComparisonOutcome
 from xautolm_core.retrain.decision import PromotionRule
 from xautolm_core.retrain.decision import decide
+from xautolm_core.retrain.verdict import DegradationLimits
 from xautolm_core.retrain.verdict import Standing
-from xautolm_core.retrain.verdict import WearLimits
-from xautolm_core.retrain.verdict import judge_wear
+from xautolm_core.retrain.verdict import judge_degradation
 from xautolm_core.tasks.paired import paired_test
 from xautolm_core.tasks.scores import classification_scores
 
@@ -90,20 +90,20 @@ def test_retraining_after_a_drift_promotes(seed):
 
 
 @pytest.mark.parametrize(("drift", "low", "high"), [(0.0, 0, 3), (0.2, 27, 30)])
-def test_wear_is_seen_if_there_is_any(drift, low, high):
-    world, worn = World(np.random.default_rng(7)), 0
+def test_degradation_is_seen_if_there_is_any(drift, low, high):
+    world, degraded = World(np.random.default_rng(7)), 0
     for _ in range(30):
         skill = world.trained()
         old, new = world.rows(300), world.rows(300)
-        verdict = judge_wear(
+        verdict = judge_degradation(
             score(old[0], world.answers(old, skill)),
             score(new[0], world.answers(new, skill - drift)),
-            WearLimits(),
+            DegradationLimits(),
         )
-        assert verdict.standing in (Standing.WORN, Standing.GOOD_ENOUGH)
-        assert verdict.standing.retrain == (verdict.standing is Standing.WORN)
-        worn += verdict.standing is Standing.WORN
-    assert low <= worn <= high
+        assert verdict.standing in (Standing.DEGRADED, Standing.GOOD_ENOUGH)
+        assert verdict.standing.retrain == (verdict.standing is Standing.DEGRADED)
+        degraded += verdict.standing is Standing.DEGRADED
+    assert low <= degraded <= high
 
 
 @settings(deadline=None)
@@ -148,12 +148,14 @@ def test_a_gain_may_be_significant_and_still_too_small():
 
 def test_what_cannot_be_judged():
     now = score(np.zeros(5, dtype=int), np.zeros(5, dtype=int))
-    assert judge_wear(None, now, WearLimits()).standing is Standing.NO_SCORE
-    few = judge_wear(SplitScores(macro_f1=0.9, rows=100), now, WearLimits())
+    assert judge_degradation(None, now, DegradationLimits()).standing is Standing.NO_SCORE
+    few = judge_degradation(SplitScores(macro_f1=0.9, rows=100), now, DegradationLimits())
     assert few.standing is Standing.TOO_FEW_ROWS
     assert not few.standing.retrain
-    without_confusion = judge_wear(SplitScores(macro_f1=0.9, rows=100), now, WearLimits(min_rows=1))
-    assert without_confusion.wear is not None
+    without_confusion = judge_degradation(
+        SplitScores(macro_f1=0.9, rows=100), now, DegradationLimits(min_rows=1)
+    )
+    assert without_confusion.degradation is not None
 
 
 @pytest.mark.parametrize(
@@ -165,9 +167,9 @@ def test_what_cannot_be_judged():
         (PromotionRule, {"min_rows": 0}),
         (PromotionRule, {"rounds": 99}),
         (PromotionRule, {"alpha": 0.001, "rounds": 200}),
-        (WearLimits, {"alpha": 0.6}),
-        (WearLimits, {"tolerance": 1.0}),
-        (WearLimits, {"min_rows": 0}),
+        (DegradationLimits, {"alpha": 0.6}),
+        (DegradationLimits, {"tolerance": 1.0}),
+        (DegradationLimits, {"min_rows": 0}),
     ],
 )
 def test_rules_have_ranges(kind, fields):

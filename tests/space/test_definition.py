@@ -74,7 +74,7 @@ def test_a_space_is_read() -> None:
         ("[5e-5, 1e-4]", "[5e-5, 1e-4, lots]", 16, ["must be a number", "'lots'"]),
         ("{low: 1, high: 3}", "{low: 4, high: 3}", 14, ["low (4) is above high (3)"]),
         ("{low: 1, high: 3}", "{low: 1}", 14, ["low and high"]),
-        ("{low: 1, high: 3}", "{low: 1, high: 2.5}", 14, ["2.5 is no whole number"]),
+        ("{low: 1, high: 3}", "{low: 1, high: 2.5}", 14, ["2.5 is not a whole number"]),
         ("{low: 1, high: 3}", "boolean", 14, ["whole number"]),
         ("class_weighted_loss: boolean", "class_weighted_loss: 1", 15, ["true or false"]),
         ("optimizer: adamw\nstarts", "optimizer: adamax\nstarts", 17, ["adamw, adam, sgd"]),

@@ -112,7 +112,7 @@ def test_a_branch_without_models_leaves(tmp_path: Path) -> None:
         (lambda f: (f / "model.safetensors").write_bytes(b"\xff" * 20), "is cut off"),
         (lambda f: (f / "model.safetensors").write_bytes(b"x"), "no readable safetensors"),
         (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer"),
-        (lambda f: (f / "config.json").write_text("{"), "is no JSON"),
+        (lambda f: (f / "config.json").write_text("{"), "is not JSON"),
         (lambda f: (f / "config.json").write_text("[]"), "no JSON object"),
         (lambda f: (f / "config.json").write_text('{"model_type": "mamba"}'), "'mamba'"),
         (

@@ -78,9 +78,9 @@ def test_the_data_may_have_moved(run_copy, moods_file, tmp_path):
     ("file", "content", "words"),
     [
         ("summary.json", None, "cannot be read"),
-        ("summary.json", "{", "is no JSON"),
+        ("summary.json", "{", "is not JSON"),
         ("summary.json", '{"best": null}', "has found no model"),
-        ("summary.json", '{"best": {"trial": 0}}', "is not whole"),
+        ("summary.json", '{"best": {"trial": 0}}', "is incomplete"),
         ("model/xautolm.json", None, "cannot be read"),
         ("search.json", None, "holds no search"),
     ],

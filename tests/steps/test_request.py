@@ -160,7 +160,7 @@ class TestCluster:
         ("text", "image", "words"),
         [
             ("", "", "trial_image is empty"),
-            ("a: [", DIGEST, "line 1 is no YAML"),
+            ("a: [", DIGEST, "line 1 is not YAML"),
             ("- a", DIGEST, "must map names"),
             ("memory: 3", DIGEST, "cluster: memory"),
             ("require_image_digest: true", "trial:1", "has no digest"),

@@ -1,4 +1,4 @@
-"""A model's life with real searches: first, kept, worn, replaced."""
+"""A model's life with real searches: first, kept, degraded, replaced."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def test_from_the_first_model_to_its_successor(tmp_path):
 
     # What was good is now called bad.
     drifted = write_moods(tmp_path / "three.csv", 400, seed=2, swapped=True)
-    worn = check(drifted)
-    assert (worn["standing"], worn["retrain"]) == ("worn", True)
-    assert worn["wear"]["drop"] > 0.3
+    degraded = check(drifted)
+    assert (degraded["standing"], degraded["retrain"]) == ("degraded", True)
+    assert degraded["degradation"]["drop"] > 0.3
     third, decision = retrain(drifted, "third")
     assert (decision["outcome"], decision["promoted"]) == ("better", True)
     assert decision["test"]["p_value"] <= 0.01
@@ -160,7 +160,7 @@ def test_rows_that_a_model_has_seen_prove_nothing(registered, moods_run, moods_f
     under_b = {"registry": registry, "task_name": "b"}
     without = register_model(**under_b, run_folder=str(other), with_rows=False)
     assert register_model(**under_b, run_folder=str(moods_run), promote=True)["rows_known"]
-    with pytest.raises(ConfigError, match=r"has seen is not known.*Register the model again"):
+    with pytest.raises(ConfigError, match=r"has seen are unknown.*Register the model again"):
         compare_models(**under_b, version=without["version"], fresh_folder=fresh["fresh_folder"])
 
 
@@ -197,7 +197,7 @@ def test_a_model_that_cannot_answer_is_told(registered, tmp_path):
     registry, _ = registered
     data = write_moods(tmp_path / "new.csv", 120, seed=3)
     request = {"data": str(data), "task_name": NAME, "registry": registry}
-    with pytest.raises(LaunchError, match=r"could not be asked: it took longer than"):
+    with pytest.raises(LaunchError, match=r"could not be run: it took longer than"):
         check_incumbent(**request, limit_seconds=0.05)
 
 
@@ -276,8 +276,8 @@ def test_a_cheap_model_and_a_language_model_succeed_each_other(tmp_path, champio
     assert compare(first, split(data, tmp_path / "first")["fresh_folder"])["outcome"] == "first"
     # What was good is now called bad.
     drifted = write_moods(tmp_path / "two.csv", 400, seed=1, swapped=True)
-    worn = check_incumbent(data=str(drifted), task_name=NAME, registry=registry)
-    assert (worn["standing"], worn["champion"]) == ("worn", first)
+    degraded = check_incumbent(data=str(drifted), task_name=NAME, registry=registry)
+    assert (degraded["standing"], degraded["champion"]) == ("degraded", first)
     parts = split(drifted, tmp_path / "second", registry=registry)
     second = _register(challenger, parts["task_file"], tmp_path / "second", registry)
     decision = compare(second, parts["fresh_folder"])

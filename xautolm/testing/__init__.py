@@ -1,4 +1,4 @@
-"""What plug-ins have to do, as suites for pytest: a plug-in's test subclasses one.
+"""Conformance suites of plug-ins for pytest: a plug-in's test subclasses one.
 
 For example::
 
@@ -9,7 +9,7 @@ For example::
         def storage(self, tmp_path):
             return MyStorage(tmp_path)
 
-Our own samplers, launchers, meters and storages pass them, too. pytest has to be installed (extra
+The built-in samplers, launchers, meters and storages pass them, too. They need pytest (extra
 ``testing``).
 """
 

@@ -19,13 +19,13 @@ _STEP_SECONDS = 30.0
 class EnergyMeterContract:
     """Subclasses give a fixture ``providers``: what the meter's function returned, not sampled yet.
 
-    They must be able to read something; ``seconds_pass`` may be overridden for a source that has to
-    be moved on.
+    They must be able to read something; override ``seconds_pass`` for a simulated source, which has
+    to be advanced by hand.
     """
 
     @pytest.fixture
     def inputs(self) -> MeterInputs:
-        """What the meter's function is given: this process, without a GPU."""
+        """Return the arguments of the meter's function: this process, without a GPU."""
         return MeterInputs(ProcessTree())
 
     @pytest.fixture
@@ -33,7 +33,7 @@ class EnergyMeterContract:
         raise NotImplementedError
 
     def seconds_pass(self, providers: Sequence[EnergyProvider], seconds: float) -> None:
-        """Let a source that is made up go on by so many seconds; a real one does so by itself."""
+        """Advance a simulated source by some seconds; a real one advances by itself."""
 
     def test_there_is_something_to_read(self, providers: Sequence[EnergyProvider]) -> None:
         assert providers

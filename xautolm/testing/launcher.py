@@ -44,7 +44,7 @@ class LauncherContract:
 
     @pytest.fixture
     def inputs(self, tmp_path: Path) -> LauncherInputs:
-        """What the launcher's function is given, without settings."""
+        """Return the arguments of the launcher's function, without settings."""
         return LauncherInputs("suite", tmp_path / "run", {}, _Quiet())
 
     @pytest.fixture
@@ -53,7 +53,7 @@ class LauncherContract:
 
     @pytest.fixture
     def open_launcher(self, launcher: Launcher) -> Iterator[Launcher]:
-        """Close the launcher in the end, twice: that is no fault."""
+        """Close the launcher at the end, twice: the second time must do nothing."""
         yield launcher
         launcher.close()
         launcher.close()

@@ -62,7 +62,7 @@ class SamplerContract:
 
     @pytest.fixture
     def space(self) -> SearchSpace:
-        """What the suite draws from."""
+        """Return the space to draw from."""
         return suite_space()
 
     def sampler(
@@ -159,7 +159,7 @@ def _run(
     *,
     outcomes: Sequence[Outcome] = (Outcome.OK,),
 ) -> list[Configuration]:
-    """Ask for trials one after the other, and tell what each came to."""
+    """Ask for trials one after the other, and tell the study the outcome of each."""
     tried = []
     for _ in range(trials):
         trial = study.ask()

@@ -1,4 +1,4 @@
-"""Options that say what energy emits, as they are in several commands."""
+"""The options for carbon intensity and prices that several commands share."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def parse_embodied(text: str) -> Hardware:
     """Return what making a device emitted and how long it lasts, from such as ``164kg/5y``.
 
     Raises:
-        ConfigError: It tells neither.
+        ConfigError: The text has another form.
     """
     from xautolm_core.energy.carbon import Hardware
     from xautolm_core.errors import ConfigError
@@ -57,16 +57,16 @@ def parse_embodied(text: str) -> Hardware:
     match = _EMBODIED.fullmatch(text.strip())
     if match is None:
         raise ConfigError(
-            f"--gpu-embodied: '{text}' is no carbon over years", hint="Write for example 164kg/5y"
+            f"--gpu-embodied: '{text}' is not carbon over years", hint="Write for example 164kg/5y"
         )
     return Hardware(grams=float(match[1]) * _GRAMS[match[2]], lifetime_years=float(match[3]))
 
 
 def refuse_feed(intensities: Path | None) -> None:
-    """Refuse the address of a feed where a table is asked for.
+    """Refuse the address of a feed where a table is expected.
 
     Raises:
-        ConfigError: It is one.
+        ConfigError: It is the address of a feed.
     """
     from xautolm_core.errors import ConfigError
 

@@ -34,14 +34,14 @@ def exporter(
         str | None,
         typer.Option(
             metavar="URI",
-            help="Where pipelines keep the objects of their searches: tells which ones run.",
+            help="Where pipelines keep the objects of their searches, to count those that run.",
         ),
     ] = None,
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where to answer.")
     ] = "127.0.0.1:9468",
     interval: Annotated[
-        str, typer.Option(metavar="TIME", help="How long to wait between two looks at the store.")
+        str, typer.Option(metavar="TIME", help="How long to wait between two reads of the store.")
     ] = "30s",
     textfile: Annotated[
         Path | None,
@@ -66,7 +66,7 @@ def exporter(
         str | None,
         typer.Option(
             metavar="CO2E/TIME",
-            help="What making one GPU emitted, over the years that it is used: 164kg/5y.",
+            help="Embodied carbon of one GPU over its years of use: 164kg/5y.",
             rich_help_panel=PANEL,
         ),
     ] = None,
@@ -74,7 +74,7 @@ def exporter(
         list[str] | None,
         typer.Option(
             metavar="PRICE",
-            help="What is paid: 0.3EUR/kWh, 2.5EUR/gpuh; may be repeated.",
+            help="Price of energy or GPU time: 0.3EUR/kWh, 2.5EUR/gpuh; may be repeated.",
             rich_help_panel=PANEL,
         ),
     ] = None,
@@ -97,14 +97,14 @@ def exporter(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File with a line user:password that clients have to know (HTTP basic).",
+            help="File with a line user:password that clients must send (HTTP basic).",
             rich_help_panel=_TLS,
         ),
     ] = None,
 ) -> None:
-    """Tell Prometheus what a store holds and ever held, until SIGTERM or Ctrl-C.
+    """Export what a store holds and ever held to Prometheus, until SIGTERM or Ctrl-C.
 
-    /metrics tells it, /healthz that the process lives, /readyz whether there are totals yet.
+    /metrics has the metrics, /healthz answers while the process lives, /readyz once it has totals.
     """
     from xautolm_core.cli.carbon_options import parse_embodied
     from xautolm_core.cli.carbon_options import refuse_feed
@@ -165,7 +165,7 @@ def parse_address(text: str, *, option: str = "--listen") -> tuple[str, int]:
     host, sign, number = text.strip().rpartition(":")
     if not sign or not (number.isascii() and number.isdigit()) or int(number) > 65_535:
         raise ConfigError(
-            f"{option}: '{text}' is no address to listen at", hint="Write for example 0.0.0.0:9468"
+            f"{option}: '{text}' is not HOST:PORT", hint="Write for example 0.0.0.0:9468"
         )
     return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(number)  # noqa: S104
 
@@ -189,7 +189,7 @@ def _reader(
     from xautolm_core.monitoring.searches import SearchCount
     from xautolm_core.monitoring.store_totals import StoreCount
 
-    # A bucket in which no search has written anything yet is as good as any.
+    # A bucket in which no search has written anything yet is valid.
     count = StoreCount(open_store(store_location(store), create=False))
     searches = None if workspace is None else SearchCount(open_objects(workspace))
     return Reader(count, searches, interval_seconds=interval_seconds, rates=rates)

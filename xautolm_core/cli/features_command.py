@@ -53,7 +53,7 @@ def features(
     quoting: Annotated[Quoting | None, typer.Option(help=QUOTING_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Show what the search would know of a task and of this machine."""
+    """Show the meta-features of a task and of this machine, as a search computes them."""
     from xautolm_core.cli.output import print_json
     from xautolm_core.cli.output import warn
     from xautolm_core.tasks.load import load_task
@@ -92,7 +92,7 @@ def features(
 
 
 def _document(task: Task) -> dict[str, Any]:
-    """Return what a JSON document says of a task in any case."""
+    """Return the part of the JSON document that every task has."""
     return {
         "task": task.name,
         "fingerprint": task.fingerprint,
@@ -130,7 +130,7 @@ def _print_findings(findings: tuple[Finding, ...]) -> None:
 
 
 def _spans(numbers: np.ndarray) -> str:
-    """Write sorted row numbers as ``1-3, 7``; of many spans the first ones."""
+    """Return sorted row numbers as ``1-3, 7``; of many spans only the first ones."""
     import numpy as np
 
     spans = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)

@@ -1,4 +1,4 @@
-"""``xautolm store import``: exported experiences, and foreign records that become some."""
+"""``xautolm store import``: import exported experiences, and records of other tools."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def import_experiences(
         typer.Option(
             "--from",
             metavar="KIND",
-            help="experiences, published, optuna or csv; found by itself.",
+            help="experiences, published, optuna or csv; found automatically.",
         ),
     ] = None,
     store: Annotated[
@@ -45,12 +45,12 @@ def import_experiences(
     tenant: Annotated[
         str | None,
         typer.Option(
-            help="Whose experiences foreign records become (default: default); exported ones keep "
-            "their own."
+            help="Tenant of experiences made of foreign records (default: default); exported ones "
+            "keep their own."
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what would come in, and write nothing.")
+        bool, typer.Option("--dry-run", help="Report what would be imported, and write nothing.")
     ] = False,
     column_map: Annotated[
         Path | None,
@@ -70,9 +70,9 @@ def import_experiences(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the account as JSON.")] = False,
 ) -> None:
-    """Import what another store exported, or foreign records; say what is dropped, and why.
+    """Import experiences of another store, or foreign records; report what is dropped, and why.
 
-    Exit code 2 if nothing of it is in the store afterwards.
+    Exit code 2 if none of them is in the store afterwards.
     """
     from xautolm_core.cli.output import print_json
     from xautolm_core.errors import ConfigError
@@ -171,7 +171,7 @@ def _print(account: Account, counts: Counts, *, dry_run: bool) -> None:
 
         warn(
             f"{counts.conflicts} not written: the store holds their ids with another content; map "
-            "search_id to something that tells the searches apart"
+            "search_id to something that differs between the searches"
         )
 
 

@@ -1,4 +1,4 @@
-"""Commands of packages beside the core, found by name and loaded when they are asked for.
+"""Commands of packages outside the core, found by name and loaded on use.
 
 The core may not import them: they know Kubeflow Pipelines, and it does not. They come in the same
 distribution, so a table of modules is enough.
@@ -19,7 +19,7 @@ COMMANDS = {"pipeline": "xautolm_pipelines.commands"}
 
 
 class LazyCommands(TyperGroup):
-    """The commands of the core, then those of other packages that are there."""
+    """The commands of the core, then those of other packages that are installed."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands."""
@@ -29,7 +29,7 @@ class LazyCommands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command, or None."""
         if cmd_name not in self.commands:
-            self._complete()  # all, so that a mistyped name finds the nearest
+            self._complete()  # all, so that a mistyped name gets the nearest one suggested
         return super().get_command(ctx, cmd_name)
 
     def _complete(self) -> None:
@@ -41,7 +41,7 @@ class LazyCommands(TyperGroup):
 
 
 def _load(module_name: str) -> Typer | None:
-    """Return the application of a module; none if it is absent, or of somebody else."""
+    """Return the application of a module; None if it is absent, or not ours."""
     try:
         found = find_spec(module_name) is not None
     except ImportError:  # another package may have the name of ours

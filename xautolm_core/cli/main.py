@@ -1,4 +1,4 @@
-"""The command ``xautolm``: what it is called with, and how its errors look.
+"""The command ``xautolm``: its entry point, and how errors are reported.
 
 Nothing heavy is imported at the top of this package's command modules, so that ``--help`` answers
 at once.
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     escape_unknown_characters()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # The flag is taken out here, so that it may stand anywhere, also after the command.
+    # The flag is removed here, so that it may stand anywhere, also after the command.
     debug = "--debug" in given or bool(os.environ.get("XAUTOLM_DEBUG"))
     given = [argument for argument in given if argument != "--debug"]
     try:
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail_unexpectedly(error: Exception, debug: bool) -> int:
-    """Report a usage error of typer's (it is told by what it can say), a disk's fault, or ours."""
+    """Report a usage error of typer (it has ``format_message``), a disk fault, or our own fault."""
     format_message = getattr(error, "format_message", None)
     if callable(format_message):
         message = f"{_sentence(format_message())} See {_help_command(error)}"

@@ -1,4 +1,4 @@
-"""``xautolm models``: what is registered, and which version is in use."""
+"""``xautolm models``: list registered models, show, fetch and promote versions."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def list_models(
 
 @app.command()
 def show(registry: _REGISTRY, task: _TASK, version: _VERSION = None) -> None:
-    """Print all that is known of a version as JSON, with the promotions of its task."""
+    """Print the record of a version as JSON, with the promotions of its task."""
     from xautolm_core.cli.output import print_json
     from xautolm_core.registry.description import describe_model
     from xautolm_core.registry.registry import ModelRegistry
@@ -95,7 +95,7 @@ def fetch(
         Path | None, typer.Option(metavar="DIR", help="Where to (default: TASK-VERSION).")
     ] = None,
 ) -> None:
-    """Fetch a version's files; every one is checked. What another model left there is replaced."""
+    """Download a version's files and check each; files of another model there are replaced."""
     from xautolm_core.registry.layout import task_key
     from xautolm_core.registry.registry import ModelRegistry
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Blank(StrEnum):
-    """What is done with a row that has no text."""
+    """How to treat a row without text."""
 
     REFUSE = "refuse"
     ANSWER = "answer"
@@ -62,7 +62,7 @@ def predict(
         typer.Option(
             "--header/--no-header",
             help="Whether the first line of .csv or .tsv names the columns; else the task's "
-            "columns tell.",
+            "columns decide.",
             show_default=False,
         ),
     ] = None,
@@ -85,7 +85,7 @@ def predict(
         bool, typer.Option("--json", help="Print a JSON line per text, with all probabilities.")
     ] = False,
 ) -> None:
-    """Classify texts with the model that a search has chosen: an answer a row, in order."""
+    """Classify texts with the model that a search has chosen: one answer per row, in order."""
     import xautolm
     from xautolm._words import as_command_line
     from xautolm_core.cli.output import one_line

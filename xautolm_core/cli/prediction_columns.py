@@ -38,7 +38,7 @@ class TaskColumns:
 
 
 def columns_of_run(run: Path) -> TaskColumns:
-    """Return the columns of the task that a run, or the run around a model, was about."""
+    """Return the columns of the task of a run, or of the run that contains a model."""
     from xautolm_core.search.contract import SEARCH_FILE
 
     for folder in (run, run.parent):
@@ -58,17 +58,17 @@ def open_named(
     column: str | None,
     quoting: Quoting = Quoting.AUTO,
 ) -> RowFile:
-    """Open a delimited file, after a decision whether its first line names the columns.
+    """Decide whether the first line of a delimited file names the columns, and open the file.
 
     Args:
         path: The file.
-        task: Whose columns tell, if nobody else does.
+        task: Its columns decide where no option does.
         header: What the user says of the first line, if anything.
         column: Name, or number in a file without names, of the text's column, if given.
         quoting: What the user says of the file's quotes.
 
     Raises:
-        DataError: Nothing tells, or the columns cannot be told apart.
+        DataError: It cannot be decided, or several columns have one name.
     """
     tabs = data_suffix(path) == ".tsv"
     with reading(path):
@@ -98,13 +98,13 @@ def open_named(
 
 
 def _names_columns(first: Sequence[str], task: TaskColumns, path: Path) -> bool:
-    """Whether a first line names columns, as the task's columns tell.
+    """Decide by the task's columns whether a first line names columns.
 
     A task whose columns were found by their names is as good as one that says them: what would be
     found in it again is a header.
 
     Raises:
-        DataError: Nothing tells.
+        DataError: It cannot be decided.
     """
     from xautolm_core.tasks.columns import is_text_name
 

@@ -120,7 +120,7 @@ def open_json_lines(path: Path) -> RowFile:
     """Open JSON Lines: read once to know the columns of all objects and their types.
 
     Raises:
-        DataError: A line is no JSON object.
+        DataError: A line is not a JSON object.
     """
     kinds: dict[str, set[type]] = {}
     with reading(path):
@@ -141,7 +141,7 @@ def open_parquet(path: Path) -> RowFile:
     """Open a Parquet file.
 
     Raises:
-        DataError: It is no Parquet file, or two of its columns have one name.
+        DataError: It is not a Parquet file, or two of its columns have one name.
     """
     import pyarrow as pa
     import pyarrow.parquet
@@ -152,14 +152,14 @@ def open_parquet(path: Path) -> RowFile:
             with reading(path), open_bytes(path) as stream:
                 # A packed file cannot be read in any other order than its own.
                 source = io.BytesIO(stream.read()) if is_gzip(path) else stream
-                # By itself it would read ahead, whole columns of one row group after the other.
+                # By default it would read ahead, whole columns of one row group after the other.
                 with pyarrow.parquet.ParquetFile(
                     source, buffer_size=_PARQUET_BUFFER_BYTES, pre_buffer=False
                 ) as file:
                     yield file
         except pa.ArrowInvalid as error:
             raise DataError(
-                f"{path} is no valid Parquet file ({error})",
+                f"{path} is not a valid Parquet file ({error})",
                 hint="Check that it was written and copied whole",
             ) from error
 
@@ -206,7 +206,7 @@ def open_whole(path: Path) -> RowFile:
 
 
 def decoded(values: pa.ChunkedArray | list[Any]) -> pa.ChunkedArray | list[Any]:
-    """Bring what may be texts to one type: strings of every kind, and bytes that are UTF-8."""
+    """Convert possible texts to one type: strings of every kind, and bytes that are UTF-8."""
     return values if isinstance(values, list) else plain(values)
 
 
@@ -257,7 +257,7 @@ def _json_type(kinds: set[type]) -> pa.DataType | None:
 
 
 def _gathered(rows: Iterable[_Row], size: Callable[[_Row], int]) -> Iterator[list[_Row]]:
-    """Yield rows by pieces of so many rows or characters."""
+    """Yield rows in pieces of limited rows and characters."""
     piece: list[_Row] = []
     characters = 0
     for row in rows:

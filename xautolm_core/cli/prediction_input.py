@@ -1,4 +1,4 @@
-"""The rows that ``xautolm predict`` is asked about, and the model that is asked."""
+"""The rows that ``xautolm predict`` classifies."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def open_rows(
         column: Column of the text in the file; that of the task or found if None.
         pair_column: Column of the second text, likewise.
         header: Whether the first line of a delimited file names its columns; None: the task's
-            columns tell.
+            columns decide.
         quoting: What the user says of the quotes in a delimited file.
         has_pairs: Whether the model wants second texts, if that is known.
         run: The run, which knows the names of the task's columns.
@@ -245,7 +245,7 @@ def _open_file(
         return open_standard_input()
     if path.exists() and not path.is_dir() and not path.is_file():
         raise DataError(
-            f"{path} is no regular file",
+            f"{path} is not a regular file",
             hint="Give its lines to standard input instead, with - for the FILE",
         )
     if not path.is_file() or not path.stat().st_size:

@@ -65,7 +65,7 @@ class AnswerColumns:
     Attributes:
         prediction: Of the most probable class.
         probability: Of its probability.
-        classes: Of the probability of each class; none if nobody wants them.
+        classes: Of the probability of each class; none if they are not requested.
     """
 
     prediction: str
@@ -156,7 +156,7 @@ def write_answers(
 
     Args:
         answered: The answers; each batch is written before the next one is asked for.
-        path: The file; its ending tells the format.
+        path: The file; its suffix selects the format.
         types: Arrow types of the input's columns.
         names: Of the columns of the answers.
 
@@ -201,7 +201,7 @@ def _writing(path: Path) -> Iterator[None]:
 def _open_writer(
     path: Path, types: Mapping[str, pa.DataType | None]
 ) -> Iterator[Callable[[Columns], None]]:
-    """Give a function that writes some rows, of all columns, to a file that is whole at the end."""
+    """Yield a function that writes rows, with all columns; the file appears at the end."""
     from xautolm_core.whole_files import whole_file
 
     with whole_file(path) as file:
@@ -301,7 +301,7 @@ def _as_table(columns: Columns, schema: pa.Schema) -> pa.Table:
 
 
 def _cell(value: Any) -> str | None:
-    """Return a value as a text: as JSON where it has no plain one."""
+    """Return a value as text: as JSON where it has no plain form."""
     plain = _plain_value(value)
     return plain if plain is None or isinstance(plain, str) else _json_text(plain)
 
@@ -315,7 +315,7 @@ def _json_text(value: Any) -> str:
 
 
 def _plain_value(value: Any) -> Any:
-    """Return a value that JSON has a form for."""
+    """Return a value that JSON can express."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

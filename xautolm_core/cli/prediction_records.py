@@ -84,7 +84,7 @@ def decoded_lines(stream: io.BufferedIOBase | BinaryIO, source: str) -> Iterator
 
 @contextlib.contextmanager
 def reading(source: Path | str) -> Iterator[None]:
-    """Say of what cannot be read what stands in the way."""
+    """Turn read errors within the context into a ``DataError`` that names the source."""
     try:
         yield
     except (OSError, EOFError, zlib.error) as error:

@@ -1,4 +1,4 @@
-"""``xautolm probe``: measures the machine that a trial pod is on, for a controller elsewhere."""
+"""``xautolm probe``: measure the machine of a trial pod, for a controller elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def probe(
         str, typer.Argument(metavar="ADDRESS", help="s3://bucket/prefix/probe/system.json")
     ],
 ) -> None:
-    """Measure this machine, and write what it is like and which plug-ins it has, as JSON."""
+    """Measure this machine, and write its features and its plug-ins as JSON."""
     from xautolm_core.features.system_features import extract_system_features
     from xautolm_core.objects.open import open_objects
     from xautolm_core.plugins import installed_plugins

@@ -1,4 +1,4 @@
-"""Which attempts a report is of: those of run folders, or of a store."""
+"""Select the attempts of a report: those of run folders, or of a store."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a report is asked to be of.
+    """The selection of a report.
 
     Attributes:
         folders: Run folders; empty for a store.
@@ -50,12 +50,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What was found.
+    """The selected attempts.
 
     Attributes:
         attempts: In the order of the report.
-        runs: Search id to what its run folder tells.
-        scope: What the report says that it is of.
+        runs: Search id to the figures of its run folder.
+        scope: The selection in words, for the report.
     """
 
     attempts: list[Attempt]
@@ -67,7 +67,7 @@ def parse_since(text: str, now: datetime) -> datetime:
     """Return a time (UTC) from a duration before now (``30d``) or a date (``2026-01-31``).
 
     Raises:
-        ConfigError: It is neither, or lies ahead.
+        ConfigError: It is neither, or lies in the future.
     """
     try:
         found = datetime.fromisoformat(text.strip())
@@ -83,10 +83,10 @@ def parse_since(text: str, now: datetime) -> datetime:
 
 
 def chosen_attempts(choice: Choice, now: datetime) -> Chosen:
-    """Return the attempts that a report is asked to be of.
+    """Return the attempts that a report is about.
 
     Args:
-        choice: What is asked.
+        choice: The selection.
         now: UTC.
 
     Raises:
@@ -115,10 +115,10 @@ def chosen_attempts(choice: Choice, now: datetime) -> Chosen:
 
 
 def report_on(choice: Choice, basis: Basis, now: datetime) -> GreenReport:
-    """Return the report that is asked for.
+    """Return the report of a selection.
 
     Args:
-        choice: What it is of.
+        choice: The selection.
         basis: What joules are turned into grams with.
         now: UTC.
 

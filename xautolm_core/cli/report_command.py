@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xautolm_core.report.green.folder import GreenFiles
     from xautolm_core.report.green.green_report import GreenReport
 
-_CHOICE = "What it is of"
+_CHOICE = "Selection"
 
 
 def report(
@@ -88,8 +88,8 @@ def report(
 ) -> None:
     """Report energy, waste, carbon and cost of searches: HTML, JSON and CSV.
 
-    What could not be read is told as such, never as 0. Every figure is computed from the CSV file,
-    whose SHA-256 stands in the report.
+    What could not be metered is reported as such, never as 0. Every figure is computed from the
+    CSV file, whose SHA-256 stands in the report.
     """
     from datetime import UTC
     from datetime import datetime

@@ -1,4 +1,4 @@
-"""The Green AI report that a search leaves where the user's assumptions are known."""
+"""The Green AI report that a search writes where the user's assumptions are known."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def assumed_basis(
     grams_per_kwh: float | None = None,
     pue: float | None = None,
 ) -> Basis | None:
-    """Return the figures of options and ``$XAUTOLM_ASSUMPTIONS``; None if nothing is given.
+    """Return the assumptions of the options and ``$XAUTOLM_ASSUMPTIONS``; None if nothing is given.
 
     Args:
-        zone: Of the grid.
+        zone: Zone of the power grid.
         intensities: Table of intensities.
         grams_per_kwh: In place of a table.
         pue: Of the data centre.
 
     Raises:
-        ConfigError: They are wrong: better told before a search than after it.
+        ConfigError: They are wrong, which is checked before the search starts.
     """
     from xautolm_core.request.basis import ASSUMPTIONS_VARIABLE
     from xautolm_core.request.basis import basis_of
@@ -40,7 +40,7 @@ def assumed_basis(
 def report_run(folder: Path, basis: Basis) -> None:
     """Write the report of a search to its run folder, and the CO2e to its model card.
 
-    A search is worth more than its report: what goes wrong is a warning.
+    The result of the search matters more: errors in the report are warnings.
 
     Args:
         folder: Of the run.

@@ -48,7 +48,7 @@ def search(
     name: Annotated[
         str | None,
         typer.Option(
-            help="Name of the task, the same over retrainings; by default the data's name.",
+            help="Name of the task, the same at each retraining; by default the data's name.",
             rich_help_panel=_TASK,
         ),
     ] = None,
@@ -104,7 +104,7 @@ def search(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Energy meter that trials ask first: of a plug-in, or nvml, rapl, prometheus, "
+            help="Energy meter that trials try first: of a plug-in, or nvml, rapl, prometheus, "
             "model; may be repeated.",
             rich_help_panel=_SEARCH,
         ),
@@ -135,14 +135,14 @@ def search(
     ] = None,
     offline: Annotated[
         bool,
-        typer.Option("--offline", help="Do not ask a model hub.", rich_help_panel=_SEARCH),
+        typer.Option("--offline", help="Do not contact a model hub.", rich_help_panel=_SEARCH),
     ] = False,
     budget: Annotated[
         str | None,
         typer.Option(
             metavar="LIMITS",
             help="Stop after this time, everything included: 90s, 10m, 1h30m; or when the trials "
-            "have used so much: 0.5kWh, 2gpuh, 5EUR, 300gCO2e; several with commas "
+            "have used this much: 0.5kWh, 2gpuh, 5EUR, 300gCO2e; several with commas "
             "(default: 15m, if nothing else bounds the search).",
             rich_help_panel=_LIMITS,
         ),
@@ -151,7 +151,7 @@ def search(
         list[str] | None,
         typer.Option(
             metavar="PRICE",
-            help="What a budget of money pays for: 2.5EUR/gpuh, 0.3EUR/kWh, 0.1EUR/h (of a trial); "
+            help="Price for a budget in money: 2.5EUR/gpuh, 0.3EUR/kWh, 0.1EUR/h (of a trial); "
             "may be repeated.",
             rich_help_panel=_LIMITS,
         ),
@@ -165,7 +165,7 @@ def search(
         typer.Option(
             min=1,
             metavar="N",
-            help="Stop after so many trials of language models; cheap candidates come besides.",
+            help="Stop after this many trials of language models; cheap candidates do not count.",
             rich_help_panel=_LIMITS,
         ),
     ] = None,
@@ -210,7 +210,7 @@ def search(
         bool,
         typer.Option(
             "--no-early-stopping",
-            help="Let trials train on that do worse than half of the others after as many epochs.",
+            help="Do not stop trials that score below the median of the others at equal epochs.",
             rich_help_panel=_LIMITS,
         ),
     ] = False,
@@ -234,7 +234,7 @@ def search(
     ] = None,
     tenant: Annotated[
         str | None,
-        typer.Option(help="Whose experiences they are.", rich_help_panel=_MEMORY),
+        typer.Option(help="Owner of the experiences.", rich_help_panel=_MEMORY),
     ] = None,
     all_tenants: Annotated[
         bool,
@@ -265,7 +265,7 @@ def search(
         Path | None,
         typer.Option(
             metavar="RUN",
-            help="Go on with a run; only limits may be changed.",
+            help="Continue a run; only limits may be changed.",
             rich_help_panel=_RESULT,
         ),
     ] = None,
@@ -288,7 +288,7 @@ def search(
         str | None,
         typer.Option(
             metavar="[HOST:]PORT",
-            help="Answer Prometheus at this port of this machine while the search runs.",
+            help="Serve metrics to Prometheus at this port of this machine while the search runs.",
             rich_help_panel=_RESULT,
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""``xautolm search --metrics-port``: the search that runs, and its store, for Prometheus."""
+"""``xautolm search --metrics-port``: metrics of the running search and its store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HERE = "127.0.0.1"
 
 
 class LiveSearch:
-    """Tells of one search of this process what ``SearchCount`` tells of those of a workspace.
+    """Counts one search of this process, as ``SearchCount`` counts those of a workspace.
 
     Args:
         spec: The search.
@@ -46,7 +46,7 @@ class LiveSearch:
             elapsed = self._used_seconds + time.monotonic() - self._begin
             shares.append(elapsed / spec.budget_seconds)
         if spec.max_trials is not None:
-            shares.append(0.0)  # what the state says of it comes to more
+            shares.append(0.0)  # the state file already counts more of it
         state = read_state(self._out_folder)
         if state is not None:
             shares += state.budget_used.values()
@@ -71,14 +71,14 @@ class _StoreOnceThere:
 
 @contextmanager
 def metrics_of(request: SearchRequest, listen: str | None) -> Iterator[None]:
-    """Answer scrapes until the context is left.
+    """Serve metrics until the context is left.
 
     Args:
         request: The search.
         listen: ``PORT`` of this machine, or ``HOST:PORT``; None for no answers.
 
     Raises:
-        ConfigError: It is no address, or cannot be listened at.
+        ConfigError: It is not an address, or cannot be listened at.
         MissingExtraError: Prometheus' client is not installed.
     """
     if listen is None:

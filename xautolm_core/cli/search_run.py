@@ -1,4 +1,4 @@
-"""What ``xautolm search`` does around the search itself: showing it, and telling what came out."""
+"""What ``xautolm search`` does around the search itself: show its progress and its result."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _REPEATED = ("sampler_options", "read_stores", "meters")
 
 
 class Shown:
-    """Shows a search, and remembers which it is.
+    """Shows the progress of a search, and keeps its run folder.
 
     Args:
         as_json: Keep standard output for the document.
         quiet: Show warnings only.
-        metrics_port: Where Prometheus is answered meanwhile, if anywhere.
+        metrics_port: Port at which metrics are served meanwhile, if any.
     """
 
     def __init__(self, *, as_json: bool, quiet: bool, metrics_port: str | None) -> None:
@@ -57,7 +57,7 @@ class Shown:
 
     @property
     def begun(self) -> Path | None:
-        """The run folder of a search that has begun."""
+        """The run folder of a search that has started."""
         from xautolm_core.search.contract import SEARCH_FILE
 
         folder = self.out_folder
@@ -65,15 +65,15 @@ class Shown:
 
 
 def run_search(given: dict[str, Any], resume: Path | None, shown: Shown) -> SearchResult:
-    """Run a search, or go on with one, and return what it came to.
+    """Run a search, or continue one, and return its result.
 
     Args:
         given: Arguments of ``xautolm.search``, or of ``xautolm.resume``.
-        resume: The run that goes on; None for a new search.
-        shown: Shows it.
+        resume: The run to continue; None for a new search.
+        shown: Shows its progress.
 
     Raises:
-        XautolmError: As these two do; a store that cannot be used from the start is bad input.
+        XautolmError: As these two raise; a store that cannot be used from the start is bad input.
     """
     import xautolm
     from xautolm._words import as_command_line
@@ -93,7 +93,7 @@ def run_search(given: dict[str, Any], resume: Path | None, shown: Shown) -> Sear
                 )
             return xautolm.search(progress=shown, **given)
     except StoreError as error:
-        # A store that could not be used from the start is bad input: nothing has begun.
+        # A store that could not be used from the start is bad input: nothing has started.
         if shown.begun is not None:
             raise
         raise ConfigError(error.problem, hint=error.hint) from error
@@ -104,10 +104,10 @@ def run_search(given: dict[str, Any], resume: Path | None, shown: Shown) -> Sear
 
 
 def _check_changeable(given: Mapping[str, Any]) -> None:
-    """Refuse what would make another search of the one that goes on.
+    """Refuse arguments that would change the search that is resumed.
 
     Raises:
-        ConfigError: Something of that is given.
+        ConfigError: Such an argument is given.
     """
     import inspect
 
@@ -120,16 +120,16 @@ def _check_changeable(given: Mapping[str, Any]) -> None:
             option = name.removesuffix("s") if name in _REPEATED else name
             what = "other data" if name == "data" else f"--{option.replace('_', '-')}"
             raise ConfigError(
-                f"--resume goes on with the search as it was: {what} cannot be given",
+                f"--resume continues the search as it was: {what} cannot be given",
                 hint="Leave it out, or start a new search",
             )
 
 
 def tell_result(result: SearchResult, *, as_json: bool, basis: Basis | None) -> int:
-    """Print what a search came to, and return the exit code.
+    """Print the result of a search, and return the exit code.
 
     Args:
-        result: What it came to.
+        result: Its result.
         as_json: Print one document.
         basis: What joules are turned into grams with; without it there is no Green AI report.
 

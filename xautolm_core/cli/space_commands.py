@@ -1,4 +1,4 @@
-"""``xautolm space``: what is searched."""
+"""``xautolm space``: list, show and check search spaces."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def check(
     offline: _OFFLINE = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Check a space's file, and say which of its models can be had here."""
+    """Check a space's file, and show which of its models are available here."""
     from xautolm_core.cli.output import print_json
     from xautolm_core.cli.output import print_table
     from xautolm_core.cli.output import warn

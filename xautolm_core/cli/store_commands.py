@@ -1,4 +1,4 @@
-"""``xautolm store``: what earlier searches have learnt."""
+"""``xautolm store``: list, show, verify and compact experiences."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def show(
     experience = opened.get(identifier)
     if experience is None:
         raise ConfigError(
-            f"no experience's id is or begins with '{identifier}', or more than one does",
+            f"no single experience has an id that is or begins with '{identifier}'",
             hint="xautolm store ls lists them",
         )
     print_json(experience.model_dump(mode="json"))
@@ -143,11 +143,11 @@ def compact(
     *,
     store: STORE_OPTION = None,
 ) -> None:
-    """Gather single objects in few files, so that the store is read faster. Safe at any time."""
+    """Merge single objects into few files, so that the store is read faster. Safe at any time."""
     from xautolm_core.experience.open import open_store
     from xautolm_core.request.locations import store_location
 
-    open_existing(store)  # without it a mistyped folder would be made
+    open_existing(store)  # without it a mistyped folder would be created
     merged = open_store(store_location(store)).compact()
     typer.echo(f"{merged} objects merged")
 
@@ -159,7 +159,7 @@ def _outcomes(names: list[str]) -> tuple[Outcome, ...]:
     unknown = [name for name in names if name not in set(Outcome)]
     if unknown:
         raise ConfigError(
-            f"--outcome: '{unknown[0]}' is no outcome", hint=f"Known are: {', '.join(Outcome)}"
+            f"--outcome: '{unknown[0]}' is not an outcome", hint=f"Known are: {', '.join(Outcome)}"
         )
     return tuple(Outcome(name) for name in names)
 

@@ -1,4 +1,4 @@
-"""What the commands of ``xautolm store`` have in common."""
+"""Options and checks that the commands of ``xautolm store`` share."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ JSON_OPTION = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def checked_tenant(tenant: str | None) -> str | None:
-    """Return the tenant that was asked for: a mistyped one must not pass as one without anything.
+    """Return the given tenant: a mistyped one must not pass as one without experiences.
 
     Raises:
-        ConfigError: No tenant can be called so.
+        ConfigError: It is not a valid name of a tenant.
     """
     from xautolm_core.experience.keys import given_tenant
 
@@ -38,7 +38,7 @@ def checked_tenant(tenant: str | None) -> str | None:
 
 
 def open_existing(store: str | None) -> ObjectExperienceStore:
-    """Open a store that has to be there: a mistyped one must not be made, or pass as sound.
+    """Open a store that must exist: a mistyped address must not create one, or pass as sound.
 
     Raises:
         StoreError: There is none.
@@ -49,10 +49,10 @@ def open_existing(store: str | None) -> ObjectExperienceStore:
 
 
 def open_there(location: str) -> ObjectExperienceStore:
-    """Open the store at a location, where something of a store has to lie.
+    """Open the store at a location that must hold objects of a store.
 
-    An empty folder is a store with nothing in it; an empty prefix of a bucket is none, as prefixes
-    are there only with something below them.
+    An empty folder is an empty store; an empty prefix of a bucket is none, as a prefix exists only
+    with an object below it.
 
     Raises:
         StoreError: There is none.
@@ -74,7 +74,7 @@ def open_there(location: str) -> ObjectExperienceStore:
     else:
         shown = getattr(storage, "address", "that address")
     raise StoreError(
-        f"There is no experience store at {shown}: nothing there is an object of one",
+        f"There is no experience store at {shown}: no object there belongs to one",
         hint="Give the folder or address that a search was run with (--store)",
     )
 

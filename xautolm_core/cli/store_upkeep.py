@@ -29,7 +29,7 @@ _PREDICTED_WORDS = {"score": "macro F1", "seconds": "time", "joules": "energy"}
 
 
 def stats(*, store: STORE_OPTION = None, as_json: JSON_OPTION = False) -> None:
-    """Show how much the store holds, of what, and where, and how well trials were predicted."""
+    """Show how many experiences the store holds, by kind, and how well trials were predicted."""
     from xautolm_core.cli.output import print_json
 
     opened = open_existing(store)
@@ -101,7 +101,7 @@ def forget(
     count = sum(1 for _ in opened.rows(wanted))
     whose = f"tenant {tenant}" if task is None else f"the task with fingerprint {task}"
     if task is not None and not count:
-        # One that was killed is completed; otherwise the fingerprint is wrong.
+        # A forget that was killed is completed; otherwise the fingerprint is wrong.
         report = opened.forget(task_fingerprint=task)
         if not (report.rewritten_segments or report.deleted_objects or report.left):
             raise ConfigError(
@@ -111,7 +111,7 @@ def forget(
         _print_report(report)
         return
     typer.echo(f"{count} experiences of {whose} are to be forgotten")
-    if not yes and not typer.confirm("This cannot be undone. Go on?"):
+    if not yes and not typer.confirm("This cannot be undone. Continue?"):
         typer.echo("nothing was changed")
         return
     _print_report(opened.forget(task_fingerprint=task, tenant=tenant))

@@ -61,7 +61,7 @@ def print_summary(result: SearchResult) -> None:
 
 
 def resume_command(out_folder: Path) -> str:
-    """Return the command that goes on with a run."""
+    """Return the command that continues a run."""
     return f"xautolm search --resume {shlex.quote(str(out_folder))}"
 
 

@@ -1,4 +1,4 @@
-"""``xautolm trial``: runs one trial that a launcher on another machine has sent."""
+"""``xautolm trial``: run one trial that a launcher on another machine has sent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def trial(
             metavar="S",
             min=1.0,
             envvar="XAUTOLM_TRIAL_STARTUP_SECONDS",
-            help="What the trial's process has for its imports, before its own limits begin.",
+            help="Time that the trial's process has for its imports, before its own limits begin.",
         ),
     ] = 300.0,
     memory_limit_fraction: Annotated[
@@ -41,14 +41,14 @@ def trial(
             metavar="F",
             min=0.05,
             max=1.0,
-            help="End the trial as oom_host when it has so much of the container's memory limit.",
+            help="End the trial as oom_host at this share of the container's memory limit.",
         ),
     ] = None,
 ) -> int:
     """Run a trial that was sent through an object storage, and write its result there.
 
-    Exit codes: 0 there is a result, whatever the outcome; 2 no such trial, or its model cannot be
-    had here; 3 the storage; 4 no process can be started.
+    Exit codes: 0 there is a result, whatever the outcome; 2 no such trial, or its model is not
+    available here; 3 the storage; 4 no process can be started.
     """
     import tempfile
 

@@ -1,4 +1,4 @@
-"""``xautolm why``: why trials were tried, what was expected of them, and what came out."""
+"""``xautolm why``: why trials were proposed, what was expected of them, and their outcome."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def why(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Show why trials were tried, what the sampler expected of them, and what came out.
+    """Show why trials were proposed, what the sampler expected of them, and their outcome.
 
-    Without TRIAL a line a trial; with it also what the expectation leans on.
+    Without TRIAL one line per trial; with it also what the expectation is based on.
     """
     from xautolm_core.cli.output import print_json
     from xautolm_core.cli.why_view import print_trial
@@ -60,7 +60,7 @@ def why(
 
 
 def _read_trials(folder: Path) -> list[ProposedTrial]:
-    """Return what was proposed, by number, and how it ended; None for what has not.
+    """Return each proposal, by number, with its result; None for a trial that has not ended.
 
     A folder that a step of a pipeline has written has the search's result in place of its trials.
     """

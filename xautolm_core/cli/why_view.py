@@ -1,4 +1,4 @@
-"""What ``xautolm why`` prints: trials in a line each, or all that is known of one."""
+"""What ``xautolm why`` prints: one line per trial, or all details of one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _COLUMNS |= {Objective.ENERGY: ("energy", "used"), Objective.LATENCY: ("latency"
 
 
 def trial_document(proposal: Proposal, result: TrialResult | None) -> dict[str, Any]:
-    """Return all that is known of a trial, as one document."""
+    """Return the proposal and the result of a trial as one document."""
     explanation = proposal.explanation
     known = {} if explanation is None else explanation.model_dump(mode="json")
     return {
@@ -59,7 +59,7 @@ def trial_document(proposal: Proposal, result: TrialResult | None) -> dict[str, 
 
 
 def print_trials(trials: Sequence[tuple[Proposal, TrialResult | None]], *, sampler: str) -> None:
-    """Print a line a trial; columns of which nothing is known are left out."""
+    """Print one line per trial; columns without any value are left out."""
     if not trials:
         typer.echo("no trial was proposed yet")
         return
@@ -73,9 +73,9 @@ def print_trials(trials: Sequence[tuple[Proposal, TrialResult | None]], *, sampl
 def trial_lines(
     trials: Sequence[tuple[Proposal, TrialResult | None]], width: int | None
 ) -> list[str]:
-    """Return titles and a line a trial.
+    """Return the titles and one line per trial.
 
-    Where a line has no room for where the trial came from, that stands below it.
+    Where a line has no room for the trial's origin, that stands on the next line.
 
     Args:
         trials: What was proposed, and how it ended.
@@ -111,7 +111,7 @@ def _cells(proposal: Proposal, result: TrialResult | None) -> dict[str, str]:
     for objective, (expected, got) in _COLUMNS.items():
         one = None if explanation is None else explanation.predictions.get(objective.value)
         cells[expected] = "" if one is None else _short_prediction(objective, one)
-        # What a trial came to is of interest beside what was expected, and the two in any case.
+        # The outcome is shown beside what was expected; score and time in any case.
         if one is not None or objective in (Objective.F1, Objective.TIME):
             cells[got] = _short(objective, actual.get(objective.value))
     probability = None if explanation is None else explanation.failure_probability
@@ -180,7 +180,7 @@ def _is_predicted(explanation: TrialExplanation | None) -> bool:
 
 
 def print_trial(proposal: Proposal, result: TrialResult | None) -> None:
-    """Print all that is known of a trial; what is not known is left out."""
+    """Print the proposal and the result of a trial; unknown values are left out."""
     explanation = proposal.explanation
     outcome = NOT_ENDED if result is None else outcome_words(result.outcome)
     typer.echo(f"Trial {proposal.number}: {one_line(configuration_words(proposal.configuration))}")
@@ -217,7 +217,7 @@ def _print_predictions(explanation: TrialExplanation, actual: dict[str, float]) 
         return
     typer.echo()
     print_table(
-        ("", "expected", "80 % interval", "came to"),
+        ("", "expected", "80 % interval", "measured"),
         [
             (
                 OBJECTIVE_WORDS.get(name, name),
@@ -227,7 +227,7 @@ def _print_predictions(explanation: TrialExplanation, actual: dict[str, float]) 
             )
             for name, one in ((name, explanation.predictions[name]) for name in objectives)
         ],
-        right=("expected", "80 % interval", "came to"),
+        right=("expected", "80 % interval", "measured"),
     )
 
 

@@ -1,1 +1,1 @@
-"""Energy of a trial in joules, each reading with its source and quality; carbon and cost of it."""
+"""Energy of a trial in joules, each reading with source and quality; its carbon and cost."""

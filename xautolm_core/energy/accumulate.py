@@ -10,15 +10,15 @@ _GAP_PERIODS = 10.0
 
 
 class CounterSum:
-    """What a counter has counted since the first value that was seen: ``total``, ``seconds`` long.
+    """Sum of a counter since its first value: ``total``, over ``seconds``.
 
-    A value that cannot be (lower than before without a known maximum, or further on than any power
-    allows) is held back: if the next value goes on from before, it was a fault and is dropped; if
-    it goes on from the odd value, the counter has begun anew; what lies between is not counted.
+    An implausible value (lower than before without a known maximum, or higher than any power
+    allows) is held back: if the next value continues the old ones, it was a fault and is dropped;
+    if it continues the implausible value, the counter was reset; the gap is not counted.
 
     Args:
-        maximum: Where the counter begins anew at 0, in its unit; None if it never does.
-        limit_per_second: Nothing counts faster than this; None if there is no telling.
+        maximum: Value at which the counter wraps to 0, in its unit; None if it never does.
+        limit_per_second: Fastest plausible increase; None if unknown.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class CounterSum:
         self._odd: tuple[float, float] | None = None
 
     def add(self, now: float, value: float | None) -> float:
-        """Take a value; return what it adds to the total.
+        """Add a value; return the increase of the total.
 
         Args:
             now: Monotonic seconds.
-            value: What the counter says; None if it could not be read.
+            value: Value of the counter; None if it could not be read.
         """
         if value is None or not math.isfinite(value) or value < 0:
             self.flags.add(flag.DROPPED)
@@ -62,7 +62,7 @@ class CounterSum:
         return more
 
     def _hold(self, now: float, value: float) -> float:
-        """Keep an odd value, unless it goes on from an odd one before it."""
+        """Keep an implausible value, unless it continues an implausible one before it."""
         if self._odd is not None:
             odd_at, odd = self._odd
             seconds = max(0.0, now - odd_at)
@@ -80,7 +80,7 @@ class CounterSum:
         more = value - before
         if more < 0 and self._maximum is not None:
             more += self._maximum
-        # A clock that is set back leaves no time at all between two values.
+        # A clock that was set back gives no time between two values.
         limited = self._limit is not None and seconds > 0
         if more < 0 or (limited and more > (self._limit or 0.0) * (seconds + 1.0)):
             return None
@@ -96,7 +96,7 @@ class PowerIntegral:
     """Energy from samples of power, by the trapezoidal rule: ``total`` joules in ``seconds``.
 
     Args:
-        period_seconds: What lies between two samples, if all goes well.
+        period_seconds: Expected time between two samples.
     """
 
     def __init__(self, period_seconds: float) -> None:
@@ -107,7 +107,7 @@ class PowerIntegral:
         self._last: tuple[float, float] | None = None
 
     def add(self, now: float, watts: float | None) -> float:
-        """Take a sample; return the joules since the last one.
+        """Add a sample; return the joules since the last one.
 
         Args:
             now: Monotonic seconds.

@@ -1,4 +1,4 @@
-"""From joules to CO2e, and to a score of software: what is emitted for one unit of work."""
+"""Convert joules into CO2e, and into the carbon intensity of software per unit of work."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from xautolm_core.errors import ConfigError
 
 JOULES_PER_KWH = 3.6e6
 WORLD_AVERAGE_PUE = 1.56
-"""What owners told the Uptime Institute in 2024 of their largest data centre, on average; offered,
-never assumed."""
+"""Average that owners reported to the Uptime Institute in 2024 for their largest data centre;
+offered, never assumed."""
 
 _HOURS_PER_YEAR = 8_766.0
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """A device and what making it emitted.
+    """A device with its embodied carbon.
 
     Attributes:
-        grams: Of CO2e for making, transport and disposal (``TE`` of ISO/IEC 21031).
+        grams: CO2e of manufacture, transport and disposal (``TE`` of ISO/IEC 21031).
         lifetime_years: How long it is used.
-        share: The part of it that the work had, in (0, 1].
+        share: Part of the device that the work used, in (0, 1].
     """
 
     grams: float
@@ -39,25 +39,25 @@ class Hardware:
         if not (self.grams >= 0 and self.lifetime_years > 0 and 0 < self.share <= 1):
             raise ConfigError(
                 f"Embodied carbon of {self.grams:g} g over {self.lifetime_years:g} years with a"
-                f" share of {self.share:g} cannot be",
+                f" share of {self.share:g} is impossible",
                 hint="Give grams of at least 0, a lifetime beyond 0, a share within (0, 1]",
             )
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """What some energy emitted, with everything that it was computed from.
+    """Carbon of some energy, with everything that it was computed from.
 
     Attributes:
-        joules: Of the machines, as it was read.
+        joules: Energy of the machines, as metered.
         pue: Power usage effectiveness: energy of the data centre over that of its machines.
         pue_applied: Whether ``pue`` was given; otherwise it is 1 and says nothing.
-        location_grams: Operational, by the average of the grid.
+        location_grams: Operational CO2e by the average of the grid.
         location: That average.
-        market_grams: Operational, by what was contracted; None if it is not known.
-        market: What was contracted.
-        embodied_grams: Share of making the hardware; None if nothing is known of it.
-        uncertainty: Relative, of the joules alone: tables do not tell theirs.
+        market_grams: Operational CO2e by contracted energy; None if unknown.
+        market: Intensity of contracted energy.
+        embodied_grams: Share of the hardware's embodied carbon; None if unknown.
+        uncertainty: Relative, of the joules only, as tables do not state theirs.
     """
 
     joules: float
@@ -83,26 +83,26 @@ def operational_grams(joules: float, grams_per_kwh: float, pue: float = 1.0) -> 
         ConfigError: One is out of range.
     """
     if not (math.isfinite(joules) and joules >= 0 and math.isfinite(grams_per_kwh)):
-        raise ConfigError(f"{joules:g} J at {grams_per_kwh:g} g/kWh is no carbon")
+        raise ConfigError(f"{joules:g} J at {grams_per_kwh:g} g/kWh is impossible")
     if not (math.isfinite(pue) and pue >= 1):
         raise ConfigError(
-            f"a PUE of {pue:g} cannot be", hint="Give a number of at least 1, such as 1.2"
+            f"a PUE of {pue:g} is impossible", hint="Give a number of at least 1, such as 1.2"
         )
     return joules / JOULES_PER_KWH * pue * grams_per_kwh
 
 
 def embodied_grams(hardware: Hardware, seconds: float) -> float:
-    """Return the share of making a device: ``M = TE * time / lifetime * share`` (ISO/IEC 21031).
+    """Return embodied carbon in grams: ``M = TE * time / lifetime * share`` (ISO/IEC 21031).
 
     Args:
         hardware: The device.
-        seconds: How long it was held; at least 0.
+        seconds: Time of use; at least 0.
 
     Raises:
         ConfigError: The time is below 0.
     """
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise ConfigError(f"{seconds:g} s is no time to hold a device")
+        raise ConfigError(f"{seconds:g} s is not a time of use")
     hours = seconds / 3_600
     return hardware.grams * hours / (hardware.lifetime_years * _HOURS_PER_YEAR) * hardware.share
 
@@ -117,15 +117,15 @@ def footprint(
     seconds: float = 0.0,
     uncertainty: float | None = None,
 ) -> Footprint:
-    """Return what some energy emitted, by both methods of the GHG Protocol.
+    """Return the carbon of some energy, by both methods of the GHG Protocol.
 
     Args:
-        joules: As they were read.
+        joules: Energy as metered.
         location: Average intensity of the grid.
-        market: Intensity of what was contracted; None if unknown.
-        pue: Of the data centre; None if unknown, which is told.
+        market: Intensity of contracted energy; None if unknown.
+        pue: Of the data centre; None if unknown, which the footprint states.
         hardware: For the embodied share.
-        seconds: How long the hardware was held.
+        seconds: Time for which the hardware was used.
         uncertainty: Relative, of the joules.
 
     Raises:
@@ -152,8 +152,8 @@ def software_carbon_intensity(
 ) -> float | None:
     """Return grams of CO2e a functional unit: ``SCI = (E * I + M) / R`` (ISO/IEC 21031:2024).
 
-    Offsets have no place in it, so the location-based figure belongs here. Without the embodied
-    part there is no SCI.
+    The SCI excludes offsets, so it takes the location-based figure. Without the embodied part there
+    is no SCI.
 
     Args:
         operational: ``E * I`` in grams.
@@ -164,10 +164,10 @@ def software_carbon_intensity(
         None if a part is unknown or there was no unit of work.
 
     Raises:
-        ConfigError: There are fewer units than none.
+        ConfigError: The number of units is negative.
     """
     if functional_units < 0:
-        raise ConfigError(f"{functional_units:g} units of work cannot be")
+        raise ConfigError(f"{functional_units:g} units of work are impossible")
     if embodied is None or not functional_units:
         return None
     return (operational + embodied) / functional_units

@@ -1,6 +1,6 @@
-"""Yearly carbon intensities of countries from the files that CodeCarbon brings.
+"""Yearly carbon intensities of countries from the data files of CodeCarbon.
 
-Only its data files are read: importing CodeCarbon would look for meters and places.
+CodeCarbon is not imported, as that would search for meters and locations.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _PURPOSE = "The table of carbon intensities"
 def codecarbon_table(folder: Path | None = None) -> IntensityTable:
     """Return the intensities of countries (ISO 3166 codes of three letters) and of the world.
 
-    They are location-based: averages of what is generated in a country within a year.
+    They are location-based: averages of the generation in a country within a year.
 
     Args:
-        folder: Of the files; that of the installed package if None.
+        folder: Folder of the files; that of the installed package if None.
 
     Raises:
         MissingExtraError: CodeCarbon is not installed.
-        ConfigError: Its files are not what they were; give a file of your own.
+        ConfigError: Its files have another format; give a file of your own.
     """
     name = "codecarbon"
     if folder is None:

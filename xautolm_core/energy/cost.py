@@ -1,4 +1,4 @@
-"""What energy and GPUs cost."""
+"""The cost of energy and GPUs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SECONDS_PER_HOUR = 3_600.0
 
 @dataclass(frozen=True)
 class Prices:
-    """What one pays. A price of 0 is one that somebody else pays, or that the other one holds.
+    """Prices. A price of 0 means free, or included in the other price.
 
     Attributes:
-        per_kwh: Of energy.
-        per_gpu_hour: Of one GPU.
-        currency: Of both, ISO 4217.
+        per_kwh: Price of energy.
+        per_gpu_hour: Price of one GPU.
+        currency: Currency of both, ISO 4217.
     """
 
     per_kwh: float = 0.0
@@ -36,20 +36,20 @@ class Prices:
             raise ConfigError("a price is below 0", hint="Give prices of at least 0")
         if _CURRENCY.fullmatch(self.currency) is None:
             raise ConfigError(
-                f"'{self.currency}' is no currency", hint="Give a code such as EUR or USD"
+                f"'{self.currency}' is not a currency", hint="Give a code such as EUR or USD"
             )
 
 
 def cost(joules: float, gpu_seconds: float, prices: Prices, *, pue: float = 1.0) -> float:
-    """Return what some energy and some GPU time cost, in the currency of the prices.
+    """Return the cost of energy and GPU time, in the currency of the prices.
 
     ``joules * PUE * price / kWh + GPU hours * price``. Rented GPUs include their energy: give one
     of the prices only.
 
     Args:
-        joules: As they were read, at least 0.
-        gpu_seconds: Seconds times GPUs held, at least 0.
-        prices: What one pays.
+        joules: Energy as metered, at least 0.
+        gpu_seconds: Seconds times GPUs, at least 0.
+        prices: The prices.
         pue: At least 1.
 
     Raises:
@@ -57,7 +57,7 @@ def cost(joules: float, gpu_seconds: float, prices: Prices, *, pue: float = 1.0)
     """
     if not (joules >= 0 and gpu_seconds >= 0 and pue >= 1):
         raise ConfigError(
-            f"{joules:g} J and {gpu_seconds:g} s of GPU at a PUE of {pue:g} cannot be"
+            f"{joules:g} J and {gpu_seconds:g} s of GPU at a PUE of {pue:g} are impossible"
         )
     kwh = joules / JOULES_PER_KWH * pue
     return kwh * prices.per_kwh + gpu_seconds / _SECONDS_PER_HOUR * prices.per_gpu_hour

@@ -16,7 +16,7 @@ from typing import Any
 from xautolm_core.errors import ConfigError
 
 LARGEST_GRAMS_PER_KWH = 2_000.0
-"""No grid emits more: the dirtiest lignite plants emit about 1,300 g CO2e a kWh."""
+"""Upper bound of a grid: the dirtiest lignite plants emit about 1,300 g CO2e per kWh."""
 
 _COLUMNS = ("zone", "name", "year", "location", "market")
 _HINT = "Write a CSV file with the columns zone,year,location and, if known, name,market"
@@ -24,15 +24,15 @@ _HINT = "Write a CSV file with the columns zone,year,location and, if known, nam
 
 @dataclass(frozen=True)
 class Intensity:
-    """What a kilowatt-hour of one zone emits.
+    """The carbon intensity of a zone.
 
     Attributes:
-        zone: Its code, such as ``DEU``.
-        grams_per_kwh: Grams of CO2e.
-        table: Where that is from.
-        year: Of the figure; None if the source does not say.
-        at: The hour that a feed's figure is of (UTC); None for a yearly one.
-        is_stale: Whether a newer figure should be there and could not be had.
+        zone: Code of the zone, such as ``DEU``.
+        grams_per_kwh: Grams of CO2e per kWh.
+        table: Name of the source.
+        year: Year of the figure; None if unknown.
+        at: Hour of a feed's figure (UTC); None for a yearly one.
+        is_stale: Whether a newer figure is due and could not be fetched.
     """
 
     zone: str
@@ -50,14 +50,14 @@ class Intensity:
 
 @dataclass(frozen=True)
 class ZoneFigures:
-    """A zone's row of a table: grams of CO2e a kWh.
+    """A zone's row of a table: grams of CO2e per kWh.
 
     Attributes:
-        name: What people call the zone.
+        name: Name of the zone for people.
         year: Of the figures; None if unknown.
         location: Average of the grid (GHG Protocol Scope 2, location-based).
-        market: Of what was contracted, or the residual mix (market-based); None if unknown. It is
-            never taken from ``location``: that would hide that nothing is known.
+        market: Of contracted energy, or the residual mix (market-based); None if unknown. It is
+            never copied from ``location``, which would hide that it is unknown.
     """
 
     name: str
@@ -92,7 +92,7 @@ class IntensityTable:
         return Intensity(code, figures.location, self.name, figures.year)
 
     def market(self, zone: str) -> Intensity | None:
-        """Return the market-based intensity of a zone; None if the table does not tell it.
+        """Return the market-based intensity of a zone; None if the table has none.
 
         Raises:
             ConfigError: The table does not know the zone.
@@ -110,7 +110,7 @@ class IntensityTable:
         if (code := by_name.get(wanted.lower())) is not None:
             return code, self._zones[code]
         raise ConfigError(
-            f"{self.name} knows no zone '{zone}'", hint=self._suggestion(wanted, by_name)
+            f"{self.name} has no zone '{zone}'", hint=self._suggestion(wanted, by_name)
         )
 
     def _suggestion(self, wanted: str, by_name: Mapping[str, str]) -> str:
@@ -179,7 +179,7 @@ def _grams(value: Any, place: str) -> float | None:
         grams = math.nan
     if not 0 <= grams <= LARGEST_GRAMS_PER_KWH:
         raise ConfigError(
-            f"{place}: '{value}' is no carbon intensity",
+            f"{place}: '{value}' is not a carbon intensity",
             hint=f"Give grams of CO2e a kWh, from 0 to {LARGEST_GRAMS_PER_KWH:.0f}",
         )
     return grams
@@ -190,5 +190,5 @@ def _year(value: Any, place: str) -> int | None:
     if not text:
         return None
     if not text.isdigit() or not 1990 <= int(text) <= 2100:
-        raise ConfigError(f"{place}: '{value}' is no year", hint="Write for example 2025")
+        raise ConfigError(f"{place}: '{value}' is not a year", hint="Write for example 2025")
     return int(text)

@@ -21,7 +21,7 @@ from xautolm_core.errors import XautolmError
 from xautolm_core.whole_files import write_json
 
 _HOUR_SECONDS = 3_600.0
-# After a failure the service is left alone for a while.
+# After a failure the service is not asked for a while.
 _RETRY_SECONDS = 300.0
 _TIMEOUT_SECONDS = 5.0
 _LARGEST_ANSWER_BYTES = 1 << 20
@@ -29,14 +29,14 @@ _LARGEST_ANSWER_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Feed:
-    """A service that tells the intensity of a zone now.
+    """A service with the current intensity of a zone.
 
     Attributes:
         address: With ``{zone}`` where the zone goes; http or https.
         value: Path to the grams of CO2e a kWh within the JSON answer: ``carbonIntensity``,
             ``data.0.intensity.actual``.
         headers: To send, such as a token. They are neither stored nor shown.
-        name: What reports call it; the host if empty.
+        name: Name for reports; the host if empty.
     """
 
     address: str
@@ -46,19 +46,19 @@ class Feed:
 
 
 class HourlyIntensity:
-    """A feed's figure for a zone, asked for once an hour at most.
+    """A feed's figure for a zone, fetched once an hour at most.
 
-    If the service is down the last figure stands, marked as stale.
+    If the service is down the last figure is used, marked as stale.
 
     Args:
         feed: The service.
-        zone: As the service calls it.
+        zone: Name of the zone in the service.
         cache: File that the last figure is kept in.
         clock: Seconds since 1970.
         timeout_seconds: Of a request.
 
     Raises:
-        ConfigError: The address is no http or https address.
+        ConfigError: The address is not an http or https address.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class HourlyIntensity:
         parts = urllib.parse.urlsplit(feed.address)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ConfigError(
-                f"'{feed.address}' is no address of a feed",
+                f"'{feed.address}' is not an address of a feed",
                 hint="Give one with http:// or https://",
             )
         self._feed = feed
@@ -103,7 +103,7 @@ class HourlyIntensity:
             self._failed_at = now
         if kept is None:
             raise XautolmError(
-                f"{self._name} does not tell the carbon intensity of {self._zone}",
+                f"{self._name} has no carbon intensity of {self._zone}",
                 hint="Look at its address and token, or use a yearly table",
             )
         return self._intensity(kept, is_stale=True)
@@ -126,7 +126,7 @@ class HourlyIntensity:
         return grams if 0 <= grams <= LARGEST_GRAMS_PER_KWH else None
 
     def _kept(self) -> tuple[float, float] | None:
-        """Return when the last figure was told, and the figure; None if there is none of ours."""
+        """Return time and value of the last figure; None if the cache has none."""
         try:
             document = json.loads(self._cache.read_bytes())
             if document["zone"] != self._zone or document["feed"] != self._name:

@@ -1,4 +1,4 @@
-"""The energy of a window, from whatever can be read."""
+"""The energy of a time window, from the best available sources."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _log = logging.getLogger(__name__)
 
 
 class EnergyMeter:
-    """Meters from ``start`` to ``stop``; ``readings`` says at any time what was used so far.
+    """Meters energy from ``start`` to ``stop``; ``readings`` returns what was used so far.
 
-    What answers at once is sampled by whoever asks. The rest is sampled by a thread, which is there
-    only if something needs it. Of each component the readings of the first provider count that has
-    any, so nothing is counted twice.
+    Providers that answer at once are sampled by the caller, the others by a thread, which is
+    started only if needed. For each component the first provider with readings counts, so nothing
+    is counted twice.
 
     Args:
         providers: The best first.
@@ -60,7 +60,7 @@ class EnergyMeter:
 
     @property
     def own_cpu_seconds(self) -> float:
-        """Processor seconds that the metering itself took so far."""
+        """Processor seconds that metering itself took so far."""
         return self._thread_seconds + self._asked_seconds
 
     def start(self) -> None:
@@ -127,7 +127,7 @@ class EnergyMeter:
 
 
 class _Source:
-    """A provider and what it last said."""
+    """A provider with its last readings."""
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
@@ -141,7 +141,7 @@ class _Source:
 
     @property
     def is_threaded(self) -> bool:
-        """Whether the meter's thread has to look at it."""
+        """Whether the meter's thread has to sample it."""
         return self._period_seconds is not None
 
     def close(self) -> None:
@@ -152,7 +152,7 @@ class _Source:
             _log.warning("a source of energy readings is not closed: %s", type(error).__name__)
 
     def sample(self, now: float) -> None:
-        """Sample it, and keep what it says."""
+        """Sample the provider, and keep its readings."""
         with self._lock:
             if self._is_broken:
                 return
@@ -164,11 +164,11 @@ class _Source:
                 _log.warning("energy is not metered any further: %s", type(error).__name__)
 
     def sample_if_due(self, now: float, *, at_once: bool) -> None:
-        """Sample it if its time has come.
+        """Sample the provider if it is due.
 
         Args:
             now: Monotonic seconds.
-            at_once: Whether it is time anyway.
+            at_once: Sample it in any case.
         """
         if at_once or now >= self.due_at:
             self.due_at = now + (self._period_seconds or 0.0)

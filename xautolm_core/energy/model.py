@@ -1,7 +1,7 @@
 """Energy from load and thermal design power: the last resort, of class C.
 
-Load is that of the trial's own processes. What the machine does besides is not the trial's, so the
-readings of trials that run beside each other add up to no more than the machine uses.
+Load is that of the trial's own processes only, so the readings of concurrent trials add up to no
+more than the machine uses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class CpuModel:
     """Processor seconds of a tree of processes, times the power of a busy logical processor.
 
     ``joules = cpu_seconds * watts``, of which the share ``IDLE_SHARE`` is idle power. A processor
-    that idles because a trial waits is not counted.
+    that idles while a trial waits is not counted.
 
     Args:
         tree: The trial's processes.
@@ -47,11 +47,11 @@ class CpuModel:
         return self._seconds.total
 
     def sample(self, now: float) -> None:
-        """Look at the processes."""
+        """Read the state of the processes."""
         self._seconds.add(now, self._tree.cpu_seconds())
 
     def readings(self) -> tuple[EnergyReading, ...]:
-        """Return what the processes have used."""
+        """Return the energy of the processes."""
         joules = self._seconds.total * self._power.watts
         found = make_reading(
             "cpu",
@@ -66,7 +66,7 @@ class CpuModel:
         return () if found is None else (found,)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing, as no resource is open."""
 
 
 class DramModel:
@@ -88,12 +88,12 @@ class DramModel:
         self._energy = PowerIntegral(period_seconds=600.0)
 
     def sample(self, now: float) -> None:
-        """Look at the processes."""
+        """Read the state of the processes."""
         size = self._tree.resident_bytes()
         self._energy.add(now, None if size is None else size / _GIB * DRAM_WATTS_PER_GIB)
 
     def readings(self) -> tuple[EnergyReading, ...]:
-        """Return what the memory has used."""
+        """Return the energy of the memory."""
         found = make_reading(
             "dram",
             self._energy.total,
@@ -106,16 +106,16 @@ class DramModel:
         return () if found is None else (found,)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing, as no resource is open."""
 
 
 class GpuModel:
-    """A GPU that cannot be read, taken to be at its board power all the time: an upper bound.
+    """A GPU that cannot be metered, assumed at its board power all the time: an upper bound.
 
     Args:
         watts: Its board power.
         device: Its UUID, if known.
-        share: The part of it that is the trial's; 1 unless it is a MIG device.
+        share: The trial's share of it; 1 unless it is a MIG device.
     """
 
     period_seconds: float | None = None
@@ -128,11 +128,11 @@ class GpuModel:
         self._energy = PowerIntegral(period_seconds=600.0)
 
     def sample(self, now: float) -> None:
-        """Note the time."""
+        """Record the time."""
         self._energy.add(now, self._watts * self._share)
 
     def readings(self) -> tuple[EnergyReading, ...]:
-        """Return what it would have used at full load."""
+        """Return the energy at full load."""
         shared = {flag.ATTRIBUTED} if self._share < 1 else set()
         found = make_reading(
             "gpu",
@@ -146,4 +146,4 @@ class GpuModel:
         return () if found is None else (found,)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing, as no resource is open."""

@@ -15,16 +15,16 @@ from xautolm_core.records.energy import make_reading
 
 COUNTER_PERIOD_SECONDS = 1.0
 POWER_PERIOD_SECONDS = 0.1
-# The counter is brought up to date about ten times a second.
+# The counter is updated about ten times a second.
 _RESOLUTION_SECONDS = 0.1
 _LIMIT_WATTS = 3_000.0
 _MILLI = 1e-3
-# So many samples in a row without an answer: the GPU is gone.
+# After this many samples without an answer the GPU counts as lost.
 _LOST_AFTER = 5
 
 
 class NvmlProvider:
-    """What a trial's GPU uses, or the trial's share of it.
+    """Energy of a trial's GPU, or the trial's share of it.
 
     Energy and power are those of the whole board. Of a MIG device the share of its compute slices
     counts, of a GPU on which ``n`` processes compute a fraction ``1 / n`` of each interval; either
@@ -57,7 +57,7 @@ class NvmlProvider:
         )
 
     def sample(self, now: float) -> None:
-        """Ask the driver; what fails often, or says that it is lost, is not asked again."""
+        """Query the driver; a GPU that fails repeatedly, or is lost, is not queried again."""
         if self._is_lost:
             return
         nvml = self._device.nvml
@@ -79,7 +79,7 @@ class NvmlProvider:
         self._joules += more * self._device.share / self._users
 
     def readings(self) -> tuple[EnergyReading, ...]:
-        """Return what the GPU has used; nothing if its counter did not move."""
+        """Return the energy of the GPU; empty if its counter did not move."""
         quality: Quality = "A" if self._by_counter else "B"
         found = make_reading(
             "gpu",
@@ -94,15 +94,15 @@ class NvmlProvider:
         return () if found is None else (found,)
 
     def close(self) -> None:
-        """Let go of the driver."""
+        """Shut NVML down."""
         with contextlib.suppress(self._device.nvml.NVMLError):
             self._device.nvml.nvmlShutdown()
 
 
 def nvml_provider(device: NvmlDevice) -> NvmlProvider | None:
-    """Return the better of what a GPU offers; None if it offers neither energy nor power.
+    """Return a provider by energy counter, else by power; None if the GPU has neither.
 
-    A counter that says 0 does not count: virtual GPUs have such ones.
+    A counter at 0 is not used: virtual GPUs have such counters.
     """
     for by_counter in (True, False):
         try:

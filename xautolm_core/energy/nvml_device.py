@@ -1,4 +1,4 @@
-"""Which GPU a trial computes on, as NVML sees it, and which part of it is the trial's."""
+"""Find the GPU of a trial in NVML, and the trial's part of it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class NvmlDevice:
     """A GPU, or a part of one.
 
     Attributes:
-        nvml: The module ``pynvml``, or what stands for it.
-        board: Handle of the whole GPU: energy and power are known of it alone.
+        nvml: The module ``pynvml``, or a substitute.
+        board: Handle of the whole GPU, the only one with energy and power.
         part: Handle of the MIG device; the same as ``board`` if it is none.
         uuid: UUID of the part.
         name: Product name.
@@ -47,8 +47,8 @@ def find_device(nvml: Any, *, uuid: str | None, visible: str | None) -> NvmlDevi
 
     Args:
         nvml: The module ``pynvml``, initialised.
-        uuid: UUID as CUDA tells it, with or without ``GPU-``; None if it does not.
-        visible: ``CUDA_VISIBLE_DEVICES``; its first entry is looked for if there is no ``uuid``.
+        uuid: UUID from CUDA, with or without ``GPU-``; None if unknown.
+        visible: ``CUDA_VISIBLE_DEVICES``; its first entry is used if there is no ``uuid``.
     """
     for handle in _handles(nvml, uuid, visible):
         try:
@@ -63,7 +63,7 @@ def _handles(nvml: Any, uuid: str | None, visible: str | None) -> Iterator[Any]:
     names = [f"GPU-{uuid}", f"MIG-{uuid}"] if uuid and "-" in uuid else []
     if uuid and uuid.startswith(("GPU-", "MIG-")):
         names = [uuid]
-    # A MIG device that is named is meant, whatever CUDA calls it.
+    # A named MIG device is used, whatever UUID CUDA reports.
     names = [first, *names] if first.startswith("MIG-") else [*names, first]
     for name in names:
         if name.startswith(("GPU-", "MIG-")):
@@ -96,7 +96,7 @@ def _described(nvml: Any, handle: Any) -> NvmlDevice:
 
 
 def _asks(nvml: Any, name: str, *arguments: Any) -> Any:
-    """Call what older GPUs and drivers do not know; None there."""
+    """Call a function that older GPUs and drivers lack; return None there."""
     try:
         return getattr(nvml, name)(*arguments)
     except (AttributeError, nvml.NVMLError):

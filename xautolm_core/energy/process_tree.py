@@ -16,8 +16,8 @@ _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 class ProcessTree:
     """A process and its descendants.
 
-    What a child has used is its own until it is waited for, and its parent's from then on, so the
-    sum over a tree only grows. Two trees without a common process have no second in common.
+    A child's time counts for the child until it is waited for, and for its parent from then on, so
+    the sum over a tree only grows. Two trees without a common process count no second twice.
 
     Args:
         pid: The process at the root; this one if None.
@@ -27,7 +27,7 @@ class ProcessTree:
     def __init__(self, pid: int | None = None, *, proc: Path = _PROC) -> None:
         self._pid = os.getpid() if pid is None else pid
         self._is_own = pid is None
-        # Strings: a trial has many threads, and each is a file to look into.
+        # Strings are faster: a trial has many threads, and each is a file to read.
         self._proc = str(proc)
 
     def cpu_seconds(self) -> float | None:
@@ -38,7 +38,7 @@ class ProcessTree:
         return total + sum(self._times(pid) or 0.0 for pid in self.descendants())
 
     def resident_bytes(self) -> int | None:
-        """Return memory of the tree that is not a file's; None if it cannot be read."""
+        """Return the anonymous memory of the tree; None if it cannot be read."""
         found = [self._anonymous_bytes(pid) for pid in (self._pid, *self.descendants())]
         known = [size for size in found if size is not None]
         return sum(known) if known else None

@@ -1,4 +1,4 @@
-"""Energy counters of Kepler or the DCGM exporter, asked of a Prometheus server."""
+"""Energy counters of Kepler or the DCGM exporter, read from a Prometheus server."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _LARGEST_ANSWER_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class EnergyCounter:
-    """A counter that a query answers with.
+    """A counter in Prometheus.
 
     Attributes:
-        query: Its PromQL; one value, that only grows.
-        component: What it counts.
+        query: PromQL with one value that only grows.
+        component: Component that it counts.
         source: ``kepler`` or ``dcgm``.
-        joules: Joules of one unit of it.
+        joules: Joules per unit of the counter.
         device: UUID of a GPU.
     """
 
@@ -61,17 +61,17 @@ def kepler_counters(pod: str, namespace: str | None) -> list[EnergyCounter]:
 
 
 def dcgm_counter(uuid: str) -> EnergyCounter:
-    """Return the energy counter of a whole GPU; DCGM tells it in millijoules."""
+    """Return the energy counter of a whole GPU; DCGM reports it in millijoules."""
     query = f'max(DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{UUID="{_quoted(uuid)}"}})'
     return EnergyCounter(query, "gpu", "dcgm", joules=1e-3, device=uuid)
 
 
 class PromqlProvider:
-    """A counter in Prometheus, of class B: what it says may be a scrape old.
+    """A counter in Prometheus, of class B, as its value may be one scrape old.
 
     Args:
         address: Of the server, such as ``http://prometheus:9090``.
-        counter: What to ask for.
+        counter: The counter to read.
         timeout_seconds: Of one request.
     """
 
@@ -89,13 +89,13 @@ class PromqlProvider:
         self._last_at: float | None = None
 
     def sample(self, now: float) -> None:
-        """Ask the server; no answer is a flag."""
+        """Query the server; no answer sets a flag."""
         self._window_seconds += max(0.0, now - (now if self._last_at is None else self._last_at))
         self._last_at = now
         self._sum.add(now, ask(self._address, self._counter.query, self._timeout))
 
     def readings(self) -> tuple[EnergyReading, ...]:
-        """Return how far the counter went on."""
+        """Return the increase of the counter."""
         flags = set(self._sum.flags)
         if self._sum.seconds < COVERED_SHARE * self._window_seconds:
             flags.add(flag.INCOMPLETE)
@@ -112,14 +112,14 @@ class PromqlProvider:
         return () if found is None else (found,)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing, as no resource is open."""
 
 
 def ask(address: str, query: str, timeout_seconds: float) -> float | None:
-    """Return the one value that a query has now; None if there is none, or not exactly one.
+    """Return the current value of a query; None unless there is exactly one.
 
     Args:
-        address: Of the server; only http and https.
+        address: Address of the server; http or https.
         query: PromQL.
         timeout_seconds: To wait for an answer.
     """

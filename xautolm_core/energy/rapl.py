@@ -22,7 +22,7 @@ _ZONE = re.compile(r"intel-rapl(?:-mmio)?(?::\d+)+")
 _RESOLUTION_SECONDS = 0.001
 _LIMIT_WATTS = 2_000.0
 _MICRO = 1e-6
-# Beyond this share of what the machine did, a reading is as good as the trial's own.
+# Beyond this share of the machine's work, a reading counts as the trial's own.
 _OWN_SHARE = 0.9
 _LONGEST_PERIOD_SECONDS = 60.0
 
@@ -35,8 +35,8 @@ class Zone:
 
     Attributes:
         folder: Its folder below powercap.
-        component: What it counts.
-        maximum_microjoules: Where it begins anew.
+        component: Component that it counts.
+        maximum_microjoules: Value at which it wraps around.
     """
 
     folder: Path
@@ -51,8 +51,8 @@ class Zone:
 def find_zones(powercap: Path = _POWERCAP) -> list[Zone]:
     """Return the counters that can be read and do not overlap: packages, and memory.
 
-    ``core`` and ``uncore`` are parts of a package and ``psys`` is all of it once more; a package
-    may be there twice, through its registers and through memory (``mmio``).
+    ``core`` and ``uncore`` are parts of a package and ``psys`` includes it; a package may be listed
+    twice, through its registers and through memory (``mmio``).
 
     Args:
         powercap: Stands for ``/sys/class/powercap``.
@@ -79,15 +79,15 @@ def find_zones(powercap: Path = _POWERCAP) -> list[Zone]:
 
 
 class RaplProvider:
-    """A trial's part of what the packages and their memory use.
+    """A trial's share of the energy of the packages and their memory.
 
-    The counters are the machine's. Of each interval the trial has the share of the processor time
-    that all processes used in it, idle power included: ``joules = delta * tree / busy``. The parts
-    of all processes add up to the counter. Where a trial did nearly all of it, the reading is of
-    class A, else of class B and flagged.
+    The counters are of the whole machine. Of each interval the trial gets its share of the
+    processor time of all processes, idle power included: ``joules = delta * tree / busy``. The
+    shares of all processes add up to the counter. Where the trial did nearly all of the work, the
+    reading is of class A, else of class B and flagged.
 
     Args:
-        zones: What ``find_zones`` found.
+        zones: The counters that ``find_zones`` found.
         tree: The trial's processes.
         machine: All processes.
     """
@@ -107,7 +107,7 @@ class RaplProvider:
         self._times: tuple[float, float, float] | None = None
         self._seconds = 0.0
         self._last_at: float | None = None
-        # Two samples at least before a counter can have come round.
+        # At least two samples before a counter can have wrapped around.
         shortest = min(z.maximum_microjoules for z in zones) * _MICRO / _LIMIT_WATTS
         self.period_seconds: float | None = min(_LONGEST_PERIOD_SECONDS, shortest / 2)
 
@@ -124,7 +124,7 @@ class RaplProvider:
             self._idle[part] = self._idle.get(part, 0.0) + joules * share * idle_share
 
     def readings(self) -> tuple[EnergyReading, ...]:
-        """Return the trial's part of each component."""
+        """Return the trial's share of each component."""
         found = []
         for part, joules in self._joules.items():
             flags = {f for z, c in self._counters if z.component == part for f in c.flags}
@@ -144,12 +144,12 @@ class RaplProvider:
         return tuple(found)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing, as no resource is open."""
 
     def _shares(self) -> tuple[float, float]:
-        """Return the trial's share of the busy time since the last call, and idle time's of all.
+        """Return since the last call the trial's share of busy time, and the idle share of all.
 
-        What cannot be told whose it is is not the trial's.
+        Time that cannot be attributed is not counted for the trial.
         """
         times, tree = self._machine.busy_and_idle_seconds(), self._tree.cpu_seconds()
         before = self._times
@@ -157,7 +157,7 @@ class RaplProvider:
         if before is None or self._times is None:
             return 0.0, 0.0
         busy, idle, own = (max(0.0, b - a) for a, b in zip(before, self._times, strict=True))
-        # The two clocks tick apart; a trial cannot have done more than all.
+        # The two clocks are not in step; a trial cannot have done more than all.
         share = min(1.0, own / busy) if busy > 0 else 0.0
         return share, idle / (busy + idle) if busy + idle > 0 else 0.0
 

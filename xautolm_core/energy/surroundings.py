@@ -1,4 +1,4 @@
-"""Puts a meter together from what can be read here."""
+"""Build a meter from the sources that can be read on this machine."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ SWITCH_VARIABLE = "XAUTOLM_ENERGY"
 PROMETHEUS_VARIABLE = "XAUTOLM_ENERGY_PROMETHEUS"
 """Address of a Prometheus server that scrapes Kepler or the DCGM exporter."""
 POD_VARIABLE = "XAUTOLM_ENERGY_POD"
-"""Name of this pod; without it Kepler is not asked."""
+"""Name of this pod; without it Kepler is not queried."""
 NAMESPACE_VARIABLE = "XAUTOLM_ENERGY_NAMESPACE"
 
 
 @dataclass(frozen=True)
 class UsedGpu:
-    """The GPU that a trial computes on, as CUDA tells it.
+    """The GPU that a trial computes on, as CUDA reports it.
 
     Attributes:
         name: Product name.
-        uuid: With or without ``GPU-``; None if CUDA does not tell.
+        uuid: With or without ``GPU-``; None if CUDA does not report it.
     """
 
     name: str
@@ -59,7 +59,7 @@ class UsedGpu:
 
 
 def is_switched_off(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether the environment says that nothing is metered.
+    """Whether the environment switches metering off.
 
     Args:
         environment: Variables; those of this process if None.
@@ -70,7 +70,7 @@ def is_switched_off(environment: Mapping[str, str] | None = None) -> bool:
 
 @dataclass
 class MeterInputs:
-    """What a meter is built from: one process tree, and the GPU that it computes on.
+    """The inputs of a meter: a process tree, and the GPU that it computes on.
 
     Attributes:
         tree: The processes to meter.
@@ -88,14 +88,14 @@ class MeterInputs:
 
     @functools.cached_property
     def device(self) -> NvmlDevice | None:
-        """The GPU as NVML knows it; None if there is none, or NVML does not answer."""
+        """The GPU in NVML; None if there is none, or NVML does not answer."""
         if self.gpu is None:
             return None
         return _nvml_device(self.gpu, self.environment.get("CUDA_VISIBLE_DEVICES"), self.nvml)
 
     @functools.cached_property
     def by_nvml(self) -> Provider | None:
-        """What NVML reads of the GPU."""
+        """The NVML provider of the GPU."""
         return None if self.device is None else nvml_provider(self.device)
 
     @property
@@ -107,7 +107,7 @@ class MeterInputs:
 
 
 MeterFactory = Callable[[MeterInputs], Sequence[Provider]]
-"""What the name of a meter stands for: returns its sources, none where it cannot read here."""
+"""A meter: returns its providers, none where it cannot read on this machine."""
 
 METERS = Registry(
     "xautolm.energy",
@@ -117,19 +117,19 @@ METERS = Registry(
 
 
 def nvml_meter(inputs: MeterInputs) -> Sequence[Provider]:
-    """Return what NVML reads of the GPU: its energy counter, or its power."""
+    """Return the NVML provider of the GPU: by its energy counter, or its power."""
     return () if inputs.by_nvml is None else (inputs.by_nvml,)
 
 
 def rapl_meter(inputs: MeterInputs) -> Sequence[Provider]:
-    """Return what RAPL reads of processor and memory, where its counters may be read."""
+    """Return the RAPL provider of processor and memory, if its counters are readable."""
     zones = find_zones(inputs.root / "sys/class/powercap")
     machine = MachineTime(proc=inputs.root / "proc")
     return (RaplProvider(zones, inputs.tree, machine),) if zones else ()
 
 
 def prometheus_meter(inputs: MeterInputs) -> Sequence[Provider]:
-    """Return what a Prometheus server has: the GPU by the DCGM exporter, the pod by Kepler."""
+    """Return the Prometheus providers: the GPU by the DCGM exporter, the pod by Kepler."""
     address = inputs.environment.get(PROMETHEUS_VARIABLE)
     if not address:
         return ()
@@ -148,7 +148,7 @@ def model_meter(inputs: MeterInputs) -> Sequence[Provider]:
     if inputs.gpu is not None:
         device = inputs.device
         watts = gpu_watts(inputs.gpu.name) or gpu_watts(device.name if device else None)
-        # A model beside a counter would stand in for one that was lost, at full load.
+        # A model beside a counter would replace a lost counter, at full load.
         if watts is not None and inputs.by_nvml is None:
             share = device.share if device else 1.0
             found.append(GpuModel(watts, device=inputs.gpu_uuid, share=share))
@@ -168,12 +168,12 @@ def meter_here(
 ) -> EnergyMeter:
     """Return a meter of this process, all below it, and the GPU that it computes on.
 
-    Its sources, the best first: those named, then NVML, RAPL, Prometheus and models. One that is
-    not here is left out with a warning in the log: no fault of a meter may end a trial.
+    Its sources, the best first: the named ones, then NVML, RAPL, Prometheus and models. One that is
+    not available is left out with a warning in the log: no fault of a meter may end a trial.
 
     Args:
         gpu: None for a trial that computes on the processor.
-        meters: Names that are asked before the others.
+        meters: Names of the meters to try first.
         environment: Variables; those of this process if None.
         root: Stands for ``/``.
         nvml: Stands for ``pynvml``, which is imported if None.

@@ -1,4 +1,4 @@
-"""Power of processors and GPUs by their names, for when nothing can be measured."""
+"""Power of processors and GPUs by their names, where no meter is available."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class ProcessorPower:
     """Power of one busy logical processor.
 
     Attributes:
-        watts: At full load.
-        assumption: Where that is from, as a part of a reading's source.
+        watts: Power at full load.
+        assumption: Origin of the figure, as a part of a reading's source.
     """
 
     watts: float
@@ -76,8 +76,8 @@ def processor_power(name: str | None) -> ProcessorPower:
     """Return the power of one logical processor of a model: its share of the package's.
 
     Args:
-        name: ``model name`` of ``/proc/cpuinfo``. A name that is not known is taken as an average
-            server's.
+        name: ``model name`` of ``/proc/cpuinfo``. For an unknown name an average server is
+            assumed.
     """
     for known, (watts, threads) in _PROCESSORS.items():
         if _names(known, name or ""):
@@ -95,9 +95,9 @@ def gpu_watts(name: str | None) -> float | None:
 
 
 def _names(known: str, name: str) -> bool:
-    """Whether a processor's name stands in a name.
+    """Whether a name contains a processor's name.
 
     One socket only (``P``), more memory (``L``, ``M``) and a cloud's own (``C``, ``CL``) draw the
-    same; other letters stand for another power.
+    same; other letters mean another power.
     """
     return re.search(rf"(?<![\w-]){re.escape(known)}(?:P|L|M|CL?|\+)?(?![\w+])", name) is not None

@@ -1,7 +1,7 @@
 """CPUs and memory as the control group allows them, in cgroup v1 and v2.
 
 Inside a container the machine's own numbers mislead: a pod limited to 2 CPUs and 8 GiB sees all
-the CPUs and all the memory of its node. A limit may stand on any level above the process, so the
+the CPUs and all the memory of its node. A limit may be set on any level above the process, so the
 whole path up to the root counts, and the smallest limit holds.
 """
 
@@ -39,11 +39,11 @@ class GroupPlace:
     """Where the group of this process is, in one hierarchy.
 
     Attributes:
-        version: Of the control group interface.
-        folder: Of the group; the mount point where the group itself cannot be seen.
+        version: Version of the control group interface.
+        folder: Folder of the group; the mount point where the group itself cannot be seen.
         mount: Where the hierarchy is mounted.
         is_own: Whether the folder is the group's own. In a container the path may lie outside of
-            what is mounted: the mount point has the limits then, but groups of others too.
+            the mount: then the mount point has the limits, but also groups of others.
     """
 
     version: Literal[1, 2]
@@ -68,7 +68,7 @@ def memory_limit_bytes(*, root: Path = _ROOT) -> int | None:
 
 
 def total_memory_bytes(*, root: Path = _ROOT) -> int:
-    """Return the memory that this process may use in all: the limit, or the machine's memory."""
+    """Return the memory that this process may use: the limit, or the machine's memory."""
     machine = _meminfo(root)["MemTotal"]
     limit = memory_limit_bytes(root=root)
     return machine if limit is None else min(machine, limit)
@@ -140,7 +140,7 @@ def _affinity_count() -> int:
 def group_places(
     controller: str, *, root: Path = _ROOT, proc: Path | None = None
 ) -> list[GroupPlace]:
-    """Return where the group of this process is, of each hierarchy that may have a controller.
+    """Return the group of this process in each hierarchy that may have a controller.
 
     Args:
         controller: Such as ``memory``. A hierarchy of version 2 may be without it.

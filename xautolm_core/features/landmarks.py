@@ -1,4 +1,4 @@
-"""Landmarks: what simple classifiers reach on a task, as a hint of how hard it is."""
+"""Landmarks: scores of simple classifiers on a task, which indicate how hard it is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HELD_OUT_SHARE = 1 / 3
 
 @dataclass(frozen=True)
 class LinearLandmarks:
-    """Macro-F1, in [0, 1], of two linear classifiers on held-out rows; None if not to be had."""
+    """Macro-F1, in [0, 1], of two linear classifiers on held-out rows; None if undefined."""
 
     linear_macro_f1: float | None
     naive_bayes_macro_f1: float | None
@@ -34,7 +34,7 @@ def decision_tree_accuracy(documents: Sequence[str], labels: np.ndarray) -> floa
     out). TF-IDF and SVD are fitted once, on all rows, as in the paper's code.
 
     Returns:
-        The accuracy in [0, 1]; None if the texts have fewer than two words that are no stop words,
+        The accuracy in [0, 1]; None if the texts have fewer than two words beside stop words,
         or no class has 5 rows.
     """
     from joblib import parallel_config  # type: ignore[import-untyped]
@@ -58,7 +58,7 @@ def decision_tree_accuracy(documents: Sequence[str], labels: np.ndarray) -> floa
     svd = TruncatedSVD(n_components=components, random_state=_SEED)
     folds = StratifiedKFold(n_splits=_FOLDS, shuffle=True, random_state=_SEED)
     tree = DecisionTreeClassifier(max_depth=5, random_state=_SEED)
-    # BLAS threads gain little here, and beside a busy neighbour they cost tenfold.
+    # BLAS threads gain little here, and on a busy machine they take ten times as long.
     with threadpool_limits(limits=1), warnings.catch_warnings():
         # Classes with fewer rows than folds only make scikit-learn warn; the mean is still right.
         warnings.simplefilter("ignore")

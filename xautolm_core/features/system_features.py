@@ -120,7 +120,7 @@ def _physical_cores(cpu: Sequence[dict[str, str]], root: Path) -> float | None:
 
 
 def _max_ghz(cpu: Sequence[dict[str, str]], root: Path) -> float | None:
-    """Return the highest clock rate of any core; the present one where no maximum is told."""
+    """Return the highest clock rate of any core; the present one where no maximum is known."""
     rates = [
         int(path.read_text(encoding="utf-8")) / 1e6
         for path in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/cpuinfo_max_freq")
@@ -137,7 +137,7 @@ def _cpu_bf16(cpu: Sequence[dict[str, str]]) -> bool:
 
 
 def _machine_bytes(root: Path) -> int:
-    """Return the machine's own memory, whatever the control group allows."""
+    """Return the machine's own memory, regardless of the control group."""
     try:
         lines = (root / "proc/meminfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Meta-features of a classification task: the ten of the paper, and cheap ones that tell more."""
+"""Meta-features of a classification task: the ten of the paper, and further cheap ones."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ def extract_task_features(
     is a row's text, with the second text of a pair after a space.
 
     Args:
-        task: The task; only its training split is looked at.
+        task: The task; only its training split is used.
         tokenizers: Model id to ``tokenizer.json``. Token lengths are those of the first one, or
-            words if there is none; ``facts`` say which.
+            words if there is none; ``facts`` names it.
 
     Returns:
         The features of ``UNITS``, in that order.
@@ -135,7 +135,7 @@ def extract_task_features(
 
 
 def _class_features(labels: np.ndarray) -> dict[str, float]:
-    """Return what the classes' sizes say; classes without a training row do not count."""
+    """Return features of the class sizes; classes without a training row do not count."""
     counts = np.bincount(labels)
     counts = counts[counts > 0]
     shares = counts / counts.sum()

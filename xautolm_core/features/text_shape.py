@@ -1,4 +1,4 @@
-"""What the texts of a task look like: lengths, words, digits, links, repetition."""
+"""The style of a task's texts: lengths, words, digits, links, repetition."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PRIME = (1 << 31) - 1
 
 @dataclass(frozen=True)
 class TextShape:
-    """What a sample of texts looks like.
+    """Statistics of a sample of texts.
 
     Attributes:
         mean_words: Mean number of words a text.
@@ -64,7 +64,7 @@ def describe_texts(documents: Sequence[str]) -> TextShape:
 
 
 def near_duplicate_rate(texts: Sequence[Sequence[str]]) -> float:
-    """Return the share of texts whose word triples mostly stand in an earlier text.
+    """Return the share of texts whose word triples mostly occur in an earlier text.
 
     Candidates come from MinHash signatures (Broder 1997) cut into bands; a candidate counts if the
     Jaccard similarity of the triples is at least 0.8.

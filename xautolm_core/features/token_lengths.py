@@ -1,4 +1,4 @@
-"""How many tokens the texts of a task come to: what decides the time and memory of a trial."""
+"""Token lengths of a task's texts, which decide the time and memory of a trial."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TokenLengths:
         truncation_rates: Length to the share of rows that are longer.
         tokens_per_word: Tokens over words, special tokens left out.
         tokens_per_word_mean: Mean of that over all tokenizers.
-        unknown_rate: Share of the tokens that stand for something unknown.
+        unknown_rate: Share of unknown tokens.
         rows: Rows that were tokenised.
         skipped: Models whose tokenizer could not be read.
     """
@@ -49,7 +49,7 @@ class TokenLengths:
 
 @dataclass(frozen=True)
 class _Count:
-    """Tokens of each row without special tokens, and what goes with them."""
+    """Tokens of each row without special tokens, with the tokenizer's statistics."""
 
     tokens: np.ndarray
     special: int
@@ -106,7 +106,7 @@ def _affordable_rows(texts: Sequence[str], pairs: Sequence[str] | None) -> int:
 
 
 def _open(path: Path) -> Any:
-    """Load a tokenizer without truncation and padding; None if the file is no tokenizer."""
+    """Load a tokenizer without truncation and padding; None if the file is not a tokenizer."""
     from tokenizers import Tokenizer
 
     try:

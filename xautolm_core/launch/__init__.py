@@ -1,1 +1,1 @@
-"""Launchers: they turn a trial spec into a process or a pod, and its end into a result."""
+"""Launchers: run a trial spec as a process or a pod, and turn its end into a result."""

@@ -1,4 +1,4 @@
-"""What a trial's process does before and after the target: it sees to it that it can be ended."""
+"""The trial's process before and after the target: it makes sure that it can be ended."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EXIT_OS_ERROR = 71
 
 Target = Callable[[TrialSpec], Any]
 
-# Where a machine has no memory left, its kernel shall take a trial rather than the search.
+# Where a machine runs out of memory, its kernel should kill a trial rather than the search.
 _OOM_SCORE_ADJUSTMENT = "500"
 
 
@@ -39,11 +39,11 @@ def run_child(
     """Become the trial's process: call the target and end. Called right after the fork.
 
     Args:
-        order: What to run.
+        order: The trial to run.
         target: The function to call.
         server_pid: The fork server, with which this process dies.
-        group: Memory group to enter, if there is one.
-        report: Pipe to write the ``Failure`` to that an exception was, or the target returned.
+        group: Memory group to enter, if any.
+        report: Pipe for the ``Failure`` of an exception, or that the target returned.
     """
     status = EXIT_OS_ERROR
     try:
@@ -58,7 +58,7 @@ def run_child(
         result = target(spec)
         status = 0
         if isinstance(result, TrialResult) and result.failure is not None:
-            # It counts where the result itself could not be written.
+            # It is used where the result itself could not be written.
             _tell(result.failure, report)
     except SystemExit as problem:
         status = _exit_status(problem)
@@ -73,7 +73,7 @@ def run_child(
 
 
 def _detach(server_pid: int) -> None:
-    """Leave the fork server's signals and session, but die with it."""
+    """Detach from the fork server's signals and session, but die with it."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)

@@ -23,13 +23,13 @@ KUBERNETES = "kubernetes"
 LAUNCHERS = Registry(
     "xautolm.launchers",
     "launcher",
-    # That of Kubernetes needs a place for what crosses, and measures a pod: see there.
+    # The Kubernetes launcher needs a workspace, and measures a pod: see there.
     {LOCAL: f"{__name__}:local_launcher", KUBERNETES: "xautolm_core.cluster_search:on_cluster"},
 )
 
 
 class LauncherNotes(Protocol):
-    """Is told what the user should know, such as why a trial does not start."""
+    """Receives notes for the user, such as why a trial does not start."""
 
     def note(self, text: str, *, warning: bool = False) -> None:
         """Tell something."""
@@ -38,13 +38,13 @@ class LauncherNotes(Protocol):
 
 @dataclass(frozen=True)
 class LauncherInputs:
-    """What a launcher is built from.
+    """The inputs that a launcher is built from.
 
     Attributes:
-        search_id: The search whose trials it runs.
+        search_id: Id of the search whose trials it runs.
         out_folder: The run folder.
-        settings: What the user says of it, by name.
-        notes: Is told what the user should know.
+        settings: The user's settings, by name.
+        notes: Receives notes for the user.
     """
 
     search_id: str
@@ -54,7 +54,7 @@ class LauncherInputs:
 
 
 LauncherFactory = Callable[[LauncherInputs], "Launcher"]
-"""What the name of a launcher stands for."""
+"""The function behind the name of a launcher."""
 
 
 def open_launcher(name: str, inputs: LauncherInputs) -> Launcher:
@@ -62,7 +62,7 @@ def open_launcher(name: str, inputs: LauncherInputs) -> Launcher:
 
     Args:
         name: One of ``LAUNCHERS.names()``, but ``kubernetes``.
-        inputs: What is known of the search.
+        inputs: Inputs of the search.
 
     Raises:
         ConfigError: There is no such launcher, or its settings are wrong.
@@ -78,7 +78,7 @@ def local_launcher(inputs: LauncherInputs) -> LocalLauncher:
     """Return the launcher of this machine, which has no settings.
 
     Raises:
-        ConfigError: It was given some.
+        ConfigError: There are settings.
         LaunchError: Its fork server cannot be started.
     """
     from xautolm_core.launch.local import LocalLauncher

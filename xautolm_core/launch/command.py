@@ -1,4 +1,4 @@
-"""Trials as commands of this machine: what a launcher for another scheduler builds on."""
+"""Trials as commands of this machine, a base for launchers of other schedulers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _GRACE_SECONDS = 10.0
 
 @dataclass
 class _Trial:
-    """A trial of this launcher, from submit on."""
+    """A submitted trial of this launcher."""
 
     spec: TrialSpec
     process: subprocess.Popen[bytes]
@@ -54,16 +54,15 @@ class _Trial:
 class CommandLauncher:
     """Runs each trial as a command, and ends it at its wall-clock limit. Implements ``Launcher``.
 
-    A subclass says which command: one that starts the trial elsewhere, waits for it, passes SIGTERM
-    on, and shares the folders of this machine with it. Memory is the affair of what the command
-    starts. Trials end with this process: the command gets SIGTERM, also where the process is
-    killed.
+    A subclass defines the command: it starts the trial elsewhere, waits for it, forwards SIGTERM,
+    and shares the folders of this machine with it. Memory limits are left to what the command
+    starts. Trials end with this process: the command gets SIGTERM, even if the process is killed.
 
     Args:
-        inputs: What is known of the search.
+        inputs: Inputs of the search.
 
     Attributes:
-        settings: What the user says of the launcher.
+        settings: The user's settings.
     """
 
     def __init__(self, inputs: LauncherInputs) -> None:
@@ -74,7 +73,7 @@ class CommandLauncher:
         """Return the command that runs a trial: by default on this machine.
 
         Args:
-            spec: The trial, as it lies in its folder.
+            spec: The trial; its spec is in its folder.
         """
         return [sys.executable, "-m", "xautolm_core.trial", str(spec.out_folder / SPEC_FILE)]
 
@@ -89,14 +88,14 @@ class CommandLauncher:
         try:
             prepare_folder(spec)
             with (spec.out_folder / LOG_FILE).open("ab") as log:
-                # A session of its own, so that Ctrl-C reaches the search alone.
+                # A session of its own, so that Ctrl-C reaches only the search.
                 process = subprocess.Popen(
                     self.command(spec),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    # Not SIGKILL, which a command could not pass on to where the trial runs.
+                    # Not SIGKILL, which a command could not forward to where the trial runs.
                     preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGTERM),  # noqa: PLW1509
                 )
         except (OSError, subprocess.SubprocessError) as error:
@@ -144,7 +143,7 @@ class CommandLauncher:
     def begin_cancel(
         self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0, pruned: str = ""
     ) -> None:
-        """Have many trials end at the same time, without waiting for any."""
+        """Begin to end many trials at the same time, without waiting for them."""
         for handle in handles:
             trial = self._trials[handle.key]
             if self.poll(handle) is None and trial.ended_by is None:
@@ -156,11 +155,11 @@ class CommandLauncher:
         return None
 
     def discard_checkpoint(self, out_folder: Path) -> None:
-        """Delete what a trial has kept for its continuation."""
+        """Delete the checkpoint of a trial."""
         delete_checkpoint(out_folder)
 
     def close(self) -> None:
-        """End what still runs: SIGTERM first, SIGKILL after a grace. Safe to call twice."""
+        """End running trials: SIGTERM first, SIGKILL after a grace. Safe to call twice."""
         for trial in self._trials.values():
             if trial.kill_at is None and trial.process.poll() is None:
                 self._end(trial, "cancel", _GRACE_SECONDS)
@@ -170,7 +169,7 @@ class CommandLauncher:
             time.sleep(_LOOK_SECONDS)
 
     def _hold_limits(self, trial: _Trial) -> None:
-        """End a trial at its limit, which counts from its first heartbeat."""
+        """End a trial at its time limit, which starts with its first heartbeat."""
         now = time.monotonic()
         if trial.kill_at is not None:
             if now >= trial.kill_at:
@@ -191,6 +190,6 @@ class CommandLauncher:
 
 
 def _signal(trial: _Trial, number: signal.Signals) -> None:
-    """Signal a command and all that it has started here."""
+    """Send a signal to a command and all its processes here."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(trial.process.pid, number)

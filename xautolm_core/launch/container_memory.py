@@ -1,4 +1,4 @@
-"""The memory of the container that this process runs in, as a trial's supervisor watches it."""
+"""The memory of this process's container, watched by a trial's supervisor."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ class ContainerMemory:
 
     Args:
         limit_fraction: Share of the container's memory limit, in (0, 1], at which a trial is ended,
-            before the kernel takes the whole container; None to leave that to the kernel.
+            before the kernel kills the whole container; None to leave that to the kernel.
 
     Raises:
-        ConfigError: There is no limit of which this could be a share.
+        ConfigError: The container has no memory limit.
     """
 
     def __init__(self, limit_fraction: float | None = None) -> None:
         if limit_fraction is not None and used_memory_share() is None:
             raise ConfigError(
-                "This container has no memory limit, so a share of it cannot be kept",
+                "This container has no memory limit, so a share of it cannot be enforced",
                 hint="Set a memory limit on the container, or leave --memory-limit-fraction out",
             )
         self._limit_fraction = limit_fraction
@@ -29,7 +29,7 @@ class ContainerMemory:
 
     @classmethod
     def within(cls, limit_fraction: float) -> ContainerMemory:
-        """Return what keeps a share of the container's limit, if it has one."""
+        """Return a watch that enforces a share of the container's limit, if it has one."""
         return cls(limit_fraction if used_memory_share() is not None else None)
 
     def is_beyond_limit(self) -> bool:
@@ -40,5 +40,5 @@ class ContainerMemory:
         return share is not None and share >= self._limit_fraction
 
     def oom_kills(self) -> int:
-        """Return how many processes of the group the kernel has killed for want of memory."""
+        """Return how many processes of the group the kernel's OOM killer has killed."""
         return self._group.oom_kills() if self._group is not None else 0

@@ -20,11 +20,11 @@ class TrialHandle:
     """A trial that was submitted.
 
     Attributes:
-        search_id: Its search.
+        search_id: Id of its search.
         trial_number: Its number.
-        attempt: Its attempt.
-        out_folder: Where its result will be.
-        native_id: The backend's name of it: a process id, a Job's name.
+        attempt: Number of the attempt.
+        out_folder: Folder for its result.
+        native_id: Name in the backend: a process id, a Job's name.
     """
 
     search_id: str
@@ -40,17 +40,17 @@ class TrialHandle:
 
     @property
     def key(self) -> str:
-        """The attempt's name among those of all searches."""
+        """Name of the attempt, unique over all searches."""
         return attempt_key(self.search_id, self.trial_number, self.attempt)
 
 
 def attempt_key(search_id: str, trial_number: int, attempt: int) -> str:
-    """Return the name of an attempt among those of all searches."""
+    """Return the name of an attempt, unique over all searches."""
     return f"{search_id}/{trial_number}/{attempt}"
 
 
 class Launcher(Protocol):
-    """Starts trials and says how they ended. A failed trial is a result, never an exception."""
+    """Starts trials and returns their results. A failed trial is a result, never an exception."""
 
     def submit(self, spec: TrialSpec) -> TrialHandle:
         """Write the spec to its folder, then start the trial; return without waiting for it.
@@ -75,13 +75,13 @@ class Launcher(Protocol):
     def begin_cancel(
         self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0, pruned: str = ""
     ) -> None:
-        """Have many trials end at the same time, without waiting: ``poll`` or ``cancel`` follows.
+        """Begin to end many trials at once, without waiting: ``poll`` or ``cancel`` follows.
 
         Args:
             handles: The trials.
-            grace_seconds: Between SIGTERM and SIGKILL.
-            pruned: Why the search stops them early, in words: they are then ``pruned``, and not
-                ``cancelled``, but for one that ends otherwise meanwhile.
+            grace_seconds: Time between SIGTERM and SIGKILL.
+            pruned: Why the search stops them early, in words: they are then ``pruned`` in place of
+                ``cancelled``, except for one that ends otherwise meanwhile.
         """
         ...
 
@@ -90,7 +90,7 @@ class Launcher(Protocol):
         ...
 
     def discard_checkpoint(self, out_folder: Path) -> None:
-        """Delete what a trial that has ended kept for its continuation, wherever it lies.
+        """Delete the checkpoint of a trial that has ended, wherever it is stored.
 
         Args:
             out_folder: The trial's folder.
@@ -101,5 +101,5 @@ class Launcher(Protocol):
         ...
 
     def close(self) -> None:
-        """End what still runs and free all resources. Safe to call twice."""
+        """End running trials and free all resources. Safe to call twice."""
         ...

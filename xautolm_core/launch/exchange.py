@@ -1,4 +1,4 @@
-"""What crosses between the launcher and trials on other machines: objects of one search."""
+"""The launcher's side of the exchange with trials on other machines: objects of one search."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ _MODELS_PLACE = "models/model"
 
 
 def send_model(storage: ObjectStorage, name: str, folder: Path) -> BundleReference | PackagedModel:
-    """Return where another machine finds a model, after sending it if it is only here.
+    """Return where another machine finds a model, after uploading it if it is only here.
 
-    One that an installed package brings is taken from the same package there. Any other folder (a
-    user's own, the cache of a hub or of an S3 prefix) is sent, once for each content.
+    A model of an installed package is taken from the same package there. Any other folder (a user's
+    own, the cache of a hub or of an S3 prefix) is uploaded, once for each content.
 
     Args:
         storage: The objects of the search.
-        name: What errors call the model.
+        name: Name of the model for errors.
         folder: Its folder.
 
     Raises:
-        LaunchError: The folder holds no model any more.
+        LaunchError: The folder does not hold a model any more.
         StoreError: It cannot be read or written.
     """
     names = model_files(folder) if folder.is_dir() else []
@@ -82,7 +82,7 @@ def send_model(storage: ObjectStorage, name: str, folder: Path) -> BundleReferen
 
 
 def _package_of(folder: Path) -> tuple[str, str] | None:
-    """Return the installed package that a folder lies in, and its path below; None if in none."""
+    """Return the installed package that contains a folder, and the path in it, else None."""
     paths = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     for place in (*paths, *site.getsitepackages()):
         try:
@@ -98,7 +98,7 @@ class TrialExchange:
     """The launcher's side of the objects of one search. One thread at a time may use it.
 
     Args:
-        storage: The objects of this search and of nothing else.
+        storage: The objects of this search only.
         uri: Their address, as the machines of the trials reach it; it holds no secrets.
     """
 
@@ -121,11 +121,11 @@ class TrialExchange:
         return cls(open_objects(uri), uri)
 
     def send(self, spec: TrialSpec) -> str:
-        """Write all that a trial needs to run elsewhere; to be called before it is started.
+        """Upload all that a trial needs to run elsewhere; to be called before it is started.
 
         The proposal and the other small files of the run folder go first, then the prepared task
         and the model, each once for each content, and the spec last. It may be killed at any moment
-        and called again: nothing is written in halves, and nothing twice but what is small.
+        and called again: objects are complete, and only small ones are written twice.
 
         Args:
             spec: The trial, with the folders of this machine.
@@ -135,7 +135,7 @@ class TrialExchange:
 
         Raises:
             LaunchError: The trial's folder cannot be written, or its task, its model or its
-                checkpoint is not there.
+                checkpoint is missing.
             StoreError: An object cannot be written.
         """
         self._write_locally(spec, SPEC_FILE, spec)
@@ -155,7 +155,7 @@ class TrialExchange:
         return join_s3_uri(self._uri, spec_key(spec))
 
     def heartbeat(self, spec: TrialSpec) -> dict[str, Any] | None:
-        """Return what the trial last told; None if nothing yet.
+        """Return the trial's last heartbeat; None if there is none yet.
 
         Raises:
             StoreError: The storage cannot be read.
@@ -167,16 +167,16 @@ class TrialExchange:
         return document if isinstance(document, dict) else None
 
     def result(self, spec: TrialSpec) -> TrialResult | None:
-        """Return the result of a trial, and have it with its model in the trial's folder.
+        """Return the result of a trial, and write it with its model to the trial's folder.
 
-        What the launcher kept stands, and else what the trial's machine wrote. The model is there
-        before the result, so that a folder with a result is whole.
+        The launcher's own verdict has priority over the result of the trial's machine. The model is
+        written before the result, so that a folder with a result is complete.
 
         Returns:
-            The result; None if there is none, or none of this very attempt.
+            The result; None if there is none of this attempt.
 
         Raises:
-            DamagedBundleError: The model is not what the result says. The trial is of no use then.
+            DamagedBundleError: The model does not match the result, so the trial is unusable.
             StoreError: The storage cannot be read.
             LaunchError: The trial's folder cannot be written.
         """
@@ -188,7 +188,7 @@ class TrialExchange:
         if told.model_folder is not None and told.model_bundle is not None:
             fetch_bundle(self._storage, told.model_bundle, spec.out_folder / MODEL_FOLDER)
             model_folder = MODEL_FOLDER
-        # A checkpoint stays where it is: the machine that goes on from it fetches it.
+        # A checkpoint stays where it is: the machine that continues the trial fetches it.
         checkpoint_folder = None if told.checkpoint_bundle is None else CHECKPOINT_FOLDER
         result = told.plain().model_copy(
             update={"model_folder": model_folder, "checkpoint_folder": checkpoint_folder}
@@ -198,30 +198,30 @@ class TrialExchange:
         return result
 
     def tell(self, spec: TrialSpec, result: TrialResult) -> None:
-        """Write what a trial of this very machine came to, as another machine would: model first.
+        """Upload the result of a trial of this machine, as another machine would: model first.
 
-        Its model outlives this machine's disk then; its checkpoint does not.
+        Its model is then safe from a loss of this disk; its checkpoint is not.
 
         Raises:
-            StoreError: An object cannot be written, or the model not be read.
+            StoreError: An object cannot be written, or the model cannot be read.
         """
         result = result.model_copy(update={"checkpoint_folder": None})
         RemoteOutputs(self._storage, spec).finish(result, spec.out_folder, {})
 
     def keep(self, spec: TrialSpec, result: TrialResult) -> TrialResult:
-        """Write what the launcher found of a trial, so that a restarted launcher finds the same.
+        """Write the launcher's verdict on a trial, so that a restarted launcher finds the same.
 
-        The object is another one than the trial's machine writes, so that neither replaces the
-        other. What the trial itself told stands before it if it counts, and so does what was kept
-        earlier. Where the trial was broken off (``cancelled``, ``preempted``, ``infra``), the
-        launcher knows better why.
+        The object is separate from the one of the trial's machine, so that neither replaces the
+        other. A valid result of the trial itself, and an earlier verdict, have priority over it.
+        Where the trial was interrupted (``cancelled``, ``preempted``, ``infra``), the launcher's
+        reason is used.
 
         Args:
             spec: The trial.
-            result: What the launcher found.
+            result: The launcher's verdict.
 
         Returns:
-            The result that stands.
+            The result that counts.
 
         Raises:
             StoreError: The storage cannot be read or written.
@@ -239,30 +239,30 @@ class TrialExchange:
         return result
 
     def discard_checkpoint(self, out_folder: Path) -> None:
-        """Delete what a trial's machine has sent for its continuation.
+        """Delete the checkpoint that a trial's machine has uploaded.
 
         Args:
             out_folder: The trial's folder in the run folder.
 
         Raises:
-            StoreError: The storage cannot be read, or an object not be deleted.
+            StoreError: The storage cannot be read, or an object cannot be deleted.
         """
         if bundle := self._sent_checkpoint(out_folder.name):
             delete_bundle(self._storage, bundle)
 
     def mirror(self, out_folder: Path) -> RunMirror:
-        """Return what keeps the small files of a run folder as objects."""
+        """Return the mirror of a run folder's small files in the object storage."""
         return self._mirrors.setdefault(out_folder, RunMirror(self._storage, out_folder))
 
     def restore(self, out_folder: Path) -> bool:
-        """Make the run folder of a search anew from its objects, where it holds no search.
+        """Restore the run folder of a search from its objects, where it holds no search.
 
-        Small files are as they were last written down; the models are those that the folder held,
-        and were told. A result whose model is not among them names none any more, so that nobody
-        chooses a model that is not there; and so it is with checkpoints.
+        Small files have their last uploaded state; models are those that the folder held and that
+        were uploaded. References to missing models and checkpoints are removed from results, so
+        that they are not used.
 
         Returns:
-            Whether there is a search now that was not there before.
+            Whether a search was restored.
 
         Raises:
             StoreError: An object cannot be read or is damaged, or the folder cannot be written.
@@ -270,7 +270,7 @@ class TrialExchange:
         mirror = self.mirror(out_folder)
         if mirror.holds_search():
             return False
-        # Models first: once the run is there, nobody asks for them again.
+        # Models first: once the run exists, they are not fetched again.
         for name in mirror.attempts_with_models():
             self._restore_model(name, out_folder)
         return mirror.restore(self._has_checkpoint)
@@ -288,7 +288,7 @@ class TrialExchange:
         try:
             fetch_bundle(self._storage, told.model_bundle, target)
         except DamagedBundleError as error:
-            # A search does without a model, and says so; it cannot do without its trials.
+            # A missing model is logged; the search can do without it, but not without its trials.
             _log.warning("the model of trial %s is left out: %s", attempt, error.problem)
 
     def _standing(self, spec: TrialSpec) -> RemoteResult | None:
@@ -300,7 +300,7 @@ class TrialExchange:
             names = files_below(folder) if folder.is_dir() else []
             if not names:
                 raise LaunchError(
-                    f"The prepared task {folder} is not there", hint="Begin the search again"
+                    f"The prepared task {folder} is missing", hint="Start the search again"
                 )
             place = f"tasks/{folder.name}"
             self._sent_tasks[folder] = send_bundle(self._storage, place, folder, names)
@@ -314,7 +314,7 @@ class TrialExchange:
         return self._sent_models[model.path]
 
     def _send_checkpoint(self, spec: TrialSpec) -> BundleReference | None:
-        """Return the checkpoint that an earlier trial's machine has sent, or send that of here."""
+        """Return the checkpoint uploaded by an earlier trial's machine, or upload the local one."""
         folder = spec.resume_from
         if folder is None:
             return None
@@ -323,19 +323,19 @@ class TrialExchange:
         names = files_below(folder) if folder.is_dir() else []
         if not names:
             raise LaunchError(
-                f"The checkpoint of trial {spec.continues} is not there",
-                hint="Begin the trial anew",
+                f"The checkpoint of trial {spec.continues} is missing",
+                hint="Start the trial from scratch",
             )
         return send_bundle(self._storage, f"{attempt_prefix(spec)}/resumed", folder, names)
 
     def _sent_checkpoint(self, attempt: str) -> BundleReference | None:
-        """Return the checkpoint that an attempt's machine has sent; None if it ran here."""
+        """Return the checkpoint uploaded by an attempt's machine; None if it ran here."""
         if not is_attempt_folder(attempt):
             return None
         try:
             told = self._storage.get(f"{TRIALS_FOLDER}/{attempt}/{RESULT_FILE}")
             return RemoteResult.model_validate_json(told).checkpoint_bundle
-        except (KeyError, ValueError):  # it ran here, or its launcher gave it up
+        except (KeyError, ValueError):  # it ran here, or its launcher abandoned it
             return None
 
     def _has_checkpoint(self, attempt: str) -> bool:

@@ -2,8 +2,8 @@
 
 Started by the launcher as ``python -m xautolm_core.launch.forkserver DESCRIPTOR``, where the
 descriptor is a socket. It has one thread, so that forking is safe; it never touches CUDA, which
-would be unusable in the children; it enforces the limits, whatever its launcher does meanwhile; and
-it kills everything as soon as its launcher has gone.
+would be unusable in the children; it enforces the limits independently of its launcher; and it
+kills all trials as soon as its launcher has died.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from xautolm_core.trial.failures import describe
 _IDLE_TICK_SECONDS = 0.25
 _CLOSE_TICK_SECONDS = 0.1
 _SWEEP_TICK_SECONDS = 0.01
-# A killed process that does not go within this time hangs in the kernel: nothing more can be done.
+# A killed process that still exists after this time hangs in the kernel: nothing can be done.
 _SWEEP_SECONDS = 2.0
 
 
@@ -67,7 +67,7 @@ class ForkServer:
 
     Args:
         channel: Socket to the launcher (packets).
-        settings: What the launcher wants.
+        settings: Settings of the launcher.
     """
 
     def __init__(self, channel: socket.socket, settings: Settings) -> None:
@@ -91,7 +91,7 @@ class ForkServer:
         self._target = preload(self._settings)
         gc.collect()
         gc.freeze()
-        # What the imports started is none of a trial's.
+        # Processes that imports have started do not belong to a trial.
         self._not_ours = set(processes.children(os.getpid()))
         processes.adopt_orphans()
         signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
@@ -105,7 +105,7 @@ class ForkServer:
         )
 
     def serve(self) -> None:
-        """Serve until the launcher says so, has gone, or SIGTERM comes."""
+        """Serve until the launcher ends it, or has died, or SIGTERM arrives."""
         signal.signal(signal.SIGTERM, _leave)
         why: EndedBy = "shutdown"
         try:
@@ -118,11 +118,11 @@ class ForkServer:
             self._kill_everything(why)
 
     def _launcher_lives(self) -> bool:
-        # A copy of the socket in a fork of the launcher would hide that the launcher has gone.
+        # A copy of the socket in a fork of the launcher would hide the launcher's death.
         return os.getppid() == self._settings.launcher_pid
 
     def _handle_requests(self) -> bool:
-        """Wait for something to do, and do what the launcher asks; False at its end."""
+        """Wait for events, and handle the launcher's requests; return False when it closes."""
         channel = self._channel.fileno()
         ready, _, _ = select.select(
             [channel, self._wake_reader], [], [], self._seconds_to_next_tick()
@@ -192,11 +192,11 @@ class ForkServer:
         self._say(Started(key=order.key, pid=pid))
 
     def _fork(self, order: Start, group: MemoryGroup | None) -> tuple[int, int]:
-        """Fork a trial; return its process and the pipe on which it tells of an exception."""
+        """Fork a trial; return its process and the pipe for its exception."""
         assert self._target is not None
         server_pid = os.getpid()
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        # A SIGTERM that comes before the child has its own handlers waits for them.
+        # A SIGTERM before the child has its own handlers is delayed until then.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         try:
             pid = os.fork()
@@ -240,7 +240,7 @@ class ForkServer:
                     trial.group.remove()
 
     def _kill_strays(self) -> list[int]:
-        """Kill what ended trials have left behind; return what is still there.
+        """Kill processes that ended trials have left behind; return those that still exist.
 
         Each living trial is the parent of its own orphans, so that any other child of this process
         was left by a trial that has ended.
@@ -266,12 +266,12 @@ class ForkServer:
             self._groups.remove_all(seconds=0.5)
 
     def _say(self, event: Event) -> None:
-        with contextlib.suppress(OSError):  # the launcher has gone: nobody wants to know
+        with contextlib.suppress(OSError):  # the launcher has died: nobody reads it
             self._channel.send(encode(event))
 
 
 def preload(settings: Settings) -> Target:
-    """Import the modules, call the ``preload`` function of those that have one.
+    """Import the modules, and call the ``preload`` function of those that have one.
 
     Raises:
         UnusableError: Something cannot be imported, or has touched CUDA.
@@ -295,7 +295,7 @@ def preload(settings: Settings) -> Target:
         ) from problem
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
-        raise UnusableError("an import has initialised CUDA, which no forked trial could use then")
+        raise UnusableError("an import has initialised CUDA, which forked trials cannot use then")
     return target
 
 
@@ -308,7 +308,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _die_if_orphaned(launcher_pid: int) -> None:
-    """While imports keep this process from looking, have a timer look after the launcher."""
+    """Watch the launcher by a timer while imports block this process."""
 
     def look(number: int, frame: FrameType | None) -> None:
         if os.getppid() != launcher_pid:

@@ -1,4 +1,4 @@
-"""Trials as processes of this machine, forked from a server that has imported all they need."""
+"""Trials as processes of this machine, forked from a server with all imports done."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ from xautolm_core.whole_files import write_json
 
 _log = logging.getLogger(__name__)
 
-# What the fork server may take beyond the grace to end a trial and tell of it.
+# Time that the fork server may take beyond the grace to end a trial and report it.
 _END_SECONDS = 10.0
 
 
 @dataclass
 class _Trial:
-    """A trial of this launcher, from submit on."""
+    """A submitted trial of this launcher."""
 
     spec: TrialSpec
     launched_at: datetime
@@ -77,12 +77,12 @@ class LocalLauncher:
         target: ``module:function`` that is called with the ``TrialSpec`` in the trial's process.
         preload: Modules that the fork server imports; it calls ``preload()`` of those that have it.
         memory_guard: How ``budget.host_memory_bytes`` is enforced: ``cgroup`` by the kernel,
-            ``watchdog`` by looking ten times a second, ``none`` not at all; ``auto`` takes the
+            ``watchdog`` by polling ten times a second, ``none`` not at all; ``auto`` takes the
             first of these that works here (never ``none``).
-        grace_seconds: Between SIGTERM and SIGKILL at the wall-clock limit.
-        linger_seconds: A trial that has written its result is ended after so long.
-        start_timeout_seconds: The fork server's imports may take so long.
-        import_paths: Folders to look for modules in, before ``sys.path``.
+        grace_seconds: Time between SIGTERM and SIGKILL at the wall-clock limit.
+        linger_seconds: Time after which a trial that has written its result is ended.
+        start_timeout_seconds: Time limit of the fork server's imports.
+        import_paths: Folders to search for modules, before ``sys.path``.
         environment: Variables to set for all trials.
 
     Raises:
@@ -154,11 +154,11 @@ class LocalLauncher:
         launched_at = datetime.now(UTC)
         key = attempt_key(spec.search_id, spec.trial_number, spec.attempt)
         if self._closed:
-            raise LaunchError("a trial was submitted to a launcher that is closed")
+            raise LaunchError("a trial was submitted to a closed launcher")
         if key in self._trials and not self._trials[key].ended:
             raise LaunchError(
                 f"trial {spec.trial_number}, attempt {spec.attempt}, is running already",
-                hint="Count the attempt up to run it once more",
+                hint="Increase the attempt's number to run it again",
             )
         _begin_attempt(spec)
         running = sum(not trial.ended for trial in self._trials.values())
@@ -203,7 +203,7 @@ class LocalLauncher:
     def begin_cancel(
         self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0, pruned: str = ""
     ) -> None:
-        """Have many trials end at the same time, without waiting for any."""
+        """Begin to end many trials at the same time, without waiting for them."""
         self._listen(0.0)
         for key in (handle.key for handle in handles):
             trial = self._trials.get(key)
@@ -214,7 +214,7 @@ class LocalLauncher:
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:
         """Return a handle of a trial that an earlier process submitted, or None if it is lost.
 
-        Trials end with their launcher, so that one without a result is lost.
+        Trials end with their launcher, so one without a result is lost.
         """
         key = attempt_key(spec.search_id, spec.trial_number, spec.attempt)
         if key in self._trials:
@@ -229,11 +229,11 @@ class LocalLauncher:
         return TrialHandle.of(spec, "")
 
     def discard_checkpoint(self, out_folder: Path) -> None:
-        """Delete what a trial has kept for its continuation."""
+        """Delete the checkpoint of a trial."""
         delete_checkpoint(out_folder)
 
     def close(self) -> None:
-        """Kill what still runs, within two seconds, and free all resources. Safe to call twice."""
+        """Kill running trials within two seconds, and free all resources. Safe to call twice."""
         if self._closed:
             return
         self._closed = True
@@ -263,7 +263,7 @@ class LocalLauncher:
             wall_limit_seconds=trial.spec.budget.wall_limit_seconds,
             memory_limit_bytes=trial.spec.budget.host_memory_bytes,
         )
-        # Twice, because the server may have been killed since it was last looked at.
+        # Twice, because the server may have been killed since the last check.
         for _ in range(2):
             self._wait_until_ready()
             server = self._server
@@ -317,7 +317,7 @@ class LocalLauncher:
             self._listen(left)
 
     def _listen(self, timeout_seconds: float) -> None:
-        """Take note of what the fork server says; replace it if it was lost."""
+        """Handle the fork server's events; replace the server if it was lost."""
         if self._closed or (self._server.lost and self._server.ready is None):
             return
         for event in self._server.receive(timeout_seconds):
@@ -328,7 +328,7 @@ class LocalLauncher:
             self._give_up_trials()
             if was_ready:
                 _log.warning("the process that starts trials was killed; another is started")
-                # If even this fails, the next submit says so; what has ended is told first.
+                # If even this fails, the next submit raises it; ended trials are reported first.
                 with contextlib.suppress(LaunchError):
                     self._server = self._start_server()
 
@@ -348,9 +348,9 @@ class LocalLauncher:
             trial.ended, trial.end, trial.ended_at = True, event.end, datetime.now(UTC)
 
     def _give_up_trials(self) -> None:
-        """Take trials whose fork server has gone, and which were killed with it, as ended."""
+        """Mark trials as ended that were killed with their fork server."""
         for trial in self._trials.values():
-            # One that was not started yet may still be, by the next server.
+            # A trial that was not started yet may still be, by the next server.
             if not trial.ended and trial.pid is not None:
                 trial.ended, trial.ended_at = True, datetime.now(UTC)
 
@@ -364,7 +364,7 @@ class LocalLauncher:
         )
 
     def _settle(self, trial: _Trial) -> TrialResult | None:
-        """Return the result of a trial; the first time find it out, and complete its folder."""
+        """Return the result of a trial; the first time determine it, and complete its folder."""
         if trial.result is not None or not trial.ended:
             return trial.result
         spec = trial.spec
@@ -390,7 +390,7 @@ class LocalLauncher:
         try:
             write_json(spec.out_folder / RESULT_FILE, trial.result)
         except OSError as problem:
-            # Who asked for the trial has its result; a resume runs it again.
+            # The caller has the result; a resume runs the trial again.
             _log.info("the result of trial %d was not written: %s", spec.trial_number, problem)
         return trial.result
 

@@ -1,4 +1,4 @@
-"""Control groups of the memory controller, versions 1 and 2: limits that really hold.
+"""Control groups of the memory controller, versions 1 and 2: limits enforced by the kernel.
 
 A group counts what all processes in it have allocated, whoever forked whom, and the kernel kills
 within the group when its limit is reached. Documented in the kernel's admin guide, ``cgroup-v1/
@@ -24,16 +24,16 @@ from xautolm_core.launch import processes
 _GROUP_NAME = re.compile(r"xautolm-(\d+)-(\d+)-(\d+)-(\d+)")
 # The kernel charges memory in batches of 64 pages for each processor, or a huge page at once.
 _CHARGE_BYTES = 4 << 20
-# Takes the processes that were in a version 2 group itself: there only leaves may have processes.
+# For the processes of a version 2 group itself, where only leaves may have processes.
 _OWN_LEAF = "xautolm.search"
 
 
 @dataclass(frozen=True)
 class OwnGroup:
-    """The group of the memory controller that this process is in.
+    """This process's group of the memory controller.
 
     Attributes:
-        version: Of the control group interface.
+        version: Version of the control group interface.
         path: Its folder.
     """
 
@@ -41,7 +41,7 @@ class OwnGroup:
     path: Path
 
     def oom_kills(self) -> int:
-        """Return how many processes the kernel has killed in it for want of memory."""
+        """Return how many processes in it the kernel's OOM killer has killed."""
         return _oom_kills(self.version, self.path)
 
 
@@ -73,7 +73,7 @@ class MemoryGroup:
     """One group for one trial.
 
     Args:
-        version: Of the control group interface.
+        version: Version of the control group interface.
         folder: The group's folder, which exists.
     """
 
@@ -82,7 +82,7 @@ class MemoryGroup:
         self.folder = folder
 
     def limit(self, memory_bytes: int) -> None:
-        """Let the group have no more than this, swap included.
+        """Limit the memory of the group, swap included.
 
         Raises:
             OSError: The limit cannot be set.
@@ -112,7 +112,7 @@ class MemoryGroup:
         return _members(self.folder)
 
     def oom_kills(self) -> int:
-        """Return how many processes in the group the kernel has killed for want of memory."""
+        """Return how many processes in the group the kernel's OOM killer has killed."""
         return _oom_kills(self.version, self.folder)
 
     def limit_was_hit(self) -> bool:
@@ -125,7 +125,7 @@ class MemoryGroup:
         return peak is not None and limit.isdigit() and peak >= int(limit) - _CHARGE_BYTES
 
     def peak_bytes(self) -> int | None:
-        """Return the most that the group has had, page cache included; None if not counted."""
+        """Return the peak memory of the group, page cache included; None if not counted."""
         name = "memory.max_usage_in_bytes" if self.version == 1 else "memory.peak"
         text = read_text(self.folder / name).strip()
         return int(text) if text.isdigit() else None
@@ -151,11 +151,11 @@ class MemoryGroup:
 
 
 class MemoryGroups:
-    """Makes the groups of one fork server's trials.
+    """Creates the memory groups of one fork server's trials.
 
     Args:
-        version: Of the control group interface.
-        base: Folder in which groups can be made.
+        version: Version of the control group interface.
+        base: Folder in which groups can be created.
         owner: Process id of the launcher. Its groups are stale once it has ended.
         server: Process id of the fork server.
     """
@@ -167,10 +167,10 @@ class MemoryGroups:
         self._count = 0
 
     def make(self, memory_bytes: int | None) -> MemoryGroup:
-        """Make a group with a limit.
+        """Create a group with a limit.
 
         Raises:
-            OSError: It cannot be made, or limited.
+            OSError: It cannot be created, or limited.
         """
         while True:
             folder = self.base / f"{self._prefix}{self._count}"
@@ -188,7 +188,7 @@ class MemoryGroups:
         return group
 
     def check(self) -> None:
-        """Make a group, limit it and enter it with a child process, to see that all this works.
+        """Check that a group can be created, limited and entered by a child process.
 
         Raises:
             OSError: Some of it does not work here.
@@ -210,7 +210,7 @@ class MemoryGroups:
             remove_patiently([group], seconds=1.0)
 
     def remove_stale(self) -> None:
-        """Remove the groups of launchers that have died, and kill what is left in them."""
+        """Remove the groups of dead launchers, and kill the processes in them."""
         stale = []
         for folder in self.base.glob("xautolm-*"):
             name = _GROUP_NAME.fullmatch(folder.name)
@@ -219,13 +219,13 @@ class MemoryGroups:
         remove_patiently(stale, seconds=1.0)
 
     def remove_all(self, seconds: float = 2.0) -> None:
-        """Kill what is in the fork server's groups and remove them, within so many seconds."""
+        """Kill all processes in the fork server's groups and remove these, within some seconds."""
         own = [MemoryGroup(self.version, f) for f in self.base.glob(f"{self._prefix}*")]
         remove_patiently(own, seconds=seconds)
 
 
 def remove_patiently(groups: list[MemoryGroup], *, seconds: float) -> None:
-    """Kill what is in the groups and remove them; give up after so many seconds."""
+    """Kill the processes in the groups and remove these; give up after some seconds."""
     deadline = time.monotonic() + seconds
     while groups:
         for group in groups:
@@ -237,7 +237,7 @@ def remove_patiently(groups: list[MemoryGroup], *, seconds: float) -> None:
 
 
 def find_groups(owner: int) -> MemoryGroups | None:
-    """Return where this process, a fork server, can make groups for trials, or None if nowhere.
+    """Return where this process, a fork server, can create groups for trials; None if nowhere.
 
     Version 1: below the own group. Version 2, where only leaves may have processes: below the own
     group if it already has groups below, beside it if an unprivileged user may write there (it was

@@ -1,4 +1,4 @@
-"""Linux processes: their trees, their identity, and ways to make sure that they die."""
+"""Linux processes: their trees, their identity, and reliable ways to end them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def _prctl(option: int, argument: int) -> None:
 
 
 def die_with_parent(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
-    """Have this process get a signal when its parent's calling thread ends.
+    """Let this process get a signal when its parent's calling thread ends.
 
     Args:
-        parent: Process id of the parent, as it was seen before the fork.
-        number: The signal: SIGKILL ends it in any case, others can be passed on.
+        parent: Process id of the parent, read before the fork.
+        number: The signal: SIGKILL ends it in any case, others can be forwarded.
 
     Raises:
-        ProcessLookupError: The parent has already gone, so that no signal would come any more.
+        ProcessLookupError: The parent has already ended, so no signal would arrive.
     """
     _prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
@@ -47,9 +47,9 @@ def adopt_orphans() -> None:
 
 
 def start_ticks(pid: int) -> int | None:
-    """Return when a process was started (clock ticks since boot), or None if it has gone.
+    """Return when a process was started (clock ticks since boot), or None if it has ended.
 
-    Process id and start together name one process for good, though ids are used again.
+    Process id and start together identify a process, as ids are reused.
     """
     try:
         # The name, in parentheses, may hold spaces and parentheses itself.
@@ -60,12 +60,12 @@ def start_ticks(pid: int) -> int | None:
 
 
 def is_same_process(pid: int, ticks: int) -> bool:
-    """Whether the process that had this id and start is still there."""
+    """Whether the process with this id and start still exists."""
     return start_ticks(pid) == ticks
 
 
 def children(pid: int) -> list[int]:
-    """Return the children of a process, those that have ended and were not waited for included."""
+    """Return the children of a process, zombies included."""
     found: list[int] = []
     try:
         threads = list((_PROC / str(pid) / "task").iterdir())
@@ -121,8 +121,8 @@ def ancestors(pid: int) -> list[int]:
 def carrying(variable: str, value: str) -> Iterator[int]:
     """Yield the processes that were started with an environment variable of this value.
 
-    A fork keeps the environment that its program was started with, so that all descendants of a
-    process are found, whatever session they moved to, but those that were started anew without it.
+    A fork keeps the environment of its program, so all descendants of a process are found, in any
+    session, except those that were started without the variable.
     """
     entry = f"{variable}={value}".encode()
     for folder in _PROC.iterdir():
@@ -133,7 +133,7 @@ def carrying(variable: str, value: str) -> Iterator[int]:
 
 
 def send_signal(pid: int, number: signal.Signals) -> None:
-    """Send a signal to one process; a process that has gone is no error.
+    """Send a signal to one process; an ended process is not an error.
 
     Ids up to 1 are left out: 0 and -1 stand for groups, and a control group lists processes of
     other process-id namespaces as 0.
@@ -144,7 +144,7 @@ def send_signal(pid: int, number: signal.Signals) -> None:
 
 
 def kill_all(pids: Collection[int]) -> None:
-    """Send SIGKILL to processes and to all that is below them."""
+    """Send SIGKILL to processes and all their descendants."""
     for pid in pids:
         # Stopped first, so that a process cannot start others while its tree is read.
         send_signal(pid, signal.SIGSTOP)
@@ -155,7 +155,7 @@ def kill_all(pids: Collection[int]) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process is there and has not ended (one that only waits to be reaped has)."""
+    """Whether a process exists and has not ended (a zombie has)."""
     try:
         state = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

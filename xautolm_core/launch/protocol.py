@@ -1,4 +1,4 @@
-"""What launcher and fork server say to each other: one JSON document a packet."""
+"""The protocol of launcher and fork server: one JSON document per packet."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Settings(_Message):
 
     Attributes:
         launcher_pid: The process that must be alive for trials to be alive.
-        target: ``module:function`` that runs a trial; it is given the ``TrialSpec``.
+        target: ``module:function`` that runs a trial; it gets the ``TrialSpec``.
         preload: Modules to import before the first fork.
         import_paths: The whole ``sys.path``.
-        python_path: ``PYTHONPATH`` that the trials shall see; None for none.
+        python_path: ``PYTHONPATH`` of the trials; None for none.
         memory_guard: How memory limits are enforced.
-        grace_seconds: Between SIGTERM and SIGKILL where a trial ran into a limit.
-        linger_seconds: A trial may still be there for so long after it wrote its result.
+        grace_seconds: Time between SIGTERM and SIGKILL where a trial exceeds a limit.
+        linger_seconds: Time that a trial may still exist after it wrote its result.
     """
 
     do: Literal["settings"] = "settings"
@@ -52,7 +52,7 @@ class Settings(_Message):
 
 
 class Start(_Message):
-    """Start a trial whose spec was written."""
+    """Start a trial whose spec is written."""
 
     do: Literal["start"] = "start"
     key: str
@@ -78,13 +78,13 @@ class Close(_Message):
 
 
 class Ready(_Message):
-    """The fork server has imported all that it should and takes trials.
+    """The fork server has finished its imports and accepts trials.
 
     Attributes:
-        memory_guard: What was chosen.
-        preload_seconds: What the imports took.
-        threads: Threads of the server; it forks safely with one only.
-        groups_version: Of the control group interface, where groups are used.
+        memory_guard: The chosen guard.
+        preload_seconds: Duration of the imports.
+        threads: Threads of the server; forking is safe only with one.
+        groups_version: Version of the control group interface, where groups are used.
         groups_base: Folder of the groups, which its launcher removes if the server is lost.
     """
 
@@ -105,7 +105,7 @@ class Unusable(_Message):
 
 
 class Started(_Message):
-    """A trial's process is there."""
+    """A trial's process was started."""
 
     event: Literal["started"] = "started"
     key: str
@@ -113,7 +113,7 @@ class Started(_Message):
 
 
 class Ended(_Message):
-    """A trial's process, and all that it started, has gone."""
+    """A trial's process, and all that it started, has ended."""
 
     event: Literal["ended"] = "ended"
     key: str
@@ -133,12 +133,12 @@ def encode(message: BaseModel) -> bytes:
 
 
 def decode_request(packet: bytes) -> Request:
-    """Read what the launcher said."""
+    """Decode a packet of the launcher."""
     return _REQUESTS.validate_json(packet)
 
 
 def decode_event(packet: bytes) -> Event:
-    """Read what the fork server said."""
+    """Decode a packet of the fork server."""
     return _EVENTS.validate_json(packet)
 
 

@@ -1,4 +1,4 @@
-"""Trials that somebody else runs: written down for them, and looked up afterwards.
+"""Trials that other processes run: their specs are stored, and their results read later.
 
 Implements ``Launcher`` for searches in rounds, where a pipeline runs the trials.
 """
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Sent:
-    """A trial, and whether its round is over."""
+    """A stored trial, and whether its round is over."""
 
     spec: TrialSpec
     round_is_over: bool
 
 
 class RoundLauncher:
-    """Sends trials, and takes results that are there.
+    """Stores trials, and reads available results.
 
     Args:
         exchange: Carries specs and results.
-        round_is_over: Nobody runs trials of the last round any more: one without a result has met
-            a fault of its machine.
+        round_is_over: Whether the trials of the last round have ended: one without a result had a
+            fault of its machine.
     """
 
     def __init__(self, exchange: TrialExchange, *, round_is_over: bool) -> None:
@@ -49,10 +49,10 @@ class RoundLauncher:
         self._sent: dict[str, _Sent] = {}
 
     def submit(self, spec: TrialSpec) -> TrialHandle:
-        """Write the trial down for whoever runs it.
+        """Store the trial for the process that runs it.
 
         Raises:
-            LaunchError: Its folder cannot be written, or its task or model is not there.
+            LaunchError: Its folder cannot be written, or its task or model is missing.
             StoreError: The storage cannot be written.
         """
         return self._watch(_Sent(spec, round_is_over=False), self._exchange.send(spec))
@@ -68,14 +68,14 @@ class RoundLauncher:
             return result
         if not sent.round_is_over:
             return None
-        return self._exchange.keep(sent.spec, _lost(sent.spec, "NoResult", "it told no result"))
+        return self._exchange.keep(sent.spec, _lost(sent.spec, "NoResult", "it has no result"))
 
     def wait(self, handles: Sequence[TrialHandle], timeout_seconds: float) -> None:
-        """Wait: others run the trials, and this process has nothing to hear of them."""
+        """Sleep: other processes run the trials, and send no events."""
         time.sleep(timeout_seconds)
 
     def cancel(self, handle: TrialHandle, *, grace_seconds: float = 5.0) -> TrialResult:
-        """Take a trial back; whoever comes to run it finds it over."""
+        """Mark a trial as cancelled, so that it is not run any more."""
         sent = self._sent[handle.native_id]
         return self.poll(handle) or self._exchange.keep(
             sent.spec, _lost(sent.spec, "Cancelled", "taken back", Outcome.CANCELLED)
@@ -84,22 +84,22 @@ class RoundLauncher:
     def begin_cancel(
         self, handles: Sequence[TrialHandle], *, grace_seconds: float = 5.0, pruned: str = ""
     ) -> None:
-        """Do nothing: taking a trial back needs no time, and nobody watches it as it runs."""
+        """Do nothing: ``cancel`` takes no time."""
 
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:
-        """Return a handle of a trial that an earlier process wrote down."""
+        """Return a handle of a trial that an earlier process stored."""
         return self._watch(_Sent(spec, self._round_is_over), self._exchange.address(spec))
 
     def discard_checkpoint(self, out_folder: Path) -> None:
-        """Delete what a trial has sent for its continuation."""
+        """Delete the checkpoint that a trial has uploaded."""
         self._exchange.discard_checkpoint(out_folder)
 
     def close(self) -> None:
-        """Leave the trials to those who run them."""
+        """Do nothing: the trials are run by other processes."""
         self._sent.clear()
 
     def address(self, spec: TrialSpec) -> str:
-        """Return what ``xautolm trial`` takes."""
+        """Return the address that ``xautolm trial`` takes."""
         return self._exchange.address(spec)
 
     def _watch(self, sent: _Sent, address: str) -> TrialHandle:

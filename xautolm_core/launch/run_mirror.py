@@ -1,4 +1,4 @@
-"""The small files of a run folder as objects, so that a search outlives its disk."""
+"""The small files of a run folder as objects, so that a search survives the loss of its disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.whole_files import write_bytes
 
 HISTORY_FILE = "history.parquet"
-"""What a search learns from: it may be there before the search."""
+"""The history of a search, which may be written before the search."""
 RUN_FILES = ("state.json", HISTORY_FILE, "search.json")
 """In the order in which they are written: a folder with the last is a run."""
 TRIAL_FILES = ("proposal.json", SPEC_FILE, RESULT_FILE)
@@ -31,7 +31,7 @@ _MODELS_KEY = "run/models.json"
 
 
 class RunMirror:
-    """Keeps objects equal to the small files of one run folder.
+    """Mirrors the small files of one run folder as objects.
 
     One thread at a time may use it; the run folder has one process at a time anyway.
 
@@ -44,7 +44,7 @@ class RunMirror:
         self._storage = storage
         self._out_folder = out_folder
         self._known: dict[str, str] | None = None
-        # Of files that are known to be equal to their objects.
+        # Of files that are equal to their objects.
         self._signatures: dict[str, tuple[int, int, int]] = {}
 
     def holds_search(self) -> bool:
@@ -52,10 +52,10 @@ class RunMirror:
         return (self._out_folder / RUN_FILES[-1]).exists()
 
     def sync(self) -> int:
-        """Write what has changed since; return how many objects that were.
+        """Upload changed files; return the number of objects.
 
-        It may be killed at any moment: what is there is then an earlier state of the folder, with
-        some files newer. A file that is gone from the folder stays.
+        It may be killed at any moment: the objects are then an earlier state of the folder, with
+        some newer files. Objects of deleted files stay.
 
         Raises:
             StoreError: An object cannot be read or written.
@@ -64,14 +64,14 @@ class RunMirror:
         parent = self._out_folder / TRIALS_FOLDER
         models = [name for name in attempts if (parent / name / MODEL_FOLDER).is_dir()]
         written = sum(self._copy(name) for name in RUN_FILES)
-        # Before the results: whoever finds one there finds its model named.
+        # Before the results: a reader of a result then finds its model listed.
         written += self._put(_MODELS_KEY, json.dumps(models).encode())
         for attempt in attempts:
             written += sum(self._copy(f"{TRIALS_FOLDER}/{attempt}/{n}") for n in TRIAL_FILES)
         return written
 
     def send_history(self) -> None:
-        """Write what a search is to learn from, if the folder has it; the search may be to come.
+        """Upload the history of a search, if the folder has it, also before the search begins.
 
         Raises:
             StoreError: An object cannot be read or written.
@@ -79,20 +79,19 @@ class RunMirror:
         self._copy(HISTORY_FILE)
 
     def restore(self, has_checkpoint: Callable[[str], bool]) -> bool:
-        """Write the files that the objects hold into a folder that holds no search yet.
+        """Restore the files from the objects into a folder that holds no search yet.
 
-        Folders within the old run folder become those within this one, and a result names its
-        model and its checkpoint only if they are there.
+        Paths within the old run folder are changed to this one, and a result names its model and
+        its checkpoint only if they exist.
 
         Args:
-            has_checkpoint: Whether the checkpoint of an attempt is there, by its folder's name.
+            has_checkpoint: Whether the checkpoint of an attempt exists, by its folder's name.
 
         Returns:
-            Whether there is a search now that was not there before. What a search to come is to
-            learn from is there in any case.
+            Whether a search was restored. The history of a future search is restored in any case.
 
         Raises:
-            StoreError: An object cannot be read, or the folder not be written.
+            StoreError: An object cannot be read, or the folder cannot be written.
         """
         if self.holds_search():
             return False
@@ -106,7 +105,7 @@ class RunMirror:
             if HISTORY_FILE in found:
                 _write(self._out_folder / HISTORY_FILE, found[HISTORY_FILE])
             return False
-        # The file that makes it a run comes last: half a run is none.
+        # The file that makes it a run is written last, so that a partial run is not one.
         for name in sorted(found, key=lambda name: (name == RUN_FILES[-1], name)):
             data = found[name]
             if name.endswith(f"/{SPEC_FILE}"):
@@ -117,7 +116,7 @@ class RunMirror:
         return True
 
     def attempts_with_models(self) -> list[str]:
-        """Return the folder names of the attempts whose models the run folder held at last.
+        """Return the folder names of attempts whose models the run folder last held.
 
         Raises:
             StoreError: The object cannot be read.
@@ -135,11 +134,11 @@ class RunMirror:
         return sorted(name for name in names if ATTEMPT_NAME.fullmatch(name))
 
     def _copy(self, name: str) -> bool:
-        """Write a file that has changed; return whether it had."""
+        """Upload a file if it has changed; return whether it had."""
         path = self._out_folder / name
         try:
             status = path.stat()
-            # Files of a run folder are replaced, never changed: another content, another inode.
+            # Files of a run folder are replaced, never modified: new content has a new inode.
             signature = (status.st_ino, status.st_mtime_ns, status.st_size)
             if self._signatures.get(name) == signature:
                 return False
@@ -169,7 +168,7 @@ class RunMirror:
             self._known = {}
             keys = [info.key for info in self._storage.list(_ROOT)]
             for key, data in self._storage.get_many(keys):
-                # One that cannot be read is written anew.
+                # An unreadable one is written again.
                 if not isinstance(data, StoreError):
                     self._known[key] = hashlib.sha256(data).hexdigest()
         return self._known
@@ -181,14 +180,14 @@ def is_attempt_folder(name: str) -> bool:
 
 
 def run_folder_of(spec: TrialSpec) -> Path | None:
-    """Return the run folder that a trial's folder lies in; None if it lies in none."""
+    """Return the run folder that contains a trial's folder; None if none does."""
     trials = spec.out_folder.parent
     in_run = trials.name == TRIALS_FOLDER and ATTEMPT_NAME.fullmatch(spec.out_folder.name)
     return trials.parent if in_run else None
 
 
 def _is_mirrored(key: str) -> bool:
-    """Whether a key is of a file that a run folder may get, whoever wrote it."""
+    """Whether a key is that of a file which may be restored into a run folder."""
     match key.removeprefix(_ROOT).split("/"):
         case [name]:
             return name in RUN_FILES
@@ -199,11 +198,11 @@ def _is_mirrored(key: str) -> bool:
 
 
 def _moved_spec(data: bytes, out_folder: Path) -> bytes:
-    """Return a spec whose folders within its run folder are those within another one."""
+    """Return a spec with its paths moved from its run folder to another one."""
     try:
         spec = TrialSpec.model_validate_json(data)
     except ValidationError:
-        return data  # a search that reads it sees the same
+        return data  # reading the run reports the fault
     old = run_folder_of(spec)
     if old is None or old == out_folder:
         return data
@@ -216,11 +215,11 @@ def _moved_spec(data: bytes, out_folder: Path) -> bytes:
 
 
 def _without_the_lost(data: bytes, folder: Path, has_checkpoint: Callable[[str], bool]) -> bytes:
-    """Return a trial's result, without the model and the checkpoint that are not there any more."""
+    """Return a trial's result without references to a missing model or checkpoint."""
     try:
         result = TrialResult.model_validate_json(data)
     except ValidationError:
-        return data  # a search that reads it sees the same
+        return data  # reading the run reports the fault
     lost: dict[str, None] = {}
     if result.model_folder is not None and not (folder / MODEL_FOLDER).is_dir():
         lost["model_folder"] = None
@@ -230,7 +229,7 @@ def _without_the_lost(data: bytes, folder: Path, has_checkpoint: Callable[[str],
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file atomically."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, data, durable=False)

@@ -1,4 +1,4 @@
-"""The launcher's end of a fork server: starting it, talking to it, and noticing its end."""
+"""The launcher's side of a fork server: start it, exchange messages, and notice its end."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _ARROW_ALLOCATOR = "JE_ARROW_MALLOC_CONF"
 
 
 class ServerProcess:
-    """A fork server. Starting it returns at once; it says when it is ready.
+    """A fork server. Starting it returns at once; it reports when it is ready.
 
-    ``ready`` is what it said then, ``lost`` whether it was found to have gone, ``last_error`` the
-    last line of its standard error, once it was destroyed.
+    ``ready`` is that report, ``lost`` whether the server has died, ``last_error`` the last line of
+    its standard error, once it was destroyed.
 
     Args:
-        settings: What it is to do.
+        settings: Its settings.
         environment: Variables to set for it and for all trials.
 
     Raises:
@@ -69,7 +69,7 @@ class ServerProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
                 env=self._environment(environment),
-                # Ctrl-C in the terminal is for the search alone, which decides what it means.
+                # Ctrl-C in the terminal is for the search only, which decides what it means.
                 start_new_session=True,
             )
         except OSError:
@@ -106,7 +106,7 @@ class ServerProcess:
         return self._process.pid
 
     def send(self, message: BaseModel) -> bool:
-        """Send a message; return False if the server has gone."""
+        """Send a message; return False if the server has died."""
         try:
             self._channel.send(encode(message))
         except OSError:
@@ -114,11 +114,11 @@ class ServerProcess:
         return not self.lost
 
     def receive(self, timeout_seconds: float) -> list[Event]:
-        """Return what the server said; wait for something at most so long."""
+        """Return the server's events; wait for one up to the timeout."""
         events: list[Event] = []
         if self.lost:
             return events
-        # Not select, which knows no descriptors beyond 1023.
+        # Not select, which does not support descriptors above 1023.
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         said_something = bool(poll.poll(max(0.0, timeout_seconds) * 1000))
@@ -139,7 +139,7 @@ class ServerProcess:
         return events
 
     def close(self, timeout_seconds: float = 1.5) -> list[Event]:
-        """Have it kill its trials and end, at last with SIGKILL; return what it still said."""
+        """Let it kill its trials and end, if need be by SIGKILL; return its last events."""
         events: list[Event] = []
         if self.ready is None:
             timeout_seconds = 0.0  # it imports, and has no trials
@@ -151,7 +151,7 @@ class ServerProcess:
         return events
 
     def destroy(self) -> None:
-        """Kill it and all that it has ever started, and free what it held."""
+        """Kill it and all processes that it has started, and free its resources."""
         self.lost = True
         if self._errors.closed:
             return

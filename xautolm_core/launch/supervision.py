@@ -1,4 +1,4 @@
-"""One trial as its fork server watches it: limits, signals, and the facts of its end."""
+"""The fork server's supervision of one trial: limits, signals, and the facts of its end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REPORT_BYTES = 64 * 1024
 
 
 class Stage(StrEnum):
-    """How far a trial's process is."""
+    """The stage of a trial's process."""
 
     RUNNING = "running"
     TERMINATING = "terminating"
@@ -36,16 +36,16 @@ class Stage(StrEnum):
 
 
 class WatchedTrial:
-    """A trial's process and the limits that it has to keep.
+    """A trial's process with its limits.
 
     Args:
-        order: What was asked for.
+        order: The order of the launcher.
         pid: The trial's process.
         group: Its memory group, or None.
-        own_group: The fork server's own group, which then tells of kills for want of memory.
-        watch_memory: Whether to enforce the memory limit by looking.
-        report: The pipe on which the process tells of an exception.
-        grace_seconds: Between SIGTERM and SIGKILL at the wall-clock limit.
+        own_group: The fork server's own group, which then counts OOM kills.
+        watch_memory: Whether to enforce the memory limit by polling.
+        report: Pipe for an exception of the process.
+        grace_seconds: Time between SIGTERM and SIGKILL at the wall-clock limit.
         linger_seconds: See ``Settings``.
     """
 
@@ -83,11 +83,11 @@ class WatchedTrial:
 
     @property
     def is_watched_closely(self) -> bool:
-        """Whether it has to be looked at ten times a second."""
+        """Whether it must be checked ten times a second."""
         return self.stage is not Stage.RUNNING or self._watch_memory
 
     def tick(self) -> None:
-        """Compare the trial with its limits, and act."""
+        """Compare the trial with its limits, and enforce them."""
         if self.stage not in (Stage.RUNNING, Stage.TERMINATING):
             return
         now = time.monotonic()
@@ -114,7 +114,7 @@ class WatchedTrial:
         self._kill_at = min(kill_at, self._kill_at or kill_at)
 
     def kill(self, why: EndedBy | None) -> None:
-        """Kill the trial's process and all that it started."""
+        """Kill the trial's process and all its descendants."""
         self._ended_by = why
         self.stage = Stage.KILLED
         if self.group is not None:
@@ -122,7 +122,7 @@ class WatchedTrial:
         processes.kill_all([self.pid])
 
     def reaped(self, status: int) -> None:
-        """Take note of the process's end: ``status`` is what waitpid gave."""
+        """Record the process's end, with the ``status`` of waitpid."""
         if os.WIFSIGNALED(status):
             self._signal = signal_name(os.WTERMSIG(status))
         else:
@@ -131,7 +131,7 @@ class WatchedTrial:
         self.reaped_at = time.monotonic()
 
     def facts(self) -> Ended:
-        """Say how the trial ended, once its process was reaped."""
+        """Return how the trial ended, once its process was reaped."""
         if self.group is not None:
             kills = self.group.oom_kills()
             hit = self.group.limit_was_hit()
@@ -153,7 +153,7 @@ class WatchedTrial:
 
     def _is_beyond_memory(self) -> bool:
         if self.group is not None:
-            # The kernel may have taken a process below the trial's own, which then waits for it.
+            # The kernel may have killed a descendant that the trial's process waits for.
             return self.group.oom_kills() > 0
         if not self._watch_memory:
             return False

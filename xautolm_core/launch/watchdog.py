@@ -1,8 +1,8 @@
-"""Memory of a process tree, for machines where control groups cannot be used.
+"""The memory of a process tree, for machines without usable control groups.
 
 The proportional set size (PSS) shares out the pages that several processes map: those that a trial
-inherited from the fork server are not charged to it in full. Reading it walks all pages, so that it
-is read only where the resident set size (RSS), which is never less, says that it is worth it.
+inherited from the fork server are not charged to it in full. Reading it walks all pages, so it is
+read only where the resident set size (RSS), which is never smaller, exceeds the limit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def resident_bytes(pid: int) -> int:
-    """Return the resident set size of a process; 0 if it has gone."""
+    """Return the resident set size of a process; 0 if it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
     except (OSError, IndexError):
@@ -25,7 +25,7 @@ def resident_bytes(pid: int) -> int:
 def proportional_bytes(pid: int) -> int:
     """Return the proportional set size of a process, swapped pages included.
 
-    The resident set size where the kernel does not tell it (before Linux 4.14, or no permission).
+    It is the resident set size where the kernel does not provide it (Linux < 4.14, permissions).
     """
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
@@ -40,7 +40,7 @@ def proportional_bytes(pid: int) -> int:
 
 
 def tree_bytes(pids: Collection[int], limit_bytes: int | None) -> int:
-    """Return what processes have together: the PSS if the RSS is beyond the limit, else the RSS."""
+    """Return the total memory of processes: the PSS if the RSS exceeds the limit, else the RSS."""
     resident = sum(resident_bytes(pid) for pid in pids)
     if limit_bytes is None or resident <= limit_bytes:
         return resident

@@ -1,1 +1,1 @@
-"""What Prometheus is told: totals of an experience store, and which searches run."""
+"""Metrics for Prometheus: totals of an experience store, and the running searches."""

@@ -1,4 +1,4 @@
-"""Whether Prometheus' client is there; it comes with an extra."""
+"""Check that the Prometheus client is installed; it comes with an extra."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xautolm_core.errors import MissingExtraError
 
 
 def require_client() -> None:
-    """Make sure that Prometheus' client is there.
+    """Check that the Prometheus client is installed.
 
     Raises:
         MissingExtraError: It is not.

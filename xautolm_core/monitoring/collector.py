@@ -1,4 +1,4 @@
-"""The collector: what Prometheus' client asks at each scrape."""
+"""The collector, which the Prometheus client calls at each scrape."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ReadingCollector(Collector):
-    """Tells the last reading; it never waits for the store.
+    """Exports the last reading; it never waits for the store.
 
     Args:
         last: Returns the last reading.
@@ -39,8 +39,8 @@ class ReadingCollector(Collector):
 
 
 def registry_of(last: Callable[[], StoreReading]) -> CollectorRegistry:
-    """Return a registry with nothing in it but what readings tell."""
-    # A series more for each counter, and the time would be that of the exporter's start.
+    """Return a registry with only the metrics of readings."""
+    # It would add a series to each counter, with the start time of the exporter.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry(auto_describe=False)
     registry.register(ReadingCollector(last))

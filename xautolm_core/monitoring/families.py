@@ -37,12 +37,12 @@ REVISION_VARIABLE = "XAUTOLM_REVISION"
 
 
 def build_info() -> dict[str, str]:
-    """Return version and revision; the latter is ``unknown`` where nobody says."""
+    """Return version and revision; the latter is ``unknown`` where it is not set."""
     return {"version": __version__, "revision": os.environ.get(REVISION_VARIABLE) or "unknown"}
 
 
 def families_of(reading: StoreReading) -> Iterator[Metric]:
-    """Yield all that a reading tells; what was not read is absent."""
+    """Yield the metric families of a reading; what was not read is absent."""
     yield InfoMetricFamily("xautolm_build", "What answers.", value=build_info())
     yield from _of_exporter(reading)
     if reading.store is not None:
@@ -118,7 +118,7 @@ def _of_tally(tally: Tally, latest: Mapping[tuple[str, str], str]) -> Iterator[M
 
 
 def _of_rates(tally: Tally, rates: Rates) -> Iterator[Metric]:
-    """Yield what has a factor: without one a family is absent."""
+    """Yield the families of carbon and cost; without its factor a family is absent."""
     if rates.methods:
         carbon = CounterMetricFamily(
             "xautolm_carbon_grams",

@@ -1,4 +1,4 @@
-"""What a scrape gets, rendered once for each reading: thousands of lines take their time."""
+"""The body of a scrape, rendered once for each reading, as thousands of lines take time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Page:
 
 @dataclass(frozen=True)
 class _Format:
-    """A format that somebody has asked for."""
+    """A format that a client has requested."""
 
     content_type: str
     is_packed: bool
@@ -38,7 +38,7 @@ class _Format:
 
 
 class Pages:
-    """Renders readings in all formats that were ever asked for.
+    """Renders readings in all formats that were ever requested.
 
     Args:
         last: Returns the last reading.

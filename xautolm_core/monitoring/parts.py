@@ -1,7 +1,7 @@
 """Ids and totals of the immutable parts of a store: segments and tombstones.
 
 The same experience may be in several parts: in two segments after two compactors raced, in a
-tombstone and in a segment that is yet to be rewritten. It counts where it comes first.
+tombstone and in a segment that is not rewritten yet. Its first occurrence counts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def identities_in_segment(reader: StoreReader, segment: Segment) -> Identities:
     """Return the ids of a segment's readable rows, in their order.
 
     Raises:
-        StoreChangedError: It is gone, or broken: look again.
+        StoreChangedError: It is gone or damaged: read the store again.
         StoreError: The storage cannot be read.
     """
     import numpy as np
@@ -54,12 +54,12 @@ def tally_of_segment(reader: StoreReader, segment: Segment, repeated: Mask) -> T
     """Return the totals of a segment, one row group in memory at a time.
 
     Args:
-        reader: Of the store.
+        reader: Reader of the store.
         segment: The segment.
-        repeated: Which of its readable rows are counted elsewhere.
+        repeated: Mask of its readable rows that are counted elsewhere.
 
     Raises:
-        StoreChangedError: It is gone, or broken: look again.
+        StoreChangedError: It is gone or damaged: read the store again.
         StoreError: The storage cannot be read.
     """
     tally, start = Tally(), 0
@@ -75,14 +75,14 @@ def tally_of_tombstone(accounts: pa.Table, repeated: Mask) -> Tally:
 
     Args:
         accounts: Its rows.
-        repeated: Which of them are counted elsewhere.
+        repeated: Mask of the rows that are counted elsewhere.
     """
     known = accounts.select(account_columns(accounts.column_names))
     return tally_of(known.filter(~repeated) if repeated.any() else known, nobody=FORGOTTEN_TENANT)
 
 
 def repeated_rows(parts: Sequence[Identities]) -> list[Mask]:
-    """Return for each part which of its ids have come before, in it or in an earlier part."""
+    """Return for each part a mask of ids that occur before, in it or in an earlier part."""
     import numpy as np
 
     sizes = [len(part) for part in parts]

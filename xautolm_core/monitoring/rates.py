@@ -1,7 +1,7 @@
-"""What energy and GPU time are worth in grams of CO2e and in money, by factors that stay the same.
+"""Convert energy and GPU time into grams of CO2e and money, by constant factors.
 
 Every step from the exact totals to grams and money is a multiplication by, or a sum of, numbers of
-at least 0: rounding keeps their order, so that what is told never falls as long as totals do not.
+at least 0: rounding keeps their order, so that counters never fall as long as totals do not.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rates:
-    """Factors for the whole life of an exporter; None where nothing is known.
+    """Factors for the whole life of an exporter; None where unknown.
 
     Attributes:
         location: Average intensity of the grid.
-        market: Intensity of what was contracted.
+        market: Intensity of contracted energy.
         pue: Power usage effectiveness of the data centre.
         gpu: One GPU, for the embodied share of the time that trials held it.
         prices: Of energy and of GPUs.
@@ -42,10 +42,10 @@ class Rates:
     prices: Prices | None = None
 
     def __post_init__(self) -> None:
-        """Check that they belong together.
+        """Check that the factors fit together.
 
         Raises:
-            ConfigError: A factor is out of range, or the embodied share has no method to stand by.
+            ConfigError: A factor is out of range, or embodied carbon is given without an intensity.
         """
         operational_grams(0.0, 0.0, self.power_factor)
         if any(one.at is not None for one in self.methods.values()):
@@ -55,7 +55,7 @@ class Rates:
             )
         if self.gpu is not None and not self.methods:
             raise ConfigError(
-                "embodied carbon is told beside that of energy, which has no intensity here",
+                "embodied carbon needs the carbon intensity of energy as well, which is not given",
                 hint="Give --zone or --grams-per-kwh as well",
             )
 
@@ -71,7 +71,7 @@ class Rates:
         return {method: one for method, one in known.items() if one is not None}
 
     def carbon_in_words(self) -> str:
-        """Return where the factors of carbon are from."""
+        """Return the sources of the carbon factors."""
         words = [
             f"{method}-based {one.grams_per_kwh:g} g/kWh ({one.origin})"
             for method, one in self.methods.items()
@@ -82,7 +82,7 @@ class Rates:
 def carbon_grams(tally: Tally, rates: Rates) -> dict[tuple[str, str, str], float]:
     """Return grams of CO2e by tenant, method and scope; tenants without a reading are absent.
 
-    Making a GPU emitted the same by either method: the embodied share stands beside each.
+    Embodied carbon is the same by either method, and is listed with each.
     """
     found: dict[tuple[str, str, str], float] = {}
     for method, one in rates.methods.items():
@@ -96,9 +96,9 @@ def carbon_grams(tally: Tally, rates: Rates) -> dict[tuple[str, str, str], float
 
 
 def costs(tally: Tally, rates: Rates) -> dict[tuple[str, str], float]:
-    """Return money by tenant and currency; tenants of which nothing is known that costs are absent.
+    """Return cost by tenant and currency; tenants without any priced reading are absent.
 
-    What has a price and was not read adds nothing.
+    Energy that was not metered adds nothing.
     """
     prices = rates.prices
     if prices is None:

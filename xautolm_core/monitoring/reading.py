@@ -1,4 +1,4 @@
-"""What a scrape tells, read in the background: one reading after the other."""
+"""The totals for scrapes, read in the background one after the other."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class CountsStore(Protocol):
     """Counts a store, such as ``StoreCount``."""
 
     def totals(self) -> StoreTotals:
-        """Return the totals of now.
+        """Return the current totals.
 
         Raises:
-            StoreError: They cannot be had.
+            StoreError: They cannot be read.
         """
         ...
 
@@ -40,31 +40,31 @@ class CountsSearches(Protocol):
     """Counts searches, such as ``SearchCount``."""
 
     def totals(self) -> SearchTotals:
-        """Return the totals of now.
+        """Return the current totals.
 
         Raises:
-            StoreError: They cannot be had.
+            StoreError: They cannot be read.
         """
         ...
 
 
 class FewerTrialsError(StoreError):
-    """The store shows less than it has shown before."""
+    """The store has fewer trials than at an earlier reading."""
 
 
 @dataclass(frozen=True)
 class StoreReading:
-    """The last totals, and how reading them goes.
+    """The last totals, with the state of reading them.
 
     Attributes:
-        store: Of the store; None until it was read once.
-        searches: Of the workspace; None if there is none, or it could not be read at last.
+        store: Totals of the store; None until it was read once.
+        searches: Totals of the workspace; None without one, or if the last reading failed.
         read_at: When the store was last read (seconds since 1970); None if never.
-        seconds: How long that took.
-        attempts: How often it was tried.
-        failures: How often that failed.
+        seconds: Duration of the last reading.
+        attempts: Number of readings tried.
+        failures: Number of readings that failed.
         problem: Why the last try failed; empty if it did not.
-        rates: What energy and GPU time are worth.
+        rates: Factors of carbon and cost.
     """
 
     store: StoreTotals | None = None
@@ -80,17 +80,17 @@ class StoreReading:
 class Reader:
     """Reads a store, and a workspace if there is one, and keeps the last reading.
 
-    A store that shows fewer trials than before (a file is broken, a disk is not mounted) counts as
-    one that cannot be read: a counter that falls and rises again would be counted twice.
+    A store with fewer trials than before (a file is damaged, a disk is not mounted) counts as
+    unreadable, as Prometheus would count a counter that falls and rises again twice.
 
     Args:
         store: Counts the store.
         workspace: Counts the searches of a workspace.
-        interval_seconds: Between the end of one reading and the beginning of the next.
-        rates: What energy and GPU time are worth; by default nothing is known of that.
+        interval_seconds: Time between the end of one reading and the start of the next.
+        rates: Factors of carbon and cost; unknown by default.
 
     Attributes:
-        before_told: Is called with each reading before it becomes the last one.
+        before_told: Called with each reading before it becomes the last one.
     """
 
     def __init__(
@@ -111,19 +111,19 @@ class Reader:
 
     @property
     def reading(self) -> StoreReading:
-        """The last reading; it never changes, others take its place."""
+        """The last reading, which is immutable."""
         return self._reading
 
     def start(self) -> None:
-        """Read again and again, in a thread."""
-        # While libraries are loaded no thread runs: better before anybody is answered.
+        """Start a thread that reads periodically."""
+        # Importing blocks other threads: better before the first scrape.
         import pyarrow.compute
         import pyarrow.parquet  # noqa: F401
 
         self._thread.start()
 
     def stop(self, timeout_seconds: float = 5.0) -> None:
-        """End that, at the latest after a while: the thread holds nothing that has to be saved."""
+        """Stop the thread, waiting at most some seconds: it holds nothing that must be saved."""
         self._end.set()
         self._thread.join(timeout_seconds)
 
@@ -166,13 +166,13 @@ class Reader:
 
 
 def _tried(act: Callable[[], T]) -> tuple[T | None, str]:
-    """Return what an action gives, or why it failed."""
+    """Return the result of an action, or the reason why it failed."""
     try:
         return act(), ""
     except StoreError as error:
         return None, str(error)
     except Exception as error:  # noqa: BLE001 - see below
-        # The exporter outlives whatever a store may hold, and says so.
+        # The exporter survives any content of a store, and logs the error.
         _log.exception("counting has failed")
         return None, f"{type(error).__name__}: {error}"
 
@@ -189,7 +189,7 @@ def _require_no_fall(old: Tally, new: Tally) -> None:
         raise FewerTrialsError(
             f"The store shows {after[fallen[0]]} trials with outcome {fallen[0]}, after "
             f"{before[fallen[0]]} before",
-            hint="Check it with: xautolm store verify; start the exporter anew to count the rest",
+            hint="Check it with: xautolm store verify; restart the exporter to count the rest",
         )
 
 

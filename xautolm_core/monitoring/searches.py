@@ -1,4 +1,4 @@
-"""The searches of a workspace: which run, how much of their budget is used, how they began.
+"""Count the searches of a workspace: running ones, used budget, warm starts.
 
 A search's objects lie below ``<search id>/`` (see ``docs/launching.md``): its spec and state in
 ``run/``, heartbeats in ``trials/``, and ``summary.json`` once it has ended.
@@ -23,7 +23,7 @@ from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.contract import StorageUnavailableError
 
 SILENT_AFTER = timedelta(minutes=15)
-"""A search without a summary of which nothing was written for so long has been broken off."""
+"""After this time without writing anything, a search without a summary counts as dead."""
 
 DISPOSITIONS = ("applied", "mapped", "dropped")
 
@@ -33,14 +33,13 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class SearchTotals:
-    """What a workspace says of its searches.
+    """Totals over the searches of a workspace.
 
     Attributes:
         active: Searches that run now, by tenant; 0 where a tenant's searches have all ended.
         budget_used: Share of its budget that the furthest of a tenant's active searches has used,
             of whichever limit is closest to its end; tenants without such a search are absent.
-        warm_start: Experiences that the searches that have ended began with, by tenant and
-            disposition.
+        warm_start: Experiences in the history of ended searches, by tenant and disposition.
     """
 
     active: Mapping[str, int]
@@ -70,7 +69,7 @@ class SearchCount:
         self._warm_starts: dict[str, tuple[str, Mapping[str, int]]] = {}
 
     def totals(self, now: datetime | None = None) -> SearchTotals:
-        """Return the totals of now.
+        """Return the current totals.
 
         Args:
             now: The time (UTC); that of this machine if None.
@@ -119,7 +118,7 @@ class SearchCount:
         key: str,
         kept: dict[str, tuple[ObjectInfo, Mapping[str, Any]]],
     ) -> Mapping[str, Any]:
-        """Return a document; empty if it is none. One that has not changed is not read again."""
+        """Return a document; empty if it is malformed. An unchanged one is not read again."""
         info = search.found.get(key)
         if info is None:
             return {}
@@ -146,7 +145,7 @@ class SearchCount:
 
 
 def _tenant(spec: Mapping[str, Any]) -> str | None:
-    """Return whose search it is; None if that is no spec of a search."""
+    """Return the tenant of a search; None if the spec is malformed."""
     tenant = spec.get("tenant", "default") if "search_id" in spec else None
     try:
         return check_tenant(tenant) if isinstance(tenant, str) else None
@@ -157,8 +156,8 @@ def _tenant(spec: Mapping[str, Any]) -> str | None:
 def _share(spec: Mapping[str, Any], state: Mapping[str, Any]) -> float | None:
     """Return the largest share of a limit that a search has used; None without a limit.
 
-    Time is known from outside; the rest (trials, GPU hours, energy, cost, carbon) the search itself
-    writes to its state: which of its trials count is its own affair.
+    Time is computed here; the search itself writes the rest (trials, GPU hours, energy, cost,
+    carbon) to its state, as it decides which trials count.
     """
     seconds, elapsed = spec.get("budget_seconds"), state.get("elapsed_seconds", 0.0)
     shares: list[float] = [0.0] if isinstance(spec.get("max_trials"), int) else []

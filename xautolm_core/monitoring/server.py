@@ -25,20 +25,20 @@ from xautolm_core.monitoring.pages import Pages
 from xautolm_core.monitoring.reading import StoreReading
 
 _SILENCE_SECONDS = 10.0
-"""A client that says nothing for so long is hung up on."""
+"""Timeout of a client that sends nothing."""
 
 _Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Whoever wants to see metrics has to know them."""
+    """User and password that a client must send."""
 
     user: str
     password: str = field(repr=False)
 
     def allow(self, header: str) -> bool:
-        """Whether the value of an ``Authorization`` header says them (HTTP basic)."""
+        """Whether the value of an ``Authorization`` header matches (HTTP basic)."""
         scheme, _, code = header.partition(" ")
         if scheme.lower() != "basic":
             return False
@@ -51,15 +51,15 @@ class Credentials:
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """How to be reached.
+    """Settings of the server.
 
     Attributes:
         host: Address to listen at.
         port: Port; 0 for any that is free.
         certificate: File with the certificate, and those of its issuers (PEM); None for plain HTTP.
         key: File with its key (PEM).
-        client_authority: File with the authorities whose clients are let in (PEM); None for all.
-        credentials: What clients have to know besides; None for nothing.
+        client_authority: File with the authorities of accepted clients (PEM); None for all.
+        credentials: User and password that clients must send; None for none.
     """
 
     host: str
@@ -74,7 +74,7 @@ class _Handler(WSGIRequestHandler):
     timeout = _SILENCE_SECONDS
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing of each scrape."""
+        """Do not log each scrape."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -82,30 +82,30 @@ class _Server(ThreadingMixIn, WSGIServer):
     request_queue_size = 64
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that hang up."""
+        """Do not log clients that disconnect."""
 
     def get_request(self) -> tuple[Any, Any]:
-        """Accept a client, who has to shake hands in time, in a thread of its own."""
+        """Accept a client; its handshake has a timeout and a thread of its own."""
         client, address = super().get_request()
         client.settimeout(_SILENCE_SECONDS)
         return client, address
 
     def server_bind(self) -> None:
-        """Bind, without asking a name server for this machine's name."""
+        """Bind, without a DNS look-up of this machine's name."""
         super(WSGIServer, self).server_bind()
         self.setup_environ()
 
 
 class MetricsServer:
-    """The server, from ``start`` on in a thread.
+    """The HTTP server, in a thread from ``start`` to ``stop``.
 
     Args:
-        pages: What ``/metrics`` tells.
+        pages: Bodies of ``/metrics``.
         last: Returns the last reading, for ``/readyz``.
-        settings: How to be reached.
+        settings: Address, TLS and credentials.
 
     Raises:
-        ConfigError: The address cannot be listened at, or the certificate not be used.
+        ConfigError: The address cannot be listened at, or the certificate cannot be used.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class MetricsServer:
         self._server = _bound(settings)
         self._server.set_app(_application(pages, last, settings.credentials))
         if context is not None:
-            # The handshake is left to the client's own thread: a slow one keeps nobody waiting.
+            # The handshake runs in the client's own thread, so a slow one does not block others.
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
@@ -131,16 +131,16 @@ class MetricsServer:
 
     @property
     def address(self) -> str:
-        """Where it answers, for people: ``http://host:port``."""
+        """Its address for people: ``http://host:port``."""
         host = str(self._server.server_address[0])
         return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, without waiting for clients."""
+        """Stop, without waiting for clients."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -208,7 +208,7 @@ def _application(
 
 
 def _readiness(reading: StoreReading) -> tuple[str, str]:
-    """Return status and words: ready once there are totals, however old; they say how old."""
+    """Return status and text: ready once there are totals of any age, which the text states."""
     if reading.read_at is None:
         reason = reading.problem or "the store is being read for the first time"
         return "503 Service Unavailable", f"not ready: {reason}\n"

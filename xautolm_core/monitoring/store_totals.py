@@ -1,4 +1,4 @@
-"""Counts a store again and again, reading only what is new: segments never change."""
+"""Count a store repeatedly, reading only new parts, as segments never change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from xautolm_core.monitoring.parts import Mask
 
 _SegmentKey = tuple[str, frozenset[int]]
-"""Of a segment, without its row groups that cannot be read."""
+"""Part of a segment, without its unreadable row groups."""
 
 _Part = str | _SegmentKey
 """A tombstone or a segment."""
@@ -38,16 +38,16 @@ _Part = str | _SegmentKey
 
 @dataclass(frozen=True)
 class StoreTotals:
-    """What a store held at one moment, and all that it ever held.
+    """The content of a store at one moment, and all that it ever held.
 
     Attributes:
-        tally: Everything ever, each attempt once: what is there and what was forgotten.
-        experiences: Experiences that are there, by tenant.
-        tail: How many of them are in no segment.
+        tally: All attempts ever, each once: present and forgotten ones.
+        experiences: Number of experiences by tenant.
+        tail: Number of experiences in no segment.
         oldest_in_tail_at: When the oldest of these was written (UTC), by the storage's clock.
         compacted_at: When the newest segment was written (UTC), by the storage's clock.
-        faults: How many faults were met so far.
-        latest: Tenant and outcome to the id of the latest of them that is in no segment.
+        faults: Number of faults so far.
+        latest: Tenant and outcome to the id of the latest experience in no segment.
     """
 
     tally: Tally
@@ -61,13 +61,13 @@ class StoreTotals:
 
 @dataclass(frozen=True)
 class _Base:
-    """The immutable parts of one state, added up.
+    """The sums over the immutable parts of one state.
 
     Attributes:
-        parts: Which they are.
+        parts: The parts.
         present: Totals of the segments.
         forgotten: Totals of the tombstones.
-        identities: All their ids, in order of the first half.
+        identities: All their ids, ordered by the first half.
     """
 
     parts: tuple[_Part, ...]
@@ -91,7 +91,7 @@ class StoreCount:
         self._tallies: dict[tuple[_Part, bytes], Tally] = {}
 
     def totals(self) -> StoreTotals:
-        """Return the totals of now.
+        """Return the current totals.
 
         Raises:
             StoreError: The storage cannot be read, or changes all the time.
@@ -102,7 +102,7 @@ class StoreCount:
         return found
 
     def _totals(self, state: State) -> StoreTotals:
-        # Before the segments: an object that is compacted meanwhile is then found gone.
+        # Before the segments: an object that is compacted meanwhile is then noticed as missing.
         tail = self._tail.read(state)
         base = self._base_of(state)
         tail = tail.filter(~_which_are_in(base.identities, tail)) if tail.num_rows else tail
@@ -157,7 +157,7 @@ class StoreCount:
         return _Base(tuple(parts), present, forgotten, ordered)
 
     def _tally(self, part: _Part, segment: Segment | None, repeated: Mask) -> Tally:
-        """Return the totals of a part. They are kept at once: the next look may go on from here."""
+        """Return the totals of a part, cached at once, so that the next count continues here."""
         known = (part, _digest(repeated))
         if known not in self._tallies:
             self._tallies[known] = (
@@ -170,7 +170,7 @@ class StoreCount:
     def _accounts(self, key: str) -> pa.Table:
         table = self._reader.tombstones.table(key)
         if table is None:
-            raise StoreError(f"{key} cannot be read any more", hint=f"To mend it, {MENDING}")
+            raise StoreError(f"{key} cannot be read any more", hint=f"To repair it, {MENDING}")
         return table
 
 
@@ -188,7 +188,7 @@ def _digest(mask: Mask) -> bytes:
 
 
 def _which_are_in(identities: Identities, table: pa.Table) -> Mask:
-    """Return which rows' ids are among others, or have come before in the table."""
+    """Return a mask of rows whose ids are among others, or occur before in the table."""
     import numpy as np
 
     asked = identities_of(table)

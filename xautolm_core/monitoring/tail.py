@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class TailAccounts:
-    """Keeps the accounts of a store's tail.
+    """Caches the accounts of a store's tail.
 
     Args:
-        reader: Of the store.
+        reader: Reader of the store.
     """
 
     def __init__(self, reader: StoreReader) -> None:
@@ -26,12 +26,12 @@ class TailAccounts:
         self._accounts: pa.Table | None = None
 
     def read(self, state: State) -> pa.Table:
-        """Return the accounts of what a state has in its tail, in order of its keys' times.
+        """Return the accounts of a state's tail, in order of its keys' times.
 
-        Of two with the same id the first one counts, whichever of them was seen first.
+        Of two with the same id the first one in this order counts.
 
         Raises:
-            StoreChangedError: Some have vanished: look again.
+            StoreChangedError: Some have vanished: read the store again.
             StoreError: The storage cannot be read.
         """
         self._keep_only(frozenset(state.tail))
@@ -40,7 +40,7 @@ class TailAccounts:
         more = accounts_of(tail.table)
         keys = [tail.keys[identity.hex()] for identity in more["id"].to_pylist()]
         whole = _in_order(_joined(self._accounts, more), [*self._keys, *keys])
-        # What is other than its name says is read again: whether it counts depends on the segments.
+        # An object that does not match its name is read again: segments decide whether it counts.
         kept = [key not in tail.odd for key in keys]
         self._accounts = _joined(self._accounts, more.filter(_mask(kept)))
         self._keys += [key for key, is_kept in zip(keys, kept, strict=True) if is_kept]

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORGOTTEN_TENANT = "(forgotten)"
-"""Stands for all tenants that were forgotten; no tenant may be called so."""
+"""Label of all forgotten tenants; no tenant may have this name."""
 
 DEFAULT_TENANT = "default"
-"""Of an experience that names none."""
+"""Tenant of an experience without one."""
 
 MILLION = 1_000_000
 BUCKETS_SECONDS = (1, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400)
@@ -42,23 +42,23 @@ PHASES = frozenset(
     }
 )
 OTHER_PHASE = "other"
-"""Phases that only an importer knows: labels must stay few."""
+"""Label of all other phases, which importers add: the number of labels must stay small."""
 
 UNKNOWN_ACCELERATOR = "unknown"
 _GPU = "cuda"
-# Before its process ran, a trial held nothing that it used: it may have been waiting for the GPU.
+# Before its process ran, a trial used no GPU: it may have been waiting for one.
 _NOT_HELD = frozenset({"startup"})
 _IMPOSSIBLE = 9e12
-"""Seconds or joules that nobody can have read; a million times as many fit in an int64."""
+"""Upper bound of plausible seconds or joules; a million times as many fit in an int64."""
 
 
 @dataclass
 class Durations:
-    """How long a phase took.
+    """The durations of a phase.
 
     Attributes:
         counts: Trials in each bucket, the last one without an upper bound.
-        micros: Sum of their microseconds.
+        micros: Sum of microseconds.
     """
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_SECONDS) + 1))
@@ -82,7 +82,7 @@ class Tally:
     microjoules: Counter[JoulesLabel] = field(default_factory=Counter)
 
     def add(self, other: Tally) -> None:
-        """Add another one to this one."""
+        """Add another tally to this one."""
         self.trials.update(other.trials)
         self.gpu_micros.update(other.gpu_micros)
         self.microjoules.update(other.microjoules)
@@ -104,7 +104,7 @@ def tally_of(accounts: pa.Table, *, nobody: str = DEFAULT_TENANT) -> Tally:
 
     Args:
         accounts: The rows.
-        nobody: Stands where a row names no tenant.
+        nobody: Tenant of rows without one.
     """
     tally = Tally()
     if not accounts.num_rows:
@@ -182,7 +182,7 @@ def _add_joules(tally: Tally, accounts: pa.Table, tenants: Codes, outcomes: Code
 
 
 def _millionths(column: pa.ChunkedArray) -> Any:
-    """Return a column's values in millionths (int64); -1 where there is no sound reading."""
+    """Return a column's values in millionths (int64); -1 where there is no valid reading."""
     import numpy as np
 
     values = column.fill_null(float("nan")).to_numpy()

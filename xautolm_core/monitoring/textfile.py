@@ -1,4 +1,4 @@
-"""Writes a reading to a file, for the node exporter's textfile collector."""
+"""Write a reading to a file, for the node exporter's textfile collector."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_textfile(path: Path) -> None:
 
 
 def write_textfile(path: Path, reading: StoreReading) -> None:
-    """Write a reading, at once or not at all.
+    """Write a reading atomically.
 
     Raises:
         ConfigError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""What an address says before it is opened: a folder of this machine, or a server."""
+"""Parse addresses before they are opened: a folder of this machine, or a server."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from urllib.parse import urlsplit
 
 from xautolm_core.errors import ConfigError
 
-# A slash too few makes a relative folder of it, which is made where the command happens to run.
+# With one slash too few it would be a relative folder, created in the current directory.
 _LACKS_A_SLASH = re.compile(r"(?:s3|file|https?):(?!//)", re.IGNORECASE)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
 def scheme_of(address: str) -> str:
-    """Return the scheme of an address, in lower case; nothing for a folder."""
+    """Return the scheme of an address, in lower case; empty for a folder."""
     found = _SCHEME.match(address)
     return "" if found is None else found[1].lower()
 
 
 def is_s3_address(address: str) -> bool:
-    """Whether it begins with ``s3://``; it may be malformed all the same."""
+    """Whether it begins with ``s3://``; it may still be malformed."""
     return scheme_of(address) == "s3"
 
 
 def folder_of_address(address: str) -> Path | None:
-    """Return the folder of a ``file://`` address; None if it names none of this machine."""
+    """Return the folder of a ``file://`` address; None if it is not on this machine."""
     parts = urlsplit(address)
     if parts.netloc not in {"", "localhost"} or not parts.path:
         return None
@@ -40,7 +40,7 @@ def check_slashes(address: str, what: str) -> str:
 
     Args:
         address: A folder, or an address with a scheme.
-        what: What lies there, for the message: ``The store's address``.
+        what: Name of the address, for the message: ``The store's address``.
 
     Raises:
         ConfigError: It is mistyped.

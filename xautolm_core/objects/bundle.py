@@ -1,8 +1,8 @@
-"""A folder's files as objects: named by their content, the manifest last, checked on arrival.
+"""A folder's files as objects: content-addressed, the manifest last, verified on download.
 
 A bundle lies at ``<prefix>-<digest>/``: ``parts/<digest of a file>-<number>`` hold the files in
 parts of limited size, so that neither side needs to hold a large file, and ``manifest.json`` names
-files, sizes and digests. It is written last: a bundle with a manifest is whole.
+files, sizes and digests. It is written last: a bundle with a manifest is complete.
 """
 
 from __future__ import annotations
@@ -39,16 +39,15 @@ def _plain(name: str) -> str:
 
 
 PlainPath = Annotated[str, AfterValidator(_plain)]
-"""A relative path that leaves no folder, whoever wrote it."""
+"""A relative path that cannot leave its folder."""
 
 
 class BundleReference(BaseModel):
-    """Names one bundle, by place and content.
+    """Identifies one bundle, by place and content.
 
     Attributes:
-        prefix: Below which its objects lie.
-        digest: SHA-256 (hex) over its manifest's files: whoever has the reference can tell whether
-            what arrives is what was sent.
+        prefix: Prefix of its objects.
+        digest: SHA-256 (hex) over its manifest's files, to verify what is downloaded.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,7 +67,7 @@ class BundleFile(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a bundle holds.
+    """The content of a bundle.
 
     Attributes:
         part_bytes: Size of all parts of a file but the last.
@@ -95,7 +94,7 @@ class Manifest(BaseModel):
         return hashlib.sha256(json.dumps([self.part_bytes, files]).encode()).hexdigest()
 
     def parts_of(self, file: BundleFile) -> int:
-        """Return in how many parts a file lies; an empty file in none."""
+        """Return the number of parts of a file; 0 for an empty one."""
         return -(-file.size_bytes // self.part_bytes)
 
 
@@ -113,7 +112,7 @@ def describe_files(folder: Path, names: Iterable[str], *, part_bytes: int = PART
 
     Raises:
         StoreError: One of them cannot be read.
-        ValueError: A name is no plain relative path.
+        ValueError: A name is not a plain relative path.
     """
     files = []
     for name in sorted(names):
@@ -123,7 +122,7 @@ def describe_files(folder: Path, names: Iterable[str], *, part_bytes: int = PART
 
 
 def holds_files(folder: Path, manifest: Manifest) -> bool:
-    """Whether a folder has every file of a manifest with the very same content."""
+    """Whether a folder has every file of a manifest with the same content."""
     for file in manifest.files:
         path = folder / file.name
         try:
@@ -144,20 +143,20 @@ def send_bundle(
     *,
     part_bytes: int = PART_BYTES,
 ) -> BundleReference:
-    """Write files of a folder as a bundle, unless it is there already.
+    """Write files of a folder as a bundle, unless it exists.
 
-    It may be killed at any moment, run again, and run by several at once: each object has one
-    content only.
+    It may be killed at any moment, run again, and run by several processes at once, as each object
+    has only one possible content.
 
     Args:
-        storage: Where to.
-        place: What its prefix begins with; the digest is added.
-        folder: Where the files are.
+        storage: Target storage.
+        place: Begin of its prefix; the digest is appended.
+        folder: Folder of the files.
         names: Their names below the folder.
-        part_bytes: Files are written in parts of this size.
+        part_bytes: Size of the parts of a file.
 
     Raises:
-        StoreError: A file cannot be read, or an object not be written.
+        StoreError: A file cannot be read, or an object cannot be written.
     """
     manifest = describe_files(folder, names, part_bytes=part_bytes)
     reference = BundleReference(prefix=f"{place}-{manifest.digest[:16]}", digest=manifest.digest)
@@ -176,7 +175,7 @@ def send_bundle(
 
 
 def is_whole(storage: ObjectStorage, reference: BundleReference) -> bool:
-    """Whether a bundle is there: its manifest is written last, and deleted first.
+    """Whether a bundle is complete: its manifest is written last, and deleted first.
 
     Raises:
         StoreError: The storage cannot be read.
@@ -189,7 +188,7 @@ def is_whole(storage: ObjectStorage, reference: BundleReference) -> bool:
 
 
 def delete_bundle(storage: ObjectStorage, reference: BundleReference) -> None:
-    """Delete a bundle, its manifest first; one that is not there is no error.
+    """Delete a bundle, its manifest first; a missing one is not an error.
 
     Raises:
         StoreError: An object cannot be deleted.
@@ -220,5 +219,5 @@ def _read_parts(path: Path, part_bytes: int) -> Iterator[bytes]:
     except OSError as error:
         raise StoreError(
             f"Cannot read {path}: {error.strerror or error}",
-            hint="Check that the file is there and that this user may read it",
+            hint="Check that the file exists and that this user may read it",
         ) from error

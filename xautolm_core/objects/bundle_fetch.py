@@ -1,4 +1,4 @@
-"""Fetches a bundle into a folder that appears whole, with the right content, or not at all."""
+"""Download a bundle into a folder that appears atomically, with verified content."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _PUBLISH_TRIES = 3
 
 
 class DamagedBundleError(StoreError):
-    """Objects of a bundle are missing, or are not what was sent."""
+    """Objects of a bundle are missing or damaged."""
 
 
 def fetch_bundle(storage: ObjectStorage, reference: BundleReference, target: Path) -> None:
-    """Make a folder hold exactly what a bundle holds.
+    """Make a folder hold exactly the files of a bundle.
 
-    A folder that does already is left alone; one that does not is replaced. Several processes may
-    do this with one target at once, on a shared file system too: each makes a folder of its own and
-    renames it, and whoever comes second finds the content that it wanted.
+    A folder with the same content is left as it is; any other is replaced. Several processes may do
+    this with one target at once, on a shared file system too: each fills a folder of its own and
+    renames it, and a later one finds the content already there.
 
     Args:
-        storage: Where the bundle is.
-        reference: Which bundle.
-        target: The folder; its parents are made.
+        storage: Storage of the bundle.
+        reference: The bundle.
+        target: The folder; its parents are created.
 
     Raises:
-        DamagedBundleError: The bundle is not whole, or not what the reference names.
-        StoreError: It cannot be read, or the folder not be written.
+        DamagedBundleError: The bundle is incomplete, or does not match the reference.
+        StoreError: It cannot be read, or the folder cannot be written.
     """
     manifest = read_manifest(storage, reference)
     if holds_files(target, manifest):
@@ -67,7 +67,7 @@ def read_manifest(storage: ObjectStorage, reference: BundleReference) -> Manifes
     """Return the manifest of a bundle.
 
     Raises:
-        DamagedBundleError: There is none, or not the one that the reference names.
+        DamagedBundleError: There is none, or it does not match the reference.
         StoreError: It cannot be read.
     """
     key = f"{reference.prefix}/{MANIFEST_NAME}"
@@ -77,7 +77,7 @@ def read_manifest(storage: ObjectStorage, reference: BundleReference) -> Manifes
         raise _damaged(reference, f"{key} is missing") from None
     except ValidationError as error:
         reason = first_problem(error).message
-        raise _damaged(reference, f"{key} is no manifest ({reason})") from None
+        raise _damaged(reference, f"{key} is not a manifest ({reason})") from None
     if manifest.digest != reference.digest:
         raise _damaged(reference, f"{key} names other files than were sent")
     return manifest
@@ -103,14 +103,14 @@ def _fetch_file(
             stream.write(data)
         size_bytes = stream.tell()
     if (size_bytes, digest.hexdigest()) != (file.size_bytes, file.sha256):
-        raise _damaged(reference, f"{file.name} is not what its digest says")
+        raise _damaged(reference, f"{file.name} does not match its digest")
 
 
 def _publish(draft: Path, target: Path, manifest: Manifest) -> None:
     """Give the draft its final name."""
     for tries_left in reversed(range(_PUBLISH_TRIES)):
         try:
-            # A rename onto a folder with files in it fails, so nothing is lost by it.
+            # A rename onto a non-empty folder fails, so nothing is lost.
             draft.rename(target)
             return
         except OSError:
@@ -118,13 +118,13 @@ def _publish(draft: Path, target: Path, manifest: Manifest) -> None:
                 return  # another process was faster
             if not tries_left:
                 raise
-            # Gone already, if another process found it damaged too.
+            # Already removed, if another process found it damaged too.
             with contextlib.suppress(FileNotFoundError):
                 _discard(target)
 
 
 def _discard(target: Path) -> None:
-    """Take away what is there, in one step for those who look on."""
+    """Remove a folder, in one step for other processes."""
     with tempfile.TemporaryDirectory(
         prefix=f".{target.name[:40]}-", dir=target.parent, ignore_cleanup_errors=True
     ) as folder:

@@ -15,14 +15,14 @@ from xautolm_core.errors import StoreError
 class StorageUnavailableError(StoreError):
     """The storage as a whole cannot be used (server gone, credentials refused, no such bucket).
 
-    It says nothing about a single object: whoever skips objects that cannot be read must not skip
-    them for this.
+    It is not a fault of a single object: code that skips unreadable objects must not skip them for
+    this.
     """
 
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What a listing says of an object.
+    """An entry of a listing.
 
     Attributes:
         key: Its key, ``/``-separated, without a leading slash.
@@ -36,10 +36,10 @@ class ObjectInfo:
 
 
 class ObjectStorage(Protocol):
-    """Whole objects under keys. A put is all or nothing, and visible to all once it is done."""
+    """Whole objects under keys. A put is atomic, and visible to all once it returns."""
 
     def put(self, key: str, data: bytes) -> None:
-        """Write an object, replacing what was there.
+        """Write an object, replacing an existing one.
 
         Raises:
             StoreError: It cannot be written.
@@ -72,11 +72,11 @@ class ObjectStorage(Protocol):
         ...
 
     def delete(self, key: str) -> None:
-        """Remove an object; removing one that is not there is no error."""
+        """Remove an object; removing a missing one is not an error."""
         ...
 
     def delete_many(self, keys: Iterable[str]) -> None:
-        """Remove many objects; those that are not there are no error.
+        """Remove many objects; missing ones are not an error.
 
         Raises:
             StoreError: Some could not be removed; the others are gone.
@@ -87,11 +87,11 @@ class ObjectStorage(Protocol):
 def read_each(
     get: Callable[[str], bytes], keys: Iterable[str]
 ) -> Iterator[tuple[str, bytes | StoreError]]:
-    """Yield what ``ObjectStorage.get_many`` does, by one ``get`` after the other.
+    """Implement ``ObjectStorage.get_many`` by one ``get`` after the other.
 
     Args:
-        get: Of a storage to which one request more is no matter.
-        keys: What to read.
+        get: ``get`` of a storage where requests are cheap.
+        keys: Keys to read.
 
     Raises:
         StorageUnavailableError: The storage as a whole cannot be read.

@@ -26,8 +26,8 @@ class FolderObjects:
     """``ObjectStorage`` over a folder of this machine (or a shared POSIX file system).
 
     A put writes a temporary file beside the target, flushes it to the disk and renames it: other
-    processes see the old object or the new one, whatever happens in between. New folders are
-    flushed to the disk as well.
+    processes see the old object or the new one, whatever happens. New folders are flushed to the
+    disk as well.
 
     Args:
         root: The folder. It is created by the first put.
@@ -42,10 +42,10 @@ class FolderObjects:
         return f"FolderObjects({str(self.root)!r})"
 
     def put(self, key: str, data: bytes) -> None:
-        """Write an object, replacing what was there.
+        """Write an object, replacing an existing one.
 
         Raises:
-            StoreError: It cannot be written; nothing is left of it then.
+            StoreError: It cannot be written; nothing of it is left.
         """
         target = self._path(key)
         temporary = target.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(8)}")
@@ -82,7 +82,7 @@ class FolderObjects:
 
     def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StoreError]]:
         """Yield key and content of many objects, in any order; absent ones are left out."""
-        # One after the other: on a local disk threads would only wait for each other.
+        # One after the other: on a local disk threads do not help.
         return read_each(self.get, keys)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -95,7 +95,7 @@ class FolderObjects:
         yield from _walk(str(self.root / folder), f"{folder}/" if folder else "", start)
 
     def delete(self, key: str) -> None:
-        """Remove an object; removing one that is not there is no error.
+        """Remove an object; removing a missing one is not an error.
 
         Raises:
             StoreError: It cannot be removed.
@@ -111,7 +111,7 @@ class FolderObjects:
             ) from error
 
     def delete_many(self, keys: Iterable[str]) -> None:
-        """Remove many objects; those that are not there are no error.
+        """Remove many objects; missing ones are not an error.
 
         Raises:
             StoreError: Some could not be removed; the others are gone.
@@ -126,11 +126,11 @@ class FolderObjects:
             raise first_error
 
     def remove_stale_temporaries(self, older_than_seconds: float) -> int:
-        """Remove what killed writers left half-written; return how many files that were.
+        """Remove temporary files of killed writers; return their number.
 
         Args:
-            older_than_seconds: Longer than any put may take: one whose file is taken away fails.
-                Ages are told by the clock of the file system.
+            older_than_seconds: Longer than any put takes: one whose file is removed fails. Ages are
+                measured by the clock of the file system.
 
         Raises:
             StoreError: The folder cannot be read or written.
@@ -155,7 +155,7 @@ class FolderObjects:
         return removed
 
     def require_writable(self) -> None:
-        """Create the root, and make sure that objects can be written to it.
+        """Create the root, and check that objects can be written to it.
 
         Raises:
             StoreError: They cannot.
@@ -180,7 +180,7 @@ class FolderObjects:
             return
         above = list(itertools.takewhile(lambda parent: not parent.exists(), folder.parents))
         folder.mkdir(parents=True, exist_ok=True)
-        # Those that were there too: another process may have made them this very moment.
+        # Existing ones too: another process may have created them just now.
         below = itertools.takewhile(lambda parent: parent != self.root.parent, folder.parents)
         for made in {folder, *above, *below}:
             _flush_folder(made.parent)
@@ -188,14 +188,14 @@ class FolderObjects:
 
 
 def _walk(folder: str, base: str, start: str) -> Iterator[ObjectInfo]:
-    """Yield what lies below a folder, ordered by key.
+    """Yield the objects below a folder, ordered by key.
 
     Args:
         folder: Path of the folder.
-        base: Its own part of the keys; empty or ending in ``/``.
-        start: Only names in this folder (not below) that begin so.
+        base: The folder's part of the keys; empty or ending in ``/``.
+        start: Prefix of names in this folder (not below it).
     """
-    # Entries still to come, the next one last: quicker than generators within generators.
+    # Remaining entries, the next one last: quicker than nested generators.
     waiting = _entries(folder, base, start)
     while waiting:
         key, entry = waiting.pop()
@@ -254,7 +254,7 @@ def _unlink_if_older(path: Path, oldest: float) -> bool:
         if path.lstat().st_mtime >= oldest:
             return False
         path.unlink()
-    except FileNotFoundError:  # its writer has ended, or another one tidies up
+    except FileNotFoundError:  # its writer has finished, or another process cleans up
         return False
     return True
 

@@ -10,7 +10,7 @@ MAX_SEGMENT_BYTES = 200
 """Leaves room for the name of a temporary file (most file systems allow 255 bytes a name)."""
 
 TEMPORARY_PREFIX = ".tmp-"
-"""File names that begin so are half-written objects; no key may name one."""
+"""Prefix of the names of half-written objects; no key may use it."""
 
 _PLAIN_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}"
 _PLAIN_KEY = re.compile(rf"{_PLAIN_SEGMENT}(?:/{_PLAIN_SEGMENT})*")
@@ -60,7 +60,7 @@ def _check_segment(key: str, segment: str) -> None:
     if segment.startswith(TEMPORARY_PREFIX):
         raise StoreError(
             f"Object key {key!r} has a part that begins with {TEMPORARY_PREFIX!r}",
-            hint="That name is kept for half-written files: choose another",
+            hint="That prefix is reserved for half-written files: choose another name",
         )
     try:
         size = len(segment.encode())

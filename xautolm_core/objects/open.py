@@ -1,4 +1,4 @@
-"""Opens an object storage by its address."""
+"""Open an object storage by its address."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ STORAGES = Registry(
     "storage",
     {"file": f"{__name__}:open_folder", "s3": "xautolm_core.objects.s3:S3Objects.from_uri"},
 )
-"""By the scheme of their addresses; what a name stands for takes the address."""
+"""Storages by scheme; each is a function from an address to the storage."""
 
 
 def open_objects(address: str) -> ObjectStorage:
-    """Return the objects at an address. Nothing is created or asked for.
+    """Return the objects at an address. Nothing is created or read.
 
     Args:
         address: A folder, ``file:///folder``, ``s3://bucket/prefix`` (extra ``s3``; endpoint and
@@ -51,7 +51,7 @@ def open_folder(address: str) -> FolderObjects:
     """Return the objects of a ``file://`` address.
 
     Raises:
-        ConfigError: It names no folder of this machine.
+        ConfigError: It does not name a folder of this machine.
     """
     folder = folder_of_address(address)
     if folder is None:

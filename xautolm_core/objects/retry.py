@@ -1,4 +1,4 @@
-"""Waits for faults that pass: exponential back-off with jitter, within a total limit."""
+"""Retry transient faults: exponential back-off with jitter, within a total limit."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from typing import TypeVar
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 5.0
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""HTTP statuses of a request that may succeed when it is made again."""
+"""HTTP statuses after which a request may succeed when it is repeated."""
 
 T = TypeVar("T")
 
 
 @dataclass
 class Patience:
-    """How long faults that pass are waited for.
+    """The limit on retries of transient faults.
 
-    Calls that run side by side may share one: once a fault has outlived the limit, the others are
-    not waited for any longer, until something succeeds. Otherwise ten thousand reads from a
-    server that is gone would each wait for the limit.
+    Concurrent calls may share one: once a fault has lasted longer than the limit, the others are
+    not retried any longer, until a call succeeds. Otherwise ten thousand reads from a dead server
+    would each wait for the limit.
 
     Attributes:
-        limit_seconds: From the first attempt of a call to its last; 0 means a single attempt.
+        limit_seconds: Time from the first attempt of a call to its last; 0 means a single attempt.
         stop: Set it to end all waiting.
     """
 
@@ -44,16 +44,16 @@ def call_patiently(
     patience: Patience,
     before_wait: Callable[[Exception, int], None] = lambda error, attempts: None,
 ) -> T:
-    """Return what the call returns, repeating it while it fails with transient faults.
+    """Return the result of a call, repeating it while it fails with transient faults.
 
     Args:
-        call: Must be safe to repeat, also where it took effect and only its answer was lost.
-        is_transient: Whether an exception may be gone at the next attempt.
+        call: Must be safe to repeat, even if it took effect and only its answer was lost.
+        is_transient: Whether the next attempt may succeed after an exception.
         patience: The limit. The last attempt begins when it is reached, and not after.
-        before_wait: Told the fault and the number of attempts so far.
+        before_wait: Called with the fault and the number of attempts so far.
 
     Raises:
-        Exception: What the last attempt raised.
+        Exception: The exception of the last attempt.
     """
     start = time.monotonic()
     for attempts in itertools.count(1):
@@ -76,6 +76,6 @@ def call_patiently(
 
 
 def _wait_seconds(attempts: int) -> float:
-    # Half of it is chance: clients that failed together must not come back together.
+    # Half of it is random: clients that failed together should not retry together.
     longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(attempts - 1, 16))
     return random.uniform(longest / 2, longest)

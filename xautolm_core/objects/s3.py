@@ -40,7 +40,7 @@ from xautolm_core.objects.s3_settings import read_s3_settings
 READERS = 16
 READ_AHEAD = 2 * READERS
 PAGE = 1000
-"""Objects in one answer to a listing, and keys in one request to delete: what S3 allows."""
+"""Most objects in a page of a listing, and keys in a delete request, by the rules of S3."""
 
 _LEAST_PART_BYTES = 5 * 1024**2
 _MOST_PART_BYTES = 5 * 1024**3  # of a single request, by the rules of S3
@@ -54,11 +54,11 @@ T = TypeVar("T")
 
 
 class S3Objects:
-    """``ObjectStorage`` over a bucket. Credentials never stand in its ``repr`` or in an error.
+    """``ObjectStorage`` over a bucket. Its ``repr`` and its errors never contain credentials.
 
     Every request may be repeated, as objects are written whole: throttling, 5xx, resets, timeouts
-    and answers that break off are waited for, up to ``settings.retry_seconds``. It may be shared
-    by threads, not by processes.
+    and truncated answers are retried for up to ``settings.retry_seconds``. It may be shared by
+    threads, not by processes.
 
     Raises:
         ConfigError: The settings cannot be used.
@@ -94,14 +94,14 @@ class S3Objects:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def put(self, key: str, data: bytes) -> None:
-        """Write an object, replacing what was there.
+        """Write an object, replacing an existing one.
 
         Raises:
             StoreError: It cannot be written.
         """
         name = self._name(key)
-        # In one request, whatever its size: of several, one that fails leaves parts behind, and
-        # the client's clearing them away would hide that it failed for a fault that passes.
+        # In one request, whatever its size: a failed multipart upload leaves parts behind, and the
+        # client's clean-up of these would hide a transient fault.
         part_bytes = min(max(len(data), _LEAST_PART_BYTES), _MOST_PART_BYTES)
         self._request(
             "write",
@@ -171,7 +171,7 @@ class S3Objects:
             after = page[-1].object_name
 
     def delete(self, key: str) -> None:
-        """Remove an object; removing one that is not there is no error.
+        """Remove an object; removing a missing one is not an error.
 
         Raises:
             StoreError: It cannot be removed.
@@ -180,7 +180,7 @@ class S3Objects:
         self._request("delete", key, lambda: self._client.remove_object(self.bucket, name))
 
     def delete_many(self, keys: Iterable[str]) -> None:
-        """Remove many objects, a thousand a request; those that are not there are no error.
+        """Remove many objects, a thousand per request; missing ones are not an error.
 
         Raises:
             StoreError: Some could not be removed; the others are gone.
@@ -211,9 +211,9 @@ class S3Objects:
             raise
 
     def _is_unlisted(self, key: str) -> bool:
-        """Whether a key that may not be read is not there at all.
+        """Whether an unreadable key does not exist at all.
 
-        A user who may only list below a prefix is told AccessDenied of keys that are not there.
+        A user who may only list below a prefix gets AccessDenied for missing keys.
         """
         try:
             first = next(self.list(key), None)
@@ -241,7 +241,7 @@ class S3Objects:
 
     def _page(self, prefix: str, after: str | None) -> Sequence[Any]:
         """Return the next objects of a listing; fewer than ``PAGE`` if it ends with them."""
-        # The client asks for the next page when it is needed: none is asked for in vain.
+        # The client fetches the next page only when it is needed.
         return self._request(
             "list",
             prefix,
@@ -279,7 +279,7 @@ class S3Objects:
             if getattr(error.__cause__, "code", "") not in _ONE_BY_ONE_CODES:
                 yield error
                 return
-            # Some servers have no such request, or ask for a right to the whole bucket (Ceph 16).
+            # Some servers lack this request, or require a right to the whole bucket (Ceph 16).
             for key in [*left.values()]:
                 try:
                     self.delete(key)
@@ -309,7 +309,7 @@ class S3Objects:
             return
         self._warned_at = now
         _log.warning(
-            "%s does not answer as it should (%s): trying again for up to %g s",
+            "%s fails (%s): retrying for up to %g s",
             self.address,
             fault_code(error),
             self.settings.retry_seconds,

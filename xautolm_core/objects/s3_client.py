@@ -1,4 +1,4 @@
-"""The ``minio`` client for given settings, and what its faults mean."""
+"""The ``minio`` client for given settings, and the meaning of its faults."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _HINTS = {
     "SignatureDoesNotMatch": "Check XAUTOLM_S3_SECRET_KEY or the credentials file",
     "SSLCertVerificationError": "Name the server's certificate authority with ca_bundle=FILE.pem",
 }
-# Faults of the region where the server says which one it expects.
+# Faults of the region where the server names the expected one.
 _REGION_CODES = {
     "AuthorizationHeaderMalformed",
     "IllegalLocationConstraintException",
@@ -50,10 +50,10 @@ _REGION_CODES = {
 _REDIRECTING_STATUS = {301, 307, 400}
 _REGION = r"([A-Za-z0-9][A-Za-z0-9_-]{0,62})"
 _REGION_TOLD = re.compile(rf"<Region>\s*{_REGION}\s*</Region>|expecting '{_REGION}'")
-# What MinIO's console says to a request of S3.
+# The answer of MinIO's console to an S3 request.
 _CONSOLE_WORDS = "API port"
 _USUAL_PORTS = {None, 80, 443, 9000}
-# What is wrong with the storage as a whole, not with one object of it.
+# Faults of the storage as a whole, not of a single object.
 _UNAVAILABLE_CODES = (set(_HINTS) | _REGION_CODES) - {"AccessDenied"}
 
 
@@ -61,17 +61,17 @@ class PartlyDeletedError(Exception):
     """Some objects of one request could not be deleted.
 
     Args:
-        codes: Why, for each of them.
+        codes: Error code of each of them.
     """
 
     def __init__(self, codes: Sequence[str]) -> None:
-        # Those that may still go are tried again first; then the rest is what is told.
+        # Transient faults are retried first; then the others are reported.
         self.code = next((code for code in codes if code in _TRANSIENT_CODES), codes[0])
         super().__init__(f"{len(codes)} objects, such as for {self.code}")
 
 
 def new_client(settings: S3Settings) -> Any:
-    """Return a client that makes each request once: repeating is left to the caller.
+    """Return a client that makes each request once: retries are left to the caller.
 
     Raises:
         ConfigError: The region or the CA bundle cannot be used.
@@ -104,7 +104,7 @@ def new_client(settings: S3Settings) -> Any:
 
 
 def client_errors() -> tuple[type[Exception], ...]:
-    """Return what the client raises when a request fails."""
+    """Return the exceptions that the client raises when a request fails."""
     from xml.etree.ElementTree import ParseError
 
     import urllib3
@@ -121,7 +121,7 @@ def client_errors() -> tuple[type[Exception], ...]:
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether a failed request may succeed when it is made again."""
+    """Whether a failed request may succeed when it is repeated."""
     from xml.etree.ElementTree import ParseError
 
     import urllib3
@@ -140,7 +140,7 @@ def is_transient(error: Exception) -> bool:
 
 
 def fault_code(error: Exception) -> str:
-    """Return a fault's code, or its class, or the status: never the text, which may hold anything.
+    """Return a fault's code, or its class, or the status: never the text, which may hold secrets.
 
     The text of an S3 error holds host and request ids, that of urllib3 the whole request.
     """
@@ -154,11 +154,11 @@ def fault_code(error: Exception) -> str:
 
 
 def store_error(problem: str, error: Exception, endpoint: str) -> StoreError:
-    """Return what a user is told of a failed request.
+    """Return the error for a failed request.
 
     Args:
-        problem: What could not be done, and where.
-        error: What the client raised.
+        problem: The failed operation, and its place.
+        error: The client's exception.
         endpoint: ``http(s)://host[:port]`` of the server.
     """
     import urllib3
@@ -170,7 +170,7 @@ def store_error(problem: str, error: Exception, endpoint: str) -> StoreError:
 
 
 def _hint(error: Exception, code: str, port: int | None) -> str:
-    """Return how a failed request may be made to succeed."""
+    """Return the hint for a failed request."""
     region = _told_region(error)
     if region and (code in _REGION_CODES or _status(error) in _REDIRECTING_STATUS):
         return f"The server expects the region '{region}': give region={region} (XAUTOLM_S3_REGION)"
@@ -189,7 +189,7 @@ def _hint(error: Exception, code: str, port: int | None) -> str:
 
 
 def _told_region(error: Exception) -> str | None:
-    """Return the region that a server asks for; nothing else of what it says."""
+    """Return the region that a server asks for, and nothing else of its answer."""
     from minio.error import S3Error
 
     if not isinstance(error, S3Error) or error.response is None:
@@ -213,7 +213,7 @@ def _is_page(error: Exception) -> bool:
 
 
 def safe_cause(error: Exception) -> Exception | None:
-    """Return the fault if a traceback may show it; what quotes a server's page may not."""
+    """Return the fault if a traceback may show it; None if it quotes a server's page."""
     import urllib3
     from minio.error import S3Error
 

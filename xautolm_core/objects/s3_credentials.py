@@ -1,17 +1,17 @@
-"""Where the credentials of an S3 server come from: providers of the ``minio`` client, in a chain.
+"""The credentials of an S3 server: providers of the ``minio`` client, in a chain.
 
-``StaticProvider`` has the keys that were given, ``IamAwsProvider`` those that the platform lends
-(web identities, containers, EC2), and ``ChainedProvider`` takes the first that has some. What
-stands here is what the client lacks:
+``StaticProvider`` has given keys, ``IamAwsProvider`` those that the platform provides (web
+identities, containers, EC2), and ``ChainedProvider`` takes the first that has some. This module
+adds what the client lacks:
 
-- ``EnvAWSProvider`` passes over half a pair without a word, and mixes keys of different names:
+- ``EnvAWSProvider`` silently skips half a pair, and mixes keys of different names:
   ``given_keys`` takes names and values, and refuses a half.
 - ``AWSConfigProvider`` reads no mounted folder, fails where a secret key has a ``%``, quotes the
-  lines of a damaged file, and gives up a file that is seen half-way through a rotation:
+  lines of a damaged file, and fails on a file that is read half-way through a rotation:
   ``MountedKeys`` does none of it.
-- ``IamAwsProvider`` puts the pod's token in a URL: ``_TokenInBody`` sends it as a form.
-- ``ChainedProvider`` asks for keys that expire once in each thread, and does not say what is
-  missing: ``CredentialChain`` asks once, and no ``repr`` or error of it holds a credential.
+- ``IamAwsProvider`` puts the pod's token in a URL: ``_TokenInBody`` sends it in the body.
+- ``ChainedProvider`` fetches expiring keys once in each thread, and does not report what is
+  missing: ``CredentialChain`` fetches once, and no ``repr`` or error of it holds a credential.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 LONGEST_FILE_BYTES = 65_536
 PLATFORM_SECONDS = 10.0
-"""How long the platform's answer is waited for."""
+"""Timeout of the platform's answer."""
 
 WEB_IDENTITY_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"
 CONTAINER_VARIABLES = (
@@ -70,13 +70,13 @@ def minio_credentials() -> Any:
 def given_keys(
     access_key: str | None, secret_key: str | None, token: str | None, *, names: Sequence[str]
 ) -> Any:
-    """Return a provider of keys that were given as such, or None if there are none.
+    """Return a provider of given keys, or None if there are none.
 
     Args:
-        access_key: Access key; None where there is none.
+        access_key: Access key; None without one.
         secret_key: Secret key.
         token: Token of temporary keys.
-        names: What the access key and the secret key are called where they were looked for.
+        names: Names of the access key and the secret key in their source, for messages.
 
     Raises:
         ConfigError: There is only one of them, or it cannot be used.
@@ -85,7 +85,7 @@ def given_keys(
         return None
     if access_key is None or secret_key is None:
         raise ConfigError(
-            "The credentials of the S3 server are missing a half",
+            "The credentials of the S3 server are incomplete",
             hint=f"Set {names[0] if access_key is None else names[1]} too",
         )
     _check(access_key, secret_key, token)
@@ -108,17 +108,17 @@ class MountedKeys:
         self._last: tuple[str, str, str | None] | None = None
 
     def retrieve(self) -> Any:
-        """Return the current keys, expired at once, so that a chain does not keep them.
+        """Return the current keys, expired at once, so that a chain does not cache them.
 
         Raises:
             ConfigError: There is no such file, or it cannot be used.
-            ValueError: The file or folder is empty and always was: a chain asks its next provider.
+            ValueError: The file or folder was always empty: a chain tries its next provider.
         """
         try:
-            # An empty one may be half-way through a rotation, too: it is cut, then written anew.
+            # An empty one may be in the middle of a rotation, too: it is truncated, then rewritten.
             self._last = self._read() or self._last
         except (OSError, ConfigError) as error:
-            if self._last is None:  # else it is seen half-way through a rotation
+            if self._last is None:  # else it is in the middle of a rotation
                 if isinstance(error, ConfigError):
                     raise
                 raise ConfigError(
@@ -164,19 +164,19 @@ class MountedKeys:
         except (configparser.Error, KeyError):
             # The parser's own message would quote the line.
             raise ConfigError(
-                f"{self.path} is no AWS credentials file with a section [{self.profile}]",
+                f"{self.path} is not an AWS credentials file with a section [{self.profile}]",
                 hint="Write [default], aws_access_key_id = ... and aws_secret_access_key = ...",
             ) from None
         return {_plain(name): value.strip() for name, value in section.items()}
 
 
 def platform_keys(*, sts_endpoint: str | None, region: str | None, ca_bundle: Path | None) -> Any:
-    """Return a provider of the keys that the platform lends.
+    """Return a provider of the platform's keys.
 
     Args:
-        sts_endpoint: Where web identity tokens are changed for keys; AWS if None.
-        region: Region whose STS is asked.
-        ca_bundle: PEM file of the authorities that certificates are checked with.
+        sts_endpoint: Server that exchanges web identity tokens for keys; AWS if None.
+        region: Region of the STS.
+        ca_bundle: PEM file of the authorities to verify certificates with.
 
     Raises:
         ConfigError: The CA bundle cannot be read.
@@ -208,11 +208,11 @@ class _TokenInBody:
         body: str | bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """Return the answer to a request.
+        """Return the response to a request.
 
         Raises:
-            urllib3.exceptions.HTTPError: There was none, or one that says that it may be asked
-                again; so that a request of S3 which waits for the keys is repeated as a whole.
+            urllib3.exceptions.HTTPError: There was none, or a transient one, so that an S3 request
+                that waits for the keys is repeated as a whole.
         """
         import urllib3
 
@@ -228,11 +228,11 @@ class _TokenInBody:
 
 
 class CredentialChain:
-    """The provider that the client asks for every request: the first of several that has keys.
+    """The provider of the client for every request: the first of several that has keys.
 
     Args:
-        providers: In order.
-        platform: A provider that has the last word, because it asks the platform; None for none.
+        providers: The providers, in order.
+        platform: Provider that asks the platform, tried last; None for none.
     """
 
     def __init__(self, providers: Sequence[Any], platform: Any = None) -> None:
@@ -257,10 +257,10 @@ class CredentialChain:
                 raise
             except (ValueError, KeyError, OSError, SyntaxError):
                 pass
-        # Outside the handler: what the platform said may hold the token that was offered.
+        # Outside the handler: the platform's answer may contain the token.
         if self.asks_platform:
             raise ConfigError(
-                "The platform lends no S3 credentials",
+                "The platform provides no S3 credentials",
                 hint="Check the role of this pod or machine, or give keys",
             )
         raise ConfigError(

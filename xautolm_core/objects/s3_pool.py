@@ -1,7 +1,7 @@
-"""Connections to servers over HTTP: urllib3's pool, as the ``minio`` client uses it.
+"""HTTP connections: urllib3's pool, as the ``minio`` client uses it.
 
-The pool that the client makes for itself waits five minutes for an answer, repeats five times what
-fails, holds ten connections and knows of no authority but the usual ones; so it is given this one.
+The client's default pool waits five minutes for an answer, retries failures five times, holds ten
+connections and supports only the default authorities; this one replaces it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ CONNECTIONS = 32
 def connection_pool(
     *, read_seconds: float, ca_bundle: Path | None = None, secure: bool = True
 ) -> PoolManager:
-    """Return a pool that makes each request once: repeating is left to the caller.
+    """Return a pool that makes each request once: retries are left to the caller.
 
     Args:
-        read_seconds: How long the next bytes of an answer are waited for.
-        ca_bundle: PEM file of the authorities that certificates are checked with, in place of the
-            usual ones.
-        secure: Whether any server is asked by HTTPS.
+        read_seconds: Timeout of the next bytes of an answer.
+        ca_bundle: PEM file of the authorities to verify certificates with, in place of the default
+            ones.
+        secure: Whether HTTPS is used.
 
     Raises:
         ConfigError: The bundle cannot be read.

@@ -1,7 +1,7 @@
-"""Where an S3 bucket is and how it is reached: from its address, a settings file, the environment.
+"""The settings of an S3 bucket: from its address, a settings file, the environment.
 
-The address says most, then the file, then the environment. Keys and secrets never stand in an
-address, and no value that could be one is repeated in an error.
+The address has priority, then the file, then the environment. An address must not contain keys or
+secrets, and no value that could be one is repeated in an error.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ DEFAULT_ENDPOINT = "https://s3.amazonaws.com"
 RETRY_SECONDS = 60.0
 TIMEOUT_SECONDS = 30.0
 
-# Ours first, then what other S3 tools read.
+# Our own names first, then those of other S3 tools.
 _VARIABLES = {
     "endpoint": ("XAUTOLM_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
     "region": ("XAUTOLM_S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
@@ -58,14 +58,14 @@ _KEY_VARIABLES = (
     ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
 )
 _SECRET_WORDS = ("key", "secret", "token", "password", "signature", "credential")
-# What servers accept, some of them old names with capitals and underscores.
+# Names that servers accept, some of them old ones with capitals and underscores.
 _BUCKET = re.compile(r"(?!.*(?:\.\.|\.-|-\.))[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _IP_ADDRESS = re.compile(r"\d+(\.\d+){3}")
 _RESERVED_ENDS = ("-s3alias", "--ol-s3")
 
 
 class _Layer(BaseModel):
-    """What one source of settings says; None where it says nothing."""
+    """The settings of one source; None where it has none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -91,20 +91,20 @@ class _FileLayer(_Layer):
 
 @dataclass(frozen=True)
 class S3Settings:
-    """All that is needed to reach the objects below a prefix of a bucket.
+    """Everything needed to reach the objects below a prefix of a bucket.
 
     Attributes:
         bucket: Name of the bucket; it must exist.
-        prefix: All keys live below it; may be empty.
-        credentials: Where the keys come from, asked for every request.
+        prefix: Prefix of all keys; may be empty.
+        credentials: Provider of the keys, called for every request.
         endpoint: ``http(s)://host[:port]``.
         region: Region; the server is asked if None.
-        ca_bundle: PEM file of the authorities that the server's certificate is checked with, in
-            place of the usual ones.
-        path_style: Whether the bucket stands in the path (True) or in the host name (False); None
-            for the path, except at AWS.
-        retry_seconds: How long faults that pass are waited for.
-        timeout_seconds: How long the next bytes of an answer are waited for.
+        ca_bundle: PEM file of the authorities to verify the server's certificate with, in place of
+            the default ones.
+        path_style: Whether the bucket is in the path (True) or in the host name (False); None for
+            the path, except at AWS.
+        retry_seconds: Time limit of retries of transient faults.
+        timeout_seconds: Timeout of the next bytes of an answer.
     """
 
     bucket: str
@@ -119,7 +119,7 @@ class S3Settings:
 
 
 def read_s3_settings(uri: str, environment: Mapping[str, str] | None = None) -> S3Settings:
-    """Return what an ``s3://bucket[/prefix][?setting=value&...]`` address and its settings say.
+    """Return the settings of an ``s3://bucket[/prefix][?setting=value&...]`` address.
 
     Args:
         uri: The address. Its settings are ``endpoint``, ``region``, ``ca_bundle``, ``path_style``,
@@ -146,7 +146,7 @@ def read_s3_settings(uri: str, environment: Mapping[str, str] | None = None) -> 
         found["sts_endpoint"] = _endpoint(found["sts_endpoint"], "sts_endpoint", path=True)
     chain = _credentials(layers, found, variables)
     if not chain.asks_platform:
-        chain.retrieve()  # mistakes are told now; the platform is asked with the first request
+        chain.retrieve()  # report mistakes now; the platform is asked with the first request
     return S3Settings(
         bucket=parts.netloc,
         prefix=check_prefix(parts.path.strip("/")),
@@ -170,7 +170,7 @@ def _split(uri: str) -> SplitResult:
         well_formed = None
     if not well_formed or parts.fragment:
         raise ConfigError(
-            "That is no S3 address",
+            "That is not an S3 address",
             hint="Write s3://bucket/prefix, without credentials; a bucket's name has 3 to 63 "
             "letters, digits, '-' and single '.'",
         )
@@ -196,11 +196,11 @@ def _query(parts: SplitResult) -> dict[str, str]:
         if name not in known and any(word in name.lower() for word in _SECRET_WORDS):
             raise ConfigError(
                 "The S3 address holds a key or a secret",
-                hint="Take it out; give credentials in the environment or as credentials_file=PATH",
+                hint="Remove it; give credentials in the environment or as credentials_file=PATH",
             )
         if name not in known:
             shown = repr(name) if re.fullmatch(r"[a-z_]{1,24}", name) else "a name"
-            raise ConfigError(f"The S3 address has {shown} that is no setting", hint=hint)
+            raise ConfigError(f"The S3 address has {shown} that is not a setting", hint=hint)
     if len(dict(pairs)) != len(pairs):
         raise ConfigError("The S3 address gives a setting twice", hint="Leave one of them out")
     return dict(pairs)
@@ -217,7 +217,7 @@ def _layer(values: Mapping[str, Any], place: str, model: type[_Layer] = _Layer) 
             problem, hint = f"{place} {name[:40]} is unknown", f"Known settings: {known}"
         else:
             problem, hint = f"{place} {name} is wrong: {first.message}", "Correct it"
-    # Outside the handler, so that the values are in no chained exception.
+    # Outside the handler, so that no chained exception contains the values.
     raise ConfigError(f"S3 settings: {problem}", hint=hint)
 
 
@@ -246,7 +246,7 @@ def _file_layer(path: Path) -> _FileLayer:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: that is no YAML", hint="Write 'setting: value'") from None
+        raise ConfigError(f"{path}{line}: not YAML", hint="Write 'setting: value'") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds no S3 settings", hint="Write 'setting: value' lines")
     layer = _layer({str(k): v for k, v in content.items()}, f"in {path},", _FileLayer)
@@ -316,7 +316,7 @@ def _endpoint(value: str, setting: str, *, path: bool = False) -> str:
         usable = False
     if not usable:
         raise ConfigError(
-            f"The S3 {setting} is no http(s) URL without credentials and path",
+            f"The S3 {setting} is not an http(s) URL without credentials and path",
             hint="Write it like https://minio.example.org:9000",
         )
     return value.rstrip("/")

@@ -1,1 +1,1 @@
-"""How a running search is shown: in a terminal, as lines, in a notebook."""
+"""Views of a running search: in a terminal, as lines, in a notebook."""

@@ -33,9 +33,9 @@ class LineView:
     """A ``SearchObserver`` that writes a line per event.
 
     Args:
-        spec: What is asked.
+        spec: The search.
         stream: Where the lines go.
-        resumed: Whether the search goes on with an earlier one.
+        resumed: Whether it is a resumed search.
     """
 
     def __init__(self, spec: SearchSpec, stream: TextIO, *, resumed: bool = False) -> None:
@@ -44,26 +44,26 @@ class LineView:
         self._last_line = time.monotonic()
 
     def phase(self, name: str, detail: str = "") -> None:
-        """Say that a phase began."""
+        """Write that a phase began."""
         self._line(f"{name}: {detail}" if detail else name)
 
     def note(self, text: str, *, warning: bool = False) -> None:
-        """Tell something that the user should know."""
+        """Write a note for the user."""
         self._line(f"warning: {text}" if warning else text)
 
     def warm_started(self, report: WarmStartReport) -> None:
-        """Tell what the history did."""
+        """Write how the history was used."""
         self._line(f"history: {warm_start_words(report)}")
 
     def trial_started(self, number: int, configuration: Configuration, why: str) -> None:
-        """A trial was launched."""
+        """Write that a trial was launched."""
         self._progress.started(number, configuration)
         self._line(f"trial {number} started: {configuration_words(configuration)} ({why})")
 
     def trial_ended(
         self, record: TrialRecord, front: Sequence[TrialRecord], best: TrialRecord | None
     ) -> None:
-        """A trial has ended."""
+        """Write how a trial ended, and the state of the search."""
         self._progress.ended(record, front, best)
         self._line(f"trial {record.number} {ended_words(record)}")
         best_words = "no model yet"
@@ -97,13 +97,13 @@ class LineView:
 
 
 class QuietView:
-    """A ``SearchObserver`` that tells warnings alone, on standard error."""
+    """A ``SearchObserver`` that writes warnings only, on standard error."""
 
     def phase(self, name: str, detail: str = "") -> None:
         """Say nothing."""
 
     def note(self, text: str, *, warning: bool = False) -> None:
-        """Tell a warning."""
+        """Write a warning."""
         if warning:
             print(f"warning: {' '.join(text.split())}", file=sys.stderr, flush=True)
 

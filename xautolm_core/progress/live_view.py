@@ -42,8 +42,8 @@ class LiveView:
     Notes, warnings and ended trials scroll above it and stay.
 
     Args:
-        spec: What is asked.
-        resumed: Whether the search goes on with an earlier one.
+        spec: The search.
+        resumed: Whether it is a resumed search.
         stderr: Draw on standard error.
         console: Draw here instead.
     """
@@ -60,9 +60,9 @@ class LiveView:
         self._console = console or Console(stderr=stderr, highlight=False)
         self._live = Live(
             console=self._console,
-            get_renderable=self._render,
+            get_renderable=self.__rich__,
             refresh_per_second=4,
-            # What is drawn last is of no use once the summary stands there.
+            # The last state is of no use once the summary is printed.
             transient=True,
             redirect_stderr=False,
         )
@@ -86,11 +86,11 @@ class LiveView:
         self._progress.phase = f"{name}: {detail}" if detail else name
 
     def note(self, text: str, *, warning: bool = False) -> None:
-        """Tell something that the user should know."""
+        """Print a note for the user above the view."""
         self._print(f"warning: {text}" if warning else text, "yellow" if warning else "dim")
 
     def warm_started(self, report: WarmStartReport) -> None:
-        """Tell what the history did."""
+        """Print how the history was used."""
         self._print(f"history: {warm_start_words(report)}", "")
 
     def trial_started(self, number: int, configuration: Configuration, why: str) -> None:
@@ -100,20 +100,21 @@ class LiveView:
     def trial_ended(
         self, record: TrialRecord, front: Sequence[TrialRecord], best: TrialRecord | None
     ) -> None:
-        """Take a trial off the running ones; failures are told above."""
+        """Remove a trial from the running ones; a failure is printed above the view."""
         self._progress.ended(record, front, best)
         if record.result.failure is not None:
             said = record.result.failure.message or record.result.failure.kind
             self._print(f"trial {record.number} {record.result.outcome.value}: {said}", "yellow")
 
     def tick(self, seconds_left: float | None, running: Mapping[int, Mapping[str, Any]]) -> None:
-        """Note the heartbeats; the view redraws by itself."""
+        """Take over the heartbeats; the view redraws by itself."""
         self._progress.ticked(seconds_left, running)
 
     def _print(self, text: str, style: str) -> None:
         self._console.print(Text(" ".join(text.split()), style=style))
 
-    def _render(self) -> RenderableType:
+    def __rich__(self) -> RenderableType:
+        """Return the current state."""
         parts: list[RenderableType] = [self._headline()]
         # The dictionary may change while another thread draws.
         running = list(self._progress.running.values())

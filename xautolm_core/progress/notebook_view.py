@@ -1,4 +1,4 @@
-"""The view of a search in a notebook: one output that changes."""
+"""The view of a search in a notebook: one output that is updated in place."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class NotebookView:
     """A ``SearchObserver`` that redraws one output of a cell.
 
     Args:
-        spec: What is asked.
-        resumed: Whether the search goes on with an earlier one.
-        show: Shows HTML in the place of what it showed before; that of IPython if None.
+        spec: The search.
+        resumed: Whether it is a resumed search.
+        show: Shows HTML in place of what it showed before; IPython's own display if None.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class NotebookView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave the last state, without what ran."""
+        """Draw the last state, without running trials."""
         self._progress.phase = "ended"
         self._progress.running.clear()
         self._draw()
@@ -84,12 +84,12 @@ class NotebookView:
         self._draw()
 
     def note(self, text: str, *, warning: bool = False) -> None:
-        """Show something that the user should know."""
+        """Show a note for the user."""
         self._notes.append(f"warning: {text}" if warning else text)
         self._draw()
 
     def warm_started(self, report: WarmStartReport) -> None:
-        """Show what the history did."""
+        """Show how the history was used."""
         self.note(f"history: {warm_start_words(report)}")
 
     def trial_started(self, number: int, configuration: Configuration, why: str) -> None:
@@ -100,7 +100,7 @@ class NotebookView:
     def trial_ended(
         self, record: TrialRecord, front: Sequence[TrialRecord], best: TrialRecord | None
     ) -> None:
-        """Take a trial off the running ones; failures become notes."""
+        """Remove a trial from the running ones; a failure becomes a note."""
         self._progress.ended(record, front, best)
         failure = record.result.failure
         if failure is not None:
@@ -109,7 +109,7 @@ class NotebookView:
         self._draw()
 
     def tick(self, seconds_left: float | None, running: Mapping[int, Mapping[str, Any]]) -> None:
-        """Redraw, but not more often than once a second: each time crosses to the browser."""
+        """Redraw at most once a second, as each update is sent to the browser."""
         self._progress.ticked(seconds_left, running)
         if time.monotonic() - self._drawn_at >= _REDRAW_SECONDS:
             self._draw()
@@ -184,7 +184,7 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> Markup:
 
 
 def _ipython_output() -> Callable[[str], None]:
-    """Return what shows HTML in the place of what it showed before."""
+    """Return a function that shows HTML in place of what it showed before."""
     display: Any = import_module("IPython.display")
     output = display.display(display.HTML(""), display_id=True)
     return lambda html: output.update(display.HTML(html))

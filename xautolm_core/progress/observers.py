@@ -1,4 +1,4 @@
-"""Chooses how a running search is shown: in a notebook, live, as lines, or hardly at all."""
+"""Choose the view of a running search: in a notebook, live, as lines, or warnings only."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def make_observer(
     """Show a search until the context is left.
 
     Args:
-        spec: What is asked.
-        resumed: Whether the search goes on with an earlier one.
+        spec: The search.
+        resumed: Whether it is a resumed search.
         to_stderr: Keep standard output free.
-        how: ``auto`` gives a notebook a table that changes, a terminal the live view, and anything
+        how: ``auto`` gives a notebook an updated table, a terminal the live view, and anything
             else plain lines with the time, as logs have them; ``lines`` gives lines always,
             ``quiet`` warnings only (on standard error).
     """

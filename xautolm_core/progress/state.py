@@ -1,4 +1,4 @@
-"""What is known of a running search, whichever way it is shown."""
+"""The state of a running search that every view shows."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class ShownTrial:
 
     Attributes:
         number: Its number.
-        configuration: What it tries.
+        configuration: Its configuration.
         launched: Monotonic seconds of the launch.
-        heartbeat: What it said last.
+        heartbeat: Its last heartbeat.
     """
 
     number: int
@@ -46,23 +46,23 @@ class ShownTrial:
 
     @property
     def phase(self) -> str:
-        """What it is doing."""
+        """The phase that it is in."""
         return str(self.heartbeat.get("phase") or "starting")
 
 
 @dataclass
 class SearchProgress:
-    """The state of a search as far as its events have told.
+    """The state of a search, built from its events.
 
     Attributes:
-        spec: What was asked.
+        spec: The search.
         began: Monotonic seconds of the start.
         phase: The phase that it is in, with its detail.
         running: Trials that run.
-        resumed: Whether the search goes on with an earlier one, whose trials are not told again.
+        resumed: Whether it is a resumed search; trials of earlier runs are not reported again.
         done: Trials that have ended since the start or the resume.
         outcomes: How they ended.
-        highest: Highest number of a trial that was heard of; they are numbered without gaps.
+        highest: Highest trial number so far; trials are numbered without gaps.
         front: The Pareto front as of now.
         best: The best trial as of now.
         seconds_left: Of the budget, or None without one.
@@ -81,14 +81,14 @@ class SearchProgress:
     seconds_left: float | None = None
 
     def started(self, number: int, configuration: Configuration) -> None:
-        """Note that a trial was launched."""
+        """Record that a trial was launched."""
         self.running[number] = ShownTrial(number, configuration, time.monotonic())
         self.highest = max(self.highest, number)
 
     def ended(
         self, record: TrialRecord, front: Sequence[TrialRecord], best: TrialRecord | None
     ) -> None:
-        """Note that a trial has ended."""
+        """Record that a trial has ended."""
         self.running.pop(record.number, None)
         self.highest = max(self.highest, record.number)
         self.done += 1
@@ -98,7 +98,7 @@ class SearchProgress:
         self.best = best
 
     def ticked(self, seconds_left: float | None, running: Mapping[int, Mapping[str, Any]]) -> None:
-        """Note the last heartbeats."""
+        """Record the last heartbeats."""
         self.seconds_left = seconds_left
         for number, heartbeat in running.items():
             if number in self.running and heartbeat:
@@ -124,7 +124,7 @@ class SearchProgress:
 
 
 def warm_start_words(report: WarmStartReport) -> str:
-    """Return what the history did, in a sentence."""
+    """Return in a sentence how the history was used."""
     dropped = sum(report.dropped.values())
     words = (
         f"{count_words(report.applied, 'experience')} applied, {report.mapped} mapped, "

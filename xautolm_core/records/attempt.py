@@ -1,4 +1,4 @@
-"""What one attempt of a trial came to: the part that its result and its experience share."""
+"""One attempt of a trial: the fields that its result and its experience share."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class TrialProgress(Record):
     Attributes:
         rows: Training rows used after the data fraction.
         planned_steps: Optimiser steps of the configuration on these rows.
-        scheduled_steps: Steps that the schedule was laid out for, after a shrink; those done where
-            it was cut.
+        scheduled_steps: Length of the schedule after it was shrunk; the steps done where it was
+            cut.
         steps: Steps done.
         epochs: Epochs completed (fractional where the last was cut).
         best_epoch: The evaluation whose weights were kept, from 1 on; 0 before the first.
@@ -44,7 +44,7 @@ class TrialProgress(Record):
 
 
 class TrialEvaluation(Record):
-    """What one evaluation on validation found while a trial was training.
+    """One evaluation on validation data during training.
 
     Attributes:
         epoch: Passes over the training rows by then, those of a continuation's earlier trials
@@ -52,7 +52,7 @@ class TrialEvaluation(Record):
         macro_f1: In [0, 1].
         seconds: Training plus evaluation up to then, as ``AttemptRecord.time_seconds`` counts them;
             of a continuation with the trials that it continues.
-        joules: The same of the energy; None where nothing was read.
+        joules: Likewise the energy; None where nothing was metered.
     """
 
     epoch: float = Field(ge=0)
@@ -62,12 +62,12 @@ class TrialEvaluation(Record):
 
 
 class AttemptRecord(Record):
-    """What an attempt of a trial came to.
+    """The outcome of an attempt of a trial, with its scores and costs.
 
     Attributes:
         search_id: Search that the trial belongs to.
         trial_number: Number within the search.
-        attempt: Attempt of the trial.
+        attempt: Number of the attempt within the trial.
         outcome: How it ended.
         cut_by: What ended an attempt that is ``ok`` before the end of its schedule: its soft
             deadline or its wall limit. Its seconds are right-censored: the whole schedule would
@@ -79,23 +79,23 @@ class AttemptRecord(Record):
             ``load_model``, ``train`` (with the probe), ``evaluate``, ``latency``, ``save``.
         reused_seconds: What earlier trials spent on the frozen backbone's features that this one
             read from the cache; part of ``time_seconds``, so that the times of equal
-            configurations compare, but spent once only, and part of no total.
-        reused_joules: Energy that these had cost, as far as it was read; None if nothing was
-            reused, or nothing could be read.
+            configurations compare, but spent only once, and not part of any total.
+        reused_joules: Energy of these features, as far as it was metered; None if nothing was
+            reused, or nothing could be metered.
         latency_ms: Median milliseconds a text at inference, batch of one, if measured.
         peak_host_bytes: Peak resident memory of the trial's processes.
         peak_gpu_bytes: Peak memory that the trial had reserved on its GPU; None without one.
         energy: Of training and evaluation, by component; of a trial that was killed up to its last
-            heartbeat. Empty if nothing could be read.
+            heartbeat. Empty if nothing could be metered.
         failure: Why it failed, if it did.
-        continues: Number of the trial whose checkpoint it went on from; None if it began anew.
+        continues: Number of the trial whose checkpoint it continued; None if it began anew.
             ``seconds`` and ``energy`` are its own.
         cumulative_seconds: Training plus evaluation of a continuation and of all trials that it
             continues; None for a trial that began anew.
-        cumulative_joules: The same of the joules; None also where one of them read none.
+        cumulative_joules: Likewise the joules; None also where one of them has no reading.
         device: ``cpu`` or ``cuda``.
-        threads: CPU threads it had.
-        concurrent_trials: Trials that the launcher was running when this one was started, with it.
+        threads: CPU threads that it used.
+        concurrent_trials: Trials that the launcher was running when this one started, itself too.
         versions: Software versions.
         started_at: When the trial itself began (UTC).
         ended_at: When it ended (UTC).
@@ -127,7 +127,7 @@ class AttemptRecord(Record):
 
     @property
     def energy_joules(self) -> float | None:
-        """Joules of all components; None if nothing could be read."""
+        """Joules of all components; None if nothing could be metered."""
         return sum(one.joules for one in self.energy) if self.energy else None
 
     @property
@@ -139,14 +139,14 @@ class AttemptRecord(Record):
     def time_seconds(self) -> float | None:
         """Its own training plus evaluation seconds; None if neither ran.
 
-        Features of a frozen backbone that came from the cache count with what they had cost.
+        Features of a frozen backbone from the cache count with their original cost.
         """
         parts = [self.seconds[p] for p in ("train", "evaluate") if p in self.seconds]
         return sum(parts) + self.reused_seconds if parts else None
 
     @property
     def comparable_seconds(self) -> float | None:
-        """What the configuration takes, the search's time objective.
+        """Seconds of the configuration, the search's time objective.
 
         That is ``time_seconds``; of a continuation that of all that it continues.
         """
@@ -154,11 +154,11 @@ class AttemptRecord(Record):
 
     @property
     def comparable_joules(self) -> float | None:
-        """What the configuration draws; None if it has no reading.
+        """Joules of the configuration; None if it has no reading.
 
-        That of a continuation with its whole chain, and as if nothing had been found in the cache,
-        so that equal configurations compare. Where what is in the cache was not metered, it is
-        taken to have drawn the power of the rest.
+        A continuation counts its whole chain, and cached features count with their original cost,
+        so that equal configurations compare. Cached features that were not metered are assumed to
+        have drawn the same power as the rest.
         """
         if self.continues is not None:
             return self.cumulative_joules
@@ -173,9 +173,9 @@ class AttemptRecord(Record):
 
     @property
     def held_seconds(self) -> float:
-        """How long it held its machine: from its start to its end, without queueing.
+        """Seconds from its start to its end on its machine, without queueing.
 
-        The sum of its phases where a time is missing, or a clock went back.
+        The sum of its phases where a time is missing, or the clock was set back.
         """
         return self._seconds_since(self.started_at)
 
@@ -188,18 +188,18 @@ class AttemptRecord(Record):
 
 
 class TrialResult(AttemptRecord):
-    """What an attempt of a trial came to, as the trial and its launcher tell it.
+    """The result of an attempt of a trial, as the trial and its launcher report it.
 
     Attributes:
         model_folder: Name of the model's folder below ``out_folder``, if a model was saved; also of
             a trial that did not end ok, but had evaluated and saved a state before.
         checkpoint_folder: Name of the checkpoint's folder below ``out_folder``, if one was kept.
-        progress: Of a continuation that of all trials that it continues, with it.
-        saved_scores: Scores of the state in ``model_folder`` where the trial did not end ok;
-            ``scores`` stays empty then.
-        evaluations: The trial's own, in their order.
-        precision: Of its computation.
-        launched_at: When the launcher was asked for it (UTC).
+        progress: Of a continuation with all trials that it continues.
+        saved_scores: Scores of the model in ``model_folder`` where the trial did not end ok;
+            ``scores`` is empty then.
+        evaluations: The trial's own evaluations, in order.
+        precision: Numeric precision of its computation.
+        launched_at: When the trial was submitted to the launcher (UTC).
         first_step_at: When its first training step began.
     """
 
@@ -220,5 +220,5 @@ class TrialResult(AttemptRecord):
 
     @property
     def wall_seconds(self) -> float:
-        """How long its search waited for it: from the launch to the end, queueing included."""
+        """Seconds from the launch to the end, queueing included."""
         return self._seconds_since(self.launched_at or self.started_at)

@@ -1,4 +1,4 @@
-"""What all records have in common."""
+"""The base class of all records."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from pydantic import ConfigDict
 
 
 class Record(BaseModel):
-    """A frozen fact. Unknown fields are ignored on read: a newer writer may know more."""
+    """A frozen record. Unknown fields are ignored on read: a newer version may have written it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())

@@ -12,8 +12,7 @@ from xautolm_core.records.methods import has_model
 from xautolm_core.records.methods import is_cheap
 
 NO_MODEL = "none"
-"""What stands for the language model of a configuration that has none, where there has to be a
-word."""
+"""Label of a configuration without a language model."""
 
 Value = bool | int | float | str | None
 
@@ -22,7 +21,7 @@ class Configuration(BaseModel):
     """A model, a method and the method's active hyper-parameters.
 
     Attributes:
-        branch: Name of the space's branch (fine-tuner) that it was drawn from, such as
+        branch: Name of the space's branch that it was drawn from, such as
             ``encoder-lora``; of a cheap method the method's name.
         model: Identifier of the model (hub id, or the catalogue's name of a local one); None for
             the method ``tfidf``, which needs none.

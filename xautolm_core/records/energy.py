@@ -1,4 +1,4 @@
-"""What a meter says: joules with where they come from and how far they can be trusted."""
+"""Energy readings: joules with their source, quality class and uncertainty."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ UNCERTAINTY: dict[Quality, float] = {"A": 0.05, "B": 0.15, "C": 0.40}
 design power differ from a meter by up to 40 % (arXiv 2509.22092)."""
 
 ATTRIBUTED = "attributed"
-"""A share of what a device used that others used too: MIG, a shared GPU, a shared processor."""
+"""A share of a device that others used too: MIG, a shared GPU, a shared processor."""
 SHORT_WINDOW = "short_window"
 """The window is too short for the counter's resolution."""
 WRAPPED = "wrapped"
-"""A counter began anew at its known maximum; nothing is lost."""
+"""A counter wrapped around at its known maximum; nothing is lost."""
 RESTARTED = "restarted"
-"""A counter began anew for a reason that is not known; what lies between is not counted."""
+"""A counter was reset for an unknown reason; the interval is not counted."""
 DROPPED = "dropped"
-"""Readings that cannot be (negative, not a number, beyond any power) were left out."""
+"""Impossible readings (negative, not a number, beyond any power) were left out."""
 CLOCK_BACK = "clock_back"
-"""The clock went back; that interval is not counted."""
+"""The clock was set back; that interval is not counted."""
 GAP = "gap"
 """Power was not sampled for a while and is interpolated."""
 LOST = "device_lost"
-"""The device went away; only what it used before is counted."""
+"""The device was lost; only its energy before is counted."""
 INCOMPLETE = "incomplete"
 """Less than nine tenths of the window are covered."""
 
@@ -52,19 +52,19 @@ class EnergyReading(Record):
     """Energy of one component over a window; of a trial, over its training and evaluation.
 
     Attributes:
-        component: What used it.
-        joules: Idle power included. What cannot be read has no reading.
-        source: What was read, as one word: ``nvml``, ``rapl``; of a model its assumptions:
+        component: The component that used it.
+        joules: Idle power included. Energy that cannot be metered has no reading.
+        source: Name of the meter: ``nvml``, ``rapl``; of a model with its assumptions:
             ``model:cpu-tdp-280w-128t``.
         quality: A: an energy counter of the hardware. B: sampled, or a share of such a counter.
             C: modelled, or a share of what was sampled.
-        uncertainty: Relative, half the width of the interval; 0.05 means +-5 %. That of the class
-            where nothing closer is known.
+        uncertainty: Relative, half the width of the interval; 0.05 means +-5 %. By default that
+            of the class.
         seconds: Length of the window; None where it is not known.
         idle_joules: The part of ``joules`` that would have been used without any load; None if it
             is not known.
-        device: UUID of a GPU; None for what has none, and in experiences, which are shared.
-        flags: What was in the way, in alphabetical order (see the constants of this module).
+        device: UUID of a GPU; None for other components, and in experiences, which are shared.
+        flags: Problems of the reading, in alphabetical order (see the constants of this module).
     """
 
     component: Component
@@ -78,7 +78,7 @@ class EnergyReading(Record):
     flags: tuple[str, ...] = ()
 
     def without_device(self) -> EnergyReading:
-        """Return it as it may be shared: the UUID of a GPU stays where the GPU is."""
+        """Return a copy without the UUID of the GPU, which must not be shared."""
         return self if self.device is None else self.model_copy(update={"device": None})
 
 
@@ -94,20 +94,20 @@ def make_reading(
     device: str | None = None,
     flags: Iterable[str] = (),
 ) -> EnergyReading | None:
-    """Return a reading with its uncertainty; None if nothing was read.
+    """Return a reading with its uncertainty; None if nothing was metered.
 
-    A share of what several used is of the next lower class. A counter that is brought up to date
+    A share of a device that several used is of the next lower class. A counter that is updated
     every ``r`` seconds is off by the energy of up to ``r`` seconds, which adds ``r / seconds`` to
     the relative uncertainty; a window of fewer than 20 ``r`` is flagged.
 
     Args:
-        component: What used it.
-        joules: Energy. 0 means that the counter did not move: nothing was read.
+        component: The component that used it.
+        joules: Energy. 0 means that the counter did not move: nothing was metered.
         source: What was read, as one word.
-        quality: Class of the source for a device that nobody shares.
+        quality: Class of the source for an unshared device.
         seconds: Length of the window.
-        resolution_seconds: Between two updates of the counter.
-        idle_joules: The part that is idle, if known.
+        resolution_seconds: Seconds between two updates of the counter.
+        idle_joules: Idle part, if known.
         device: UUID of a GPU.
         flags: What was in the way.
     """
@@ -134,7 +134,7 @@ def make_reading(
 def total(readings: Iterable[EnergyReading]) -> tuple[float, float] | None:
     """Return joules of all readings and their relative uncertainty; None if there are none.
 
-    Errors of one kind of meter go the same way (a model is wrong for all trials alike), so they are
+    Errors of one kind of meter are correlated (a model is wrong for all trials alike), so they are
     added up rather than averaged out: ``sum(u_i * J_i) / sum(J_i)``.
 
     Args:

@@ -22,12 +22,12 @@ def experience_id(search_id: str, trial_number: int, attempt: int) -> str:
 
 
 class ExperiencePlan(Record):
-    """What was estimated of an attempt, and allowed to it, before it ran.
+    """Estimates and limits of an attempt, set before it ran.
 
     Each is None where it was not known, or not limited.
 
     Attributes:
-        estimated_seconds: Training, on the rows that it was given; None for a continuation.
+        estimated_seconds: Of training on its rows; None for a continuation.
         estimated_host_bytes: Peak resident memory.
         estimated_gpu_bytes: Peak memory on the GPU; None without one.
         allowed_seconds: What the whole schedule may take by the estimate: a trial with a deadline
@@ -45,21 +45,21 @@ class ExperiencePlan(Record):
 
 
 class ExperiencePrediction(Record):
-    """What the sampler predicted of the trial before it ran; None where it predicted nothing.
+    """The sampler's predictions before the trial ran; None where it predicted nothing.
 
-    Medians and the ends of intervals that are to hold 80 % of the outcomes.
+    Medians and the ends of intervals that should contain 80 % of the outcomes.
 
     Attributes:
-        score_median: Of ``macro_f1`` on validation data.
+        score_median: ``macro_f1`` on validation data.
         score_low: Likewise.
         score_high: Likewise.
-        seconds_median: Of ``time_seconds``.
+        seconds_median: ``time_seconds``.
         seconds_low: Likewise.
         seconds_high: Likewise.
-        joules_median: Of the joules of the same.
+        joules_median: Joules of training and evaluation.
         joules_low: Likewise.
         joules_high: Likewise.
-        failure_probability: Of running out of memory or time, or diverging.
+        failure_probability: Probability of running out of memory or time, or diverging.
     """
 
     score_median: float | None = None
@@ -75,28 +75,28 @@ class ExperiencePrediction(Record):
 
 
 class Experience(AttemptRecord):
-    """One attempt of one trial: what it came to, and of which task, machine and configuration.
+    """One attempt of one trial: its outcome, task, machine and configuration.
 
     Attributes:
         id: See ``experience_id``.
-        tenant: Whose experience it is.
-        origin: ``trial`` for our own; an importer's name otherwise.
+        tenant: Owner of the experience.
+        origin: ``trial`` for own trials; else the name of an importer.
         task_name: The user's name of the task, stable over retrainings.
         task_fingerprint: Digest of the task's content.
         task_type: Kind of task.
         task_features: Meta-features of the task.
         system_features: Meta-features of the machine.
-        configuration: What was tried; active hyper-parameters only.
+        configuration: The configuration, with active hyper-parameters only.
         model_descriptor: Descriptor of its model (numbers and short names); None without a model.
-        plan: What was estimated and allowed before it ran; None if nothing is known of that.
-        data_fraction: Share of the training rows that it saw.
-        schedule_fraction: Share of the configuration's steps that its schedule was laid out for, or
-            that were done where it was cut; of a continuation with the steps before it.
+        plan: Estimates and limits before it ran; None if unknown.
+        data_fraction: Share of the training rows that it used.
+        schedule_fraction: Share of the configuration's steps in its schedule, or of the steps done
+            where it was cut; of a continuation with the steps before it.
         sampler: Name of the sampler that proposed it.
         warm_started: Whether history biased that sampler.
-        predicted: What that sampler expected of it; None if it said nothing.
+        predicted: Predictions of that sampler; None if it made none.
         seed: The trial's seed.
-        provenance: Where an imported experience came from; empty for our own.
+        provenance: Origin of an imported experience; empty for own trials.
         ended_at: UTC.
     """
 

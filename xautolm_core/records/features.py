@@ -11,15 +11,15 @@ from xautolm_core.records.base import Record
 
 
 class FeatureVector(Record):
-    """What one extractor measured.
+    """The features that one extractor measured.
 
     Attributes:
         extractor: Name of the extractor, for example ``text-classification`` or ``system``.
         version: Its version; vectors of different major versions are not comparable.
         values: Feature name to value, in the extractor's fixed order. None where it does not apply.
         units: Feature name to unit (``1`` for dimensionless numbers).
-        facts: Names that are not numbers but belong to it, such as the GPU's name.
-        seconds: What the extraction took. Not kept in experiences: equal vectors are equal there.
+        facts: Values that are not numbers, such as the GPU's name.
+        seconds: Duration of the extraction. Not kept in experiences, where equal vectors are equal.
     """
 
     extractor: str
@@ -30,5 +30,5 @@ class FeatureVector(Record):
     seconds: float = Field(default=0.0, exclude=True)
 
     def document(self) -> dict[str, Any]:
-        """Return everything in it as plain JSON values, ``seconds`` included."""
+        """Return all fields as plain JSON values, ``seconds`` included."""
         return {**self.model_dump(mode="json"), "seconds": self.seconds}

@@ -1,4 +1,4 @@
-"""The methods by which a classifier is made: the ground truth of their names."""
+"""The names of the methods that make a classifier."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LEARNING_RATE = "learning_rate"
 USUAL_LEARNING_RATES: Mapping[str, float] = MappingProxyType(
     {"full": 4e-5, "partial": 1e-4, "lora": 4e-4, "head": 4e-3}
 )
-"""Learning rate that a method is commonly used with. The fewer weights it trains, the larger; rates
+"""Usual learning rate of a method. The fewer weights it trains, the larger; rates
 of different methods compare by their ratio to it."""
 
 

@@ -1,4 +1,4 @@
-"""How a trial can end: the one list of outcomes, and why one did not end ok."""
+"""The outcomes of a trial, and the reason of a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores: one number with its direction and range, and all of a classifier's answers."""
+"""Scores: one number with its direction and range, and all scores of a classifier."""
 
 from __future__ import annotations
 

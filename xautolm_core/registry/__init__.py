@@ -1,1 +1,1 @@
-"""Registered models, as objects: versions that never change, and which of them is in use."""
+"""The registry of models: immutable versions, and which of them is the champion."""

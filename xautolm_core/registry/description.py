@@ -1,4 +1,4 @@
-"""What is known of a registered model, as one flat document."""
+"""The description of a registered model, as one flat document."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 def describe_model(model: RegisteredModel) -> dict[str, Any]:
-    """Return what is known of a registered model as a flat JSON object, for people and pipelines.
+    """Return the description of a registered model as a flat JSON object, for people and pipelines.
 
     ``score`` is macro-F1 on the test split (on validation if there was no test, see ``score_on``),
     in [0, 1]; ``seconds`` are training plus evaluation; ``joules`` is by quality class, empty if
-    nothing could be read; ``params`` are the hyper-parameters.
+    nothing could be metered; ``params`` are the hyper-parameters.
     """
     record = model.record
     configuration = dict(record.configuration)

@@ -1,4 +1,4 @@
-"""The documents of a registry, sealed with their digest so that damage is seen."""
+"""The documents of a registry, stored with their digest so that damage is detected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHA256 = r"^[0-9a-f]{64}$"
 
 
 class DamagedVersionError(StoreError):
-    """A registered model or a promotion is not what was written."""
+    """A registered model or a promotion is damaged."""
 
 
 class StoredVersion(BaseModel):
@@ -31,10 +31,10 @@ class StoredVersion(BaseModel):
 
     Attributes:
         version: Its id.
-        task_name: Whose model it is.
-        record: What its maker says of it.
+        task_name: Name of the task.
+        record: Origin, scores and cost of the model.
         files: Its files.
-        rows_sha256: Digest of the digests of the rows that it has seen, if they are known.
+        rows_sha256: Digest over the digests of the rows that it has seen, if they are known.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,12 +51,12 @@ class Promotion(BaseModel):
     """One promotion. It is never changed; the one with the highest number counts.
 
     Attributes:
-        number: One more than the highest that its writer saw: order does not rest on clocks.
+        number: One more than the highest that its writer saw, as clocks give no reliable order.
         version: The version that became champion.
-        task_name: Of which task.
-        replaces: The champion before, as its writer saw it.
+        task_name: Name of the task.
+        replaces: The previous champion, as its writer saw it.
         promoted_at: By the writer's clock, for people.
-        reason: Why, in words.
+        reason: Reason of the promotion, in words.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,23 +80,23 @@ def unseal(data: bytes, kind: type[ModelT], name: str) -> ModelT:
     """Read what ``seal`` has written.
 
     Args:
-        data: The object.
-        kind: Of which kind the document is.
-        name: How errors name it.
+        data: Content of the object.
+        kind: Type of the document.
+        name: Name for messages.
 
     Raises:
-        DamagedVersionError: It is not whole, not what was written, or of a newer program.
+        DamagedVersionError: It is incomplete, damaged, or of a newer version of xautolm.
     """
     try:
         envelope = json.loads(data)
         content = envelope["content"]
         if envelope["sha256"] != _digest(content):
-            raise damaged(name, "its content is not what its digest says")
+            raise damaged(name, "its content does not match its digest")
         return kind.model_validate(content)
     except ValidationError as error:
         raise damaged(name, str(first_problem(error))) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise damaged(name, "it is no document of a registry") from error
+        raise damaged(name, "it is not a document of a registry") from error
 
 
 def damaged(name: str, problem: str) -> DamagedVersionError:

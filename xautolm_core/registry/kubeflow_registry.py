@@ -1,8 +1,8 @@
-"""Tells a Kubeflow Model Registry of a version, by its REST interface (v1alpha3).
+"""Publish a version to a Kubeflow Model Registry, by its REST interface (v1alpha3).
 
 The registry there keeps metadata only: a registered model (the task), a version of it and an
-artifact that says where the model lies. Everything is looked for before it is made, so telling it
-twice changes nothing. Redirects are not followed, as the token must not travel on.
+artifact with the model's location. Existing entries are looked up first, so publishing twice
+changes nothing. Redirects are not followed, as the token must not reach another host.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class KubeflowModelRegistry:
         self._timeout = timeout_seconds
 
     def publish(self, model: RegisteredModel, *, uri: str = "") -> PublishedVersion:
-        """Tell of a version.
+        """Publish a version.
 
         Args:
             model: The version.
@@ -117,7 +117,7 @@ class KubeflowModelRegistry:
     def _ensure(
         self, find: str, make: str, query: Mapping[str, str], body: Mapping[str, Any]
     ) -> str:
-        """Return the id of what is found, or else made."""
+        """Return the id of an entry, which is created if it does not exist."""
         question = f"{find}?{urlencode(query)}"
         found = self._ask("GET", question, missing=(404,))
         if found is None:
@@ -198,7 +198,7 @@ class KubeflowModelRegistry:
 
 
 def _properties(model: RegisteredModel) -> dict[str, Any]:
-    """Return what is known of a version as typed properties."""
+    """Return the description of a version as typed properties."""
     record = model.record
     values: dict[str, str | float | None] = {
         "digest": model.digest,
@@ -232,5 +232,5 @@ def _id_of(found: Mapping[str, Any] | None, place: str) -> str:
 
 def _malformed(url: str) -> ConfigError:
     return ConfigError(
-        f"{url!r} is no URL of a Kubeflow registry", hint="Write http(s)://host:port"
+        f"{url!r} is not a URL of a Kubeflow registry", hint="Write http(s)://host:port"
     )

@@ -1,4 +1,4 @@
-"""Where what lies in a registry, and what a version's id says.
+"""The keys of the objects in a registry, and the form of a version's id.
 
 ``records/<task>/<version>.json`` is written last: a version with a record is whole.
 ``models/<task>/files-<digest>/`` is a bundle, ``rows/<task>/<version>-<digest>.bin`` the digests
@@ -26,7 +26,7 @@ _MAX_SLUG = 60
 
 
 def task_key(task_name: str) -> str:
-    """Return the key of a task: its name if that is plain, else what is plain in it and a digest.
+    """Return the key of a task: its name if that is plain, else its plain characters and a digest.
 
     The ``~`` before the digest keeps the keys of both kinds apart.
 
@@ -49,12 +49,12 @@ def model_identity(search_id: str, trial: int, bundle_digest: str) -> str:
 
 
 def version_id(created_at: datetime, identity: str) -> str:
-    """Return a version's id: when the model was trained, and which it is."""
+    """Return a version's id: the time of training, and the model's identity."""
     return f"{timestamp(created_at)}-{identity}"
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a moment as it stands in keys, by the second, UTC."""
+    """Return a moment as it is written in keys, in seconds, UTC."""
     return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
@@ -62,11 +62,11 @@ def check_version(version: str) -> str:
     """Return a version's id if it is one.
 
     Raises:
-        ConfigError: It is not: it may come from outside, and becomes part of a key.
+        ConfigError: It is not valid; it may come from outside, and becomes part of a key.
     """
     if not _VERSION.fullmatch(version):
         raise ConfigError(
-            f"{version!r} is no version of a model",
+            f"{version!r} is not a version of a model",
             hint="Versions look like 20260131T120000Z-0123456789abcdef",
         )
     return version
@@ -78,15 +78,15 @@ def is_version(version: str) -> bool:
 
 
 def record_key(task_name: str, version: str) -> str:
-    """Return where a version's record lies."""
+    """Return the key of a version's record."""
     return f"{RECORDS}/{task_key(task_name)}/{check_version(version)}.json"
 
 
 def rows_key(task_name: str, version: str, sha256: str) -> str:
-    """Return where the digests of a version's rows lie; each content has a key of its own."""
+    """Return the key of a version's row digests; each content has a key of its own."""
     return f"{ROWS}/{task_key(task_name)}/{check_version(version)}-{sha256[:16]}.bin"
 
 
 def models_place(task_name: str) -> str:
-    """Return what the prefix of a task's bundles begins with."""
+    """Return the common prefix of a task's bundles."""
     return f"{MODELS}/{task_key(task_name)}/files"

@@ -22,7 +22,7 @@ class RegisteredModel:
 
     Attributes:
         registry: Address of the registry.
-        stored: What is written of it.
+        stored: Its stored document.
     """
 
     registry: str
@@ -33,17 +33,17 @@ class RegisteredModel:
 
     @property
     def version(self) -> str:
-        """Its id: when it was trained, and a digest of which model it is."""
+        """Its id: the time of training, and a digest of the model's identity."""
         return self.stored.version
 
     @property
     def task_name(self) -> str:
-        """Whose model it is."""
+        """Name of the task."""
         return self.stored.task_name
 
     @property
     def record(self) -> ModelRecord:
-        """What its maker says of it."""
+        """Origin, scores and cost of the model."""
         return self.stored.record
 
     @property
@@ -65,7 +65,7 @@ def parse_model(data: bytes, registry: str, task_name: str, version: str) -> Reg
     """Read a version's record.
 
     Raises:
-        DamagedVersionError: It is not what was written, or belongs to another version.
+        DamagedVersionError: It is damaged, or belongs to another version.
     """
     name = f"Version {version} of task {task_name!r}"
     stored = unseal(data, StoredVersion, name)
@@ -77,7 +77,7 @@ def parse_model(data: bytes, registry: str, task_name: str, version: str) -> Reg
 def read_models(
     storage: ObjectStorage, registry: str, task_name: str
 ) -> dict[str, RegisteredModel | str]:
-    """Return version to what it is, or to what is wrong with it, oldest first.
+    """Return version to its model, or to the problem of its record, oldest first.
 
     Of one model that two processes registered at once, each with a record of its own, the first
     counts.

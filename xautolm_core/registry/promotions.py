@@ -1,4 +1,4 @@
-"""Promotions: which version of a task's model is in use, without locks or conditional writes.
+"""Promotions: which version of a task's model is the champion, without locks.
 
 Every promotion is an object of its own with a number, one more than the highest that its writer
 saw (Lamport, Time, clocks, and the ordering of events in a distributed system, 1978). Two writers
@@ -47,11 +47,11 @@ def write_promotion(
 
 
 def newest_promotion(storage: ObjectStorage, task_name: str) -> Promotion | None:
-    """Return the promotion that counts, or None if there has been none.
+    """Return the promotion with the highest number, or None if there is none.
 
     Raises:
-        DamagedVersionError: It is damaged. An older one is not taken for it, as a model that was
-            replaced must not come back unseen; a new promotion goes before the damaged one.
+        DamagedVersionError: It is damaged. There is no fallback to an older one, as a replaced
+            model must not come back unnoticed; a new promotion overrides the damaged one.
         StoreError: It cannot be read.
     """
     known = _keys(storage, task_name)
@@ -77,7 +77,7 @@ def _read(storage: ObjectStorage, key: str, task_name: str) -> Promotion:
         raise damaged(f"Promotion {key}", "it has vanished") from None
     promotion = unseal(data, Promotion, f"Promotion {key}")
     if promotion.task_name != task_name or promotion.number != _number(key):
-        raise damaged(f"Promotion {key}", "it belongs elsewhere")
+        raise damaged(f"Promotion {key}", "it belongs to another key")
     return promotion
 
 

@@ -1,4 +1,4 @@
-"""What is known of a registered model: where it comes from, how good it is, what it has cost."""
+"""The record of a registered model: its origin, its scores, its cost."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class _Frozen(BaseModel):
 
 
 class SplitScores(_Frozen):
-    """How well a model did on some rows.
+    """Scores of a model on some rows.
 
     Attributes:
         macro_f1: In [0, 1].
         accuracy: In [0, 1], if known.
         rows: Number of rows, if known.
-        confusion: Rows of true class i that were taken for class j, in the order of the model's
-            classes, if known. From it follows how uncertain the scores are.
+        confusion: Rows of true class i predicted as class j, in the order of the model's classes,
+            if known. The uncertainty of the scores follows from it.
     """
 
     macro_f1: float = Field(ge=0, le=1)
@@ -54,7 +54,7 @@ class SplitScores(_Frozen):
 
 
 class ModelRecord(_Frozen):
-    """What a model's maker says of it. It holds nothing of the texts of the task.
+    """Origin, scores and cost of a model. It holds no text of the task.
 
     Attributes:
         task_fingerprint: Digest (hex) of the content that it was trained on.
@@ -64,13 +64,13 @@ class ModelRecord(_Frozen):
         trial: Number of the trial within the search.
         configuration: Branch, model, method and hyper-parameters.
         validation: Scores on the rows that it was chosen on: slightly optimistic.
-        test: Scores on rows that nothing was chosen on, if there was a test.
+        test: Scores on test rows, which no choice was based on, if there was a test.
         seconds: Training plus evaluation seconds of the trial.
         search_seconds: Wall-clock seconds of the whole search.
-        energy: Of the training of the model; empty if nothing could be read.
+        energy: Of the training of the model; empty if nothing could be metered.
         versions: Package name to version.
         created_at: When it was trained (UTC). The same for every registration of one model.
-        parent: Version of the champion at the time, or None.
+        parent: Version of the champion at the time of registration, or None.
     """
 
     schema_version: Literal[1] = 1
@@ -96,7 +96,7 @@ class ModelRecord(_Frozen):
 
     @property
     def scores(self) -> SplitScores | None:
-        """The scores to measure against later: of the test, else of validation."""
+        """The scores to compare with later: on test, else on validation."""
         return self.test or self.validation
 
     @property

@@ -46,11 +46,11 @@ def model_files(folder: Path) -> list[str]:
     """Return the names of a model's files below a folder.
 
     Raises:
-        ConfigError: There is no folder, no weights, or a file that a model must not have.
+        ConfigError: There is no folder, no weights, or a file that is not allowed in a model.
     """
     if not folder.is_dir():
         raise ConfigError(
-            f"{folder} is no folder with a model", hint="Give RUN/model of a finished search"
+            f"{folder} is not a folder with a model", hint="Give RUN/model of a finished search"
         )
     names = files_below(folder)
     check_names(names, str(folder))
@@ -67,7 +67,7 @@ def check_names(names: Iterable[str], where: str) -> None:
     for name, suffix in suffixes.items():
         if suffix not in ALLOWED_SUFFIXES:
             raise ConfigError(
-                f"{where} holds {name!r}, which is no file of a registered model",
+                f"{where} holds {name!r}, which is not a file of a registered model",
                 hint=f"Remove it: files end in {', '.join(sorted(ALLOWED_SUFFIXES))}",
             )
     if WEIGHTS_SUFFIX not in suffixes.values():
@@ -78,7 +78,7 @@ def check_names(names: Iterable[str], where: str) -> None:
 
 
 def require_replaceable(folder: Path) -> None:
-    """Check that nothing but a model is lost if a folder is replaced.
+    """Check that a folder holds nothing but a model, so that it can be replaced.
 
     Raises:
         ConfigError: There is something else in it.
@@ -91,19 +91,19 @@ def require_replaceable(folder: Path) -> None:
         model_files(folder)
     except (OSError, ConfigError) as error:
         raise ConfigError(
-            f"{folder} is there already and holds more than a model",
-            hint="Give a folder of its own",
+            f"{folder} exists and holds more than a model",
+            hint="Give an empty folder",
         ) from error
 
 
 class ModelRegistry:
     """Models under the names of their tasks, in versions, one of them the champion.
 
-    Everything written is immutable and whole before it is named; nothing rests on a lock or on a
-    conditional write. Any number of processes may use one registry.
+    Objects are immutable and complete before another one refers to them; neither locks nor
+    conditional writes are needed. Any number of processes may use one registry.
 
     Args:
-        storage: Where it is.
+        storage: Its object storage.
         address: Its address, for people and programs.
     """
 
@@ -115,7 +115,7 @@ class ModelRegistry:
     def open(cls, address: str) -> ModelRegistry:
         """Return the registry at an address: a folder, ``file:///folder``, ``s3://bucket/prefix``.
 
-        Nothing is created or asked for.
+        Nothing is created or read.
 
         Raises:
             ConfigError: The address is malformed, or credentials are missing.
@@ -136,14 +136,14 @@ class ModelRegistry:
         registered; the first record stays. It may be killed at any moment and run again.
 
         Args:
-            task_name: The task's name, the same over retrainings.
+            task_name: The task's name, the same at each retraining.
             model_folder: The model: safetensors, configuration, tokenizer, card.
-            record: What is to be said of it.
+            record: Origin, scores and cost of the model.
             seen_rows: Digests of the rows that the search has seen, as ``retrain`` makes them.
 
         Raises:
-            ConfigError: The folder holds no model, or files that a model must not have.
-            StoreError: A file cannot be read, or an object not be written.
+            ConfigError: The folder holds no model, or files that are not allowed in a model.
+            StoreError: A file cannot be read, or an object cannot be written.
         """
         folder = model_folder.resolve()
         names = model_files(folder)
@@ -234,7 +234,7 @@ class ModelRegistry:
             return None
         name = f"Champion {promotion.version} of task {task_name!r}"
         if not is_version(promotion.version):
-            raise damaged(name, "that is no version")
+            raise damaged(name, "its version is malformed")
         try:
             data = self._storage.get(record_key(task_name, promotion.version))
         except KeyError:
@@ -267,12 +267,12 @@ class ModelRegistry:
     def promote(
         self, model: RegisteredModel, *, replaces: str | None = None, reason: str = ""
     ) -> Promotion:
-        """Make a version the champion. Its files are checked to be there.
+        """Make a version the champion. Its files must exist.
 
         Args:
             model: The version.
-            replaces: The champion that it was measured against.
-            reason: Why, in words.
+            replaces: The champion that it was compared with.
+            reason: Reason, in words.
 
         Raises:
             DamagedVersionError: Objects of the version are missing.
@@ -290,8 +290,8 @@ class ModelRegistry:
 
         Raises:
             ConfigError: The folder holds something else.
-            DamagedVersionError: Files are missing, not what they were, or not those of a model.
-            StoreError: They cannot be read, or the folder not be written.
+            DamagedVersionError: Files are missing, changed, or not those of a model.
+            StoreError: They cannot be read, or the folder cannot be written.
         """
         require_replaceable(folder)
         self._check_files(model)
@@ -305,7 +305,7 @@ class ModelRegistry:
         """Return the digests of the rows that a version has seen, or None if they are not known.
 
         Raises:
-            DamagedVersionError: They are missing, or not what they were.
+            DamagedVersionError: They are missing, or changed.
             StoreError: They cannot be read.
         """
         sha256 = model.stored.rows_sha256
@@ -316,7 +316,7 @@ class ModelRegistry:
         except KeyError:
             raise damaged(str(model), "the digests of its rows are missing") from None
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise damaged(str(model), "the digests of its rows are not what they were")
+            raise damaged(str(model), "the digests of its rows have changed")
         return data
 
     def _check_files(self, model: RegisteredModel) -> None:

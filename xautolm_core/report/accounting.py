@@ -61,8 +61,8 @@ class FailureGroup:
 
     Attributes:
         outcome: How they ended.
-        kind: Class name of the error, or the limit or signal.
-        message: What the first of them said.
+        kind: Class name of the error, or name of the limit or signal.
+        message: Message of the first of them.
         trials: Their numbers.
     """
 
@@ -104,7 +104,7 @@ def _order(phase: str) -> tuple[int, str]:
 
 
 def failure_groups(trials: Sequence[TrialRecord]) -> list[FailureGroup]:
-    """Return what did not end ok, grouped by outcome and kind, most frequent first."""
+    """Return the trials that did not end ok, by outcome and kind, most frequent first."""
     groups: dict[tuple[Outcome, str], list[TrialRecord]] = {}
     for record in trials:
         if record.result.outcome is Outcome.OK:

@@ -30,7 +30,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Two classes that were taken for each other."""
+    """A true class and the class that was predicted in its place."""
 
     truth: str
     predicted: str

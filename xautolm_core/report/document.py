@@ -25,12 +25,12 @@ def summary_document(result: SearchResult) -> dict[str, Any]:
     """Return the document of a search.
 
     The keys ``run``, ``task``, ``best``, ``test``, ``cheap``, ``comparison``, ``pareto``,
-    ``trials``, ``outcomes`` and ``seconds`` are promised; the others may grow. ``test`` and
+    ``trials``, ``outcomes`` and ``seconds`` are stable; others may be added. ``test`` and
     ``comparison`` are on the test split; ``best`` and ``pareto`` carry validation scores, ``cheap``
     both.
 
     Args:
-        result: What the search came to.
+        result: The result of the search.
     """
     best = chosen_trial(result)
     return {
@@ -92,7 +92,7 @@ def best_language_model_trial(result: SearchResult) -> TrialRecord | None:
 
 
 def scores_on_test(result: SearchResult) -> Mapping[int, float]:
-    """Return trial number to macro-F1 on the test split, of the trials that have met it."""
+    """Return trial number to macro-F1 on the test split, of the trials evaluated on it."""
     found: dict[int, float] = {}
     if result.test is not None and result.best is not None:
         found[result.best] = result.test.macro_f1
@@ -122,7 +122,7 @@ def validation_scores(record: TrialRecord) -> dict[str, float]:
 
 
 def front_entry(result: SearchResult, record: TrialRecord) -> dict[str, Any]:
-    """Return what ``pareto.json`` says of one trial."""
+    """Return the entry of one trial in ``pareto.json``."""
     return {
         "trial": record.number,
         "configuration": record.configuration.model_dump(mode="json"),
@@ -160,7 +160,7 @@ def _test(result: SearchResult) -> Mapping[str, float | int] | None:
 
 
 def _cheap(result: SearchResult) -> Mapping[str, Any] | None:
-    """Return what is said of the best cheap candidate, whether it was chosen or not."""
+    """Return the entry of the best cheap candidate, whether it was chosen or not."""
     cheap = best_cheap_trial(result)
     if cheap is None:
         return None

@@ -1,4 +1,4 @@
-"""What the trials of a search used, and what of it came to nothing."""
+"""The energy that the trials of a search used, and the part that failed trials wasted."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class EnergyAccount:
     """Joules of training and evaluation, of the last attempt of each trial.
 
     Attributes:
-        joules: All of it; None if nothing could be read: that is not 0.
-        wasted_joules: Of trials that did not end ok; None likewise.
+        joules: Total; None if nothing could be metered, which is not 0.
+        wasted_joules: Part of trials that did not end ok; None likewise.
         by_component: ``gpu``, ``cpu``, ``dram``, ``other`` to joules.
         by_quality: A, B, C to joules: sums of different classes are as uncertain as the worst.
         unmetered_trials: Trials that trained without any reading.
@@ -33,10 +33,10 @@ class EnergyAccount:
 
 
 def account_energy(trials: Iterable[TrialRecord]) -> EnergyAccount:
-    """Return what trials used.
+    """Return the energy that trials used.
 
     Args:
-        trials: Of a search, whatever they came to.
+        trials: All trials of a search, whatever their outcome.
     """
     by_component: dict[str, float] = {}
     by_quality: dict[str, float] = {}

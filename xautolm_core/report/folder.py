@@ -1,4 +1,4 @@
-"""The result folder: everything that a search leaves for people and programs."""
+"""The result folder: all files that a search writes for people and programs."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 def write_result_folder(result: SearchResult) -> None:
     """Write ``pareto.json``, ``trials.parquet``, the report, the model card, result and summary.
 
-    Each file is written all or nothing, the summary last: where there is one, the rest is complete.
+    Each file is written atomically, the summary last: where there is one, the rest is complete.
     Writing again (after a resumed search) replaces what was there.
 
     Args:
-        result: What the search came to; the files go to its ``out_folder``.
+        result: The result; the files go to its ``out_folder``.
 
     Raises:
         StoreError: A file cannot be written.
@@ -50,5 +50,5 @@ def write_result_folder(result: SearchResult) -> None:
     except OSError as error:
         raise StoreError(
             f"cannot write the results to {folder}: {error.strerror or error}",
-            hint="Make room or mend the permissions, then resume the search",
+            hint="Make room or fix the permissions, then resume the search",
         ) from error

@@ -31,9 +31,9 @@ class PlotPoint:
         number: The trial.
         cost: Seconds or milliseconds, greater than 0.
         score: In [0, 1].
-        mark: How it is drawn.
+        mark: Its symbol.
         pretrained: Models without pretraining are drawn as hollow diamonds.
-        title: What is said of it to those who point at it, or cannot see it.
+        title: Tooltip, also read by screen readers.
     """
 
     number: int
@@ -71,7 +71,7 @@ def front_plot(
         cheap_score: Of the best cheap candidate, a dashed horizontal line; None for no line.
         cost_label: Title of the x-axis, with its unit.
         name: Prefix of the element ids, unique in the page.
-        width: Pixels; choose it near to what is shown, as the texts scale along.
+        width: Pixels; near the displayed width, as the texts scale with the plot.
         height: Pixels.
     """
     drawable = [p for p in points if p.cost > 0 and math.isfinite(p.score)]
@@ -118,7 +118,7 @@ def _frame(
 
 
 def _cost_ticks(frame: Frame) -> list[float]:
-    """Return round numbers on the log axis: the densest set that does not crowd."""
+    """Return round numbers on the log axis, as many as have room."""
     at_most = frame.most_ticks
     decades = range(math.floor(frame.low_x) - 1, math.ceil(frame.high_x) + 1)
     candidates: list[float] = []

@@ -1,4 +1,4 @@
-"""The model card: how a model was found, on what data, how good it is, and where it ends."""
+"""The model card: how a model was found, on what data, its scores, and its limits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def model_card(result: SearchResult) -> str:
     """Return the card of the chosen model, in the Hugging Face format (front matter and Markdown).
 
     Args:
-        result: What the search came to; it must have chosen a trial.
+        result: The result; a trial must have been chosen.
 
     Raises:
         ValueError: No trial was chosen.
@@ -56,7 +56,7 @@ def model_card(result: SearchResult) -> str:
 
 
 def write_model_card(result: SearchResult, model_folder: Path) -> None:
-    """Write the card beside the model, all or nothing."""
+    """Write the card to the model's folder, atomically."""
     write_text(model_folder / CARD_FILE, model_card(result))
 
 

@@ -54,7 +54,7 @@ def page_context(result: SearchResult, *, written_at: datetime | None = None) ->
     """Return the values of the report's template.
 
     Args:
-        result: What the search came to.
+        result: The result of the search.
         written_at: Time of the report (UTC); now if None.
     """
     best, cheap = chosen_trial(result), best_cheap_trial(result)
@@ -100,7 +100,7 @@ def page_context(result: SearchResult, *, written_at: datetime | None = None) ->
 
 
 def _shown_trials(result: SearchResult) -> list[TrialRecord]:
-    """Return the trials of the table by number; of very many, those with the best scores."""
+    """Return the trials of the table by number; of very many only those with the best scores."""
     if len(result.trials) <= SHOWN_TRIALS:
         return list(result.trials)
     ranked = sorted(result.trials, key=lambda r: (not r.on_front, -_score(r), r.number))
@@ -108,7 +108,7 @@ def _shown_trials(result: SearchResult) -> list[TrialRecord]:
 
 
 def _reasons(result: SearchResult) -> dict[str, Any] | None:
-    """Return what the sampler expected of each trial; None if it expected nothing of any."""
+    """Return the sampler's predictions for each trial; None if it made none."""
     explained = [
         (record, record.explanation)
         for record in _shown_trials(result)
@@ -159,14 +159,14 @@ def _score(record: TrialRecord) -> float:
 
 
 def _versions(result: SearchResult, best: TrialRecord | None) -> dict[str, str]:
-    """Return the versions of the chosen trial, else of any; our own stands elsewhere."""
+    """Return the software versions of the chosen trial, else of any, without xautolm's own."""
     of_trials = (dict(r.result.versions) for r in result.trials if r.result.versions)
     versions = dict(best.result.versions) if best else next(of_trials, {})
     return {name: version for name, version in versions.items() if name != "xautolm"}
 
 
 def _unmetered(result: SearchResult) -> str:
-    """Return what is said of energy that is an objective and that no trial has a reading of."""
+    """Return the note for an energy objective without any reading, else an empty text."""
     is_asked = Objective.ENERGY in result.spec.objectives
     return UNMETERED if is_asked and not any(r.result.energy for r in result.trials) else ""
 
@@ -175,7 +175,7 @@ def report_page(result: SearchResult, *, written_at: datetime | None = None) -> 
     """Return the report of a search as a self-contained HTML page.
 
     Args:
-        result: What the search came to.
+        result: The result of the search.
         written_at: Time of the report (UTC); now if None.
     """
     template = template_environment(escape_html=True).get_template("report.html.j2")

@@ -1,4 +1,4 @@
-"""What a sampler expected of a trial beside what came out, in words and for documents."""
+"""A sampler's predictions for a trial beside its outcome, in words and for documents."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _FAILURE_WORDS: Mapping[str, str] = {
 
 
 def came_to(result: TrialResult | None) -> dict[str, float]:
-    """Return objective name to what a trial came to; empty for one that did not end ok."""
+    """Return objective name to a trial's value; empty for one that did not end ok."""
     if result is None:
         return {}
     found: dict[str, float] = {}
@@ -115,7 +115,7 @@ def kinds_words(explanation: TrialExplanation) -> str:
 
 
 def structure_words(weights: Mapping[str, float]) -> str:
-    """Return how the history entered a prediction, such as ``history as the mean 62 %, ...``."""
+    """Return how a prediction used the history, such as ``history as the mean 62 %, ...``."""
     ordered = sorted(weights.items(), key=lambda item: -item[1])
     return ", ".join(f"{name} {share_words(weight)}" for name, weight in ordered)
 
@@ -126,14 +126,14 @@ def task_words(task: NearTask) -> str:
 
 
 def objectives_of(explanations: Iterable[TrialExplanation]) -> list[str]:
-    """Return the objectives that any of them predicts, in the order in which they are shown."""
+    """Return the objectives with a prediction, in the order in which they are shown."""
     found = dict.fromkeys(name for one in explanations for name in one.predictions)
     known = [str(name) for name in OBJECTIVE_WORDS if name in found]
     return known + [name for name in found if name not in known]
 
 
 def hits_words(records: Iterable[TrialRecord]) -> str:
-    """Return how many outcomes lie in their interval, by objective; empty if nothing came out.
+    """Return how many outcomes lie in their interval, by objective; empty without outcomes.
 
     The time and energy of a trial that a deadline cut do not count: it would have taken longer.
     """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
 
 _UNITS = ((180.0, "Seconds", 1.0), (10_800.0, "Minutes", 60.0), (math.inf, "Hours", 3600.0))
-"""Up to how many seconds an axis is in which unit, and how many seconds that has."""
+"""Longest axis in seconds, the unit up to it, and the seconds of that unit."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Improvement:
 
 @dataclass(frozen=True)
 class ScoreCurve:
-    """The best score that a search had in hand at every moment.
+    """The best score that a search had reached at every moment.
 
     Attributes:
         improvements: In the order of time; scores rise.
@@ -67,7 +67,7 @@ def score_curve(result: SearchResult) -> ScoreCurve:
     the difference, the longest ones first.
 
     Args:
-        result: What the search came to.
+        result: The result of the search.
     """
     spans = {r.number: span for r in result.trials if (span := _span(r)) is not None}
     if not spans:
@@ -79,7 +79,7 @@ def score_curve(result: SearchResult) -> ScoreCurve:
         left_out = sum(min(length, max(moment - since, 0.0)) for since, length in pauses)
         return max(moment - begin - left_out, 0.0)
 
-    # Models that were beaten may be deleted since: they were in hand at the time.
+    # Models that were beaten may be deleted since, but existed at the time.
     scored = [r for r in result.trials if r.values and r.number in spans]
     best = staircase(
         sorted(scored, key=lambda r: r.number),
@@ -102,7 +102,7 @@ def score_curve(result: SearchResult) -> ScoreCurve:
 def _span(record: TrialRecord) -> tuple[float, float] | None:
     """Return when a trial was launched and ended, in seconds since 1970.
 
-    A trial that was lost with its machine has none: its end is when somebody noticed.
+    A trial that was lost with its machine has none: its recorded end is when that was noticed.
     """
     result = record.result
     launched = result.launched_at or result.started_at
@@ -115,7 +115,7 @@ def _span(record: TrialRecord) -> tuple[float, float] | None:
 
 
 def _pauses(spans: Sequence[tuple[float, float]], excess: float) -> list[tuple[float, float]]:
-    """Return since when and how many seconds are left out, ``excess`` in all if gaps allow it."""
+    """Return start and seconds of each pause to leave out, ``excess`` in total if gaps allow it."""
     gaps: list[tuple[float, float]] = []
     busy_until = spans[0][1]
     for launched, ended in spans:
@@ -143,11 +143,11 @@ def curve_plot(
     """Return the curve as an SVG element.
 
     Args:
-        curve: One with an improvement.
+        curve: A curve with at least one improvement.
         cheap_score: Of the best cheap candidate, a dashed horizontal line; None for no line.
         chosen: The trial that was chosen.
         name: Prefix of the element ids, unique in the page.
-        width: Pixels; choose it near to what is shown, as the texts scale along.
+        width: Pixels; near the displayed width, as the texts scale with the plot.
         height: Pixels.
     """
     steps = curve.improvements

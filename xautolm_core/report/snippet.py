@@ -1,4 +1,4 @@
-"""What a notebook shows of a search: a few lines, the front and the plot."""
+"""The view of a result in a notebook: a few lines, the front and the plot."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def result_snippet(result: SearchResult) -> str:
-    """Return HTML that stands within a page of another program, without style of its own.
+    """Return HTML to embed in another page, without styles of its own.
 
     Args:
-        result: What the search came to.
+        result: The result of the search.
     """
     best = chosen_trial(result)
     template = template_environment(escape_html=True).get_template("snippet.html.j2")

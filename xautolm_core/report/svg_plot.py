@@ -1,6 +1,6 @@
-"""Parts of the plots in reports: SVG that needs nothing else.
+"""Parts of the plots in reports: self-contained SVG.
 
-Colours are those of Okabe and Ito's palette; what they tell apart differs in shape as well, so that
+Colours are those of Okabe and Ito's palette; marks also differ in shape, so that
 plots can be read in grey and by colour-blind people.
 """
 
@@ -85,21 +85,21 @@ class Frame:
 
 
 def score_limits(scores: Sequence[float]) -> tuple[float, float]:
-    """Return the ends of a y-axis on which some scores have room above and below."""
+    """Return the ends of a y-axis that leaves room above and below the scores."""
     low, high = (min(scores), max(scores)) if scores else (0.0, 1.0)
     margin = 0.12 * max(high - low, 0.02)
     return max(low - margin, 0.0) if low >= 0 else low, high + margin
 
 
 def svg(frame: Frame, parts: Sequence[str], *, name: str, title: str, description: str) -> Markup:
-    """Return an SVG element with what it shows in words.
+    """Return an SVG element with a title and a description.
 
     Args:
-        frame: Gives its size.
+        frame: The area, which gives the size.
         parts: Its elements; all texts in them are escaped.
         name: Prefix of the element ids, unique in the page.
         title: What it is.
-        description: What it shows, for those who cannot see it.
+        description: What it shows, for screen readers.
     """
     return Markup(  # noqa: S704 - every text in it went through escape()
         f'<svg viewBox="0 0 {frame.width} {frame.height}" role="img" '
@@ -116,7 +116,7 @@ def axes(frame: Frame, ticks: Sequence[tuple[float, str]], label: str) -> list[s
 
     Args:
         frame: The area.
-        ticks: Values on the x-axis with their words.
+        ticks: Values on the x-axis with their labels.
         label: Title of the x-axis, with its unit.
     """
     parts = []
@@ -175,7 +175,7 @@ def staircase(frame: Frame, corners: Sequence[tuple[float, float]]) -> str:
 
 
 def disc(x: float, y: float, radius: float, *, colour: str, fill: str, title: str) -> str:
-    """Return a circle with what is said of it to those who point at it."""
+    """Return a circle with a tooltip."""
     return (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{fill}" stroke="{colour}" '
         f'stroke-width="2"><title>{escape(title)}</title></circle>'
@@ -183,7 +183,7 @@ def disc(x: float, y: float, radius: float, *, colour: str, fill: str, title: st
 
 
 def diamond(x: float, y: float, radius: float, *, colour: str, title: str) -> str:
-    """Return a hollow diamond with what is said of it to those who point at it."""
+    """Return a hollow diamond with a tooltip."""
     r = radius
     corners = f"{x:.1f},{y - r:.1f} {x + r:.1f},{y:.1f} {x:.1f},{y + r:.1f} {x - r:.1f},{y:.1f}"
     return (
@@ -193,7 +193,7 @@ def diamond(x: float, y: float, radius: float, *, colour: str, title: str) -> st
 
 
 def cross(x: float, y: float, title: str) -> str:
-    """Return a cross with what is said of it to those who point at it."""
+    """Return a cross with a tooltip."""
     return (
         f'<path d="M{x - 4:.1f} {y - 4:.1f} l8 8 m0 -8 l-8 8" stroke="{INK}" stroke-width="1.6" '
         f'fill="none"><title>{escape(title)}</title></path>'
@@ -235,7 +235,7 @@ def labels(
 
 
 def text(x: float, y: float, words: str, *, anchor: str, bold: bool = False) -> str:
-    """Return words at a place; ``anchor`` is ``start``, ``middle`` or ``end``."""
+    """Return a text element; ``anchor`` is ``start``, ``middle`` or ``end``."""
     weight = ' font-weight="600"' if bold else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" fill="{INK}" text-anchor="{anchor}"{weight} '

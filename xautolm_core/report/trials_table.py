@@ -25,12 +25,12 @@ def trials_table(result: SearchResult) -> pa.Table:
     Columns of hyper-parameters begin with ``parameter.``, of scores on validation with ``score.``,
     of objectives with ``objective.``, of what the sampler expected with ``predicted.`` (its median;
     ``.low`` and ``.high`` hold 80 %), of seconds by phase with ``seconds.``, of joules by component
-    with ``energy.`` (the worst quality class counts). What a trial does not
-    have is null. A hyper-parameter whose values are of different types over the trials is a string
+    with ``energy.`` (the worst quality class counts). Values that a trial does not
+    have are null. A hyper-parameter whose values are of different types over the trials is a string
     column of JSON values.
 
     Args:
-        result: What the search came to.
+        result: The result of the search.
     """
     import pyarrow as pa
 
@@ -41,7 +41,7 @@ def trials_table(result: SearchResult) -> pa.Table:
 
 
 def write_trials_table(result: SearchResult, path: Path) -> None:
-    """Write all trials as Parquet, all or nothing."""
+    """Write all trials as Parquet, atomically."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -98,7 +98,7 @@ def _row(result: SearchResult, record: TrialRecord) -> dict[str, Any]:
 
 
 def _column(values: Sequence[Any]) -> pa.Array:
-    """Return an Arrow column; numbers of both kinds become floats, other mixtures become JSON."""
+    """Return an Arrow column; mixed integers and floats become floats, other mixtures JSON."""
     import pyarrow as pa
 
     kinds = {type(value) for value in values if value is not None}

@@ -1,4 +1,4 @@
-"""Was fine-tuning worth it? The first question of Green AI, answered in a sentence or two."""
+"""Was fine-tuning worth it? Compare the best language model with the best cheap candidate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
 
-# Early stopping and a slightly shortened last epoch are no news.
+# Early stopping and a slightly shortened last epoch are not worth a sentence.
 _SHORT = 0.5
 _NAMED_CLASSES = 3
 
@@ -58,7 +58,7 @@ def verdict(result: SearchResult) -> WorthVerdict:
     Both are the best of their kind on validation, whichever of them was chosen.
 
     Args:
-        result: What the search came to.
+        result: The result of the search.
     """
     language_model, cheap = best_language_model_trial(result), best_cheap_trial(result)
     if language_model is None or cheap is None:
@@ -107,7 +107,7 @@ def _compared(
 def _without_one(
     result: SearchResult, language_model: TrialRecord | None, cheap: TrialRecord | None
 ) -> WorthVerdict:
-    """Say which kind has no score, and why."""
+    """Return the verdict where one kind has no score, with the reason."""
     found = language_model or cheap
     if found is None:
         return WorthVerdict("unknown", "No trial gave a model", "There is nothing to compare.")
@@ -135,7 +135,7 @@ def _without_comparison(
     why = (
         "The test split was not evaluated"
         if result.test is None
-        else "The test split was answered by the chosen model alone"
+        else "Only the chosen model was evaluated on the test split"
     )
     return WorthVerdict(
         "unknown",
@@ -163,7 +163,7 @@ def _too_few(rare: Mapping[str, int]) -> str:
 
 
 def _rare_sentences(rare: Mapping[str, int]) -> list[str]:
-    """Say which classes make the interval less certain than it reads."""
+    """Return a sentence on classes with few test rows, which make the interval uncertain."""
     if not rare:
         return []
     ordered = sorted(rare, key=lambda name: (rare[name], name))
@@ -171,18 +171,17 @@ def _rare_sentences(rare: Mapping[str, int]) -> list[str]:
     if len(ordered) > _NAMED_CLASSES:
         named.append(f"{len(ordered) - _NAMED_CLASSES} more")
     return [
-        "The interval is less certain than it reads, as there are few test rows of "
+        "The interval is less certain than it looks, as there are few test rows of "
         + ", ".join(named)
     ]
 
 
 def _cut_sentences(trial: TrialRecord) -> list[str]:
-    """Say if the trial was cut so short that the answer may be another one with more time."""
+    """Return a sentence if the trial was cut so short that more time may change the verdict."""
     progress = trial.result.progress
     if progress.planned_steps == 0 or progress.steps >= _SHORT * progress.planned_steps:
         return []
     return [
         f"To end in time, the language model did only {progress.steps} of "
-        f"{progress.planned_steps} planned steps; with a larger budget the answer may be another "
-        "one"
+        f"{progress.planned_steps} planned steps; a larger budget may change the answer"
     ]

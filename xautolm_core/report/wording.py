@@ -1,4 +1,4 @@
-"""How numbers, configurations and outcomes are put into words for people."""
+"""Format numbers, configurations and outcomes for people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xautolm_core.records.outcome import Outcome
 
 NOT_MEASURED = "–"
-UNMETERED = "unmetered: no trial has a reading, so the front is of the other objectives"
+UNMETERED = "unmetered: no trial has a reading, so the front uses the other objectives"
 
 OUTCOME_WORDS: Mapping[str, str] = {
     "ok": "completed",
@@ -30,7 +30,7 @@ OUTCOME_WORDS: Mapping[str, str] = {
     "diverged": "training diverged (loss not finite)",
     "invalid": "configuration that cannot be built",
     "infra": "fault of the machine, says nothing about the configuration",
-    "preempted": "taken off the machine from outside",
+    "preempted": "evicted from its machine",
     "cancelled": "cancelled",
 }
 
@@ -63,7 +63,7 @@ def joules_words(joules: float | None) -> str:
     """Return an energy such as ``0.52 J``, ``18.3 kJ`` or ``0.12 kWh``.
 
     Args:
-        joules: The energy; None and values that are not finite were not measured.
+        joules: The energy; None and values that are not finite are shown as not measured.
     """
     if joules is None or not math.isfinite(joules):
         return NOT_MEASURED
@@ -76,7 +76,7 @@ def grams_words(grams: float | None) -> str:
     """Return a mass such as ``0.52 mg``, ``18.3 g`` or ``1.2 kg``.
 
     Args:
-        grams: The mass; None and values that are not finite are not known.
+        grams: The mass; None and values that are not finite are shown as unknown.
     """
     if grams is None or not math.isfinite(grams):
         return NOT_MEASURED
@@ -89,7 +89,7 @@ def seconds_words(seconds: float | None) -> str:
     """Return a duration such as ``0.42 s``, ``12.3 s``, ``4 min 05 s`` or ``2 h 10 min``.
 
     Args:
-        seconds: The duration; None and values that are not finite were not measured.
+        seconds: The duration; None and values that are not finite are shown as not measured.
     """
     if seconds is None or not math.isfinite(seconds):
         return NOT_MEASURED
@@ -144,7 +144,7 @@ def value_words(value: Value) -> str:
         return "yes" if value else "no"
     if not isinstance(value, float):
         return str(value)
-    # Two-digit exponents (5e-05) only make a line longer.
+    # The leading zero of an exponent (5e-05) only makes a line longer.
     return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e+")
 
 
@@ -198,7 +198,7 @@ def method_words(method: str, model: str) -> str:
 
     Args:
         method: One of ``xautolm_core.records.methods``.
-        model: What it works with, as it is to be named; not named by a method without one.
+        model: Name of its model; not shown for a method without one.
     """
     return _CHEAP_WORDS.get(method, f"{{model}} {method}").format(model=model)
 
@@ -209,7 +209,7 @@ def method_label(method: str) -> str:
 
 
 def configuration_label(configuration: Configuration) -> str:
-    """Return how a configuration's classifier is made in a word or two, for labels in plots."""
+    """Return a configuration's method and model in a word or two, for labels in plots."""
     return "screening" if is_screening(configuration) else method_label(configuration.method)
 
 

@@ -27,15 +27,15 @@ def basis_of(
     pue: float | None = None,
     prices: Sequence[str] = (),
 ) -> Basis:
-    """Return what joules are turned into grams and money with; options replace what a file says.
+    """Return the factors that convert joules into grams and money; options override the file.
 
     Args:
         path: YAML file; that of ``$XAUTOLM_ASSUMPTIONS`` if None.
-        zone: Of the grid.
-        intensities: Table of intensities.
+        zone: Zone of the power grid.
+        intensities: Table of carbon intensities.
         grams_per_kwh: In place of a table.
-        pue: Of the data centre.
-        prices: Such as ``0.3EUR/kWh``.
+        pue: Power usage effectiveness of the data centre.
+        prices: Prices such as ``0.3EUR/kWh``.
 
     Raises:
         ConfigError: A file or an option is wrong.
@@ -50,7 +50,7 @@ def basis_of(
     file = path if path is not None else Path(named) if named else None
     values: dict[str, Any] = {} if file is None else read_assumptions(file).model_dump()
     if zone is not None or grams_per_kwh is not None or intensities is not None:
-        # Another place: nothing that the file says of its own place holds any more.
+        # Another zone: the file's figures for its own zone do not apply.
         fresh = ("location_grams_per_kwh", "market_grams_per_kwh", "intensity_source")
         values = {name: value for name, value in values.items() if name not in fresh}
     if grams_per_kwh is not None:
@@ -73,7 +73,7 @@ def _priced(prices: Sequence[str]) -> dict[str, Any]:
     for text, (field, _, _) in zip(prices, parsed, strict=True):
         if field not in _FIELDS:
             raise ConfigError(
-                f"--price: '{text}' has no place here", hint="Give it by kWh or by gpuh"
+                f"--price: '{text}' cannot be used here", hint="Give it by kWh or by gpuh"
             )
     currency = one_currency([one for _, _, one in parsed])
     found: dict[str, Any] = {field: price for field, price, _ in parsed}

@@ -1,4 +1,4 @@
-"""What a search may use up, as people write it: ``30m``, ``0.5kWh``, ``2gpuh``, ``300gCO2e``."""
+"""Parse budgets and prices: ``30m``, ``0.5kWh``, ``2gpuh``, ``300gCO2e``, ``0.3EUR/kWh``."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _MENDS = {
 
 @dataclass(frozen=True)
 class Budget:
-    """What a search may use up; None where it is not limited.
+    """The budget of a search; None where it is not limited.
 
     Attributes:
-        seconds: Wall-clock, everything included.
+        seconds: Wall-clock time, everything included.
         energy_kwh: Energy of the trials.
         gpu_hours: Hours of GPUs.
         cost: Money.
@@ -61,11 +61,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Grid:
-    """What energy of a place emits.
+    """The carbon intensity of a place.
 
     Attributes:
-        intensity: Of its grid; None if it is not given.
-        pue: Of its data centre; None if it is not given.
+        intensity: Intensity of its grid; None if not given.
+        pue: Power usage effectiveness of its data centre; None if not given.
     """
 
     intensity: Intensity | None = None
@@ -75,10 +75,10 @@ class Grid:
 def parse_budget(text: str) -> Budget:
     """Return the limits of a list such as ``30m`` or ``0.5kWh,2gpuh,5EUR,300gCO2e``; each once.
 
-    A unit that is one of time is one of time: ``5MIN`` is no money.
+    A unit of time is never taken for a currency: ``5MIN`` is time.
 
     Raises:
-        ConfigError: A part is no limit, limits to nothing, or a kind comes twice.
+        ConfigError: A part is not a limit, limits to 0, or a kind comes twice.
     """
     found = Budget()
     for part in text.split(",") if text.strip() else [text]:
@@ -100,17 +100,17 @@ def spending_limits(
     gpus_per_trial: int,
     grid: Grid | None = None,
 ) -> SpendingLimits:
-    """Return the limits of a search: those that it had, and what is given anew in their place.
+    """Return the limits of a search: the earlier ones, overridden by the given ones.
 
     Args:
-        budget: What it may use up.
-        prices: Such as ``2.5EUR/gpuh``, ``0.3EUR/kWh``, ``0.1EUR/h``.
-        before: What it had.
-        gpus_per_trial: GPUs that a trial holds here.
-        grid: What their energy emits, if that is given anew.
+        budget: The given budget.
+        prices: Prices such as ``2.5EUR/gpuh``, ``0.3EUR/kWh``, ``0.1EUR/h``.
+        before: The earlier limits.
+        gpus_per_trial: GPUs that a trial uses here.
+        grid: Carbon intensity, if it is given.
 
     Raises:
-        ConfigError: A price is none, currencies differ, or a limit limits nothing.
+        ConfigError: A price is malformed, currencies differ, or a limit has no effect.
     """
     fields = before.model_dump()
     currencies = [budget.currency] if budget.currency else []
@@ -142,7 +142,7 @@ def _grid_fields(grid: Grid) -> dict[str, Any]:
 
 
 def one_currency(currencies: Sequence[str]) -> str | None:
-    """Return the currency that all are; None if there are none.
+    """Return the common currency; None if there are none.
 
     Raises:
         ConfigError: They differ.
@@ -159,15 +159,15 @@ def parse_price(text: str) -> tuple[str, float, str]:
     """Return the field of ``SpendingLimits`` that a price sets, the amount and the currency.
 
     Args:
-        text: Such as ``0.3EUR/kWh``.
+        text: A price such as ``0.3EUR/kWh``.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is not a price.
     """
     match = _PRICE.fullmatch(text.strip())
     if match is None or match[3].lower() not in _PRICED:
         raise ConfigError(
-            f"{PRICE_OPTION}: '{text}' is no price",
+            f"{PRICE_OPTION}: '{text}' is not a price",
             hint="Write for example 2.5EUR/gpuh, 0.3EUR/kWh or 0.1EUR/h (of a trial)",
         )
     return _PRICED[match[3].lower()], float(match[1]), match[2]
@@ -190,12 +190,12 @@ def _part(text: str) -> Budget:
         if "no time to spend" in error.problem:
             raise
         raise ConfigError(
-            f"{BUDGET_OPTION}: '{text}' is no budget",
+            f"{BUDGET_OPTION}: '{text}' is not a budget",
             hint="Write for example 10m, 1h30m, 0.5kWh, 2gpuh, 5EUR or 300gCO2e",
         ) from None
 
 
 def _positive(amount: float, text: str) -> float:
     if amount <= 0:
-        raise ConfigError(f"{BUDGET_OPTION}: '{text}' is nothing to spend", hint="Give more than 0")
+        raise ConfigError(f"{BUDGET_OPTION}: '{text}' is 0", hint="Give more than 0")
     return amount

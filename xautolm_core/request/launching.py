@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xautolm_core.launch.kubernetes.settings import ClusterSettings
 
 Settings = Path | Mapping[str, Any]
-"""A YAML file, or what stands in one."""
+"""A YAML file, or its content."""
 
 
 def given_cluster(launcher: str | None, settings: Settings | None) -> ClusterSettings | None:
@@ -26,7 +26,7 @@ def given_cluster(launcher: str | None, settings: Settings | None) -> ClusterSet
 
     Args:
         launcher: Name of the launcher; None for that of this machine.
-        settings: Those of the launcher: ``ClusterSettings`` for ``kubernetes``.
+        settings: Settings of the launcher: ``ClusterSettings`` for ``kubernetes``.
 
     Raises:
         ConfigError: There is no such launcher, or its settings are missing or wrong.
@@ -46,7 +46,7 @@ def given_cluster(launcher: str | None, settings: Settings | None) -> ClusterSet
             hint="Name their YAML file by --launcher-settings (see docs/launching.md)",
         )
     found = _cluster_settings(settings)
-    # A resume may begin in another folder.
+    # A resume may run in another folder.
     return found.model_copy(update={"workspace": absolute_store(found.workspace)})
 
 
@@ -67,11 +67,11 @@ def _cluster_settings(settings: Settings) -> ClusterSettings:
 
 
 def plugin_settings(launcher: str, settings: Settings | None) -> Mapping[str, Any]:
-    """Return the settings of a plug-in's launcher, which are kept with the run; others have none.
+    """Return the settings of a plug-in's launcher, which are kept with the run; empty for others.
 
     Args:
-        launcher: Its name.
-        settings: As they were given.
+        launcher: Name of the launcher.
+        settings: The settings as given.
 
     Raises:
         ConfigError: The file cannot be read, or does not map names to values.
@@ -113,7 +113,7 @@ def resumed_cluster(
     was = known if of_run is None else KUBERNETES
     if launcher not in (None, was):
         raise ConfigError(
-            f"--resume goes on with the search as it was, by --launcher {was}",
+            f"--resume continues the search as it was, by --launcher {was}",
             hint="Leave --launcher out, or start a new search",
         )
     if of_run is not None and settings is None:
@@ -122,6 +122,6 @@ def resumed_cluster(
     if given is not None and of_run is not None and given.workspace != of_run.settings.workspace:
         raise ConfigError(
             f"--launcher-settings: the workspace of the search is {of_run.settings.workspace}",
-            hint="Give that one: what its trials came to is there",
+            hint="Give that one: the results of its trials are there",
         )
     return given

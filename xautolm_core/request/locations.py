@@ -1,4 +1,4 @@
-"""Where things are by default: the experience store and the run folders."""
+"""Default locations: the experience store and the run folders."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ STORE_VARIABLE = "XAUTOLM_STORE"
 
 
 def store_location(given: str | None) -> str:
-    """Return the store that is written.
+    """Return the location of the store to write to.
 
-    As given, else ``$XAUTOLM_STORE``, else what the file ``$XAUTOLM_STORES`` calls ``own``, else in
-    the user's data folder (XDG).
+    As given, else ``$XAUTOLM_STORE``, else the ``own`` store of the file ``$XAUTOLM_STORES``, else
+    in the user's data folder (XDG).
 
     Raises:
         ConfigError: That file cannot be used, or an address lacks a slash.
@@ -48,7 +48,7 @@ def default_run_folder(task_name: str, now: datetime) -> Path:
     safe = re.sub(r"[^\w.-]+", "-", task_name).strip("-.") or "task"
     folder = Path("runs") / f"{safe[:80]}-{now:%Y%m%dT%H%M%SZ}"
     candidate, number = folder, 2
-    # A link that leads nowhere takes its name, too.
+    # A dangling link takes its name, too.
     while os.path.lexists(candidate):
         candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
     return candidate.absolute()
@@ -57,18 +57,18 @@ def default_run_folder(task_name: str, now: datetime) -> Path:
 def reserve_run_folder(
     given: Path | None, task_name: str, now: datetime
 ) -> tuple[Path, bool, tuple[Path, ...]]:
-    """Return the folder of a new run, whether it was made here, and which ones above it were.
+    """Return the folder of a new run, whether it was created here, and its created parents.
 
-    Only one process can make the folder; those above it (the outermost first) may be shared.
+    Only one process can create the folder; its parents (the outermost first) may be shared.
 
     Args:
-        given: As the user names it; the default one, under a name that is free, if None.
+        given: As the user names it; a free default name if None.
         task_name: Name of the task.
-        now: When the search is asked for.
+        now: Time at which the search starts (UTC).
 
     Raises:
-        ConfigError: The folder that is given holds something.
-        OSError: It cannot be made.
+        ConfigError: The given folder is not empty.
+        OSError: It cannot be created.
     """
     while True:
         folder = (given or default_run_folder(task_name, now)).expanduser().absolute()
@@ -76,7 +76,7 @@ def reserve_run_folder(
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
-            # A search of the same second has made the default one: the next name is free.
+            # A search of the same second has taken the default name: try the next one.
             if given is not None:
                 check_new_run_folder(folder)
                 return folder, False, ()
@@ -88,14 +88,14 @@ def check_new_run_folder(folder: Path) -> None:
     """Refuse a folder that holds anything; create nothing.
 
     Raises:
-        ConfigError: It is a file, a run, holds something else, or cannot be made.
+        ConfigError: It is a file, a run, holds something else, or cannot be created.
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--out: {folder} is a file", hint="Give a new folder")
     if (folder / SEARCH_FILE).exists():
         raise ConfigError(
             f"--out: {folder} holds a search already",
-            hint=f"Go on with it by --resume {shlex.quote(str(folder.absolute()))}, "
+            hint=f"Continue it by --resume {shlex.quote(str(folder.absolute()))}, "
             "or give a new folder",
         )
     if folder.is_dir() and any(folder.iterdir()):
@@ -107,17 +107,17 @@ def check_can_write(folder: Path, option: str) -> None:
     """Refuse a folder in which nothing can be written; create nothing.
 
     Raises:
-        ConfigError: The folder (or the nearest one above it that exists) is no writable folder.
+        ConfigError: The folder (or its nearest parent that exists) is not a writable folder.
     """
     nearest = folder.absolute()
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
         raise ConfigError(
-            f"{option}: {folder} cannot be made, as {nearest} is a file", hint="Give a folder"
+            f"{option}: {folder} cannot be created, as {nearest} is a file", hint="Give a folder"
         )
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise ConfigError(
             f"{option}: {nearest} is not writable",
-            hint=f"Give another folder with {option}, or mend its permissions",
+            hint=f"Give another folder with {option}, or fix its permissions",
         )

@@ -1,4 +1,4 @@
-"""What may be said of a search, and what of it is kept in the run folder."""
+"""The options of a search, and the parts of them that are kept in the run folder."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from xautolm_core.tasks.source import read_task_spec
 from xautolm_core.tasks.spec import TaskSpec
 
 DATA_FOLDER = "data"
-"""In a run folder: data that were in memory when the search was asked for."""
+"""In a run folder: data that were given in memory."""
 SPACE_FILE = "space.yaml"
 """In a run folder: a space that was given as text."""
 
 
 @runtime_checkable
 class SavedData(Protocol):
-    """Data that are in memory, and are kept in the run folder.
+    """Data in memory, which are kept in the run folder.
 
     Attributes:
         name: Name of the task, if none is given.
@@ -47,7 +47,7 @@ class SavedData(Protocol):
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """The options as they were given; None and empty where they were not.
+    """The options as given; None or empty where they were not.
 
     Attributes:
         data: What ``read_task_spec`` takes, a description, or data in memory.
@@ -95,14 +95,14 @@ class SearchOptions:
 
 
 def described_task(options: SearchOptions, data: object) -> TaskSpec:
-    """Return the task of data with what the options say of it.
+    """Return the task of the data, with the columns, name and seed of the options.
 
     Args:
         options: Columns, name, seed and so on.
         data: What ``read_task_spec`` takes, or a description.
 
     Raises:
-        DataError: They name nothing, or the description is wrong.
+        DataError: The data do not exist, or the description is wrong.
     """
     given: dict[str, Any] = {
         "text": options.text,
@@ -125,13 +125,13 @@ def keep_what_is_in_memory(
 
     Args:
         spec: The search; a space that was given as text is its ``space``.
-        options: As they were given.
+        options: The options as given.
         out_folder: The run folder, absolute.
-        made: Gets what is made in it, also where writing fails.
+        made: Receives the created files and folders, also where writing fails.
 
     Raises:
         DataError: The data cannot be written.
-        FileExistsError: Another search keeps something there.
+        FileExistsError: Another search uses the folder.
         OSError: The disk cannot be written.
     """
     changes: dict[str, Any] = {}
@@ -151,11 +151,11 @@ def keep_what_is_in_memory(
 
 
 def remove_made(made: Sequence[Path], above: Sequence[Path] = ()) -> None:
-    """Remove what was made for a search that does not begin, and nothing else.
+    """Remove the files and folders of a search that did not begin, and nothing else.
 
     Args:
-        made: Files and folders, with all that is in them.
-        above: Folders that were made for these, the outermost first: they stay if others use them.
+        made: Files and folders to remove, with their content.
+        above: Parents created for these, the outermost first; they stay if others use them.
     """
     for path in reversed(made):
         if path.is_dir():

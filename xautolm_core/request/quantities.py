@@ -29,7 +29,7 @@ def parse_duration(text: str, option: str) -> float:
         option: The option's name, for the message.
 
     Raises:
-        ConfigError: It is no duration, or not more than nothing.
+        ConfigError: It is not a duration, or not greater than 0.
     """
     plain = text.strip()
     parts = _DURATION.findall(plain)
@@ -38,7 +38,7 @@ def parse_duration(text: str, option: str) -> float:
     except ValueError:
         if not parts or _DURATION.sub("", plain).strip():
             raise ConfigError(
-                f"{option}: '{text}' is no duration", hint="Write for example 90s, 10m or 1h30m"
+                f"{option}: '{text}' is not a duration", hint="Write for example 90s, 10m or 1h30m"
             ) from None
         seconds = sum(float(number) * _SECONDS[unit.lower()] for number, unit in parts)
     if not math.isfinite(seconds) or seconds <= 0:
@@ -58,12 +58,12 @@ def parse_size(text: str, option: str) -> int:
         option: The option's name, for the message.
 
     Raises:
-        ConfigError: It is no size, or not more than nothing.
+        ConfigError: It is not a size, or not greater than 0.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None or match[2].lower() not in _BYTES:
         raise ConfigError(
-            f"{option}: '{text}' is no size", hint="Write for example 4GiB, 500MB or 2000000000"
+            f"{option}: '{text}' is not a size", hint="Write for example 4GiB, 500MB or 2000000000"
         )
     size = int(float(match[1]) * _BYTES[match[2].lower()])
     if size <= 0:
@@ -82,7 +82,7 @@ def parse_pairs(pairs: Sequence[str], option: str) -> dict[str, Any]:
         key, sign, value = pair.partition("=")
         key = key.strip()
         if not sign or not key:
-            raise ConfigError(f"{option}: '{pair}' is no KEY=VALUE", hint="Write for example k=5")
+            raise ConfigError(f"{option}: '{pair}' is not KEY=VALUE", hint="Write for example k=5")
         if key in values:
             raise ConfigError(f"{option}: '{key}' is given twice", hint="Give it once")
         try:

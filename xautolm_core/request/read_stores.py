@@ -1,4 +1,4 @@
-"""Which stores a search reads besides its own: ``--read-store`` and ``$XAUTOLM_STORES``."""
+"""The stores that a search reads in addition to its own: ``--read-store``, ``$XAUTOLM_STORES``."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class _StoresFile(BaseModel):
 
 @dataclass(frozen=True)
 class Stores:
-    """What the file of stores says.
+    """The content of the file of stores.
 
     Attributes:
-        own: The store that is written, if it names one.
-        read: Those that are only read.
+        own: The store to write to, if the file names one.
+        read: Stores that are only read.
     """
 
     own: str | None = None
@@ -70,7 +70,7 @@ class Stores:
 
 
 def stores_of_environment() -> Stores:
-    """Return what the file named by ``$XAUTOLM_STORES`` says; nothing if there is no such variable.
+    """Read the file named by ``$XAUTOLM_STORES``; empty if the variable is not set.
 
     Relative folders in it start from the file's folder.
 
@@ -105,7 +105,7 @@ def stores_of_environment() -> Stores:
 def read_stores(given: Sequence[str]) -> tuple[ReadStore, ...]:
     """Return the stores to read: those of the file, and those of the options.
 
-    An option with the name of a store in the file stands in its place.
+    An option replaces a store of the same name in the file.
 
     Args:
         given: ``[NAME=]URI[@TRUST]`` each.
@@ -136,7 +136,7 @@ def parse_read_store(text: str, *, taken: Sequence[str] = ()) -> ReadStore:
 
     Args:
         text: What the user wrote.
-        taken: Names that the store must not get where it was given none.
+        taken: Names of other stores, to be avoided by a default name.
 
     Raises:
         ConfigError: It is malformed, or the trust is not in (0, 1].
@@ -156,7 +156,7 @@ def parse_read_store(text: str, *, taken: Sequence[str] = ()) -> ReadStore:
         )
     if "trust" not in values and (match := _ODD_TRUST.fullmatch(rest)):
         raise ConfigError(
-            f"{OPTION}: {match['trust']!r} is no trust",
+            f"{OPTION}: {match['trust']!r} is not a trust",
             hint="Trust is a number of more than 0 and at most 1, as in team=s3://team/memory@0.5",
         )
     values.setdefault("name", _name_of(rest, taken))
@@ -180,7 +180,7 @@ def _checked(place: str, values: Mapping[str, Any]) -> ReadStore:
 
 
 def _same_address(address: str) -> str:
-    """Return an address in one form, whatever ways there are to write it."""
+    """Return the normal form of an address."""
     if "://" not in address:
         return str(Path(address).resolve())
     parts = urlsplit(address)

@@ -73,15 +73,15 @@ _NEEDED_MODULES = ("torch", "transformers", "peft")
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """A search that can be run.
+    """A checked search, ready to run.
 
     Attributes:
-        spec: What is asked.
+        spec: Its specification.
         out_folder: The run folder, absolute.
-        resume: Whether the folder holds a run that goes on.
+        resume: Whether the folder holds a run to continue.
         cluster: How trials run on a cluster; None where they run on this machine.
-        made: What was made for the search so far: it goes if the search does not begin.
-        above: Folders that were made for these, the outermost first.
+        made: Files and folders created so far, removed if the search does not begin.
+        above: Parents created for these, the outermost first.
     """
 
     spec: SearchSpec
@@ -98,9 +98,9 @@ def new_search(options: SearchOptions) -> SearchRequest:
     A folder of the default name is made at once, so that no other search takes it.
 
     Raises:
-        ConfigError: An option is wrong, or a folder cannot be used. Nothing is left.
-        DataError: The argument names no data, or they cannot be written. Nothing is left.
-        StoreError: The disk cannot be written. Nothing is left.
+        ConfigError: An option is wrong, or a folder cannot be used. Nothing stays on disk.
+        DataError: The argument names no data, or they cannot be written. Nothing stays on disk.
+        StoreError: The disk cannot be written. Nothing stays on disk.
     """
     if options.data is None:
         raise ConfigError(
@@ -169,20 +169,20 @@ def new_search(options: SearchOptions) -> SearchRequest:
 
 
 def _unwritable(error: OSError, out_folder: Path) -> XautolmError:
-    """Return in words why nothing could be kept in a run folder."""
+    """Return the error for a run folder that cannot be written."""
     if isinstance(error, FileExistsError):
         return ConfigError(f"--out: {out_folder} is not empty", hint="Give a new or empty folder")
     return StoreError(
         f"The run folder {out_folder} cannot be written: {error.strerror or error}",
-        hint="Make room or restore its rights, or give another one with --out",
+        hint="Make room or fix its permissions, or give another one with --out",
     )
 
 
 def resumed_search(options: SearchOptions, run: Path) -> SearchRequest:
-    """Return the request to go on with a run, with the limits that were given anew.
+    """Return the request to continue a run, with the given limits.
 
     Args:
-        options: Of these the limits count; the search stays as it was in all else.
+        options: Only their limits are used; everything else stays as it was.
         run: The run folder.
 
     Raises:
@@ -209,7 +209,7 @@ def resumed_search(options: SearchOptions, run: Path) -> SearchRequest:
 def _plugins(
     sampler: str, launcher: str, meters: Sequence[str], stores: Sequence[str]
 ) -> tuple[PluginReference, ...]:
-    """Return what other packages give to a search, after a look whether it can be imported.
+    """Return the plug-ins that a search uses, after a check that they can be imported.
 
     Raises:
         ConfigError: There is no such name, or its package is broken.
@@ -236,7 +236,7 @@ def parse_objectives(text: str) -> tuple[Objective, ...]:
     for name in names:
         if name not in known:
             raise ConfigError(
-                f"--objectives: '{name}' is no objective", hint=f"Known are {', '.join(known)}"
+                f"--objectives: '{name}' is unknown", hint=f"Known are {', '.join(known)}"
             )
     if len(set(names)) < len(names):
         raise ConfigError(f"--objectives: '{text}' names one twice", hint="Name each once")
@@ -248,12 +248,12 @@ def parse_objectives(text: str) -> tuple[Objective, ...]:
 def _limits(
     options: SearchOptions, spending: SpendingLimits, cluster: ClusterSettings | None
 ) -> dict[str, Any]:
-    """Return the fields of those limits that were given.
+    """Return the fields of the limits that were given.
 
     Args:
-        options: As they were given.
-        spending: What the search had before.
-        cluster: Where its trials run; None for this machine.
+        options: The options as given.
+        spending: The earlier limits of the search.
+        cluster: Cluster that its trials run on; None for this machine.
     """
     limits: dict[str, Any] = {}
     budget = Budget() if options.budget is None else parse_budget(options.budget)
@@ -278,7 +278,7 @@ def _limits(
     if options.keep_models is not None:
         if options.keep_models not in _KEEP:
             raise ConfigError(
-                f"--keep-models: '{options.keep_models}' is no choice",
+                f"--keep-models: '{options.keep_models}' is not a choice",
                 hint=f"Known are {', '.join(_KEEP)}",
             )
         limits["keep_models"] = options.keep_models
@@ -286,7 +286,7 @@ def _limits(
 
 
 def _grid(options: SearchOptions, budget: Budget) -> Grid:
-    """Return what energy emits, where that is given, or a budget of carbon asks for it."""
+    """Return the carbon intensity, where it is given or a carbon budget needs it."""
     given = (options.zone, options.intensities, options.grams_per_kwh, options.pue)
     if budget.carbon_grams is None and all(one is None for one in given):
         return Grid()
@@ -301,7 +301,7 @@ def _grid(options: SearchOptions, budget: Budget) -> Grid:
 
 
 def _gpus_per_trial(cluster: ClusterSettings | None) -> int:
-    """Return how many GPUs a trial holds: on this machine the first one, if there is any."""
+    """Return how many GPUs a trial uses: on this machine the first one, if there is any."""
     if cluster is not None:
         return cluster.resources.gpu_count
     from xautolm_core.features.gpus import list_gpus
@@ -322,7 +322,7 @@ def _sampler(options: SearchOptions) -> tuple[str, dict[str, Any]]:
         # The warm start is all that it adds to the zero-shot one.
         return "zero_shot", given
     raise ConfigError(
-        f"--cold: the sampler {name} is nothing without history",
+        f"--cold: the sampler {name} needs history",
         hint="Choose --sampler zero_shot or leave --cold out",
     )
 
@@ -343,18 +343,18 @@ def _space(name: str) -> str:
 
 def _model_folder(folder: Path) -> Path:
     if not folder.expanduser().is_dir():
-        raise ConfigError(f"--models: {folder} is no folder", hint="Give a folder with models")
+        raise ConfigError(f"--models: {folder} is not a folder", hint="Give a folder with models")
     return folder.expanduser().absolute()
 
 
 def _check_store(location: str) -> None:
-    """Refuse a store that cannot be written to: bad input, as long as nothing has begun."""
+    """Refuse a store that cannot be written to: before the search starts that is bad input."""
     if "://" not in location:
         check_can_write(Path(location), "--store")
 
 
 def _read_stores(options: SearchOptions, own: str) -> tuple[ReadStore, ...]:
-    """Return the stores that are read besides; the own one is read anyway."""
+    """Return the further stores to read; the own one is always read."""
     if options.cold:
         return ()
     return tuple(one for one in read_stores(options.read_stores) if one.store != own)
@@ -384,7 +384,7 @@ def _validated(values: Mapping[str, Any]) -> SearchSpec:
         raise ConfigError(_first_line(error), hint="See xautolm search --help") from error
     except PydanticSerializationError as error:
         raise ConfigError(
-            f"What is given cannot be kept with the run ({error})",
+            f"The options cannot be stored with the run ({error})",
             hint="Give settings and options as numbers, strings, lists and mappings",
         ) from error
     return spec

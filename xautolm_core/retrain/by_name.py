@@ -1,4 +1,4 @@
-"""Answers of several models brought together by the names of the classes.
+"""Align the predictions of several models by the names of the classes.
 
 A model may know other classes than the data have, in another order.
 """
@@ -16,7 +16,7 @@ from xautolm_core.trial.answers import Answers
 
 @dataclass(frozen=True)
 class NamedAnswers:
-    """Truth and answers as indices into one list of names.
+    """Truth and predictions as indices into one list of names.
 
     Attributes:
         names: Class names: those of the data first.
@@ -30,7 +30,7 @@ class NamedAnswers:
 
 
 def by_name(task: Task, rows: Split, *answers: Answers) -> NamedAnswers:
-    """Return truth and answers in common terms."""
+    """Return truth and predictions as indices into one list of names."""
     names = tuple(dict.fromkeys([*task.labels, *(n for a in answers for n in a.labels)]))
     place = {name: index for index, name in enumerate(names)}
 

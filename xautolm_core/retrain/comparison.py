@@ -1,4 +1,4 @@
-"""Compares a challenger with the champion on rows that neither has seen; the better one stays."""
+"""Compare a challenger with the champion on rows that neither has seen."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ def compare_with_champion(
 ) -> Decision:
     """Compare a challenger with the champion of its task.
 
-    Rows that either has seen are left out, whatever the splitting before it did. If another
-    champion is promoted meanwhile, nothing is: the challenger was not measured against that one.
+    Rows that either has seen are left out, regardless of the splitting before. If another champion
+    is promoted meanwhile, nothing is promoted, as the challenger was not compared with that one.
 
     Args:
-        registry: Where both are.
+        registry: The registry of both.
         challenger: The new model.
-        fresh_folder: The rows that were set aside, as ``split_task`` writes them.
-        work_folder: For models and rows while they are needed.
+        fresh_folder: The held-out rows, as ``split_task`` writes them.
+        work_folder: For temporary copies of models and rows.
         rule: When the challenger is promoted.
-        asking: How both are asked.
-        promote: Also promote it; else only say what would be done.
+        asking: How both are run.
+        promote: Also promote it; else only return the decision.
 
     Raises:
-        ConfigError: Which rows one of both has seen is not known.
+        ConfigError: The rows that one of both has seen are unknown.
         DataError: The fresh rows cannot be read.
-        LaunchError: A model could not be asked.
+        LaunchError: A model could not be run.
         StoreError: The registry cannot be read or written, or a model is damaged.
     """
     champion = registry.champion(challenger.task_name)
@@ -101,7 +101,7 @@ def _measure(
         rows_of_model = seen_rows_of(registry, model)
         if rows_of_model is None:
             raise ConfigError(
-                f"Which rows {model} has seen is not known, so none can be called fresh",
+                f"The rows that {model} has seen are unknown, so none can be called fresh",
                 hint="Register the model again with the data of its search",
             )
         seen.append(rows_of_model)

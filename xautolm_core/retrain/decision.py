@@ -1,4 +1,4 @@
-"""Does the challenger replace the champion? The decision, from a paired test alone."""
+"""Decide by a paired test whether the challenger replaces the champion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xautolm_core.tasks.paired import PairedResult
 
 
 class ComparisonOutcome(StrEnum):
-    """What a comparison came to."""
+    """The outcome of a comparison."""
 
     FIRST = "first"
     BETTER = "better"
@@ -33,12 +33,12 @@ class PromotionRule:
     """When a challenger replaces the champion.
 
     Attributes:
-        alpha: Probability of promoting a challenger that is no better, in (0, 0.5).
+        alpha: Probability of promoting a challenger that is not better, in (0, 0.5).
         minimal_gain: The observed gain must be at least this, in [0, 1).
         min_rows: With fewer fresh rows nothing is promoted.
         measure: ``macro_f1`` or ``accuracy``.
         rounds: Swaps of the test of macro-F1, at least 100.
-        seed: Of the swaps.
+        seed: Seed of the swaps.
     """
 
     alpha: float = 0.01
@@ -57,15 +57,15 @@ class PromotionRule:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a comparison came to, and why.
+    """The outcome of a comparison, with its reason.
 
     Attributes:
-        outcome: What.
-        reason: Why, in words.
+        outcome: The outcome.
+        reason: The reason, in words.
         challenger: Its version.
-        champion: The champion's version before, or None.
+        champion: Version of the champion before, or None.
         test: The paired test, if there was one.
-        rows: Fresh rows.
+        rows: Number of fresh rows.
     """
 
     outcome: ComparisonOutcome
@@ -95,7 +95,7 @@ def decide(
     """Decide by a paired test: only a challenger that is significantly better is promoted.
 
     Args:
-        test: Of champion against challenger.
+        test: Paired test of champion and challenger.
         rule: When a challenger is promoted.
         challenger: Its version.
         champion: The champion's version.

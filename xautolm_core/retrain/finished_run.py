@@ -1,4 +1,4 @@
-"""From the run folder of a finished search to what the registry keeps of its model."""
+"""Read from the run folder of a finished search what the registry stores of its model."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _HINT = "Give the run folder of a search that has ended (RUN, with summary.json 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a search left that the registry wants.
+    """The parts of a finished search that the registry stores.
 
     Attributes:
         folder: The run folder.
-        spec: What was asked.
+        spec: The specification of the search.
         task_name: Name of the task.
-        record: What is to be said of the chosen model; without a parent.
+        record: Record of the chosen model, without a parent.
     """
 
     folder: Path
@@ -94,7 +94,7 @@ def read_finished_run(folder: Path) -> FinishedRun:
         return FinishedRun(folder, spec, str(summary["task"]), record)
     except (ValidationError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{folder / SUMMARY_FILE} or the model's {MODEL_CARD_FILE} is not whole"
+            f"{folder / SUMMARY_FILE} or the model's {MODEL_CARD_FILE} is incomplete"
             f" ({type(error).__name__})",
             hint=_HINT,
         ) from error
@@ -105,7 +105,7 @@ def rows_of_run(run: FinishedRun, data: str | None) -> SeenRows:
 
     Args:
         run: The search.
-        data: Where its data are now, if not where they were: whatever ``xautolm search`` takes.
+        data: Where its data are now, if they were moved: whatever ``xautolm search`` takes.
 
     Raises:
         DataError: The data cannot be read, or are not those of the search.
@@ -168,7 +168,7 @@ def _read_json(path: Path) -> dict[str, Any]:
             f"{path} cannot be read: {error.strerror or error}", hint=_HINT
         ) from error
     except ValueError as error:
-        raise ConfigError(f"{path} is no JSON", hint=_HINT) from error
+        raise ConfigError(f"{path} is not JSON", hint=_HINT) from error
     if not isinstance(document, dict):
-        raise ConfigError(f"{path} is no JSON object", hint=_HINT)
+        raise ConfigError(f"{path} is not a JSON object", hint=_HINT)
     return document

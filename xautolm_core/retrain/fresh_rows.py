@@ -1,8 +1,8 @@
-"""Which rows are set aside, and which rows are fresh to a model.
+"""Which rows are held out, and which rows are fresh to a model.
 
-The side of a row follows from its texts alone: the same row falls on the same side in every data
-set, on every machine, at any time. What was set aside once is never trained on later, as long as
-all searches of a task are given the search's side only.
+The side of a row follows from its texts alone: the same row is on the same side in every data
+set, on every machine, at any time. A row that was held out once is never trained on later, as long
+as all searches of a task get the search's side only.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _SIDE_BYTES = 8
 
 
 def is_set_aside(split: Split, fraction: float) -> np.ndarray:
-    """Return for each row of a split whether it is set aside, bool.
+    """Return for each row of a split whether it is held out, bool.
 
     Args:
         split: The rows.
-        fraction: Share of all conceivable rows that is set aside, in (0, 1). A larger one sets the
-            same rows aside and more.
+        fraction: Expected share of rows that are held out, in (0, 1). A larger one holds out the
+            same rows and more.
     """
     digests = b"".join(
         hashlib.blake2b(content, digest_size=_SIDE_BYTES, person=b"xautolm side").digest()
@@ -37,13 +37,13 @@ def is_set_aside(split: Split, fraction: float) -> np.ndarray:
 
 
 def fresh_rows(rows: Split, seen: Iterable[SeenRows] = ()) -> np.ndarray:
-    """Return for each row whether it is fresh, bool: seen by no model, and no repetition.
+    """Return for each row whether it is fresh, bool: unseen by the models, and not a repetition.
 
-    A text that stands there twice counts once: the tests take rows to be independent.
+    A repeated text counts once, as the tests assume independent rows.
 
     Args:
         rows: The rows.
-        seen: What the models have seen.
+        seen: Digests of the rows that each model has seen.
     """
     fresh = np.zeros(len(rows), dtype=bool)
     known: set[bytes] = set()

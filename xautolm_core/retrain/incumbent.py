@@ -1,4 +1,4 @@
-"""Measures the champion of a task on data that it has not seen."""
+"""Evaluate the champion of a task on data that it has not seen."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from xautolm_core.retrain.rows import all_rows
 from xautolm_core.retrain.rows import as_test_split
 from xautolm_core.retrain.rows import take_rows
 from xautolm_core.retrain.verdict import ChampionVerdict
+from xautolm_core.retrain.verdict import DegradationLimits
 from xautolm_core.retrain.verdict import Standing
-from xautolm_core.retrain.verdict import WearLimits
-from xautolm_core.retrain.verdict import judge_wear
+from xautolm_core.retrain.verdict import judge_degradation
 from xautolm_core.retrain.verdict import too_few
 from xautolm_core.search.asking import Asking
 from xautolm_core.search.asking import ask_model
@@ -28,7 +28,7 @@ from xautolm_core.tasks.task import Split
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.answers import Answers
 
-ROWS_UNKNOWN = "Which rows the champion has seen is not known: some may be among these"
+ROWS_UNKNOWN = "The rows that the champion has seen are unknown: some may be among these"
 
 
 def judge_champion(
@@ -36,23 +36,23 @@ def judge_champion(
     task: Task,
     work_folder: Path,
     *,
-    limits: WearLimits = WearLimits(),  # noqa: B008 - frozen
+    limits: DegradationLimits = DegradationLimits(),  # noqa: B008 - frozen
     asking: Asking = Asking(),  # noqa: B008 - frozen
     task_name: str | None = None,
 ) -> ChampionVerdict:
-    """Say whether the champion of a task is still good enough on the task's data of today.
+    """Decide whether the champion of a task is still good enough on the task's current data.
 
     Args:
-        registry: Where it is.
-        task: The data of today, in any splits: all rows count that the champion has not seen.
-        work_folder: For the model and the rows while they are needed.
-        limits: When it counts as worn.
-        asking: How it is asked.
-        task_name: Under which name it is registered; by default the task's own.
+        registry: The registry of the champion.
+        task: The current data, in any splits: all rows count that the champion has not seen.
+        work_folder: For temporary copies of the model and the rows.
+        limits: When it counts as degraded.
+        asking: How it is run.
+        task_name: Name that it is registered under; by default the task's own.
 
     Raises:
         ConfigError: The digests of its rows need a secret that is not given.
-        LaunchError: It could not be asked.
+        LaunchError: It could not be run.
         StoreError: The registry cannot be read, or the champion is damaged.
     """
     name = task_name or task.name
@@ -70,11 +70,11 @@ def judge_champion(
     folder = write_prepared(as_test_split(task, fresh), work_folder)
     model = registry.fetch(champion, work_folder / "champion")
     answers = ask_model(model, folder, work_folder / "asked", asking, rows=len(fresh))
-    verdict = judge_wear(
+    verdict = judge_degradation(
         champion.record.scores, _score(task, fresh, answers), limits, champion.version
     )
     if seen is None:
-        # Rows that it has learnt flatter it: wear is harder to see, not easier.
+        # Rows that it was trained on flatter it: degradation is harder to see, not easier.
         return replace(verdict, reason=f"{verdict.reason}. {ROWS_UNKNOWN}")
     return verdict
 
@@ -91,7 +91,7 @@ def seen_rows_of(registry: ModelRegistry, model: RegisteredModel) -> SeenRows | 
 
 
 def _other_task(champion: RegisteredModel, task: Task) -> str:
-    """Say why a champion cannot do a task, whatever it has learnt; nothing if it can."""
+    """Return why a champion does not fit a task; an empty text if it does."""
     record = champion.record
     if record.has_pairs != task.has_pairs:
         kinds = ("single texts", "pairs of texts")

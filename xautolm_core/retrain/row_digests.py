@@ -1,15 +1,15 @@
-"""Which rows a model has seen, without their texts.
+"""Digests of the rows that a model has seen, without their texts.
 
 A registered model carries one digest for each text (or pair of texts) that its search has seen, so
-that a later comparison can leave these rows out. Classes are left out of the digest: a text that
-was learnt with one class is no fresh row with another.
+that a later comparison can leave these rows out. Classes are not part of the digest: a text that
+was learnt with one class is not fresh with another.
 
-A digest of a short text can be turned back by trying texts. Therefore it is a keyed BLAKE2b of 32
+A digest of a short text can be reversed by trying texts. Therefore it is a keyed BLAKE2b of 32
 bits: the key is salted by model, so that no table of digests fits two models, and 32 bits are less
 than the texts have, so that each digest stands for countless texts and none can be computed back.
 The price: one fresh row in ``2**32 / n`` is taken for one of ``n`` seen rows, and left out. Whoever
 can read the registry may still test a guess, with few false answers; where that matters, the key
-also needs the secret in ``$XAUTOLM_ROW_KEY``, without which digests tell nothing.
+also needs the secret in ``$XAUTOLM_ROW_KEY``, without which digests reveal nothing.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class SeenRows:
 
     Attributes:
         key: Key of the digests, 32 bytes.
-        header: What stands before the digests when they are kept.
+        header: Header of the digests' file.
         digests: Sorted, each once, uint32.
     """
 
@@ -76,7 +76,7 @@ class SeenRows:
         return np.isin(_digests(row_contents(split), self.key), self.digests)
 
     def to_bytes(self) -> bytes:
-        """Return what can be kept: a line of JSON, then the digests."""
+        """Return the content of the digests' file: a line of JSON, then the digests."""
         return self.header.model_dump_json().encode() + b"\n" + self.digests.tobytes()
 
 

@@ -1,4 +1,4 @@
-"""Rows taken out of splits, and put together anew."""
+"""Select and concatenate rows of splits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def take_rows(split: Split, rows: np.ndarray) -> Split:
 
     Args:
         split: The split.
-        rows: Indices, or whether to keep each row.
+        rows: Indices, or a mask.
     """
     places = np.flatnonzero(rows) if rows.dtype == bool else rows
     taken = pa.array(places, type=pa.int64())
@@ -43,7 +43,7 @@ def all_rows(task: Task) -> Split:
 
 
 def as_test_split(task: Task, rows: Split) -> Task:
-    """Return a task whose test split is these rows, and that has no others."""
+    """Return a task with these rows as its test split and no other split."""
     none = take_rows(rows, np.empty(0, dtype=np.int64))
     return Task(
         name=task.name,

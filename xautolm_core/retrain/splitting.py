@@ -1,4 +1,4 @@
-"""Divides a task into what a search may see and what is set aside for the comparison after it."""
+"""Divide a task into the rows for a search and the held-out rows for the comparison after it."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class FreshSplit:
 
     Attributes:
         task_file: Task file of the search's side; ``load_task`` reads it like any other.
-        fresh_folder: The rows set aside, as the test split of a prepared task.
+        fresh_folder: The held-out rows, as the test split of a prepared task.
         search_rows: Rows of each split on the search's side.
-        set_aside: Rows on the other side.
-        fresh: Rows of these that are no repetitions and that the champion has not seen: those in
-            ``fresh_folder``.
+        set_aside: Number of held-out rows.
+        fresh: Number of held-out rows in ``fresh_folder``: without repetitions and rows that the
+            champion has seen.
     """
 
     task_file: Path
@@ -61,16 +61,16 @@ def split_task(
 ) -> FreshSplit:
     """Write a task in two parts.
 
-    The search's side keeps the splits of the task, less the rows that are set aside; a class that
-    would have no training row keeps those that it has in validation and test for training. All
-    rows of the other side stay away from the search, also those that are not fresh.
+    The search's side keeps the splits of the task, less the held-out rows; a class that would have
+    no training row gets its validation and test rows for training. The search sees no held-out
+    row, fresh or not.
 
     Args:
         task: The task.
         search_folder: Where the search's side is written; files in it are replaced.
-        fresh_folder: Where the other side is written; a folder there is replaced.
-        fraction: Share that is set aside, in (0, 1); the same for all searches of a task.
-        champion_rows: What the champion has seen: left out of the other side.
+        fresh_folder: Where the held-out rows are written; an existing folder is replaced.
+        fraction: Share to hold out, in (0, 1); the same for all searches of a task.
+        champion_rows: Rows that the champion has seen, left out of the held-out rows.
 
     Raises:
         ConfigError: The fraction is out of range.
@@ -101,7 +101,7 @@ def split_task(
     except OSError as error:
         raise DataError(
             f"{error.filename or search_folder} cannot be written: {error.strerror or error}",
-            hint="Check the space and the rights of that folder",
+            hint="Check the free space and the permissions of that folder",
         ) from error
     return FreshSplit(
         task_file=task_file,
@@ -151,8 +151,8 @@ def _write_fresh_side(task: Task, folder: Path) -> None:
     """Write the rows, and give their folder the name that was asked for."""
     if folder.exists() and any(folder.iterdir()) and not (folder / PREPARED_FILE).is_file():
         raise DataError(
-            f"{folder} is there already and holds something else",
-            hint="Give a folder of its own for the rows that are set aside",
+            f"{folder} exists and holds something else",
+            hint="Give an empty folder for the rows that are set aside",
         )
     draft = folder.with_name(f".{folder.name}-draft")
     shutil.rmtree(draft, ignore_errors=True)

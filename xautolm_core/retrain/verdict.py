@@ -1,4 +1,4 @@
-"""Is the champion still good enough? The decision, from scores alone, by a one-sided test of two.
+"""Decide by a one-sided test of two scores whether the champion is still good enough.
 
 The scores are on different rows, so the test is unpaired: the drop beyond the tolerance, divided by
 the standard error of the difference, against the normal distribution. The standard error of each
@@ -29,16 +29,16 @@ _CHUNK_NUMBERS = 4_000_000
 
 
 @dataclass(frozen=True)
-class WearResult:
-    """What the test came to.
+class DegradationResult:
+    """The result of the test.
 
     Attributes:
         before: Macro-F1 when registered, in [0, 1].
         now: Macro-F1 on the new rows.
-        tolerance: Drop that does not matter.
-        standard_error: Of the difference of both.
+        tolerance: Acceptable drop.
+        standard_error: Standard error of the difference of both.
         p_value: Probability of such a drop, if the true one were the tolerance, in (0, 1].
-        detectable_drop: Drop that a test of this size finds four times in five.
+        detectable_drop: Drop that the test detects with a power of 0.8.
     """
 
     before: float
@@ -50,30 +50,30 @@ class WearResult:
 
     @property
     def drop(self) -> float:
-        """How much lower the score is; negative if it is higher."""
+        """Score before minus score now."""
         return self.before - self.now
 
 
-def wear_test(
+def degradation_test(
     before: tuple[float, float], now: tuple[float, float], *, tolerance: float, alpha: float
-) -> WearResult:
+) -> DegradationResult:
     """Test whether a score has dropped by more than the tolerance.
 
     Args:
         before: Score when registered, and its standard error.
         now: Score on new rows, and its standard error.
-        tolerance: Drop that does not matter, at least 0.
-        alpha: Level of the test, for what it can detect.
+        tolerance: Acceptable drop, at least 0.
+        alpha: Level of the test, for the detectable drop.
 
     Raises:
-        ValueError: Both standard errors are 0, which no finite number of rows gives.
+        ValueError: Both standard errors are 0, which a finite number of rows cannot give.
     """
     error = math.hypot(before[1], now[1])
     if error <= 0:
         raise ValueError("scores without any uncertainty cannot be tested")
     normal = NormalDist()
     excess = before[0] - now[0] - tolerance
-    return WearResult(
+    return DegradationResult(
         before=before[0],
         now=now[0],
         tolerance=tolerance,
@@ -88,8 +88,8 @@ def macro_f1_error(confusion: Sequence[Sequence[int]] | np.ndarray, *, seed: int
     """Return the standard error of the macro-F1 that follows from a confusion matrix.
 
     Args:
-        confusion: Rows of true class i that were taken for class j, shape (classes, classes).
-        seed: Of the draws.
+        confusion: Rows of true class i predicted as class j, shape (classes, classes).
+        seed: Seed of the draws.
 
     Raises:
         ValueError: It is not square, or has no rows.
@@ -118,22 +118,22 @@ def macro_f1_error(confusion: Sequence[Sequence[int]] | np.ndarray, *, seed: int
 
 
 def share_error(score: float, rows: int) -> float:
-    """Return a cautious standard error of a score of which only the number of rows is known.
+    """Return a conservative standard error of a score, from the number of rows only.
 
-    That of a share of as many rows, with one success and one failure added.
+    It is that of a proportion, with one success and one failure added.
     """
     share = (score * rows + 1) / (rows + 2)
     return math.sqrt(share * (1 - share) / (rows + 2))
 
 
 class Standing(StrEnum):
-    """How a champion stands."""
+    """The state of a champion."""
 
     NO_CHAMPION = "no_champion"
     OTHER_TASK = "other_task"
     NO_SCORE = "no_score"
     TOO_FEW_ROWS = "too_few_rows"
-    WORN = "worn"
+    DEGRADED = "degraded"
     GOOD_ENOUGH = "good_enough"
 
     @property
@@ -143,13 +143,13 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True)
-class WearLimits:
-    """When a champion counts as worn.
+class DegradationLimits:
+    """When a champion counts as degraded.
 
     Attributes:
-        tolerance: Drop of macro-F1 that does not matter, in [0, 1).
-        alpha: Probability of calling a champion worn whose true drop is the tolerance, in (0, 0.5).
-        min_rows: With fewer fresh rows nothing is said.
+        tolerance: Acceptable drop of macro-F1, in [0, 1).
+        alpha: Probability of calling a champion degraded at a true drop of the tolerance, (0, 0.5).
+        min_rows: With fewer fresh rows there is no decision.
     """
 
     tolerance: float = 0.02
@@ -166,54 +166,61 @@ class ChampionVerdict:
     """Whether to train a new model, and why.
 
     Attributes:
-        standing: How the champion stands.
-        reason: Why, in words.
-        champion: Its version, or None.
-        rows: Fresh rows that it was measured on.
-        wear: The test, if there was one.
+        standing: State of the champion.
+        reason: Reason, in words.
+        champion: Version of the champion, or None.
+        rows: Number of fresh rows that it was evaluated on.
+        degradation: The test, if there was one.
     """
 
     standing: Standing
     reason: str
     champion: str | None = None
     rows: int = 0
-    wear: WearResult | None = None
+    degradation: DegradationResult | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the verdict as JSON."""
-        wear = None if self.wear is None else {**asdict(self.wear), "drop": self.wear.drop}
+        degradation = (
+            None
+            if self.degradation is None
+            else {**asdict(self.degradation), "drop": self.degradation.drop}
+        )
         return {
             "retrain": self.standing.retrain,
             "standing": self.standing.value,
             "reason": self.reason,
             "champion": self.champion,
             "rows": self.rows,
-            "wear": wear,
+            "degradation": degradation,
         }
 
 
-def judge_wear(
-    before: SplitScores | None, now: SplitScores, limits: WearLimits, champion: str | None = None
+def judge_degradation(
+    before: SplitScores | None,
+    now: SplitScores,
+    limits: DegradationLimits,
+    champion: str | None = None,
 ) -> ChampionVerdict:
-    """Compare what a model scores on fresh rows with what it scored when it was registered.
+    """Compare a model's score on fresh rows with its score at registration.
 
     Args:
         before: Scores when registered.
         now: Scores on the fresh rows, with their confusion matrix.
-        limits: When it counts as worn.
+        limits: When it counts as degraded.
         champion: Version of the model.
     """
     rows = now.rows or 0
     if before is None:
         return ChampionVerdict(
             Standing.NO_SCORE,
-            "The champion was registered without a score: there is nothing to measure against",
+            "The champion was registered without a score: there is nothing to compare with",
             champion,
             rows,
         )
     if rows < limits.min_rows:
         return too_few(rows, limits, champion)
-    found = wear_test(
+    found = degradation_test(
         (before.macro_f1, _error(before)),
         (now.macro_f1, _error(now)),
         tolerance=limits.tolerance,
@@ -225,19 +232,21 @@ def judge_wear(
         f" p = {found.p_value:.2g})"
     )
     if found.p_value <= limits.alpha:
-        return ChampionVerdict(Standing.WORN, f"{scores}: it is worn", champion, rows, found)
+        return ChampionVerdict(
+            Standing.DEGRADED, f"{scores}: it is degraded", champion, rows, found
+        )
     return ChampionVerdict(
         Standing.GOOD_ENOUGH,
-        f"{scores}: no sign of wear. A drop of {found.detectable_drop:.3f} would have been seen"
-        " four times in five",
+        f"{scores}: no sign of degradation. A drop of {found.detectable_drop:.3f} would have been"
+        " detected with a probability of 0.8",
         champion,
         rows,
         found,
     )
 
 
-def too_few(rows: int, limits: WearLimits, champion: str | None) -> ChampionVerdict:
-    """Return the verdict on a champion that too few rows are fresh to."""
+def too_few(rows: int, limits: DegradationLimits, champion: str | None) -> ChampionVerdict:
+    """Return the verdict on a champion for which too few rows are fresh."""
     return ChampionVerdict(
         Standing.TOO_FEW_ROWS,
         f"{rows} rows are fresh to the champion, fewer than {limits.min_rows}: too few to tell",

@@ -1,4 +1,4 @@
-"""Whether limits of spending leave room for one trial, as far as experiences tell."""
+"""Check by experiences whether spending limits leave room for one trial."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 
 _METHOD = "configuration.method"
 _WORDS = ("id", "tenant", "outcome", "device", "task_name", "task_type", "energy", _METHOD)
-# Before its process ran, a trial held nothing.
+# Before its process ran, a trial used nothing.
 _NOT_HELD = SECONDS + "startup"
 _TRIES = 3
 _MOST = 20_000
-"""Trials that are looked at: half a second's work, and as good an estimate as that of a million."""
+"""Most trials to read: half a second's work, and the estimate is as good as from a million."""
 
 
 @dataclass(frozen=True)
 class Past:
-    """Trials that ended well on such a machine.
+    """Successful trials on such a machine.
 
     Attributes:
-        of_task: Whether they are of the task itself; else they are of its kind.
-        uses: What each has used.
+        of_task: Whether they are of the task itself, else of its kind.
+        uses: Resources that each has used.
     """
 
     of_task: bool
@@ -52,21 +52,21 @@ class Past:
 
 
 def require_affordable(spec: SearchSpec, opening: Opening) -> dict[str, float]:
-    """Refuse limits that the cheapest known trial would go beyond; return its share of each.
+    """Refuse limits that the cheapest known trial would exceed; return its share of each.
 
     Trials of the own store count, those of the same task if there are any: those of language models
     where the space has some, for the cheap candidates fit into almost any limit. A search that does
     not look at history is not held to it.
 
     Args:
-        spec: What is asked.
-        opening: What was opened for it.
+        spec: The search.
+        opening: The opened task, space and store.
 
     Returns:
-        Limits to shares, at most 1; nothing is known of those that are absent.
+        Limits to shares, at most 1; unknown ones are absent.
 
     Raises:
-        ConfigError: A limit leaves no room for one trial; with the estimate.
+        ConfigError: A limit leaves no room for one trial; the message has the estimate.
         StoreError: The store cannot be read.
     """
     learns = learns_from_history(spec.sampler, spec.sampler_options)
@@ -83,13 +83,13 @@ def require_affordable(spec: SearchSpec, opening: Opening) -> dict[str, float]:
         raise ConfigError(
             f"a limit of {most:g} {unit} leaves no room for one trial: the cheapest of"
             f" {len(past.uses)} of {whose} used {most * share:.3g} {unit}",
-            hint="Give more, or leave history aside (--cold)",
+            hint="Give more, or ignore history (--cold)",
         )
     return found
 
 
 def cheapest_shares(limits: SpendingLimits, past: Past) -> dict[str, float]:
-    """Return which share of each limit the cheapest trial used; what no trial tells is absent."""
+    """Return the share of each limit that the cheapest trial used; unknown ones are absent."""
     found: dict[str, float] = {}
     for use in past.uses:
         for name, share in limit_shares(limits, use).items():
@@ -107,18 +107,18 @@ def past_of(
     task_type: str,
     methods: Collection[str] = METHODS,
 ) -> Past:
-    """Return the trials of a store that ended well: of a task, or of its kind if there are none.
+    """Return the successful trials in a store: of a task, or of its kind if there are none.
 
     Args:
         view: The store.
-        tenant: Whose; anybody's if None.
-        device: That they ran on: ``cpu`` or ``cuda``.
-        task_name: The task.
-        task_type: Its kind.
-        methods: Only trials of these.
+        tenant: Owner of the experiences; all if None.
+        device: Device that they ran on: ``cpu`` or ``cuda``.
+        task_name: Name of the task.
+        task_type: Kind of the task.
+        methods: Only trials of these methods.
 
     Raises:
-        SegmentGoneError: The view is too old: open another one.
+        SegmentGoneError: The view is outdated: open a new one.
     """
     tables = []
     wanted = {"outcome": Outcome.OK.value, "device": device, "task_type": task_type}
@@ -150,7 +150,7 @@ def _past(spec: SearchSpec, opening: Opening) -> Past:
             )
         except SegmentGoneError:
             continue
-    return Past(False, ())  # somebody compacts all the time; an estimate is worth no more
+    return Past(False, ())  # compactions keep interfering; the estimate is not worth more tries
 
 
 def _matching(table: pa.Table, wanted: Mapping[str, str]) -> pa.Table:
@@ -173,9 +173,9 @@ def _among(table: pa.Table, name: str, values: Collection[str]) -> pa.Table:
 
 
 def _uses(table: pa.Table, hidden: frozenset[bytes]) -> tuple[Use, ...]:
-    """Return what each of the latest trials used.
+    """Return the resources that each of the latest trials used.
 
-    One that is there twice counts once, a forgotten one never.
+    A duplicate counts once, a forgotten one never.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""A saved model answers a split, in a process of its own that is ended with this one.
+"""Run a saved model on a split, in a process of its own that ends with this one.
 
 The process is ended at its limit, on an interrupt, or with its parent.
 """
@@ -38,7 +38,7 @@ LOG_FILE = "answers.log"
 
 _POLL_SECONDS = 0.2
 _OWN_WORDS = "xautolm: "
-"""What our own programs begin their errors with."""
+"""Prefix of the errors of our own programs."""
 
 
 def _never() -> bool:
@@ -47,13 +47,13 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class Asking:
-    """How a model is asked.
+    """How a model is run.
 
     Attributes:
         threads: CPU threads; 0 for all that this process may use.
-        limit_seconds: End the process after so long; None for never.
-        give_up: Asked several times a second; True ends the process.
-        command: What to run, with the request's path appended.
+        limit_seconds: Time limit of the process; None for none.
+        give_up: Called several times a second; True ends the process.
+        command: Command to run, with the request's path appended.
     """
 
     threads: int = 0
@@ -64,11 +64,11 @@ class Asking:
 
 @dataclass(frozen=True)
 class TestedModel:
-    """What a model came to on the test split.
+    """The result of a model on the test split.
 
     Attributes:
         report: Its scores.
-        answers: Class index that it gave to each row, int64.
+        answers: Predicted class index of each row, int64.
     """
 
     __test__ = False
@@ -86,7 +86,7 @@ def score_on_test(
         model_folder: The saved model.
         task_folder: The prepared task.
         work_folder: Where request, log and answers are written.
-        asking: How the model is asked.
+        asking: How the model is run.
         task: The task of that folder.
 
     Returns:
@@ -108,22 +108,22 @@ def score_on_test(
 def ask_model(
     model_folder: Path, task_folder: Path, work_folder: Path, asking: Asking, *, rows: int
 ) -> Answers:
-    """Return a model's answers to the test split of a prepared task, whatever its classes.
+    """Return a model's predictions for the test split of a prepared task, whatever its classes.
 
     Args:
         model_folder: The saved model.
         task_folder: The prepared task.
-        work_folder: Where request, log and answers are written; made if it does not exist.
-        asking: How.
-        rows: Rows of the split.
+        work_folder: Where request, log and answers are written; created if missing.
+        asking: How the model is run.
+        rows: Number of rows of the split.
 
     Raises:
-        LaunchError: There are no answers, for the reason given.
+        LaunchError: The model gave no predictions, for the stated reason.
     """
     answers, problem = _answers_of(model_folder, task_folder, work_folder, asking, rows=rows)
     if answers is None:
         raise LaunchError(
-            f"The model could not be asked: {problem}",
+            f"The model could not be run: {problem}",
             hint="Remove the cause, or register another model",
         )
     return answers
@@ -132,7 +132,7 @@ def ask_model(
 def _answers_of(
     model_folder: Path, task_folder: Path, work_folder: Path, asking: Asking, *, rows: int
 ) -> tuple[Answers | None, str]:
-    """Return answers, or None and why there are none; files stay only where there are none."""
+    """Return predictions, or None and the reason; files are kept only in the latter case."""
     from xautolm_core.features.cgroup import cpu_count
 
     work_folder.mkdir(parents=True, exist_ok=True)
@@ -156,10 +156,10 @@ def _answers_of(
     try:
         answers = Answers.model_validate_json(request.out_file.read_bytes())
     except (OSError, ValidationError) as error:
-        return None, f"its answers cannot be read ({type(error).__name__})"
+        return None, f"its predictions cannot be read ({type(error).__name__})"
     most = max(answers.predicted, default=-1)
     if len(answers.predicted) != rows or (rows and most >= len(answers.labels)):
-        return None, "its answers do not belong to the rows"
+        return None, "its predictions do not match the rows"
     for leftover in (request_file, request.out_file, log):
         leftover.unlink(missing_ok=True)
     return answers, ""
@@ -175,13 +175,13 @@ def _run_watched(
     """Run a program.
 
     Args:
-        command: What to run.
-        log_file: Where its output goes.
-        limit_seconds: End it after so long; None for never.
-        give_up: Asked several times a second; True ends it.
+        command: The command.
+        log_file: File for its output.
+        limit_seconds: Time limit; None for none.
+        give_up: Called several times a second; True ends it.
 
     Returns:
-        Nothing if it ended with exit code 0, else the reason in words.
+        Empty if it ended with exit code 0, else the reason in words.
     """
     with log_file.open("wb") as log:
         process = subprocess.Popen(
@@ -202,7 +202,7 @@ def _run_watched(
 
 
 def _own_words(log: Path) -> str:
-    """Return what the program itself said last; other lines could hold anything."""
+    """Return the program's own last error; other lines could hold anything."""
     try:
         lines = log.read_text("utf-8", errors="replace").splitlines()
     except OSError:

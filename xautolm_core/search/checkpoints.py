@@ -1,4 +1,4 @@
-"""Checkpoints of a search: those that are of no use are discarded, and their trials name none."""
+"""Discard the checkpoints of a search that are no longer needed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def discard_checkpoints(
 ) -> list[TrialRecord]:
     """Delete the checkpoints of trials that will not be continued; return the records without them.
 
-    That they are of no use is written down first: a search that is resumed asks for none of them,
-    and deletes those that a kill or a fault of the storage has left.
+    The list of discarded checkpoints is saved first: a resumed search uses none of them, and
+    deletes those that remained after a kill or a storage fault.
 
     Args:
         setup: The search.
@@ -55,11 +55,11 @@ def discard_checkpoints(
 def without_checkpoints(
     records: Iterable[TrialRecord], attempts: Collection[str]
 ) -> list[TrialRecord]:
-    """Return records in which some attempts have no checkpoint any more.
+    """Return records without the checkpoints of some attempts.
 
     Args:
         records: All trials so far.
-        attempts: Names of the folders of attempts whose checkpoints are of no use.
+        attempts: Names of the folders of attempts whose checkpoints are not needed.
     """
     return [
         replace(record, result=record.result.model_copy(update={"checkpoint_folder": None}))

@@ -1,4 +1,4 @@
-"""How long a search has run, over all processes that worked on it, and what the time went to."""
+"""The time that a search has used, over all its processes, in total and by phase."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 class Clock:
-    """A stopwatch that goes on where an earlier process left it.
+    """A stopwatch that continues the time of earlier processes.
 
     Args:
         used_seconds: Used before.
@@ -23,7 +23,7 @@ class Clock:
         self.phase_seconds = dict(phase_seconds or {})
 
     def go_on_from(self, used_seconds: float, phase_seconds: dict[str, float]) -> None:
-        """Add what earlier processes used."""
+        """Add the time of earlier processes."""
         self._used += used_seconds
         for name, seconds in phase_seconds.items():
             self.phase_seconds[name] = self.phase_seconds.get(name, 0.0) + seconds

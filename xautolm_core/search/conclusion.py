@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xautolm_core.search.setup import SearchSetup
 
 EARLY_SHARE = 0.05
-"""Of the budget: a search that ends so much before it says why."""
+"""Share of the budget: a search that ends earlier than this before it notes the reason."""
 
 _TEST = TypeAdapter(TestReport)
 
@@ -30,14 +30,14 @@ def conclude(
     *,
     reserve_seconds: float | None = None,
 ) -> SearchResult:
-    """Save the state of a search for the last time, and return what it came to.
+    """Save the state of a search for the last time, and return its result.
 
     Args:
-        setup: The search.
+        setup: The shared setup of the search.
         records: Its trials.
         best: The chosen one; None if no trial gave a model.
         stopped_by: Why it ended.
-        reserve_seconds: What was kept of its budget for the test; None if there was none.
+        reserve_seconds: Part of the budget reserved for the test; None without one.
     """
     setup.save_state()
     state = setup.state
@@ -65,7 +65,7 @@ def conclude(
 
 
 def _why_early(setup: SearchSetup, stopped_by: str, reserve_seconds: float | None) -> Iterator[str]:
-    """Say why a search that used its budget up has left more of it than a small part."""
+    """Yield the reason why a search ended well before its budget."""
     budget_seconds = setup.policy.effective_budget_seconds
     if stopped_by != "budget" or budget_seconds is None:
         return
@@ -75,7 +75,7 @@ def _why_early(setup: SearchSetup, stopped_by: str, reserve_seconds: float | Non
     why = "what was left was too little for another trial"
     test_seconds = setup.clock.phase_seconds.get("test")
     if reserve_seconds is not None and test_seconds is not None:
-        why += f" and the test, for which {reserve_seconds:.0f} s were kept; it took"
+        why += f" and the test, for which {reserve_seconds:.0f} s were reserved; it took"
         why += f" {test_seconds:.0f} s"
     yield f"The search ended {left_seconds:.0f} s before its budget: {why}"
 

@@ -1,8 +1,8 @@
-"""Continue, never repeat: a promising trial that was short goes on from its checkpoint.
+"""Continue a promising short trial from its checkpoint, instead of repeating it.
 
-A trial has the epochs that fitted when it was started. Where time is left in the end, one of the
-best is given more of them, as successive halving promotes what did well on less (Jamieson and
-Talwalkar, arXiv 1502.07943), without paying a second time for what it has learnt.
+A trial has the epochs that fitted when it was started. Where time is left at the end, one of the
+best gets more of them, as in successive halving (Jamieson and Talwalkar, arXiv 1502.07943), without
+repeating the training that it has done.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ _ENDED_OUTSIDE = (Outcome.CANCELLED, Outcome.PREEMPTED)
 
 @dataclass(frozen=True)
 class Room:
-    """What there is for one more trial.
+    """The time for one more trial.
 
     Attributes:
-        left_seconds: Of the budget, for training and evaluation.
-        usual_seconds: What another new trial would take, its start-up included; infinite if none
-            comes any more.
+        left_seconds: Rest of the budget, for training and evaluation.
+        usual_seconds: Expected time of another new trial, its start-up included; infinite if none
+            follows.
     """
 
     left_seconds: float
@@ -69,20 +69,20 @@ def plan_continuation(
     validation_rows: int,
     training_rows: int,
 ) -> PlannedTrial | None:
-    """Return the continuation of a trial, if this is the moment for it.
+    """Return the continuation of a trial if one is due, else None.
 
-    It is the best trial of a language model, or one whose score is no more than a standard error
-    below and that had fewer epochs: it has the most to gain. It is to double its training, within
-    the epochs that the space admits. The moment has come when no new trial would fit in before
-    that; until then others have their turn.
+    It continues the best trial of a language model, or one whose score is at most a standard error
+    below and that had fewer epochs, as it has the most to gain. It doubles the training, within the
+    epochs that the space admits. It is due when no new trial would fit in before it; until then
+    new trials have priority.
 
     Args:
-        space: Says how many epochs there may be.
+        space: Limits the number of epochs.
         records: All trials so far.
         running: Numbers of the trials that are being continued now.
-        room: What is left.
+        room: The time left.
         forecast: Predicts a configuration's time.
-        validation_rows: Rows that trials are scored on.
+        validation_rows: Number of validation rows.
         training_rows: Rows of the task's training split.
     """
     chosen = _most_promising(space, records, set(running), validation_rows)
@@ -119,7 +119,7 @@ def worth_a_checkpoint(space: SearchSpace, records: Sequence[TrialRecord]) -> se
     Only their checkpoints stay on disk, and only they are continued.
 
     Args:
-        space: Says how many epochs there may be.
+        space: Limits the number of epochs.
         records: All trials so far.
     """
     return {record.number for record in _continuable(space, records)}
@@ -130,16 +130,16 @@ def continuing(
 ) -> TrialSpec:
     """Return a spec that continues a trial from its checkpoint, with that trial's rows and seed.
 
-    Where the checkpoint is gone, the spec begins anew.
+    Where the checkpoint is missing, the spec starts from scratch.
 
     Args:
-        spec: The new trial as it would begin anew.
+        spec: The new trial as it would start from scratch.
         out_folder: The run folder.
         records: All trials so far.
-        number: Of the trial to continue.
+        number: Number of the trial to continue.
 
     Raises:
-        LaunchError: The spec of that trial is not there any more.
+        LaunchError: The spec of that trial is missing.
     """
     parent = next(record.result for record in records if record.number == number)
     if parent.checkpoint_folder is None:
@@ -150,7 +150,7 @@ def continuing(
     except (OSError, ValidationError) as error:
         raise LaunchError(
             f"Trial {number} cannot be continued: its {SPEC_FILE} cannot be read",
-            hint=f"Look at {folder}; resume the search when it is back",
+            hint=f"Restore {folder}, then resume the search",
         ) from error
     budget = spec.budget.model_copy(update={"data_fraction": known.budget.data_fraction})
     return spec.model_copy(
@@ -164,7 +164,7 @@ def continuing(
 
 
 def standard_error(score: float, rows: int) -> float:
-    """Return the standard error of a score that is a share of so many rows (binomial)."""
+    """Return the binomial standard error of a score on a number of rows."""
     share = min(max(score, 0.0), 1.0)
     return math.sqrt(share * (1 - share) / max(rows, 1))
 

@@ -1,4 +1,4 @@
-"""What a search is asked, what it says while it runs, and what it comes to."""
+"""The contract of a search: its specification, its observer, its result."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ class Objective(StrEnum):
 
     @property
     def grows_with_schedule(self) -> bool:
-        """Whether a trial that was cut would have come to more of it."""
+        """Whether a trial that was cut would have used more of it."""
         return self in (Objective.TIME, Objective.ENERGY)
 
 
 class ReadStore(BaseModel):
-    """An experience store that a search reads besides the one that it writes.
+    """An experience store that a search reads in addition to its own.
 
     Attributes:
-        name: What notes and reports call it.
+        name: Name for notes and reports.
         store: Folder or URI.
         trust: Weight of its experiences, in (0, 1]; those of the search's own store have 1.
     """
@@ -83,30 +83,30 @@ class ReadStore(BaseModel):
     @classmethod
     def _check_name(cls, value: str) -> str:
         if value == "own":
-            raise ValueError("'own' is the store that is written")
+            raise ValueError("'own' is the store that the search writes to")
         return value
 
 
 class SpendingLimits(BaseModel):
-    """What the trials of a search may use up, and what it costs.
+    """Limits on the resources of a search's trials, and prices.
 
-    No trial is started that would go beyond a limit if it used as much as the largest so far; one
-    that uses more still may.
+    No trial is started that would exceed a limit if it used as much as the largest so far; one that
+    uses more may still exceed it.
 
     Attributes:
         gpu_hours: Hours of GPUs, from a trial's start to its end.
-        energy_kwh: Energy that the trials' meters read; trials without a reading count as nothing.
+        energy_kwh: Energy that the trials' meters read; trials without a reading count as 0.
         cost: Money, in ``currency``.
         carbon_grams: CO2e of that energy, location-based.
-        gpus_per_trial: GPUs that one trial holds.
-        price_per_gpu_hour: Of one GPU.
-        price_per_trial_hour: Of all else that a trial holds.
-        price_per_kwh: Of the energy that the trials' meters read.
-        currency: What prices and cost are in.
-        grams_per_kwh: CO2e of the grid.
-        intensity_source: Where that is from, such as a table with zone and year.
-        pue: Power usage effectiveness: what cost and carbon are of is drawn so many times; the
-            limit on energy is of the trials' own.
+        gpus_per_trial: GPUs that one trial uses.
+        price_per_gpu_hour: Price of one GPU.
+        price_per_trial_hour: Price of all other resources of a trial.
+        price_per_kwh: Price of the energy that the trials' meters read.
+        currency: Currency of prices and cost.
+        grams_per_kwh: Carbon intensity (CO2e) of the grid.
+        intensity_source: Its source, such as a table with zone and year.
+        pue: Power usage effectiveness: cost and carbon are of the energy times this factor; the
+            limit on energy is without it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -127,7 +127,7 @@ class SpendingLimits(BaseModel):
     @model_validator(mode="after")
     def _check_countable(self) -> SpendingLimits:
         if self.gpu_hours is not None and not self.gpus_per_trial:
-            raise ValueError("gpu_hours limits nothing, because trials hold no GPU")
+            raise ValueError("gpu_hours limits nothing, because trials use no GPU")
         if self.cost is not None and not self._price_per_hour + self.price_per_kwh:
             raise ValueError("cost limits nothing, because all prices are 0")
         if self.carbon_grams is not None and not self.grams_per_kwh:
@@ -142,13 +142,13 @@ class SpendingLimits(BaseModel):
 
     @property
     def needs_energy(self) -> bool:
-        """Whether a limit holds only if the trials' energy can be read."""
+        """Whether a limit needs readings of the trials' energy."""
         by_energy = self.cost is not None and self.price_per_kwh > 0
         return self.energy_kwh is not None or self.carbon_grams is not None or by_energy
 
     @property
     def limits_time(self) -> bool:
-        """Whether a limit is reached in the end, whatever can be read."""
+        """Whether a limit is reached at some time even without energy readings."""
         return self.gpu_hours is not None or (self.cost is not None and self._price_per_hour > 0)
 
     @property
@@ -157,38 +157,38 @@ class SpendingLimits(BaseModel):
 
 
 class SearchSpec(BaseModel):
-    """Everything that decides a search. Kept in the run folder, so that it can be resumed.
+    """The specification of a search. It is kept in the run folder, for a resume.
 
     Attributes:
         search_id: Unique id of the search.
         task: The task as the user described it.
         space: Preset name or path of the space's file.
-        methods: The space is restricted to them; empty for all that it has.
+        methods: Restriction of the space to these methods; empty for all.
         screening: Whether the space's models are compared on a few rows first (see
             ``xautolm_core.search.screening``).
         sampler: ``guarded``, ``xautolm``, ``zero_shot``, ``knn``, ``random``, or one of a plug-in.
         sampler_options: Options of the sampler (see its documentation).
         launcher: Where trials run: ``local``, or a launcher of a plug-in.
-        launcher_settings: What the launcher is told; no secrets, as they are kept with the run.
-        meters: Names of energy meters that trials ask first, the best first.
-        plugins: What other packages give to the search, with their versions.
+        launcher_settings: Settings of the launcher; no secrets, as they are kept with the run.
+        meters: Names of energy meters that trials try first, in order.
+        plugins: Plug-ins that the search uses, with their versions.
         objectives: At least one, the first of them ``f1``.
-        max_trials: Stop after so many trials, or None.
-        budget_seconds: Stop after so many seconds, all included, or None.
+        max_trials: Most trials, or None.
+        budget_seconds: Wall-clock budget, everything included, or None.
         trial_timeout_seconds: Limit of one trial; derived from the budget if None.
         trial_memory_bytes: Memory limit of one trial; derived from this machine if None.
-        spending: What the trials together may use up.
+        spending: Limits on the resources of all trials together.
         workers: Trials at the same time.
         seed: Seed of sampler, splits and trials.
         store: Folder or URI of the experience store.
-        tenant: Whose experiences are written, and read in the own store.
+        tenant: Owner of the experiences that are written, and read in the own store.
         all_tenants: Whether the experiences of other tenants in the own store are read too.
-        read_stores: Stores that are read besides, with all tenants in them.
+        read_stores: Further stores to read, with all tenants in them.
         early_stopping: Whether trials in the worse half at a rung are stopped (see
             ``xautolm_core.search.rungs``), where a budget of time or spending binds.
         keep_models: ``front`` keeps the models of the Pareto front, ``best`` one, ``all`` all.
         history: SHA-256 of the rows that the search started from, as its run folder keeps them
-            (``history.parquet``); None as long as it has read none.
+            (``history.parquet``); None before the history is read.
         created_at: UTC.
     """
 
@@ -228,16 +228,16 @@ class SearchSpec(BaseModel):
 
 @dataclass(frozen=True)
 class WarmStartReport:
-    """What the history did to the sampler before its first proposal.
+    """The effect of the history on the sampler before its first proposal.
 
     Attributes:
         applied: Experiences that were used as they are.
         mapped: Experiences of another space that were used in part.
         dropped: Experiences that were not used, by reason.
-        prior_shift: How far the fine-tuner probabilities moved from uniform: the total variation
-            distance, in [0, 1] (0 = not at all).
+        prior_shift: Shift of the branch probabilities from uniform: the total variation distance,
+            in [0, 1] (0 = none).
         neighbours: The most similar tasks: name, weight in [0, 1] and experiences.
-        branch_probabilities: Fine-tuner to its probability at the start.
+        branch_probabilities: Branch of the space to its probability at the start.
     """
 
     applied: int = 0
@@ -250,17 +250,17 @@ class WarmStartReport:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial of a search, as the reports see it.
+    """One trial of a search, as reports use it.
 
     Attributes:
         number: From 0 on.
-        configuration: What was tried.
-        result: How it ended (the last attempt).
-        why: Where the configuration came from, in words.
+        configuration: Its configuration.
+        result: Result of the last attempt.
+        why: Origin of the configuration, in words.
         values: Objective name to value; empty if the trial did not end ok, and without energy if
             that could not be read.
         on_front: Whether it is on the Pareto front.
-        explanation: What the sampler expected of it; None where it said nothing.
+        explanation: Predictions of the sampler; None where it made none.
     """
 
     number: int
@@ -309,8 +309,8 @@ class TestReport(ClassificationScores):
 
     Attributes:
         rows: Rows of the split.
-        seconds: Of answering them.
-        comparison: With the best model of the other kind; None if there is none.
+        seconds: Seconds of the predictions.
+        comparison: Comparison with the best model of the other kind; None if there is none.
     """
 
     __test__ = False
@@ -322,10 +322,10 @@ class TestReport(ClassificationScores):
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search came to.
+    """The result of a search.
 
     Attributes:
-        spec: What was asked.
+        spec: The specification of the search.
         out_folder: The run folder.
         task: Name, fingerprint, labels, rows of each split, warnings.
         task_features: Feature name to value.
@@ -333,14 +333,14 @@ class SearchResult:
         trials: All trials, by number.
         best: Number of the chosen trial (best score on validation; the faster of equals).
         test: The chosen model on the test split; None if there is no model.
-        warm_start: What the history did.
+        warm_start: Effect of the history.
         seconds: Wall-clock seconds of the whole search.
-        phase_seconds: What of it went to what (``load``, ``features``, ``trials``, ...).
+        phase_seconds: Seconds by phase (``load``, ``features``, ``trials``, ...).
         stopped_by: ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``carbon``,
             ``unmetered``, ``rounds``, ``interrupted`` or ``exhausted``.
         notes: What the user should know, in words.
-        models: Model id to what is known of it, of the space's models. Reports label those without
-            pretraining wherever a score of theirs stands.
+        models: Id of each of the space's models to its descriptor. Reports label scores of models
+            without pretraining.
         unkept_experiences: Experiences that could not be written to the store; a resume writes
             them.
     """
@@ -376,28 +376,28 @@ class SearchResult:
 
 
 class SearchObserver(Protocol):
-    """Is told how a search goes on. The command line's live view is one."""
+    """Receives the progress of a search. The command line's live view is one."""
 
     def phase(self, name: str, detail: str = "") -> None:
-        """Say that a phase began, such as ``load``, ``features``, ``space``, ``history``."""
+        """Called when a phase begins, such as ``load``, ``features``, ``space``, ``history``."""
         ...
 
     def note(self, text: str, *, warning: bool = False) -> None:
-        """Tell something that the user should know."""
+        """Called with a note for the user."""
         ...
 
     def warm_started(self, report: WarmStartReport) -> None:
-        """Tell what the history did."""
+        """Called with the effect of the history."""
         ...
 
     def trial_started(self, number: int, configuration: Configuration, why: str) -> None:
-        """A trial was launched."""
+        """Called when a trial was launched."""
         ...
 
     def trial_ended(
         self, record: TrialRecord, front: Sequence[TrialRecord], best: TrialRecord | None
     ) -> None:
-        """A trial has ended; ``front`` and ``best`` are as of now."""
+        """Called when a trial has ended; ``front`` and ``best`` include it."""
         ...
 
     def tick(self, seconds_left: float | None, running: Mapping[int, Mapping[str, Any]]) -> None:

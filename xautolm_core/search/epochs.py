@@ -1,4 +1,4 @@
-"""Epochs are chosen, not cut: a proposal is given as many as fit into what is left."""
+"""Choose the epochs of a proposal so that its training fits into the time left."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def fit_epochs(
     forecast: Callable[[Configuration], Forecast],
     left_seconds: float,
 ) -> Configuration:
-    """Return a configuration with no more epochs than fit into a part of what is left.
+    """Return a configuration with no more epochs than fit into a part of the time left.
 
-    The learning rate then decays to the end of a whole epoch, and the record says what was done.
-    Where not even the fewest epochs of the space fit, those are kept: the trial itself lays its
-    schedule out for the time that it has.
+    The learning rate then decays to the end of a whole epoch, and the record has the actual epochs.
+    Where not even the fewest epochs of the space fit, those are kept: the trial itself shortens its
+    schedule to the time that it has.
 
     Args:
-        space: Says which numbers of epochs there are.
+        space: Defines the possible numbers of epochs.
         configuration: A proposal.
         forecast: Predicts a configuration's time.
-        left_seconds: For its training and evaluation; infinite without a budget.
+        left_seconds: Time for its training and evaluation; infinite without a budget.
     """
     branch = space.branch(configuration.branch)
     parameter = None if branch is None else branch.parameter(EPOCHS)

@@ -1,4 +1,4 @@
-"""From a trial's result to the experience that is kept of it."""
+"""Make experiences of trials' results."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class ExperienceWriter:
     """Makes experiences of one search.
 
     Attributes:
-        search: What was asked.
+        search: The specification of the search.
         task: The task.
         task_features: Its meta-features.
         system_features: Those of the machine.
         warm_started: Whether history biased the sampler.
-        feasibility: Estimates what a configuration needs; None if that is not known.
+        feasibility: Estimates the resources of a configuration; None if unknown.
     """
 
     search: SearchSpec
@@ -67,10 +67,10 @@ class ExperienceWriter:
         """Return the experience of one attempt.
 
         Args:
-            spec: What was run.
-            result: How it ended.
-            descriptor: Of the model, if there is one.
-            explanation: What the sampler expected of it.
+            spec: Specification of the trial.
+            result: Its result.
+            descriptor: Descriptor of the model, if there is one.
+            explanation: Predictions of the sampler.
         """
         progress = result.progress
         planned = progress.planned_steps
@@ -119,9 +119,9 @@ class ExperienceWriter:
 
 
 def plan_of(spec: TrialSpec, feasibility: Feasibility) -> ExperiencePlan:
-    """Return what was estimated of an attempt, and allowed to it, before it ran.
+    """Return the estimates and limits of an attempt before it ran.
 
-    A continuation trains for a part of its epochs only, which the estimate cannot tell.
+    A continuation trains for a part of its epochs only, which the estimate does not cover.
     """
     budget = spec.budget
     rows = math.ceil(budget.data_fraction * feasibility.statistics.rows)
@@ -140,7 +140,7 @@ def plan_of(spec: TrialSpec, feasibility: Feasibility) -> ExperiencePlan:
 
 
 def prediction_of(explanation: TrialExplanation | None) -> ExperiencePrediction | None:
-    """Return what was predicted as it stands in an experience; None if nothing was.
+    """Return the predictions in the form of an experience; None if there are none.
 
     Numbers that are not finite are left out.
     """
@@ -163,10 +163,10 @@ def prediction_of(explanation: TrialExplanation | None) -> ExperiencePrediction 
 
 
 def scores_of(result: TrialResult) -> Mapping[str, Score]:
-    """Return the scores that are kept of a result.
+    """Return the scores of a result that its experience keeps.
 
-    A trial that was stopped early is a censored observation: its best score so far is a lower bound
-    of what it would have come to, as its seconds are.
+    A trial that was stopped early is a censored observation: its best score so far and its seconds
+    are lower bounds.
     """
     if result.outcome is not Outcome.PRUNED or not result.evaluations:
         return result.scores
@@ -174,7 +174,7 @@ def scores_of(result: TrialResult) -> Mapping[str, Score]:
 
 
 def failure_of(failure: Failure, labels: Sequence[str]) -> Failure:
-    """Return a failure as it stands in an experience: classes that it quotes go by their index.
+    """Return a failure in the form of an experience: quoted class names become their indices.
 
     Args:
         failure: As the trial reported it.

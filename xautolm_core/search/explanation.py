@@ -1,4 +1,4 @@
-"""Why a sampler proposed a configuration, and what it expected of it."""
+"""Explanations of proposals: the sampler's predictions and what they are based on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import ConfigDict
 from pydantic import Field
 
 WITHOUT_HISTORY = "without history"
-"""Name of the structure that uses no history; the weights of all others are the history's."""
+"""Name of the structure that uses no history; all others use it."""
 
 
 class PredictedRange(BaseModel):
@@ -29,7 +29,7 @@ class PredictedRange(BaseModel):
 
 
 class NearTask(BaseModel):
-    """A task of the history that a proposal leans on.
+    """A task of the history that a proposal is based on.
 
     Attributes:
         name: Name of the task.
@@ -45,12 +45,12 @@ class NearTask(BaseModel):
 
 
 class TrialExplanation(BaseModel):
-    """What a sampler knew when it proposed a trial.
+    """The basis of a proposal: predictions, structures and similar tasks.
 
     Attributes:
         structures: Objective name to structure name to its posterior weight; the weights of an
             objective sum to 1. Empty for samplers that do not weigh structures.
-        nearest_tasks: Tasks of the history that the proposal leans on, the weightiest first.
+        nearest_tasks: Tasks of the history that the proposal is based on, highest weight first.
         predictions: Objective name to the predicted value, before the trial ran.
         failure_probabilities: Kind of failure (``oom``, ``timeout``, ``diverged``) to its
             probability; empty if no failure model was used.

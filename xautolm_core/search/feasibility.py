@@ -1,4 +1,4 @@
-"""Which configurations are refused before they run, and what the others will probably cost."""
+"""Refuse configurations that cannot run here, and estimate the cost of the others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _DRAWS = 200
 
 @dataclass(frozen=True)
 class TextStatistics:
-    """What the estimates need to know of the training texts.
+    """Statistics of the training texts for the estimates.
 
     Attributes:
         rows: Training rows.
@@ -70,11 +70,11 @@ def text_statistics(task: Task, sample_rows: int = 2_000) -> TextStatistics:
 
 @dataclass
 class Feasibility:
-    """Says of each configuration why it cannot run here, if it cannot.
+    """Gives the reason why a configuration cannot run here, if it cannot.
 
     Attributes:
         space: The search space.
-        statistics: Of the training texts.
+        statistics: Statistics of the training texts.
         threads: CPU threads of a trial.
         host_bytes: Host memory of a trial.
         gpu_bytes: GPU memory of a trial; None without a GPU.
@@ -91,7 +91,7 @@ class Feasibility:
     _loads: dict[Configuration, ResourceLoad] = field(default_factory=dict)
 
     def learn_token_lengths(self, features: FeatureVector) -> None:
-        """Take the token lengths that a tokenizer measured, in place of those from characters."""
+        """Use token lengths measured by a tokenizer, in place of estimates from characters."""
         mean, p99 = features.values.get("tokens_mean"), features.values.get("tokens_p99")
         if mean is None or p99 is None or features.facts.get("tokenizer") in (None, "words"):
             return
@@ -103,7 +103,7 @@ class Feasibility:
         """Return the estimated memory and time of a configuration.
 
         Args:
-            configuration: Of the space.
+            configuration: A configuration of the space.
             rows: Training rows; all of them if None. A screening trial uses few of them.
         """
         from xautolm_core.space.estimate import estimate
@@ -121,7 +121,7 @@ class Feasibility:
         )
 
     def load(self, configuration: Configuration) -> ResourceLoad:
-        """Return what a configuration is estimated to need of what a trial has here."""
+        """Return the estimated needs of a configuration relative to a trial's limits here."""
         from xautolm_core.space.feasible import longest_schedule_seconds
 
         if configuration not in self._loads:
@@ -141,7 +141,7 @@ class Feasibility:
 
     @property
     def _most_rows(self) -> int:
-        # Of large data a trial gets a share that fits: their size makes nothing infeasible.
+        # A trial gets a share of large data that fits: their size makes nothing infeasible.
         return min(self.statistics.rows, LARGE_TRAINING_ROWS)
 
     def __call__(self, configuration: Configuration) -> str | None:
@@ -159,11 +159,11 @@ class Feasibility:
         return self._verdicts[configuration]
 
     def require_any(self, seed: int) -> None:
-        """Make sure that something in the space can run here.
+        """Check that something in the space can run here.
 
         Raises:
-            SpaceError: Neither a start nor any of many draws can; in a space of cheap candidates
-                alone, none of these.
+            SpaceError: Neither a start nor any of many draws can; in a space of only cheap
+                candidates, none of these.
         """
         reasons: Counter[str] = Counter()
         for configuration in self._candidates(seed):

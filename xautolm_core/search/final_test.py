@@ -1,4 +1,4 @@
-"""The chosen model meets the test split, with the best of the other kind beside it: once."""
+"""Evaluate the chosen model, and the best of the other kind, on the test split: once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _LEAST_LIMIT_SECONDS = 300.0
 _TIMES_EXPECTED = 5.0
-# Of the budget: a comparison may end so much after it.
+# Share of the budget by which a comparison may end after it.
 _LATE_SHARE = 0.02
 
 
@@ -49,19 +49,19 @@ def compare(
     labels: Sequence[str],
     seed: int = 0,
 ) -> ModelComparison:
-    """Compare a language model with a cheap candidate on the rows that both have answered.
+    """Compare a language model with a cheap candidate on the same test rows.
 
     Args:
         first: One of both trials; the order does not matter.
         second: The other one.
         truth: Class index of each row.
-        first_answers: Class index that the first model gave to each row.
-        second_answers: Likewise the second one.
+        first_answers: Class index that the first model predicted for each row.
+        second_answers: Likewise of the second model.
         labels: Class names in their order.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Raises:
-        ValueError: There are no rows, or both have answered different numbers of them.
+        ValueError: There are no rows, or the numbers of predictions differ.
     """
     if is_cheap(first.configuration.method):
         first, second = second, first
@@ -90,19 +90,19 @@ def evaluate_best(
     best: TrialRecord,
     seconds_of: Callable[[TrialRecord], float],
 ) -> None:
-    """Evaluate the chosen model on the test split and keep the report in the state.
+    """Evaluate the chosen model on the test split and save the report in the state.
 
-    The best model of the other kind answers the same rows, for the question whether a language
-    model was worth it; it cannot be chosen any more. Models that have met the test split before are
-    not tested again. An interrupt during the evaluation ends it; the budget does not: a search
-    without its test is worth less than one that is a little late. The comparison is left out where
-    the budget has no time for it.
+    The best model of the other kind is evaluated on the same rows, to answer whether a language
+    model was worth it; it cannot be chosen any more. Models that were tested before are not tested
+    again. An interrupt during the evaluation ends it; the budget does not: a search without its
+    test is worth less than one that is a little late. The comparison is left out where the budget
+    has no time for it.
 
     Args:
         setup: The search.
         records: Its trials.
         best: The chosen one.
-        seconds_of: Returns what the test of a trial's model should take; it is given up after
+        seconds_of: Returns the expected time of the test of a trial's model; it is aborted after
             several times that.
     """
     state = setup.state
@@ -111,7 +111,7 @@ def evaluate_best(
     if state.test is not None and state.test_trials == trials:
         return
     if not model_folder(setup.out_folder, best).is_dir():
-        setup.note("The model of the best trial is not there: no test", warning=True)
+        setup.note("The model of the best trial is missing: no test", warning=True)
         return
     setup.observer.phase("test", f"{len(setup.task.test)} rows")
     with setup.clock.phase("test"):
@@ -127,7 +127,7 @@ def evaluate_best(
     if report is None:
         return
     state.test = asdict(report)
-    # A comparison that is missing is made up for when the search is resumed.
+    # A missing comparison is done when the search is resumed.
     state.test_trials = trials if report.comparison is not None else trials[:1]
     setup.save_state()
 
@@ -140,18 +140,18 @@ def run_test(
     evaluate: Callable[[TrialRecord], tuple[TestedModel | None, str]],
     seed: int,
 ) -> tuple[TestReport | None, str]:
-    """Let the chosen model answer the test split, and the best one of the other kind beside it.
+    """Evaluate the chosen model, and the best one of the other kind, on the test split.
 
     Args:
         best: The chosen trial.
         other: The best trial of the other kind; None for no comparison.
-        task: Holds the split.
-        evaluate: Evaluates a trial's model on the split: what it came to, or None and why not.
-        seed: Of the comparison's bootstrap.
+        task: The task with the split.
+        evaluate: Evaluates a trial's model on the split: returns its result, or None and why not.
+        seed: Seed of the comparison's bootstrap.
 
     Returns:
-        The report, None if the chosen model could not be evaluated; and what did not succeed, in
-        words, empty if everything did.
+        The report, None if the chosen model could not be evaluated; and what failed, in words,
+        empty if nothing did.
     """
     chosen, problem = evaluate(best)
     if chosen is None:
@@ -179,9 +179,9 @@ def no_time(
     """Return why a comparison is left out, in words; empty if there is time for it.
 
     Args:
-        expected_seconds: What the test of the other model should take.
-        budget_seconds: Of the search; None for as long as it takes.
-        elapsed_seconds: Of the search so far.
+        expected_seconds: Expected time of the test of the other model.
+        budget_seconds: Budget of the search; None for none.
+        elapsed_seconds: Time of the search so far.
     """
     if budget_seconds is None:
         return ""

@@ -1,4 +1,4 @@
-"""What stands where in a run folder, and the small files that a resume rests on."""
+"""The layout of a run folder, and its small files that a resume reads."""
 
 from __future__ import annotations
 
@@ -35,15 +35,14 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class Proposal(BaseModel):
-    """What a sampler proposed, written before the trial is started.
+    """A proposed trial, written before the trial is started.
 
     Attributes:
         number: Number of the trial.
-        configuration: What to try.
-        why: Where it comes from, in words.
-        continues: Number of the trial that it continues; None if it begins anew.
-        explanation: What the sampler expected of it; None where it said nothing, or what it said
-            cannot be read.
+        configuration: Its configuration.
+        why: Origin of the configuration, in words.
+        continues: Number of the trial that it continues; None if it starts from scratch.
+        explanation: Predictions of the sampler; None where it made none, or they cannot be read.
         study_attributes: Attributes of the study that the sampler had set by then.
     """
 
@@ -61,7 +60,7 @@ class Proposal(BaseModel):
     def _none_if_unreadable(
         cls, value: Any, handler: ValidatorFunctionWrapHandler
     ) -> TrialExplanation | None:
-        # The trial counts, whatever was expected of it.
+        # The trial counts even if its predictions cannot be read.
         try:
             found: TrialExplanation | None = handler(value)
         except ValidationError:
@@ -70,25 +69,25 @@ class Proposal(BaseModel):
 
 
 class RunState(BaseModel):
-    """What a search found out before its trials, and how long it has run: pinned for a resume.
+    """The state of a search for a resume: measurements before its trials, and the time used.
 
     Attributes:
         elapsed_seconds: Wall-clock seconds used so far, over all of its processes.
-        expected_trials: What the sampler's constants were derived from.
-        task_fingerprint: Content of the task.
+        expected_trials: Number of trials that the sampler's constants were derived from.
+        task_fingerprint: Fingerprint of the task's content.
         task_features: Fields of the task's ``FeatureVector``.
         system_features: Likewise of the machine.
-        test: Fields of the ``TestReport``, once the test split was touched.
-        test_trials: Trials whose models that were: the chosen one, and what it is compared with.
-        without_checkpoints: Attempts (names of their folders) whose checkpoints are of no use.
-        checkpoints_to_delete: Those of them whose checkpoints may still be there.
+        test: Fields of the ``TestReport``, once the test split was used.
+        test_trials: Trials whose models were tested: the chosen one, and the one compared with it.
+        without_checkpoints: Attempts (names of their folders) whose checkpoints are not needed.
+        checkpoints_to_delete: Those of them whose checkpoints may still exist.
         phase_seconds: Seconds by phase so far.
-        notes: What the user was told.
-        expected_shares: Share of each limit of spending that a trial is expected to use, as earlier
-            searches tell.
-        budget_used: Share of each limit of spending that was used so far, with what runs; and of
-            the ``trials`` of language models, of those that have ended.
-        unkept_experiences: Experiences that the store could not take so far.
+        notes: Notes for the user.
+        expected_shares: Share of each spending limit that a trial is expected to use, by earlier
+            searches.
+        budget_used: Share of each spending limit that was used so far, running trials included; and
+            of the limit on ``trials`` of language models, by ended ones.
+        unkept_experiences: Experiences that are not in the store yet.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -111,15 +110,15 @@ class RunState(BaseModel):
 
 @dataclass(frozen=True)
 class AttemptFolder:
-    """One attempt of a trial, as its folder tells.
+    """One attempt of a trial, read from its folder.
 
     Attributes:
         number: Number of the trial.
         attempt: Number of the attempt.
         folder: Its folder.
-        proposal: What was to be tried.
-        spec: None if the process was never submitted.
-        result: None if it did not come to a result.
+        proposal: The proposed trial.
+        spec: None if it was never submitted.
+        result: None if it has no result.
     """
 
     number: int
@@ -139,8 +138,8 @@ def read_attempts(out_folder: Path) -> dict[int, list[AttemptFolder]]:
     """Read all attempts of a run, by trial number; folders without a proposal are left out.
 
     Returns:
-        Trial number to its attempts in their order, by number. A number is absent where a sampler
-        was asked and had nothing left to try.
+        Trial number to its attempts in their order, by number. A number is absent where the sampler
+        had nothing left to try.
     """
     found: dict[int, list[AttemptFolder]] = {}
     parent = out_folder / TRIALS_FOLDER

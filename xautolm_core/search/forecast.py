@@ -1,4 +1,4 @@
-"""What a trial will take: the analytic estimate, corrected by what trials have taken so far."""
+"""Forecast the time of a trial: the analytic estimate, corrected by the trials so far."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.feasibility import Feasibility
 
-# Standard deviations of log(measured / predicted), by what the correction was measured on.
+# Standard deviations of log(measured / predicted), by the basis of the correction.
 _SAME_METHOD = 0.1
 _SAME_MODEL = 0.3
 _OTHER_MODEL = 0.5
 _NOTHING = 0.8
-# A trial that did less than this share of its training tells more of its start than of its pace.
+# A trial that did less than this share of its training shows its start rather than its pace.
 _LEAST_SHARE = 0.005
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a configuration will take on all training rows.
+    """The forecast time of a configuration on all training rows.
 
     Attributes:
         train_seconds: Training, all epochs.
@@ -55,7 +55,7 @@ class Forecast:
 
     @property
     def cautious_seconds(self) -> float:
-        """What it takes in five of six cases: a standard deviation more."""
+        """Upper bound in five of six cases: a standard deviation more."""
         return self.seconds * math.exp(self.spread)
 
 
@@ -63,8 +63,8 @@ class Forecaster:
     """Predicts trials from estimates and from the trials so far.
 
     Args:
-        feasibility: Has the analytic estimates.
-        validation_rows: Rows that a trial is scored on.
+        feasibility: Gives the analytic estimates.
+        validation_rows: Number of validation rows.
     """
 
     def __init__(self, feasibility: Feasibility, *, validation_rows: int) -> None:
@@ -75,14 +75,14 @@ class Forecaster:
         ) = None
 
     def forecast(self, configuration: Configuration, records: Iterable[TrialRecord]) -> Forecast:
-        """Return what a language model's trial, or the probe of one, will take.
+        """Return the forecast of a language model's trial, or of a linear probe.
 
         The correction is the mean ratio (of logarithms) of measured to estimated seconds: of trials
         with the same model and method, else of the same model, else of any. Features of a frozen
         model count as training of a head.
 
         Args:
-            configuration: Of a language model, or of a linear probe.
+            configuration: One of a language model, or of a linear probe.
             records: All trials so far.
         """
         estimated = self._feasibility.estimate(configuration).train_seconds
@@ -116,7 +116,7 @@ class Forecaster:
     ) -> Mapping[tuple[str | None, str], list[float]]:
         """Return model and method to log(measured / estimated) of their trials.
 
-        It is asked for hundreds of configurations between two trials, so the last one is kept.
+        It is called for hundreds of configurations between two trials, so the last one is cached.
         """
         results = [record.result for record in records]
         if self._known is None or list(map(id, self._known[0])) != list(map(id, results)):
@@ -130,7 +130,7 @@ class Forecaster:
         return self._known[1]
 
     def _measured_ratio(self, configuration: Configuration, result: TrialResult) -> float | None:
-        """Return measured by estimated seconds of what a trial has done; None if it tells none."""
+        """Return the ratio of measured to estimated seconds of a trial; None if unknown."""
         measured = result.seconds.get("train")
         rows = result.progress.rows
         if measured is None or rows <= 0 or configuration.model is None:
@@ -156,7 +156,7 @@ class Forecaster:
         return at_most_screened(configuration, self._validation_rows)
 
     def _forward_seconds(self, configuration: Configuration, rows: int) -> float:
-        """Return the estimated seconds of one forward pass over so many rows."""
+        """Return the estimated seconds of one forward pass over some rows."""
         frozen = configuration.model_copy(
             update={
                 "method": "head",
@@ -171,6 +171,6 @@ class Forecaster:
 
 
 def epochs_of(configuration: Configuration) -> float:
-    """Return the passes over the training rows that a configuration asks for."""
+    """Return the number of epochs of a configuration."""
     epochs = configuration.parameters.get("epochs")
     return float(epochs) if isinstance(epochs, int | float) and epochs > 0 else 1.0

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks a search to finish, the second to hurry."""
+"""Ctrl-C and SIGTERM: the first one finishes a search cleanly, the second one at once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 
 class Interrupts:
-    """Counts interrupts while it is entered (in the main thread; elsewhere it does nothing).
+    """Counts interrupts within its context (in the main thread; elsewhere it does nothing).
 
-    Before ``graceful`` is set an interrupt raises ``KeyboardInterrupt`` at once: there is nothing
-    to finish yet.
+    Before ``graceful`` is set an interrupt raises ``KeyboardInterrupt`` at once, as there is
+    nothing to finish yet.
 
     Attributes:
         count: Interrupts so far.
-        graceful: Whether they are counted only.
+        graceful: Whether they are only counted.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Interrupts:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Put the earlier handlers back."""
+        """Restore the earlier handlers."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous.clear()

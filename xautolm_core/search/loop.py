@@ -1,4 +1,4 @@
-"""The ask/tell loop: proposes, launches, records, and stops in time."""
+"""The ask/tell loop: propose, launch and record trials, and stop in time."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ class TrialLoop:
     Args:
         setup: What the trials share.
         resumed: Trials of an earlier process; those that are not final are run first.
-        outbox: Takes the experiences; a new one if None.
+        outbox: Writes the experiences; a new one if None.
 
     Attributes:
-        pace: Gives each trial its part of the budget.
+        pace: Allots each trial its part of the budget.
         records: All trials that have ended.
     """
 
@@ -109,7 +109,7 @@ class TrialLoop:
     def run(self) -> str:
         """Run trials until the budget is used; return why it stopped.
 
-        Whatever happens, no trial is left running.
+        No trial keeps running, whatever happens.
 
         Returns:
             ``trials``, ``budget``, ``gpu_hours``, ``energy``, ``cost``, ``carbon``,
@@ -128,10 +128,10 @@ class TrialLoop:
             self._save_state()
 
     def propose(self, count: int) -> tuple[list[TrialSpec], str | None]:
-        """Submit trials up to so many, those included that have to be run again, and leave them.
+        """Submit up to ``count`` trials, retries included, without waiting for them.
 
         Returns:
-            The trials, and why there are no more of them; None if there are as many as asked for.
+            The trials, and why there are no more of them; None if there are ``count``.
         """
         reason = None
         while len(self._running) < count:
@@ -144,7 +144,7 @@ class TrialLoop:
         return [running.spec for running in self._running.values()], reason
 
     def absorb(self) -> str:
-        """Take the results of the trials that an earlier process has submitted.
+        """Record the results of the trials that an earlier process has submitted.
 
         Returns:
             Why no further trial would be started; ``rounds`` if one would be.
@@ -172,7 +172,7 @@ class TrialLoop:
     # --- starting trials ---
 
     def _fill(self) -> str | None:
-        """Start trials while there is room; return why no further one is started, if none is."""
+        """Start trials while there is room; return why no further one is started, else None."""
         while len(self._running) < self._setup.spec.workers:
             reason = self._stop_reason()
             if reason is not None:
@@ -181,7 +181,7 @@ class TrialLoop:
         return None
 
     def _stop_reason(self) -> str | None:
-        """Return why no further trial is started; None if one is."""
+        """Return why no further trial is started; None if one may start."""
         if self._exhausted and not self._waiting and self._planned() is None:
             return "exhausted"
         policy = self._setup.policy
@@ -197,13 +197,13 @@ class TrialLoop:
         )
 
     def continued(self) -> set[int]:
-        """Return the numbers of the trials that are being continued now, or will be again."""
+        """Return the numbers of the trials that are being continued now, or will be in a retry."""
         continued = [running.spec.continues for running in self._running.values()]
         continued += [waiting.proposal.continues for waiting in self._waiting.values()]
         return {number for number in continued if number is not None}
 
     def _start_next(self) -> None:
-        """Start a trial: one that waits, else one that is due, else one that is drawn."""
+        """Start a trial: a waiting one, else a planned one, else one that the sampler draws."""
         if self._waiting:
             self._start_waiting()
             return
@@ -211,19 +211,19 @@ class TrialLoop:
         if planned is not None:
             self._start_planned(planned)
         elif not self._setup.space.branches:
-            self._exhausted = True  # cheap candidates were all there is
+            self._exhausted = True  # the space has only cheap candidates
         else:
             self._start_drawn()
 
     def _planned(self) -> PlannedTrial | None:
-        """Return what the search itself has to try now; None if a sampler is to draw."""
+        """Return the trial that the search itself plans now; None if the sampler should draw."""
         cheap = self.pace.next_cheap(self.records, self._running)
         return cheap or self.pace.continuation(
             self.records, self.continued(), may_draw=not self._exhausted
         )
 
     def _start_waiting(self) -> None:
-        """Start a trial of an earlier process once more, or take it over if it still runs."""
+        """Restart a trial of an earlier process, or adopt it if it still runs."""
         setup = self._setup
         trial = setup.study.ask()
         resumed = self._waiting.pop(trial.number)
@@ -300,10 +300,10 @@ class TrialLoop:
         self._running[trial.number] = RunningTrial(trial, spec, handle, proposal, infra_attempts)
         self._setup.observer.trial_started(trial.number, spec.configuration, proposal.why)
 
-    # --- taking results ---
+    # --- recording results ---
 
     def _watch(self) -> None:
-        """Wait for something to happen; tell the observer how it stands."""
+        """Wait for an event, and report the progress to the observer."""
         setup = self._setup
         handles = [running.handle for running in self._running.values()]
         setup.launcher.wait(handles, _WAIT_SECONDS)
@@ -317,7 +317,7 @@ class TrialLoop:
             self._save_state()
 
     def _stop_early(self, heartbeats: Mapping[int, Mapping[str, Any]]) -> None:
-        """End trials that are in the worse half at a rung, if others can have their time."""
+        """Stop trials that are in the worse half at a rung, if others can use their time."""
         if self._early_stops is None:
             return
         stops = self._early_stops.find(self._running, heartbeats, self.records)
@@ -342,7 +342,7 @@ class TrialLoop:
                 self._take(running, result)
 
     def _take(self, running: RunningTrial, result: TrialResult) -> None:
-        """Keep a result: in the store first, then in the study, then as the best model."""
+        """Record a result: in the store first, then in the study, then update the best model."""
         setup = self._setup
         self._outbox.post(running.spec, result, running.proposal.explanation)
         self._count_spending(running, result)

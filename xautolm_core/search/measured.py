@@ -1,4 +1,4 @@
-"""What was measured of task and machine before a search, so that the search need not."""
+"""Meta-features of task and machine that were measured before a search."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from xautolm_core.validation import first_problem
 
 @dataclass(frozen=True)
 class TrialMachine:
-    """What one trial has to itself where trials run.
+    """The resources of one trial where trials run.
 
     Attributes:
         threads: CPU threads.
-        host_bytes: Memory; a trial beyond it is ended.
+        host_bytes: Memory limit; a trial beyond it is ended.
         gpu_bytes: Memory of its GPU; None without one.
     """
 
@@ -35,10 +35,10 @@ class Measured:
     """Meta-features of a task and of the machines that its trials run on.
 
     Attributes:
-        task: Of the task.
-        system: Of the machine of a trial.
-        machine: What a trial has of it; None where trials run on the search's own machine, which
-            is then shared by its workers.
+        task: Features of the task.
+        system: Features of the machine of a trial.
+        machine: Resources of a trial; None where trials run on the search's own machine, which its
+            workers then share.
     """
 
     task: FeatureVector
@@ -46,7 +46,7 @@ class Measured:
     machine: TrialMachine | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return everything in it as plain JSON values."""
+        """Return all fields as plain JSON values."""
         return {
             "schema_version": 1,
             "task": self.task.document(),
@@ -59,16 +59,16 @@ _ADAPTER = TypeAdapter(Measured)
 
 
 def read_measured(document: Mapping[str, Any]) -> Measured:
-    """Return what ``Measured.document`` gave.
+    """Parse the output of ``Measured.document``.
 
     Raises:
-        ConfigError: It is no such document.
+        ConfigError: It is malformed.
     """
     fields = {name: document.get(name) for name in ("task", "system", "machine")}
     try:
         return _ADAPTER.validate_python(fields)
     except ValidationError as error:
         raise ConfigError(
-            f"These are no meta-features: {first_problem(error)}",
+            f"These are not meta-features: {first_problem(error)}",
             hint="Extract them again with this version of xautolm",
         ) from error

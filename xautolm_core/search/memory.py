@@ -1,4 +1,4 @@
-"""The experience stores of a search: the one that it writes, and those that it reads besides."""
+"""The experience stores of a search: its own one, and further ones that it reads."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def open_memory(spec: SearchSpec) -> UnionStore:
-    """Open a search's stores. One that is only read, and is not there, is left out.
+    """Open a search's stores. A missing one that is only read is left out.
 
     Raises:
-        StoreError: The store that is written cannot be used, or not by this tenant.
+        StoreError: The own store cannot be used, or not by this tenant.
         ConfigError: An address is malformed, or credentials are missing.
     """
     from xautolm_core.experience.open import open_store
@@ -53,20 +53,20 @@ def open_memory(spec: SearchSpec) -> UnionStore:
 def remember(
     spec: SearchSpec, out_folder: Path, store: UnionStore, relevance: Relevance
 ) -> tuple[History, str]:
-    """Return what a search learns from, and the digest of the rows that are kept of it.
+    """Return the history of a search, and the digest of its rows in the run folder.
 
-    A search that begins reads its stores: of the own one what its tenant has written
-    (``all_tenants``: all of it), of the others what anybody has. One that goes on reads the rows
-    that its run folder keeps, but for what any of the stores has forgotten since.
+    A new search reads its stores: of the own one the experiences of its tenant (``all_tenants``:
+    all of them), of the others all. A resumed search reads the rows in its run folder, without
+    those that a store has forgotten since.
 
     Args:
-        spec: What is asked; ``history`` is the digest of the rows that are kept already.
+        spec: The search; ``history`` is the digest of rows in the run folder, if there are any.
         out_folder: The run folder.
-        store: What ``open_memory`` returned.
+        store: The union that ``open_memory`` returned.
         relevance: What an experience must have in common with the search.
 
     Raises:
-        StoreError: The own store cannot be read, or the rows are gone or altered.
+        StoreError: The own store cannot be read, or the rows are missing or altered.
         OSError: The rows cannot be written.
     """
     from xautolm_core.search.history.cache import HistoryCache
@@ -89,12 +89,12 @@ def remember(
 
 
 def tell_memory(store: UnionStore, history: History | None, note: Callable[..., None]) -> None:
-    """Tell which stores were left out and why, and how much came from which.
+    """Note which stores were left out and why, and how many experiences came from each.
 
     Args:
-        store: What ``open_memory`` returned.
-        history: What was read, if the sampler learns from any.
-        note: Takes a line, and whether it is a warning.
+        store: The union that ``open_memory`` returned.
+        history: The history, if the sampler uses any.
+        note: Called with a line, and whether it is a warning.
     """
     for name, problem in store.left_out.items():
         note(f"Store {name} is left out: {problem}", warning=True)
@@ -103,7 +103,7 @@ def tell_memory(store: UnionStore, history: History | None, note: Callable[..., 
 
 
 def _origins_in_words(trusts: Mapping[str, float], history: History) -> str:
-    """Return such as ``12 of own, 340 of team (trust 0.5)``; stores of equal trust together."""
+    """Return text such as ``12 of own, 340 of team (trust 0.5)``; equal trusts are grouped."""
     from xautolm_core.experience.union import OWN
 
     names: dict[float, list[str]] = {}
@@ -118,5 +118,5 @@ def _origins_in_words(trusts: Mapping[str, float], history: History) -> str:
 
 
 def _weight(trust: float) -> float:
-    """Return the weight of another store: below 1, so that its copies never stand for one's own."""
+    """Return the weight of another store: below 1, so that copies never replace own rows."""
     return min(trust, math.nextafter(1.0, 0.0))

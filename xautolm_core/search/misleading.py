@@ -1,4 +1,4 @@
-"""Notices that the history of other tasks misleads a search."""
+"""Detect that the history of other tasks misleads a search."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from xautolm_core.search.explanation import TrialExplanation
 
 ENOUGH_TRIALS = 8
-"""Before so many trials that a sampler has explained, cheap ones not counted, the weights of
-structures say little of a task."""
+"""Number of explained trials, without cheap ones, before which the weights of structures are not
+reliable."""
 
 LEAST_WEIGHT = 0.1
-"""A history whose structures together weigh less says nothing of the score."""
+"""Total weight of history structures below which the history counts as misleading."""
 
 
 def misleading_history(explanations: Sequence[TrialExplanation | None]) -> str | None:
-    """Return a warning if the sampler has come to disregard the history; else None.
+    """Return a warning if the sampler disregards the history; else None.
 
-    The words are the same for every trial, so that they are noted once.
+    The text is the same for every trial, so that it is noted once.
 
     Args:
         explanations: Of the trials before one that was just proposed, then of that one; None for
@@ -38,7 +38,7 @@ def misleading_history(explanations: Sequence[TrialExplanation | None]) -> str |
         return None
     return (
         "The history misleads: the trials of this task contradict what other tasks say of the "
-        "score, which now weighs less than a tenth. If you search this task again, begin without "
+        "score, which now weighs less than a tenth. If you search this task again, start without "
         "history: --cold"
     )
 

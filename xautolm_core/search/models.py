@@ -1,4 +1,4 @@
-"""Models on disk during a search: the best one always at hand, those of no use deleted."""
+"""Models on disk during a search: keep the best one available, delete unneeded ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def model_folder(out_folder: Path, record: TrialRecord) -> Path:
 
 
 def point_to_best(out_folder: Path, best: TrialRecord | None) -> None:
-    """Let ``model`` in the run folder be the best trial's, by one atomic rename.
+    """Point ``model`` in the run folder to the best trial's, by one atomic rename.
 
     While a search runs it is a symbolic link: that can be replaced at any time without a moment in
     which there is no model.
@@ -46,17 +46,17 @@ def point_to_best(out_folder: Path, best: TrialRecord | None) -> None:
 def settle_best(
     out_folder: Path, best: TrialRecord | None, alternative: TrialRecord | None
 ) -> None:
-    """Make ``model`` and ``alternative`` folders of their own, by hard links where possible.
+    """Turn ``model`` and ``alternative`` into real folders, by hard links where possible.
 
-    Where the other kind has no model now, an ``alternative`` that was settled before is removed: it
-    would pass for the model of another trial.
+    Where the other kind has no model now, an earlier ``alternative`` is removed, as it would be
+    taken for the model of another trial.
 
     Args:
         out_folder: The run folder.
         best: The chosen trial.
         alternative: The best trial of the other kind (``records.choose_alternative``).
     """
-    # What the trial noted of itself is no part of the model that is handed over.
+    # The trial's own notes are not part of the model.
     ignored = shutil.ignore_patterns(SAVED_FILE)
     for name, record in ((BEST_MODEL_FOLDER, best), (ALTERNATIVE_FOLDER, alternative)):
         source = None if record is None else model_folder(out_folder, record)
@@ -82,7 +82,7 @@ def delete_useless(
 ) -> list[int]:
     """Delete the models of trials that the policy does not keep; return their numbers.
 
-    The best one stays, and the best of the other kind, which it is compared with in the end.
+    The best one stays, and the best of the other kind for the final comparison.
     """
     deleted = []
     compared = [one.number for one in (best, choose_alternative(records, best)) if one is not None]

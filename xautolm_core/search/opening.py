@@ -30,17 +30,17 @@ _SHARE_OF_FREE_MEMORY = 0.9
 
 @dataclass(frozen=True)
 class Opening:
-    """What was loaded and opened.
+    """The loaded and opened inputs of a search.
 
     Attributes:
         task: The task.
         space: The search space.
         feasibility: Estimates and refusals for this machine.
         policy: The budget.
-        store: Where experiences are: one store that is written, and those that are read besides.
+        store: The own store, and further ones that are read.
         threads: CPU threads of a trial.
         trial_memory_bytes: Host memory of a trial.
-        device: What trials run on: ``cuda`` or ``cpu``.
+        device: Device of trials: ``cuda`` or ``cpu``.
     """
 
     task: Task
@@ -53,7 +53,7 @@ class Opening:
     device: str
 
     def typical_trial_seconds(self) -> list[float]:
-        """Return the estimated seconds of the space's starts, or of what there is."""
+        """Return the estimated seconds of the space's starts, else of its cheap candidates."""
         starts = list(self.space.starts)
         return [self.feasibility.estimate(start).train_seconds for start in starts]
 
@@ -68,14 +68,14 @@ def open_search(
     """Check everything that can be wrong with a search before it begins.
 
     Args:
-        spec: What is asked.
-        observer: Is told of the phases.
-        clock: Counts their seconds.
-        machine: What a trial has where trials run; a share of this machine if None.
+        spec: The search.
+        observer: Receives the phases.
+        clock: Counts seconds by phase.
+        machine: Resources of a trial; a share of this machine if None.
 
     Raises:
-        ConfigError: The sampler, the data or the space cannot be used, or energy that is asked for
-            is not metered.
+        ConfigError: The sampler, the data or the space cannot be used, or energy is needed and not
+            metered.
         StoreError: The store cannot be used.
     """
     from xautolm_core.search.memory import open_memory
@@ -126,10 +126,10 @@ def open_search(
 
 
 def require_meter(spec: SearchSpec, environment: Mapping[str, str] | None = None) -> None:
-    """Make sure that a search which needs energy readings is not known to have none.
+    """Refuse a search that needs energy readings where metering is switched off.
 
     Args:
-        spec: What is asked.
+        spec: The search.
         environment: Variables of its trials; those of this process if None.
 
     Raises:
@@ -156,7 +156,7 @@ def class_rows(task: Task) -> list[int]:
 
 
 def share_of_this_machine(workers: int) -> TrialMachine:
-    """Return what each of so many trials side by side has of this machine."""
+    """Return each concurrent trial's share of this machine."""
     from xautolm_core.features.cgroup import available_memory_bytes
     from xautolm_core.features.cgroup import cpu_count
     from xautolm_core.features.gpus import list_gpus

@@ -1,4 +1,4 @@
-"""Experiences on their way to the store."""
+"""Write experiences to the store, with retries."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class ExperienceOutbox:
-    """Appends experiences; what cannot be written is kept and tried again.
+    """Appends experiences; those that cannot be written are kept and retried.
 
-    How many wait stands in the search's state.
+    The search's state has the number of waiting ones.
 
     Args:
-        setup: What the trials of the search share.
+        setup: The shared setup of the search.
     """
 
     def __init__(self, setup: SearchSetup) -> None:
@@ -36,12 +36,12 @@ class ExperienceOutbox:
     def post(
         self, spec: TrialSpec, result: TrialResult, explanation: TrialExplanation | None = None
     ) -> None:
-        """Append what one attempt has come to, with what the sampler expected of it."""
+        """Append the experience of one attempt, with the sampler's predictions."""
         self._waiting.append(self._experience(spec, result, explanation))
         self.flush()
 
     def post_again(self, resumed: Iterable[ResumedTrial]) -> None:
-        """Append what an earlier process may not have come to append; twice is no harm."""
+        """Append what an earlier process may not have appended; duplicates do no harm."""
         self._waiting += [
             self._experience(attempt.spec, attempt.result, attempt.proposal.explanation)
             for one in resumed
@@ -51,13 +51,13 @@ class ExperienceOutbox:
         self.flush()
 
     def flush(self) -> None:
-        """Append all that waits; warn once of what cannot be written."""
+        """Append all waiting experiences; warn once if that fails."""
         waiting, self._waiting = self._waiting, []
         for place, experience in enumerate(waiting):
             try:
                 self._setup.store.append(experience)
             except StorageUnavailableError as error:
-                # The others would wait for the same server.
+                # The others would fail in the same way.
                 self._waiting += waiting[place:]
                 self._warn(error)
                 break
@@ -74,18 +74,18 @@ class ExperienceOutbox:
         return self._setup.writer.experience(spec, result, descriptor, explanation)
 
     def _warn(self, error: StoreError) -> None:
-        # Once: what makes one experience wait keeps the next ones waiting.
+        # Once only: the same fault affects the next ones.
         if not self._has_warned:
             self._has_warned = True
-            told = f"Experiences cannot be kept, and are tried again until the end: {error}"
+            told = f"Experiences cannot be written, and are retried until the end: {error}"
             self._setup.note(told, warning=True)
 
 
 def require_kept(result: SearchResult) -> None:
-    """Make sure that the store has all experiences of a search.
+    """Check that the store has all experiences of a search.
 
     Args:
-        result: What the search came to.
+        result: The result of the search.
 
     Raises:
         StoreError: Some could not be written.
@@ -95,5 +95,5 @@ def require_kept(result: SearchResult) -> None:
         words = "1 experience" if count == 1 else f"{count} experiences"
         raise StoreError(
             f"{words} could not be written to the store {result.spec.store}",
-            hint="Make room there or restore its rights, then resume the search: it writes them",
+            hint="Make room there or fix its permissions, then resume the search: it writes them",
         )

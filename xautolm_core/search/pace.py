@@ -1,4 +1,4 @@
-"""What trials have taken so far, and what the next one may therefore take."""
+"""Allot time to trials, by the times of the trials so far."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from xautolm_core.search.setup import SearchSetup
 
 _OVERHEAD_SECONDS = 4.0
-# Of a budget of seconds: something is tried all the same.
+# Even in a budget of seconds something is tried.
 _LARGEST_OVERHEAD_SHARE = 0.1
-# A process that answers with a language model imports torch and transformers.
+# A process that predicts with a language model imports torch and transformers.
 _IMPORT_SECONDS = 7.0
 _LEAST_IMPORT_SECONDS = 2.5
 # Rows of the test split may be longer than those of validation.
@@ -50,10 +50,10 @@ _LATEST = 3
 
 
 class SearchPace:
-    """Gives each trial its part of the budget.
+    """Allots each trial its part of the budget.
 
     Args:
-        setup: What the trials of the search share.
+        setup: The shared setup of the search.
     """
 
     def __init__(self, setup: SearchSetup) -> None:
@@ -67,20 +67,20 @@ class SearchPace:
 
     @property
     def overhead_seconds(self) -> float:
-        """What a trial takes beside training and evaluation, as of late."""
+        """Recent time of a trial beside training and evaluation."""
         budget = self._setup.policy.effective_budget_seconds
         unknown = min(_OVERHEAD_SECONDS, _LARGEST_OVERHEAD_SHARE * (budget or math.inf))
         return max(self._overheads[-_LATEST:], default=unknown)
 
     def learn(self, result: TrialResult, *, wall_seconds: float) -> None:
-        """Take note of a trial that has ended, so long after it was launched.
+        """Record a trial that has ended, with the time since its launch.
 
-        Of one that an earlier process launched its own times tell how long it was.
+        For a trial of an earlier process its own times are used.
         """
         if result.launched_at is not None and result.ended_at is not None:
             wall_seconds = max(wall_seconds, result.wall_seconds)
         if self._import_seconds is None:
-            # What trials import was there when the first one began; a slow machine shows here.
+            # The first trial starts with everything imported; a slow machine shows here.
             began = time.monotonic() - self._made_at - wall_seconds
             self._import_seconds = began + result.seconds.get("startup", 0.0)
         if result.outcome is Outcome.OK and result.time_seconds is not None:
@@ -88,17 +88,17 @@ class SearchPace:
             self._overheads.append(max(0.0, wall_seconds - own_seconds))
 
     def left_seconds(self, records: Sequence[TrialRecord]) -> float:
-        """Return what is left for trials; infinite without a budget."""
+        """Return the time left for trials; infinite without a budget."""
         return self._setup.policy.left_seconds(
             elapsed_seconds=self._setup.clock.elapsed_seconds,
             reserve_seconds=self.reserve_seconds(records),
         )
 
     def reserve_seconds(self, records: Sequence[TrialRecord]) -> float:
-        """Return what the end of the search will take: the test of the models that it compares.
+        """Return the time reserved for the end of the search: the test of the compared models.
 
-        Before there is a language model among them, one is expected: the first start. What its test
-        takes is a guess until one has answered the validation rows.
+        Before there is a language model among them, one is expected: the first start. The time of
+        its test is a guess until one was evaluated on the validation rows.
         """
         budget_seconds = self._setup.policy.effective_budget_seconds
         best = choose_best(records)
@@ -112,7 +112,7 @@ class SearchPace:
         return final_reserve_seconds(tests, budget_seconds=budget_seconds)
 
     def evaluation_seconds(self, records: Sequence[TrialRecord]) -> float:
-        """Return what an evaluation of the first start takes; 0 before a model was measured."""
+        """Return the time of an evaluation of the first start; 0 before a model was measured."""
         starts = self._setup.space.starts
         if not starts or not _knows_a_model(records):
             return 0.0
@@ -125,20 +125,21 @@ class SearchPace:
 
         Args:
             records: All trials that have ended.
-            running: Those that run, by number.
+            running: Running trials, by number.
         """
         cheap = next_cheap(self._setup.space, tried(running, records))
         return cheap or self._screening.next(records, tried(running, ()))
 
     def trial_budget(self, planned: PlannedTrial, records: Sequence[TrialRecord]) -> TrialBudget:
-        """Return what a trial may use.
+        """Return the time budget of a trial.
 
-        A cheap candidate gets a small part of the budget; a screening trial what its kind has left,
-        and all of its rows or none; a language model what its whole schedule will take, cautiously,
-        as far as that is left, and not less than its epochs were chosen for.
+        A cheap candidate gets a small part of the budget; a screening trial the rest of the part
+        for screening, for all of its rows or none; a language model the cautious forecast of its
+        whole schedule, as far as that is left, and at least the time that its epochs were chosen
+        for.
 
         Args:
-            planned: What is tried, maybe with what it may take.
+            planned: The trial, possibly with a time limit of its own.
             records: All trials so far.
         """
         configuration = planned.configuration
@@ -178,7 +179,7 @@ class SearchPace:
         )
 
     def fit(self, configuration: Configuration, records: Sequence[TrialRecord]) -> Configuration:
-        """Return a proposal with no more epochs than fit into what is left (``fit_epochs``)."""
+        """Return a proposal with no more epochs than fit into the time left (``fit_epochs``)."""
         left = self.left_seconds(records) - self.overhead_seconds
         timeout = self._setup.policy.trial_timeout_seconds
         left = left if timeout is None else min(left, timeout)
@@ -192,7 +193,7 @@ class SearchPace:
         )
 
     def may_continue(self, configuration: Configuration) -> bool:
-        """Whether a trial may be continued later, so that it has to leave a checkpoint."""
+        """Whether a trial may be continued later, and so must save a checkpoint."""
         policy = self._setup.policy
         is_bound = policy.effective_budget_seconds is not None
         return (
@@ -202,12 +203,12 @@ class SearchPace:
     def continuation(
         self, records: Sequence[TrialRecord], running: Iterable[int], *, may_draw: bool = True
     ) -> PlannedTrial | None:
-        """Return a trial to continue, if this is the moment (``plan_continuation``).
+        """Return a trial to continue, if one is due (``plan_continuation``).
 
         Args:
             records: All trials so far.
             running: Numbers of the trials that are being continued now.
-            may_draw: Whether a new trial may still come, so that a continuation can wait for it.
+            may_draw: Whether a new trial may still follow, so that a continuation can wait for it.
         """
         policy = self._setup.policy
         if policy.effective_budget_seconds is None or policy.trial_timeout_seconds is not None:
@@ -231,14 +232,14 @@ class SearchPace:
         result: TrialResult | None,
         records: Sequence[TrialRecord],
     ) -> float:
-        """Return what the test of a model takes, the start of its process included.
+        """Return the expected time of a model's test, the start of its process included.
 
-        Measured evaluations count, but not less than a forward pass of the language model: features
-        that were in the cache cost an evaluation nothing.
+        It is the measured evaluation time, but at least that of a forward pass of the language
+        model, as an evaluation with cached features is quicker.
 
         Args:
-            configuration: Of the model.
-            result: Of its trial; None for one that is still to come.
+            configuration: Configuration of the model.
+            result: Result of its trial; None for a future one.
             records: All trials so far, for the pace of the machine.
         """
         scored_rows = at_most_screened(configuration, self._validation_rows)
@@ -263,7 +264,7 @@ class SearchPace:
 def _measured_pace(result: TrialResult, validation_rows: int) -> float:
     """Return the seconds of an evaluation by row; a trial makes one an epoch.
 
-    Of a continuation, and of a trial that may have left evaluations out, all are taken for one.
+    For a continuation, and a trial that may have skipped evaluations, all count as one.
     """
     progress = result.progress
     tells_all = result.continues is None and progress.scheduled_steps == progress.planned_steps
@@ -277,6 +278,6 @@ def _knows_a_model(records: Iterable[TrialRecord]) -> bool:
 
 
 def _times(records: Iterable[TrialRecord]) -> list[float]:
-    """Return the seconds of the language models' trials that came to a score."""
+    """Return the seconds of the language models' trials with a score."""
     scored = [r for r in records if r.values and not is_cheap(r.configuration.method)]
     return [r.result.time_seconds for r in scored if r.result.time_seconds is not None]

@@ -35,8 +35,8 @@ def staircase(
 
     Args:
         items: In any order; of equal ones the first counts.
-        cost: Returns what an item costs.
-        score: Returns how good it is.
+        cost: Returns the cost of an item.
+        score: Returns the score of an item.
     """
     found: list[Item] = []
     for item in sorted(items, key=lambda one: (cost(one), -score(one))):
@@ -89,7 +89,7 @@ def front_ranks(points: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _ranks_of_pairs(points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Rank two objectives: of each front its least second objective is all that matters."""
+    """Rank two objectives: a front is represented by its least second objective."""
     least: list[float] = []
     ranks = np.zeros(len(points), dtype=np.int64)
     for i, second in enumerate(points[:, 1].tolist()):
@@ -161,7 +161,7 @@ def select_fittest(points: Points, count: int) -> list[int]:
 
     Args:
         points: Shape (n, objectives), minimised.
-        count: How many to choose; all if there are fewer.
+        count: Number to choose; all if there are fewer.
 
     Returns:
         Row indices, best front first. Ties go to the lower index.

@@ -1,8 +1,8 @@
-"""The budget policy: how long a trial may take, and when another one is not worth starting.
+"""The budget policy: the time limit of a trial, and when another one is not worth starting.
 
 A search's budget includes everything: loading, meta-features, trials, the final test. There are no
-equal shares: a cheap candidate may take a small part, and a language model is given what its whole
-schedule will take, as far as that is left.
+equal shares: a cheap candidate may take a small part, and a language model gets the forecast of
+its whole schedule, as far as that is left.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ MAX_VALIDATION_ROWS = 2_000
 LARGE_TRAINING_ROWS = 20_000
 
 SHARE_OF_CHEAP = 0.15
-"""Of the budget, that one cheap candidate may take."""
+"""Share of the budget that one cheap candidate may take."""
 
 SHARE_OF_WHOLE_EPOCHS = 0.6
-"""Of what is left: more epochs than fit into it are left out, so that others have their turn. Where
-one epoch alone takes more, all that is left goes to it: half an epoch of two models is less."""
+"""Share of the time left that the epochs of one trial may take, so that others get time too. Where
+a single epoch takes more, it gets all of it: half an epoch each of two models is worth less."""
 
 SHARE_OF_COMPARISON = 0.3
-"""Of the budget: the tests of two models are kept for up to this part of it."""
+"""Largest share of the budget that is reserved for the tests of two models."""
 
 SHARE_OF_TEST = 0.6
-"""Of the budget: the test of one model is kept for up to this part of it."""
+"""Largest share of the budget that is reserved for the test of one model."""
 
 _LEAST_ROWS = 2_000
 _UNKNOWN_TEST_SECONDS = 10.0
@@ -37,10 +37,10 @@ _FIRST_OVERHEAD_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class TrialAllowance:
-    """What one trial may take.
+    """The time limits of one trial.
 
     Attributes:
-        soft_deadline_seconds: Training plus evaluation; None for as long as it takes.
+        soft_deadline_seconds: Training plus evaluation; None without a limit.
         wall_limit_seconds: Until the launcher ends it.
     """
 
@@ -50,7 +50,7 @@ class TrialAllowance:
 
 @dataclass(frozen=True)
 class BudgetPolicy:
-    """What the user allows.
+    """The user's limits.
 
     Attributes:
         budget_seconds: For the whole search; 15 minutes if nothing bounds it.
@@ -74,27 +74,27 @@ class BudgetPolicy:
 
     @property
     def cheap_seconds(self) -> float | None:
-        """What one cheap candidate may take; None for as long as it takes."""
+        """Time limit of one cheap candidate; None without one."""
         budget = self.effective_budget_seconds
         return None if budget is None else SHARE_OF_CHEAP * budget
 
     def left_seconds(self, *, elapsed_seconds: float, reserve_seconds: float) -> float:
-        """Return what is left for trials; infinite without a budget."""
+        """Return the time left for trials; infinite without a budget."""
         budget = self.effective_budget_seconds
         return math.inf if budget is None else budget - elapsed_seconds - reserve_seconds
 
     def allowance(
         self, *, left_seconds: float, overhead_seconds: float, wanted_seconds: float | None
     ) -> TrialAllowance:
-        """Return what a trial that is started now may take.
+        """Return the time limits of a trial that is started now.
 
-        It plans for its soft deadline. The wall limit is where the budget itself ends, so that a
-        trial that plans badly is ended there and hands over what it has.
+        The trial plans for its soft deadline. The wall limit is the end of the budget itself, so
+        that a trial that misses its deadline is ended there with its last saved model.
 
         Args:
-            left_seconds: For trials, the reserve for the end taken off.
-            overhead_seconds: What a trial takes beside training and evaluation.
-            wanted_seconds: Training plus evaluation as planned; None for as long as it takes.
+            left_seconds: Time left for trials, without the reserve for the end.
+            overhead_seconds: Time of a trial beside training and evaluation.
+            wanted_seconds: Training plus evaluation as planned; None without a plan.
         """
         timeout = self.trial_timeout_seconds
         soft = math.inf if wanted_seconds is None else wanted_seconds
@@ -122,9 +122,9 @@ class BudgetPolicy:
 
         Args:
             started_trials: Trials of language models started so far.
-            left_seconds: For trials, the reserve for the end taken off.
-            overhead_seconds: What a trial takes beside training and evaluation.
-            evaluation_seconds: Of one evaluation: as much again is the least to train for.
+            left_seconds: Time left for trials, without the reserve for the end.
+            overhead_seconds: Time of a trial beside training and evaluation.
+            evaluation_seconds: Time of one evaluation; training must get at least as much.
         """
         if self.max_trials is not None and started_trials >= self.max_trials:
             return "trials"
@@ -138,11 +138,11 @@ class BudgetPolicy:
     def expected_trials(
         self, estimated_trial_seconds: Sequence[float], *, workers: int = 1
     ) -> int | None:
-        """Return how many trials the search will probably come to; None if nothing bounds it.
+        """Return the expected number of trials of the search; None if nothing bounds it.
 
         Args:
             estimated_trial_seconds: Estimates of typical trials, without overhead.
-            workers: Trials side by side.
+            workers: Concurrent trials.
         """
         counts = [] if self.max_trials is None else [self.max_trials]
         budget = self.effective_budget_seconds
@@ -155,14 +155,14 @@ class BudgetPolicy:
 
 
 def final_reserve_seconds(test_seconds: Sequence[float], *, budget_seconds: float | None) -> float:
-    """Return what to keep for the end: the test of the chosen model, and of one to compare it with.
+    """Return the time to reserve for the tests of the chosen model and of one to compare with.
 
-    Whichever model is chosen has to be tested, so the dearer test is kept for, up to most of the
-    budget; the other one if both take a moderate part of it.
+    As any model may be chosen, the longer test is reserved for, up to most of the budget; both are
+    if they take a moderate part of it.
 
     Args:
-        test_seconds: What the test of each model that may be compared takes; empty if none is
-            known.
+        test_seconds: Expected time of the test of each model that may be compared; empty if
+            unknown.
         budget_seconds: Budget of the search.
     """
     if budget_seconds is None:
@@ -176,15 +176,15 @@ def final_reserve_seconds(test_seconds: Sequence[float], *, budget_seconds: floa
 
 
 def data_fraction(*, rows: int, epoch_seconds: float, soft_deadline_seconds: float | None) -> float:
-    """Return the share of the training rows that a trial is given.
+    """Return the share of the training rows that a trial gets.
 
-    Only large data are cut, so that preparing rows which there is no time to train on does not
-    stall a trial; half as many again as seem to fit stay, for the trial measures its own speed.
+    Only large data are cut, so that a trial does not spend its time on preparing rows that it
+    cannot train on; 50 % more rows than seem to fit are kept, as the trial measures its own speed.
 
     Args:
         rows: Training rows.
         epoch_seconds: Estimated seconds of one pass over all of them.
-        soft_deadline_seconds: Of the trial.
+        soft_deadline_seconds: Soft deadline of the trial.
     """
     if rows <= LARGE_TRAINING_ROWS or soft_deadline_seconds is None or epoch_seconds <= 0:
         return 1.0

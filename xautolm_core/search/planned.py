@@ -1,4 +1,4 @@
-"""Trials that the search itself decides on, beside those that its sampler draws."""
+"""Trials that the search itself plans, in addition to those that its sampler draws."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """A configuration that is enqueued.
+    """A trial that is enqueued.
 
     Attributes:
-        configuration: What is tried.
-        why: Where it comes from, in words.
-        soft_deadline_seconds: What its training and evaluation may take; None for what the budget
-            policy gives.
-        continues: Number of the trial whose checkpoint it goes on from; None to begin anew.
+        configuration: Its configuration.
+        why: Origin of the configuration, in words.
+        soft_deadline_seconds: Limit of its training and evaluation; None for that of the budget
+            policy.
+        continues: Number of the trial whose checkpoint it continues; None to start from scratch.
     """
 
     configuration: Configuration
@@ -34,8 +34,8 @@ class PlannedTrial:
 def next_cheap(space: SearchSpace, tried: Iterable[Configuration]) -> PlannedTrial | None:
     """Return the next cheap candidate of a space that was not tried yet, or None.
 
-    They come before all else, in the space's order, so that whatever becomes of the rest, the
-    answer in hand is never below the obvious one.
+    They come first, in the space's order, so that a result at least as good as the obvious
+    baselines is available early.
 
     Args:
         space: The search space.

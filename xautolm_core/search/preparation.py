@@ -1,4 +1,4 @@
-"""From what was opened to a search that can begin: features, history, sampler, study."""
+"""Prepare an opened search: features, history, sampler, study."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SearchSurroundings:
-    """What a search is given from outside.
+    """The external inputs of a search.
 
     Attributes:
         launcher: Runs trials.
-        observer: Is told how the search goes on.
+        observer: Receives the progress.
         clock: Time used.
         interrupts: Ctrl-C and SIGTERM.
-        measured: Meta-features that are known already; measured here if None.
+        measured: Known meta-features; measured here if None.
     """
 
     launcher: Launcher
@@ -71,11 +71,11 @@ def set_up(
     resumed: Sequence[ResumedTrial],
     around: SearchSurroundings,
 ) -> SearchSetup:
-    """Prepare everything that the trials share.
+    """Prepare the setup that all trials share.
 
     Raises:
-        ConfigError: The space is another one than that of the resumed trials.
-        StoreError: The store cannot be read, or the rows that the run folder keeps of it are gone.
+        ConfigError: The space is not that of the resumed trials.
+        StoreError: The store cannot be read, or the history in the run folder is missing.
     """
     from xautolm_core.tasks.prepared import write_prepared
 
@@ -155,7 +155,7 @@ def _check_space(opening: Opening, resumed: Sequence[ResumedTrial]) -> None:
             raise ConfigError(
                 f"Space {opening.space.name} has changed since this search began: trial "
                 f"{one.proposal.number} is not in it any more",
-                hint="Restore the space file and its models, or begin a new search",
+                hint="Restore the space file and its models, or start a new search",
             )
 
 
@@ -181,7 +181,7 @@ def _study(
 def _features(
     opening: Opening, state: RunState, around: SearchSurroundings
 ) -> tuple[FeatureVector, FeatureVector]:
-    """Measure task and machine, or take what was measured before the search stopped."""
+    """Measure task and machine, or reuse the measurement of the stopped search."""
     from xautolm_core.features.system_features import extract_system_features
     from xautolm_core.features.task_features import extract_task_features
     from xautolm_core.records.features import FeatureVector
@@ -209,7 +209,7 @@ def _history(
     task: FeatureVector,
     system: FeatureVector,
 ) -> tuple[SearchSpec, History | None]:
-    """Return what the sampler learns from, if anything, and the spec that names it."""
+    """Return the sampler's history, if any, and the spec with its digest."""
     from xautolm_core.search.history.relevance import Relevance
 
     if not opening.space.branches or not reads_history(spec.sampler, spec.sampler_options):
@@ -224,7 +224,7 @@ def _history(
 
 
 def _learns(spec: SearchSpec, space: SearchSpace) -> bool:
-    """Whether earlier experiences say what to draw: not where cheap candidates are all there is."""
+    """Whether the sampler uses history: not in a space of only cheap candidates."""
     return bool(space.branches) and learns_from_history(spec.sampler, spec.sampler_options)
 
 

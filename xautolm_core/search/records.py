@@ -1,4 +1,4 @@
-"""From results to objectives, records, the front and the best trial."""
+"""Compute objectives, records, the front and the best trial from results."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ def objective_values(result: TrialResult, objectives: Sequence[Objective]) -> Ma
 def values_to_tell(
     values: Mapping[str, float], objectives: Sequence[Objective]
 ) -> list[float] | None:
-    """Return what a study is told of a trial; None if that has not all objectives."""
+    """Return the values of a trial for the study; None if an objective is missing."""
     names = [objective.value for objective in objectives]
     return [values[name] for name in names] if values.keys() >= set(names) else None
 
 
 def as_continuation(result: TrialResult, continues: int | None) -> TrialResult:
-    """Return a result that says which trial it continues, also where its trial could not tell."""
+    """Return a result with the number of the continued trial, which a killed trial lacks."""
     return result.model_copy(update={"continues": continues})
 
 
 def record_of(
     proposal: Proposal, result: TrialResult, objectives: Sequence[Objective]
 ) -> TrialRecord:
-    """Return the record of a trial that has ended; whether it is on the front is not known yet."""
+    """Return the record of a trial that has ended, without its place on the front."""
     return TrialRecord(
         number=proposal.number,
         configuration=proposal.configuration,
@@ -84,8 +84,8 @@ def with_front(
 ) -> list[TrialRecord]:
     """Return the records by number, with ``on_front`` set for those of the Pareto front.
 
-    A trial whose energy could not be read has no place beside others with a reading. Where no trial
-    has any, the front is that of the other objectives.
+    A trial without an energy reading is not on the front if others have one. Where no trial has
+    any, the front uses the other objectives.
     """
     ordered = sorted(records, key=lambda record: record.number)
     scored = [record for record in ordered if values_to_tell(record.values, objectives)]
@@ -102,7 +102,7 @@ def with_front(
 def choose_best(records: Iterable[TrialRecord]) -> TrialRecord | None:
     """Return the record with the best model; of equals the faster, then the earlier one.
 
-    A trial that failed counts with the state that it had saved before.
+    A failed trial counts with the model that it saved before.
     """
     return min(
         (record for record in records if _has_scored_model(record)),

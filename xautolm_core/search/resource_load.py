@@ -1,4 +1,4 @@
-"""What a configuration is estimated to need, relative to what it is allowed."""
+"""The estimated needs of a configuration, relative to its limits."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ class ResourceLoad:
 
 
 Load = Callable[["Configuration"], ResourceLoad]
-"""Returns what a configuration needs of what it is allowed."""
+"""Returns the needs of a configuration relative to its limits."""

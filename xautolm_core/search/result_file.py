@@ -1,4 +1,4 @@
-"""A search's result as one file, from which reports are written where the search is not."""
+"""The result of a search as one file, to write reports on another machine."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _ADAPTER = TypeAdapter(SearchResult)
 
 
 def write_result(result: SearchResult, folder: Path) -> Path:
-    """Write a result to a folder, all or nothing; return the file."""
+    """Write a result to a folder, atomically; return the file."""
     path = folder / RESULT_FILE
     write_json(path, _ADAPTER.dump_python(result, mode="json"))
     return path
 
 
 def read_result(folder: Path, *, test: TestReport | None = None) -> SearchResult:
-    """Return the result that a folder holds, with that folder as its run folder.
+    """Read the result in a folder, which becomes its run folder.
 
     Args:
-        folder: Where ``write_result`` wrote it.
-        test: What was found on the test split since; takes the place of what the result says.
+        folder: Folder that ``write_result`` wrote to.
+        test: Later report on the test split; replaces that of the result.
 
     Raises:
-        ConfigError: There is none, or it is not whole.
+        ConfigError: There is none, or it is malformed.
     """
     path = folder / RESULT_FILE
     try:
@@ -45,7 +45,7 @@ def read_result(folder: Path, *, test: TestReport | None = None) -> SearchResult
         ) from error
     except ValidationError as error:
         raise ConfigError(
-            f"{path} is no result of a search: {first_problem(error)}",
+            f"{path} is not a result of a search: {first_problem(error)}",
             hint="Run the search again with this version of xautolm",
         ) from error
     return replace(result, out_folder=folder, test=test or result.test)

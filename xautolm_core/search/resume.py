@@ -1,4 +1,4 @@
-"""What the run folder of a search that stopped says: which trials are done, which to run again."""
+"""Read the run folder of a stopped search: which trials are done, which to run again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from xautolm_core.storage_faults import told_storage_fault
 from xautolm_core.trial.contract import TrialSpec
 
 MAX_INFRA_ATTEMPTS = 2
-"""A trial that met so many infrastructure faults is given up."""
+"""Infrastructure faults after which a trial is abandoned."""
 
 _TO_REPEAT = frozenset({Outcome.CANCELLED, Outcome.PREEMPTED})
 
@@ -32,9 +32,9 @@ class ResumedTrial:
     """One trial of the stopped search.
 
     Attributes:
-        proposal: What the sampler proposed.
+        proposal: The proposed trial.
         attempts: All attempts so far.
-        final: The attempt that counts; None if the trial has to run (again).
+        final: The attempt that counts; None if the trial must run (again).
     """
 
     proposal: Proposal
@@ -43,19 +43,19 @@ class ResumedTrial:
 
     @property
     def next_attempt(self) -> int:
-        """Number of the attempt to run: a new one if the last was ever submitted."""
+        """Number of the attempt to run: a new one if the last was submitted."""
         last = self.attempts[-1]
         return last.attempt + (last.spec is not None)
 
     @property
     def infra_attempts(self) -> int:
-        """How many attempts met an infrastructure fault other than of this machine's disk."""
+        """Number of attempts with an infrastructure fault other than of this machine's disk."""
         results = [a.result for a in self.attempts]
         return sum(r is not None and _is_lasting(r) for r in results)
 
     @property
     def lost_spec(self) -> TrialSpec | None:
-        """The last attempt's spec, if it was submitted and came to no result that is known."""
+        """The last attempt's spec, if it was submitted and has no known result."""
         last = self.attempts[-1]
         return last.spec if last.result is None else None
 
@@ -66,11 +66,11 @@ def read_run(out_folder: Path) -> list[ResumedTrial]:
 
 
 def is_final(outcome: Outcome, infra_attempts: int) -> bool:
-    """Whether a trial that ended so is over.
+    """Whether a trial with this outcome is over.
 
     Args:
-        outcome: How its last attempt ended.
-        infra_attempts: Attempts that met an infrastructure fault, that one included.
+        outcome: Outcome of its last attempt.
+        infra_attempts: Attempts with an infrastructure fault, the last one included.
     """
     if outcome in _TO_REPEAT:
         return False
@@ -78,10 +78,10 @@ def is_final(outcome: Outcome, infra_attempts: int) -> bool:
 
 
 def _is_lasting(result: TrialResult) -> bool:
-    """Whether an attempt met an infrastructure fault that a resume does not take as repaired.
+    """Whether an attempt has an infrastructure fault that a resume does not assume repaired.
 
-    Whoever resumes a search has made room on its disk. On another machine a trial with such a fault
-    is given up like any other: its disk may be too small for it.
+    A resume assumes that there is room on this machine's disk again. On another machine a trial
+    with such a fault is abandoned like any other: its disk may be too small.
     """
     if result.outcome is not Outcome.INFRA:
         return False
@@ -106,7 +106,7 @@ def _resumed(attempts: tuple[AttemptFolder, ...]) -> ResumedTrial:
 
 
 def planned_again(proposal: Proposal) -> PlannedTrial:
-    """Return a trial that was proposed before, to be run in another attempt."""
+    """Return an earlier proposal, to be run in another attempt."""
     return PlannedTrial(proposal.configuration, proposal.why, continues=proposal.continues)
 
 

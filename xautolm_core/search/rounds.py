@@ -1,6 +1,6 @@
 """A search in rounds: trials are proposed by one process, run by others, recorded by a third.
 
-A pipeline without a controller works so. Each process goes on with the same run folder.
+This is for pipelines without a controller. Each process continues the same run folder.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Round:
-    """Trials to be run.
+    """The trials of a round.
 
     Attributes:
-        specs: They; none if the search is over.
-        stopped_by: Why there are no more of them; None if there are as many as were asked for.
+        specs: Their specs; none if the search is over.
+        stopped_by: Why there are fewer than requested; None if there are not.
     """
 
     specs: tuple[TrialSpec, ...]
@@ -52,18 +52,18 @@ def propose_round(
     """Propose trials and submit them to the launcher, without waiting for any.
 
     Args:
-        spec: What is asked.
+        spec: The search.
         out_folder: The run folder.
-        launcher: Only writes the trials down for others to run.
-        observer: Is told how it goes on.
-        size: Trials of the round, those included that an earlier round has left to do.
+        launcher: Only stores the trials for other processes to run.
+        observer: Receives the progress.
+        size: Trials of the round, unfinished ones of an earlier round included.
         resume: Whether the folder holds the search already.
-        measured: Meta-features, and what a trial has of its machine.
+        measured: Meta-features, and the resources of a trial.
 
     Raises:
         ConfigError: The spec, the data or the space cannot be used.
         StoreError: The store cannot be used.
-        LaunchError: A trial cannot be written down.
+        LaunchError: A trial cannot be stored.
     """
     with open_session(
         spec,
@@ -88,18 +88,18 @@ def record_round(
     observer: SearchObserver,
     measured: Measured | None = None,
 ) -> SearchResult:
-    """Take the results of the trials that were proposed: into the store, then into the study.
+    """Record the results of the proposed trials in the store, then in the study.
 
     Args:
-        spec: What is asked.
+        spec: The search.
         out_folder: The run folder.
-        launcher: Knows how the trials ended; repetitions after a fault of a machine are submitted
-            to it for the next round.
-        observer: Is told how it goes on.
-        measured: Meta-features, and what a trial has of its machine.
+        launcher: Returns the results; retries after a fault of a machine are submitted to it for
+            the next round.
+        observer: Receives the progress.
+        measured: Meta-features, and the resources of a trial.
 
     Returns:
-        What the search has come to so far.
+        The result of the search so far.
 
     Raises:
         ConfigError: The folder holds no search, or the data have changed.

@@ -1,4 +1,4 @@
-"""The run folder: one process at a time, its disk, and the spec that a resume begins with."""
+"""The run folder: its lock, faults of its disk, and the spec that a resume reads."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def locked(out_folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(
             f"The run folder {out_folder} cannot be written: {error.strerror}",
-            hint="Make room or restore its rights, or give another one with --out",
+            hint="Make room or fix its permissions, or give another one with --out",
         ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Its last holder removes the file: a lock on a file that is gone keeps nobody out.
+            # Its last holder removes the file: a lock on a removed file has no effect.
             held = (out_folder / LOCK_FILE).stat().st_ino == os.fstat(lock.fileno()).st_ino
         except (BlockingIOError, FileNotFoundError):
             held = False
@@ -61,13 +61,13 @@ def locked(out_folder: Path) -> Iterator[None]:
                 _leave_nothing(out_folder, created=created)
             raise
         finally:
-            # A disk may have become read-only; a lock that nobody holds keeps nobody out.
+            # The disk may have become read-only; a lock file without a holder has no effect.
             with contextlib.suppress(OSError):
                 (out_folder / LOCK_FILE).unlink(missing_ok=True)
 
 
 def require_idle(out_folder: Path) -> None:
-    """Make sure that no process searches in a run folder, before what it uses is changed.
+    """Check that no process searches in a run folder, before its files are changed.
 
     Raises:
         ConfigError: One does.
@@ -87,14 +87,14 @@ def _leave_nothing(out_folder: Path, *, created: bool) -> None:
 
 @contextmanager
 def as_store_errors(out_folder: Path) -> Iterator[None]:
-    """Raise what a fault of the run folder's disk leads to within the block as one error.
+    """Turn a fault of the run folder's disk within the block into a ``StoreError``.
 
     Args:
         out_folder: The run folder.
 
     Raises:
-        StoreError: The disk is full, over its quota, broken or read-only, or its rights are gone;
-            the search can be resumed. Other errors stay as they are.
+        StoreError: The disk is full, over its quota, broken or read-only, or permissions are
+            missing; the search can be resumed. Other errors are not changed.
     """
     try:
         yield
@@ -109,12 +109,12 @@ def as_store_errors(out_folder: Path) -> Iterator[None]:
         then = f"resume the search: --resume {run}" if has_begun else "start it again"
         raise StoreError(
             f"The run folder {out_folder} cannot be written: {words}",
-            hint=f"Make room or restore its rights, then {then}",
+            hint=f"Make room or fix its permissions, then {then}",
         ) from error
 
 
 def require_room(out_folder: Path) -> None:
-    """Make sure that the run folder can be written, a MiB at least; nothing is left behind.
+    """Check that at least a MiB can be written to the run folder; nothing is left behind.
 
     Raises:
         OSError: It cannot.
@@ -134,7 +134,7 @@ def _words_of_fault(error: Exception, out_folder: Path) -> str | None:
 
 
 def begin_run(spec: SearchSpec, out_folder: Path, opening: Opening, *, resume: bool) -> RunState:
-    """Write down what is asked, or check that it is the search that the folder holds."""
+    """Write the spec of a search, or check that it matches the one in the folder."""
     known = out_folder / SEARCH_FILE
     if not resume:
         if known.exists():
@@ -157,7 +157,7 @@ def begin_run(spec: SearchSpec, out_folder: Path, opening: Opening, *, resume: b
     if state.task_fingerprint != opening.task.fingerprint:
         raise DataError(
             f"The data of task {opening.task.name} have changed since this search began",
-            hint="Restore them, or begin a new search: it learns from this one's experiences",
+            hint="Restore them, or start a new search: it learns from this one's experiences",
         )
     return state
 
@@ -166,7 +166,7 @@ def read_spec(path: Path) -> SearchSpec:
     """Read a ``search.json``.
 
     Raises:
-        ConfigError: There is none, or it is not whole.
+        ConfigError: There is none, or it is malformed.
     """
     try:
         return SearchSpec.model_validate_json(path.read_bytes())
@@ -176,11 +176,11 @@ def read_spec(path: Path) -> SearchSpec:
             hint="Name the folder of an earlier run",
         ) from error
     except ValueError as error:
-        raise ConfigError(f"{path} is not a search: {error}", hint="Begin a new one") from error
+        raise ConfigError(f"{path} is not a search: {error}", hint="Start a new one") from error
 
 
 def with_what_is_known(spec: SearchSpec, out_folder: Path) -> SearchSpec:
-    """Return what is asked with what the run folder says of its beginning."""
+    """Return the spec with the digest of the history from the run folder."""
     known = read_spec(out_folder / SEARCH_FILE)
     return spec.model_copy(
         update={

@@ -1,9 +1,8 @@
 """Early stopping for several objectives: rungs over epochs, and the fronts at each of them.
 
 As in successive halving (Jamieson and Talwalkar, arXiv 1502.07943; asynchronously: Li et al., arXiv
-1810.05934) a trial is compared, after 1, 2, 4, 8 ... epochs, with all that came so far, but by
-non-dominated sorting, for a search has more objectives than the score. Optuna's pruners are for
-one objective.
+1810.05934) a trial is compared, after 1, 2, 4, 8 ... epochs, with all that reached them, but by
+non-dominated sorting, as a search has several objectives. Optuna's pruners support one objective.
 """
 
 from __future__ import annotations
@@ -34,24 +33,24 @@ if TYPE_CHECKING:
     from xautolm_core.search.setup import SearchSetup
 
 ETA = 2
-"""Each rung has so many times the epochs of the one before; half of the trials go on from it."""
+"""Ratio of the epochs of two rungs; half of the trials pass a rung."""
 
 LEAST_OTHERS = 3
-"""So many others have to have reached a rung before anybody is stopped there."""
+"""Number of others that must have reached a rung before a trial is stopped there."""
 
-# Evaluations come at the ends of epochs, which are told with four digits.
+# Evaluations are at the ends of epochs, which are reported with four digits.
 _SAME_EPOCH = 1e-3
-# In any other phase a trial has not begun to train, or is about to end.
+# In any other phase a trial is not training yet, or is about to end.
 _STOPPABLE_PHASES = ("train", "evaluate")
 
 
 @dataclass(frozen=True)
 class RungPoint:
-    """What a trial had come to at a rung.
+    """The evaluation of a trial at a rung.
 
     Attributes:
-        number: The trial.
-        method: How it trains.
+        number: Number of the trial.
+        method: Method of the trial.
         at: The evaluation there.
     """
 
@@ -88,11 +87,11 @@ def points_at(
 def why_to_stop(
     point: RungPoint, others: Collection[RungPoint], objectives: Sequence[Objective]
 ) -> str | None:
-    """Return why to stop a trial at a rung, in words; None to let it train on.
+    """Return why to stop a trial at a rung, in words; None to continue it.
 
     It is stopped if at least half of all points there are better: on an earlier front, or on the
-    same one with a higher score. It is not if fewer than three others came there, if it is on the
-    first front, if no score there is higher, or if no other trial of its method came there.
+    same one with a higher score. It is not if fewer than three others reached the rung, if it is on
+    the first front, if no score there is higher, or if no other trial of its method reached it.
 
     Args:
         point: Of the trial.
@@ -121,7 +120,7 @@ def why_to_stop(
 
 
 class EarlyStops:
-    """Finds running trials to stop; each is looked at once at each rung that it reaches.
+    """Finds running trials to stop; each is checked once at each rung that it reaches.
 
     Args:
         objectives: Of the search.
@@ -133,10 +132,10 @@ class EarlyStops:
 
     @classmethod
     def of(cls, setup: SearchSetup) -> Self | None:
-        """Return those of a search; None if no budget of time or spending binds it, or it is off.
+        """Return the early stops of a search; None if no budget binds it, or they are off.
 
         Args:
-            setup: What its trials share.
+            setup: The shared setup of the search.
         """
         spec = setup.spec
         timed = setup.policy.effective_budget_seconds is not None
@@ -155,8 +154,8 @@ class EarlyStops:
         Args:
             running: By number.
             heartbeats: Their last ones.
-            records: All trials that have ended; those that were stopped or failed count where they
-                had come to.
+            records: All trials that have ended; stopped and failed ones count at the rungs that
+                they reached.
         """
         evaluations = {number: evaluations_of(heartbeats[number]) for number in running}
         trials = [
@@ -189,7 +188,7 @@ def _trains_on(heartbeat: Mapping[str, Any]) -> bool:
 def _costs(points: Sequence[RungPoint], objectives: Sequence[Objective]) -> NDArray[np.float64]:
     """Return the objectives that are known of all points, minimised.
 
-    Latency is measured in the end only: the time stands for it, as both are those of the model.
+    Latency is measured only at the end: time is used in its place, as both depend on the model.
     """
     columns = [[-one.at.macro_f1 for one in points]]
     joules = [one.at.joules for one in points]

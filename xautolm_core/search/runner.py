@@ -1,4 +1,4 @@
-"""Runs one search from beginning to end, or from where it stopped."""
+"""Run one search from beginning to end, or from where it stopped."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ def run_search(
 ) -> SearchResult:
     """Run a search.
 
-    Nothing is written to the run folder before the task, the space and the store have proved
-    usable. A search that was killed is resumed with the spec of its ``search.json``; limits
-    (budget, trials, timeout) may be others than before.
+    Nothing is written to the run folder before the task, the space and the store are checked. A
+    search that was killed is resumed with the spec of its ``search.json``; limits (budget, trials,
+    timeout) may change.
 
     Args:
-        spec: What is asked.
-        out_folder: The run folder; made if it does not exist.
+        spec: The search.
+        out_folder: The run folder; created if missing.
         launcher: Runs the trials; the caller closes it.
-        observer: Is told how it goes on.
-        resume: Go on with the search of that folder.
+        observer: Receives the progress.
+        resume: Continue the search of that folder.
         with_test: Evaluate the chosen model on the test split.
-        measured: Meta-features, and what a trial has of its machine; measured here if None.
+        measured: Meta-features, and the resources of a trial; measured here if None.
 
     Returns:
-        What the search came to. Also after an interrupt: the front so far.
+        The result of the search; after an interrupt the result so far.
 
     Raises:
         ConfigError: The spec, the data or the space cannot be used.
-        StoreError: The store cannot be used, or the run folder not be written any more.
+        StoreError: The store cannot be used, or the run folder cannot be written any more.
         LaunchError: Trials cannot be started.
         KeyboardInterrupt: Interrupted before the first trial.
     """

@@ -1,4 +1,4 @@
-"""Trials that were launched and have not ended, and what they tell meanwhile."""
+"""Running trials: launched, and not ended yet."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class RunningTrial:
-    """A trial that was launched.
+    """A running trial.
 
     Attributes:
-        trial: In the study.
-        spec: What it runs.
-        handle: The launcher's.
-        proposal: What it tries, and where that came from.
-        infra_attempts: Attempts before it that ended by a fault of their machine.
-        launched_seconds: When, on the monotonic clock.
+        trial: Its trial in the study.
+        spec: Its specification.
+        handle: Handle of the launcher.
+        proposal: The proposed trial.
+        infra_attempts: Earlier attempts that ended by a fault of their machine.
+        launched_seconds: Time of the launch, on the monotonic clock.
     """
 
     trial: optuna.Trial
@@ -54,7 +54,7 @@ def heartbeats_of(running: Mapping[int, RunningTrial]) -> dict[int, Mapping[str,
 def tried(
     running: Mapping[int, RunningTrial], records: Iterable[TrialRecord]
 ) -> list[Configuration]:
-    """Return what was tried so far, with what runs."""
+    """Return the configurations of all trials so far, running ones included."""
     return [
         *(record.configuration for record in records),
         *(one.spec.configuration for one in running.values()),
@@ -62,7 +62,7 @@ def tried(
 
 
 def uses_of(running: Mapping[int, RunningTrial]) -> list[Use]:
-    """Return what each has used so far: time since its launch, energy as its heartbeat tells."""
+    """Return the resources that each has used: time since its launch, energy by its heartbeat."""
     now, heartbeats = time.monotonic(), heartbeats_of(running)
     return [
         Use(

@@ -1,9 +1,8 @@
-"""Which models of a space are screened, and when: after the cheap candidates, before all else.
+"""Plan screening trials: after the cheap candidates, before all others.
 
-What a screening trial will take is forecast from the probes that have ended, and from nothing else:
-whatever other trials do meanwhile, a search that is resumed decides as one that never stopped. All
-of them together may take a tenth of the budget; where that is not enough for all, the ones that
-take least are run, as far as it goes.
+The time of a screening trial is forecast only from ended probes, so that a resumed search decides
+like one that never stopped, whatever other trials do meanwhile. All of them together may take a
+tenth of the budget; where that is not enough, the quickest ones are run.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ if TYPE_CHECKING:
     from xautolm_core.search.setup import SearchSetup
 
 SHARE_OF_SCREENING = 0.1
-"""Of the budget, and of each limit of spending, that all screening trials together may take."""
+"""Share of the budget, and of each spending limit, for all screening trials together."""
 
 LONGEST_SECONDS = 60.0
-"""Of one screening trial, as forecast, where no budget of seconds binds the search."""
+"""Longest forecast of one screening trial, where the search has no time budget."""
 
-# What a trial takes beside training and evaluation, before a probe has shown it.
+# Default time of a trial beside training and evaluation, before a probe was measured.
 _OVERHEAD_SECONDS = 4.0
 _SECONDS = "seconds"
 _MODELS_NAMED = 3
@@ -44,9 +43,9 @@ class Screening:
     """Plans the screening trials of one search.
 
     Args:
-        setup: What the trials of the search share.
-        forecaster: Predicts what a probe takes.
-        validation_rows: Rows that trials are scored on.
+        setup: The shared setup of the search.
+        forecaster: Predicts the time of a probe.
+        validation_rows: Number of validation rows.
     """
 
     def __init__(self, setup: SearchSetup, forecaster: Forecaster, *, validation_rows: int) -> None:
@@ -62,12 +61,12 @@ class Screening:
     ) -> PlannedTrial | None:
         """Return the next screening trial; None if there is none now.
 
-        None is due before the probe of the cheap candidates has ended, for its pace tells what they
-        take.
+        None is due before the probe of the cheap candidates has ended, as the forecast needs its
+        pace.
 
         Args:
             records: All trials that have ended.
-            running: Configurations of those that run.
+            running: Configurations of running trials.
         """
         if self._is_over:
             return None
@@ -86,9 +85,9 @@ class Screening:
         return None
 
     def seconds_left(self, records: Iterable[TrialRecord]) -> float | None:
-        """Return what is left for training and evaluation of one more screening trial.
+        """Return the time left for training and evaluation of one more screening trial.
 
-        None without a budget of seconds.
+        It is None without a time budget.
 
         Args:
             records: All trials that have ended.
@@ -106,7 +105,7 @@ class Screening:
         running: Collection[Configuration],
         begun: Collection[Configuration],
     ) -> list[Configuration]:
-        """Return the models that are to be screened yet, those that take least first."""
+        """Return the models still to be screened, the quickest first."""
         uses = {one: self._forecast(one, ended) for one in self._possible(ended)}
         committed = dict.fromkeys(self._shares(Use(0.0)), 0.0)
         for one in begun:
@@ -125,7 +124,7 @@ class Screening:
         return found
 
     def _possible(self, ended: Mapping[Configuration, TrialRecord]) -> list[Configuration]:
-        """Return the candidates that can run here and tell something new."""
+        """Return the candidates that can run here and are informative."""
         return [
             one
             for one in self._setup.space.screening
@@ -137,7 +136,7 @@ class Screening:
     def _probed_rows(
         self, one: Configuration, ended: Mapping[Configuration, TrialRecord]
     ) -> int | None:
-        """Return the rows that the cheap probe of a model was fitted on; None without a score."""
+        """Return the number of rows of a model's cheap probe; None without a score."""
         if self._probe is None or one.model != self._probe.model:
             return None
         record = ended.get(self._probe)
@@ -146,15 +145,15 @@ class Screening:
     def _is_screened_by_probe(
         self, one: Configuration, ended: Mapping[Configuration, TrialRecord]
     ) -> bool:
-        """Whether the cheap probe of a model saw the very rows of a screening trial."""
+        """Whether the cheap probe of a model used the same rows as a screening trial."""
         rows = len(self._setup.task.train)
         is_small = rows < SCREENING_ROWS and self._validation_rows <= SCREENING_ROWS
         return is_small and self._probed_rows(one, ended) == rows
 
     def _has_features(self, one: Configuration, ended: Mapping[Configuration, TrialRecord]) -> bool:
-        """Whether the cheap probe of a model has left the features that its screening reads.
+        """Whether the cheap probe of a model has cached the features that its screening reads.
 
-        Trials on other machines leave them there.
+        Trials on other machines cache them there.
         """
         needed = min(SCREENING_ROWS, len(self._setup.task.train))
         is_here = (self._setup.cache_folder / FEATURES_FOLDER).is_dir()
@@ -163,7 +162,7 @@ class Screening:
     def _compared(
         self, ended: Mapping[Configuration, TrialRecord], begun: Collection[Configuration]
     ) -> set[str | None]:
-        """Return the models that are screened already, or are about to be."""
+        """Return the models that are screened, or are being screened."""
         return {
             one.model
             for one in self._setup.space.screening
@@ -172,9 +171,9 @@ class Screening:
         }
 
     def _forecast(self, one: Configuration, ended: Mapping[Configuration, TrialRecord]) -> Use:
-        """Return what a screening trial will use.
+        """Return the forecast resources of a screening trial.
 
-        Screening trials tell it best: a probe on many rows spends another part of its time on fits.
+        Screening trials are the best basis: a probe on many rows spends more of its time on fits.
         """
         probes = list(ended.values())
         screened = [record for record in probes if is_screening(record.configuration)]
@@ -186,7 +185,7 @@ class Screening:
         return Use(seconds, None if watts is None else watts * seconds)
 
     def _shares(self, use: Use) -> dict[str, float]:
-        """Return which share of the budget, and of each limit of spending, a use is."""
+        """Return the share of the budget, and of each spending limit, of a use."""
         shares = limit_shares(self._setup.spec.spending, use)
         budget = self._setup.policy.effective_budget_seconds
         return shares if budget is None else {**shares, _SECONDS: use.seconds / budget}
@@ -194,7 +193,7 @@ class Screening:
     def _tell(
         self, ended: Mapping[Configuration, TrialRecord], begun: Collection[Configuration]
     ) -> None:
-        """Say how many models were screened, how many not, and why."""
+        """Note how many models were screened, how many not, and why."""
         space, compared = self._setup.space.screening, self._compared(ended, begun)
         left_out: dict[str, list[str]] = {}
         for one in space:
@@ -228,14 +227,14 @@ def _use_of(record: TrialRecord) -> Use:
 
 
 def _watts(probes: Iterable[TrialRecord]) -> float | None:
-    """Return the mean power of those that have a reading; None if none has."""
+    """Return the mean power of the probes with a reading; None without any."""
     metered = [use for use in map(_use_of, probes) if use.joules is not None]
     seconds = sum(use.seconds for use in metered)
     return sum(use.joules or 0.0 for use in metered) / seconds if seconds > 0 else None
 
 
 def _overhead_seconds(probes: Sequence[TrialRecord]) -> float:
-    """Return what the latest probe with a score took beside training and evaluation."""
+    """Return the time of the latest scored probe beside training and evaluation."""
     scored = [record.result for record in probes if record.values]
     if not scored:
         return _OVERHEAD_SECONDS

@@ -1,4 +1,4 @@
-"""One process' work on a search: everything opened and checked, its run folder locked."""
+"""One process's work on a search: inputs opened and checked, the run folder locked."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Session:
-    """What a process has in hand while it works on a search.
+    """The state of a process that works on a search.
 
     Attributes:
-        setup: The search.
+        setup: The shared setup of the search.
         resumed: Its trials so far.
     """
 
@@ -56,21 +56,21 @@ def open_session(
     measured: Measured | None = None,
     idle_time_counts: bool = False,
 ) -> Iterator[Session]:
-    """Open a search, and keep its run folder and the signals of this process until the end.
+    """Open a search; hold the lock of its run folder and handle signals until the end.
 
     Args:
-        spec: What is asked.
-        out_folder: The run folder; made if it does not exist.
+        spec: The search.
+        out_folder: The run folder; created if missing.
         launcher: Runs the trials.
-        observer: Is told how it goes on.
-        resume: Go on with the search of that folder.
-        measured: Meta-features, and what a trial has of its machine; measured here if None.
+        observer: Receives the progress.
+        resume: Continue the search of that folder.
+        measured: Meta-features, and the resources of a trial; measured here if None.
         idle_time_counts: The budget also counts the time in which no process worked on the search,
             since it was created.
 
     Raises:
         ConfigError: The spec, the data or the space cannot be used.
-        StoreError: The store cannot be used, or the run folder not be written.
+        StoreError: The store cannot be used, or the run folder cannot be written.
     """
     clock = Clock()
     with Interrupts() as interrupts:

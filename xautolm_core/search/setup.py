@@ -1,4 +1,4 @@
-"""Everything that the trials of a search share."""
+"""The setup that the trials of a search share."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SearchSetup:
-    """What a search has found out and opened before its first trial.
+    """Everything that a search has measured and opened before its first trial.
 
     Attributes:
-        spec: What was asked.
+        spec: The specification of the search.
         out_folder: The run folder.
         cache_folder: Tokenised data, shared by the trials.
         task: The loaded task.
         task_folder: Its prepared form, for the trials.
-        space: What may be tried.
+        space: The search space.
         sampler: Proposes configurations.
         study: The Optuna study.
-        store: Where experiences go.
+        store: The experience store.
         launcher: Runs trials.
-        observer: Is told how the search goes on.
+        observer: Receives the progress.
         feasibility: Estimates and refusals.
         policy: The budget.
         clock: Time used.
         interrupts: Ctrl-C and SIGTERM.
         writer: Makes experiences.
-        state: What is pinned for a resume.
+        state: State saved for a resume.
         threads: CPU threads of a trial.
         trial_memory_bytes: Host memory of a trial.
     """
@@ -74,13 +74,13 @@ class SearchSetup:
     trial_memory_bytes: int | None
 
     def save_state(self) -> None:
-        """Write the state down, with the time used so far."""
+        """Save the state, with the time used so far."""
         self.state.elapsed_seconds = self.clock.elapsed_seconds
         self.state.phase_seconds = dict(self.clock.phase_seconds)
         write_json(self.out_folder / STATE_FILE, self.state)
 
     def note(self, text: str, *, warning: bool = False) -> None:
-        """Tell the user something, now and in the report."""
+        """Note something for the user, now and in the report."""
         if text not in self.state.notes:
             self.state.notes.append(text)
             self.observer.note(text, warning=warning)

@@ -1,9 +1,8 @@
-"""What the trials of a search use up: GPU hours, energy, money and carbon, against its limits.
+"""Account GPU hours, energy, money and carbon of a search's trials against its limits.
 
-A search ends before a limit is broken: a trial that runs, and the next one, are expected to use as
+A search ends before a limit is exceeded: running trials, and the next one, are expected to use as
 much as the largest attempt so far; before one has ended, as much as the cheapest known one of
-earlier searches. The cheap candidates use up what they use, but tell nothing of what a language
-model will.
+earlier searches. The use of cheap candidates counts, but does not predict that of language models.
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ if TYPE_CHECKING:
 _SECONDS_PER_HOUR = 3600.0
 _MOST_UNMETERED = 20
 _ROUNDING = 1e-9
-"""Of a limit: three thirds are not more than all of it."""
+"""Tolerance for rounding, as a share of a limit: three thirds are not more than all of it."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """What an attempt has used so far.
+    """The resources that an attempt has used so far.
 
     Attributes:
-        seconds: Since its start, without queueing.
-        joules: As far as they were read; None if nothing was.
-        holds_gpu: Whether it was given the GPUs of a trial.
+        seconds: Time since its start, without queueing.
+        joules: Energy as far as metered; None if it was not.
+        holds_gpu: Whether it uses the GPUs of a trial.
     """
 
     seconds: float
@@ -45,11 +44,11 @@ class Use:
 
 
 def limit_shares(limits: SpendingLimits, use: Use) -> dict[str, float]:
-    """Return which share of each limit a use is.
+    """Return the share of each limit that a use is.
 
     Args:
-        limits: What a search may use; and the prices and intensity.
-        use: What was used; joules that were not read count as nothing.
+        limits: Limits of the search, with prices and carbon intensity.
+        use: The used resources; unmetered energy counts as 0.
 
     Returns:
         ``gpu_hours``, ``energy``, ``cost`` and ``carbon``, as far as they are limited, to a share.
@@ -70,10 +69,10 @@ def limit_shares(limits: SpendingLimits, use: Use) -> dict[str, float]:
 
 
 class Spending:
-    """Adds up what attempts took, whatever they came to.
+    """Adds up the resources of attempts, whatever their outcome.
 
     Args:
-        limits: What the search may use.
+        limits: Limits of the search.
         resumed: Trials of an earlier process.
         expected: Share of each limit that an attempt is expected to use, until one has ended.
     """
@@ -98,15 +97,15 @@ class Spending:
 
     @property
     def unmetered_attempts(self) -> int:
-        """How many attempts trained without any reading of their energy."""
+        """Number of attempts that trained without any energy reading."""
         return self._unmetered
 
     def add(self, result: TrialResult, method: str) -> None:
-        """Take note of an attempt that has ended.
+        """Record an attempt that has ended.
 
         Args:
-            result: What it came to.
-            method: Of its configuration.
+            result: Its result.
+            method: Method of its configuration.
         """
         use = Use(result.held_seconds, result.energy_joules, has_model(method))
         for name, share in limit_shares(self._limits, use).items():
@@ -117,14 +116,14 @@ class Spending:
         self._unmetered += result.is_unmetered
 
     def shares(self, running: Iterable[Use] = ()) -> dict[str, float]:
-        """Return which share of each limit is used so far, with what runs."""
+        """Return the share of each limit that is used so far, running trials included."""
         parts = [limit_shares(self._limits, use) for use in running]
         return {
             name: ended + sum(part[name] for part in parts) for name, ended in self._ended.items()
         }
 
     def reached(self, running: Iterable[Use] = (), *, is_bounded: bool = True) -> str | None:
-        """Return which limit leaves no room for a trial; None if none does.
+        """Return the limit that leaves no room for a trial; None if none does.
 
         Returns:
             ``gpu_hours``, ``energy``, ``cost`` or ``carbon``; ``unmetered`` if nothing but energy
@@ -132,7 +131,7 @@ class Spending:
             never end.
 
         Args:
-            running: What each of the trials that run has used so far.
+            running: Resources that each running trial has used so far.
             is_bounded: Whether something else ends the search too.
         """
         limits = self._limits
@@ -147,7 +146,7 @@ class Spending:
 
 
 def unmetered_warnings(spec: SearchSpec) -> list[str]:
-    """Return what a user should know of trials that ran without any reading of their energy."""
+    """Return warnings about trials without any energy reading."""
     from xautolm_core.search.contract import Objective
 
     found = []

@@ -56,16 +56,16 @@ def create_study(
     finished: Sequence[tuple[Proposal, TrialResult | None, Mapping[str, float]]] = (),
     study_attributes: Mapping[str, Any] | None = None,
 ) -> optuna.Study:
-    """Create the study of a run, in place of the one that may be there.
+    """Create the study of a run, replacing an existing one.
 
     Args:
         out_folder: The run folder.
         name: Name of the study: the search's id.
         objectives: Their directions and names.
         sampler: Proposes the next trials.
-        finished: Trials so far, in the order of their numbers: what was proposed, the result and
-            the objectives' values. Trials without a result wait: they are asked for next, with the
-            same number and the same configuration.
+        finished: Trials so far, in the order of their numbers: proposal, result and the
+            objectives' values. Trials without a result are enqueued: they are asked for next, with
+            the same number and configuration.
         study_attributes: Attributes that the sampler had set.
     """
     import optuna
@@ -92,7 +92,7 @@ def create_study(
         study.set_user_attr(key, value)
     added = 0
     for proposal, result, values in finished:
-        # Numbers that came to nothing are kept: those of the trials would change.
+        # Numbers without a trial are kept, as the trials' numbers would change otherwise.
         for _ in range(added, proposal.number):
             study.add_trial(_nothing_left())
         added = proposal.number + 1
@@ -143,12 +143,12 @@ def handles_of(space: SearchSpace, configuration: Configuration) -> dict[str, Va
 def attributes_of(
     planned: PlannedTrial, explanation: TrialExplanation | None = None
 ) -> dict[str, Any]:
-    """Return what a trial's user attributes say of its configuration.
+    """Return the user attributes of a trial that describe its configuration.
 
     Args:
-        planned: What is tried.
-        explanation: What the sampler expected of it. Its predictions alone are kept: the journal is
-            read again and again.
+        planned: The planned trial.
+        explanation: Explanation of the proposal. Only its predictions are kept, as the journal is
+            read often.
     """
     known = {
         WHY_ATTRIBUTE: planned.why,
@@ -172,7 +172,7 @@ def _predicted(explanation: TrialExplanation) -> dict[str, Any]:
 
 
 def ask_for(study: optuna.Study, space: SearchSpace, planned: PlannedTrial) -> optuna.Trial:
-    """Return a new trial of a given configuration; the sampler is not asked."""
+    """Return a new trial of a given configuration, without asking the sampler."""
     configuration = planned.configuration
     study.enqueue_trial(
         handles_of(space, configuration),
@@ -186,13 +186,13 @@ def ask_for(study: optuna.Study, space: SearchSpace, planned: PlannedTrial) -> o
 def settle_parameters(
     trial: optuna.Trial, space: SearchSpace, configuration: Configuration
 ) -> None:
-    """Let an enqueued trial have the parameters that it was enqueued with."""
+    """Set the parameters of an enqueued trial."""
     if not is_cheap(configuration.method):
         ask_configuration(trial, space)
 
 
 def told_state(result: TrialResult, values: Sequence[float] | None) -> optuna.trial.TrialState:
-    """Return the state that a finished trial is told with."""
+    """Return the Optuna state of a finished trial."""
     import optuna
 
     if values:
@@ -203,7 +203,7 @@ def told_state(result: TrialResult, values: Sequence[float] | None) -> optuna.tr
 
 
 def result_attributes(result: TrialResult) -> dict[str, Any]:
-    """Return what the study says of a result beside its values."""
+    """Return the user attributes of a result."""
     attributes: dict[str, Any] = {
         OUTCOME_ATTRIBUTE: result.outcome.value,
         ROWS_ATTRIBUTE: result.progress.rows,
@@ -225,7 +225,7 @@ def tell(
 
 
 def _nothing_left() -> optuna.trial.FrozenTrial:
-    """Return a trial for which nothing was left to try (``tell_exhausted``)."""
+    """Return a trial for which no configuration was left (``tell_exhausted``)."""
     import optuna
 
     return optuna.trial.create_trial(
@@ -235,7 +235,7 @@ def _nothing_left() -> optuna.trial.FrozenTrial:
 
 
 def tell_exhausted(study: optuna.Study, trial: optuna.Trial) -> None:
-    """Tell the study that nothing was left to try for a trial that was asked for."""
+    """Tell the study that no configuration was left for a trial."""
     import optuna
 
     trial.set_user_attr(OUTCOME_ATTRIBUTE, Outcome.CANCELLED.value)
@@ -243,5 +243,5 @@ def tell_exhausted(study: optuna.Study, trial: optuna.Trial) -> None:
 
 
 def sampler_attributes(study: optuna.Study) -> dict[str, Any]:
-    """Return what a sampler keeps in its study, by name."""
+    """Return the attributes that a sampler stores in its study, by name."""
     return {k: v for k, v in study.user_attrs.items() if not k.startswith("_")}

@@ -1,4 +1,4 @@
-"""What a planned trial is told."""
+"""Make the specification of a planned trial."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def trial_spec(
     """Return the spec of a planned trial that is started now.
 
     Args:
-        setup: What the trials of the search share.
-        pace: Gives it its part of the budget.
+        setup: The shared setup of the search.
+        pace: Allots its part of the budget.
         records: All trials so far.
-        planned: What is tried.
-        attempt: The trial's number, and which of its attempts this is.
+        planned: The planned trial.
+        attempt: The trial's number, and the number of the attempt.
 
     Raises:
-        LaunchError: It continues a trial whose spec is not there any more.
+        LaunchError: It continues a trial whose spec is missing.
     """
     number, repetition = attempt
     model = setup.space.model_of(planned.configuration)

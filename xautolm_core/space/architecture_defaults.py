@@ -1,4 +1,4 @@
-"""The values that ``transformers`` takes where a config of a family does not write one."""
+"""The default values of ``transformers`` for configs of each family."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The architectures that ``transformers`` makes text classifiers of, and their sizes.
+"""The architectures that ``transformers`` has text classifiers for, and their sizes.
 
 Sizes come from a model's config alone, without torch: by the rule of ``block_rule`` where a
-family's traits are known, by a function of its own where it is built otherwise, else by the rule
-with the most common traits. The first two count exactly what ``AutoModel`` builds; of the last, the
-weights' own file says more (see ``weight_files``).
+family's traits are known, by a function of its own where it is built differently, else by the rule
+with the most common traits. The first two count exactly what ``AutoModel`` builds; for the last the
+weight files are more exact (see ``weight_files``).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _BERT = replace(
     final_norm=False,
     pooler=True,
 )
-# Positions begin after the padding token's index, so that two rows are never used.
+# Positions start after the padding token's index, so two rows are never used.
 _ROBERTA = replace(_BERT, lost_positions=2)
 
 _TRAITS: Mapping[str, Traits] = {
@@ -131,7 +131,7 @@ _SPECIAL: Mapping[str, Callable[[ConfigValues], Shape]] = {
 
 
 EXACT_ARCHITECTURES = (*_TRAITS, *_SPECIAL)
-"""Those whose parameters are counted from the config alone, to the last one."""
+"""Architectures whose parameters are counted exactly from the config alone."""
 
 
 def shape_of(config: Mapping[str, Any], weights: WeightShapes | None = None) -> Shape:
@@ -139,19 +139,17 @@ def shape_of(config: Mapping[str, Any], weights: WeightShapes | None = None) -> 
 
     Args:
         config: The config.
-        weights: Shapes of the weights in the model's files, where they are at hand: they count the
-            parameters of an architecture that the config alone does not.
+        weights: Shapes of the weights in the model's files, if available: they give the parameters
+            of an architecture where the config is not enough.
 
     Raises:
-        ValueError: There is no text classifier of the architecture, or a value makes no sense; the
+        ValueError: There is no text classifier of the architecture, or a value is invalid; the
             message says which.
     """
     model_type = config.get("model_type")
     kind = CLASSIFIERS.get(model_type) if isinstance(model_type, str) else None
     if not isinstance(model_type, str) or kind is None:
-        raise ValueError(
-            f"its architecture {model_type!r} is none that transformers makes text classifiers of"
-        )
+        raise ValueError(f"transformers has no text classifier for its architecture {model_type!r}")
     reason = unfit(model_type)
     if reason is not None:
         raise ValueError(f"its architecture does not fit: {reason}")
@@ -180,7 +178,7 @@ def has_gates(architecture: str) -> bool:
 
 
 def _probable_shape(values: ConfigValues, kind: ModelKind) -> Shape:
-    """Return the shape of an architecture without traits: nothing of it is exact."""
+    """Return the approximate shape of an architecture without known traits."""
     if kind is ModelKind.ENCODER_DECODER:
         return bart(values)
     is_modern = values.value("rms_norm_eps") is not None
@@ -189,7 +187,7 @@ def _probable_shape(values: ConfigValues, kind: ModelKind) -> Shape:
 
 
 def _counted(shape: Shape, counts: WeightCounts, values: ConfigValues) -> Shape:
-    """Return a shape with the counts of the weights' files."""
+    """Return a shape with the counts of the weight files."""
     computed = counts.matrices
     if counts.expert_matrices:
         experts = max(1, values.whole("num_local_experts", 1))

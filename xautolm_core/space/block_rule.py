@@ -1,4 +1,4 @@
-"""The rule by which most transformers are built, and in what a family differs from it.
+"""The rule by which most transformers are built, and the traits of families.
 
 A model is an embedding, ``n`` equal blocks of attention and feed-forward, and a few norms. Its
 parameters follow from the config once it is known which projections have biases, which norms there
@@ -15,22 +15,22 @@ from xautolm_core.space.shape import ConfigValues
 from xautolm_core.space.shape import Shape
 
 UNLIMITED_TOKENS = 1_000_000
-"""Stands for the longest input of a model that nothing limits."""
+"""Longest input of a model without a limit."""
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What is peculiar to a family; as it stands, a Llama.
+    """The traits of a family; the defaults are those of Llama.
 
-    A flag that is a name stands for the value of that name in the config.
+    A flag that is a name refers to the value of that name in the config.
 
     Attributes:
         kind: Encoder or decoder.
-        norm_bias: Whether norms have a shift beside their scale.
-        norms: Norms a block.
-        missing_norms: How many of them the first block lacks.
+        norm_bias: Whether norms have a shift in addition to their scale.
+        norms: Norms per block.
+        missing_norms: Number of norms that the first block lacks.
         grouped: Whether queries may share keys and values (``num_key_value_heads``); a family that
-            has no such thing ignores the value.
+            does not share them ignores the value.
         query_key_norm: Norms of queries and keys: none, one of a head's width each, or one of all
             heads.
         qkv_bias: Whether queries, keys and values have biases.
@@ -39,12 +39,12 @@ class Traits:
         gated: Whether the feed-forward block has a gate: three projections instead of two.
         positions: Whether positions are learnt embeddings.
         unused_positions: Rows of the position embedding beyond the longest input.
-        lost_positions: Rows that belong to the longest input by name, but begin after the padding
-            token's index.
+        lost_positions: Rows of the longest input in the config that are never used, as positions
+            start after the padding token's index.
         types: Whether segments have embeddings.
         buckets: Whether all blocks share an embedding of relative positions.
         embedding_norm: Whether the embedding is normalised.
-        final_norm: Whether the last block's output is.
+        final_norm: Whether the last block's output is normalised.
         pooler: Whether the model has a pooler of its own.
     """
 
@@ -72,7 +72,7 @@ def shape_by_rule(c: ConfigValues, traits: Traits) -> Shape:
     """Return the shape of a model that is built by the rule.
 
     Raises:
-        ValueError: A value of the config is missing or makes no sense; the message says which.
+        ValueError: A value of the config is missing or invalid; the message says which.
     """
     h, n = c.whole("hidden_size"), c.whole("num_hidden_layers")
     f = c.whole("intermediate_size", 4 * h)

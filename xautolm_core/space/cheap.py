@@ -19,7 +19,7 @@ from xautolm_core.space.space import SearchSpace
 from xautolm_core.space.space import SpaceModel
 
 _DEFAULT_LENGTH = 128
-"""Tokens of a text that a probe reads where no start says anything."""
+"""Default number of tokens of a text that a probe reads."""
 
 
 def cheap_candidates(
@@ -32,7 +32,7 @@ def cheap_candidates(
 
     Args:
         starts: The space's starts.
-        models: Model id to model, of those that can be had.
+        models: Model id to available model.
     """
     tfidf = Configuration(branch=TFIDF, method=TFIDF, parameters={})
     pretrained = {name: m for name, m in models.items() if m.descriptor.pretrained}
@@ -60,11 +60,11 @@ def cheap_candidates(
 
 
 def probe_length(starts: Sequence[Configuration], models: Mapping[str, SpaceModel]) -> int:
-    """Return how many tokens of a text the probes of a space read, as far as a model admits them.
+    """Return how many tokens of a text the probes of a space read, as far as the model allows.
 
     Args:
         starts: The space's starts.
-        models: Model id to model, of those that can be had.
+        models: Model id to available model.
     """
     start = _probed_start(starts, models)
     asked = start.parameters.get("max_length") if start is not None else None
@@ -84,7 +84,7 @@ def parse_methods(text: str, parameter: str) -> tuple[str, ...]:
 
     Args:
         text: The list.
-        parameter: What it was given as, for the message.
+        parameter: Name of the parameter, for the message.
 
     Raises:
         SpaceError: One is not known.
@@ -110,7 +110,7 @@ def check_methods(names: Sequence[str]) -> None:
 
 
 def restrict(space: SearchSpace, methods: Sequence[str]) -> SearchSpace:
-    """Return a space with those of its candidates whose method is among some.
+    """Return a space restricted to some methods.
 
     Args:
         space: The space.

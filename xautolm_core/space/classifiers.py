@@ -1,7 +1,7 @@
-"""Which architectures ``transformers`` makes text classifiers of, and which methods fit which.
+"""The architectures that ``transformers`` has text classifiers for, and the methods that fit them.
 
-The one table of what does not fit: a search leaves such a pair out before anything runs, and a
-trial that is asked for one ends at once, with the same reason.
+It is the only table of misfits: a search leaves such a pair out before anything runs, and a trial
+of one ends at once, with the same reason.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Misfit:
     Attributes:
         architectures: Values of ``model_type``.
         methods: The methods.
-        reason: Why, to be read after the architecture's name.
+        reason: Reason, to be read after the architecture's name.
     """
 
     architectures: frozenset[str]

@@ -1,4 +1,4 @@
-"""Reads a space's file into branches, models and starts, before any model is looked for."""
+"""Parse a space's file into branches, models and starts, before any model is searched for."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _integer(
         if isinstance(bound, bool) or not isinstance(bound, int):
             raise document.error(
                 (*path, key),
-                f"{bound!r} is no whole number",
+                f"{bound!r} is not a whole number",
                 "Give whole numbers, or a list of values",
             )
         _check(document, (*path, key), name, bound)
@@ -94,7 +94,7 @@ def _categorical(
         # 1 and true are equal in Python, but not here; 1 and 1.0 are.
         mark = (isinstance(value, bool), value)
         if mark in seen:
-            raise document.error(place, f"{value!r} stands twice in the list", "Remove one")
+            raise document.error(place, f"{value!r} appears twice in the list", "Remove one")
         seen.append(mark)
     return Categorical(name=name, choices=tuple(content), handle=handle)
 
@@ -108,15 +108,15 @@ def _check(document: Document, path: Place, name: str, value: Any) -> None:
 
 @dataclass(frozen=True)
 class SpaceDefinition:
-    """A space as its file says it, checked.
+    """A checked space definition.
 
     Attributes:
         name: Its name.
-        description: For the reader.
+        description: Text for the reader.
         source: Preset name or path of the file.
         folder: Folder that relative paths in the file start from; None for a preset.
         models: Model id to entry, of all groups.
-        branches: The fine-tuners with all models of their groups.
+        branches: The branches with all models of their groups.
         starts: Configurations to try first; their revision is not filled in yet.
         cheap: Whether the cheap methods belong to it.
     """
@@ -185,7 +185,7 @@ def _validate(document: Document) -> SpaceFile:
     data = document.data
     if not isinstance(data, dict):
         raise document.error(
-            (), "this is no search space", "Begin with 'name:', 'models:' and 'branches:'"
+            (), "this is not a search space", "Begin with 'name:', 'models:' and 'branches:'"
         )
     content = {k: v for k, v in data.items() if not str(k).startswith(_FREE_KEY)}
     try:
@@ -238,7 +238,7 @@ def _models(document: Document, file: SpaceFile) -> dict[str, ModelEntry]:
             path = ("models", group, index)
             if entry.id in seen:
                 raise document.error(
-                    path, f"model {entry.id!r} stands twice in this group", "Remove one of them"
+                    path, f"model {entry.id!r} appears twice in this group", "Remove one of them"
                 )
             seen.add(entry.id)
             if known.setdefault(entry.id, entry) != entry:

@@ -1,4 +1,4 @@
-"""Describes a model by its config, and checks its folder, without loading weights."""
+"""Describe a model by its config, and check its folder, without loading weights."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def describe(
 
     Args:
         config: The config.
-        weights: Shapes of the weights in the model's files, where they are at hand.
+        weights: Shapes of the weights in the model's files, if available.
         languages: ISO 639-1 codes; ``multilingual`` for many.
         pretrained: False for an architecture with random weights.
 
     Raises:
-        ValueError: The architecture is not known, or a value makes no sense.
+        ValueError: The architecture is unknown, or a value is invalid.
     """
     shape = shape_of(config, weights)
     return ModelDescriptor(
@@ -75,21 +75,21 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Return the config of a model's folder.
 
     Raises:
-        ValueError: There is none, or it is no JSON object.
+        ValueError: There is none, or it is not a JSON object.
     """
     try:
         content = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{folder} has no readable {CONFIG_FILE}") from error
     except ValueError as error:
-        raise ValueError(f"{folder / CONFIG_FILE} is no JSON") from error
+        raise ValueError(f"{folder / CONFIG_FILE} is not JSON") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{folder / CONFIG_FILE} is no JSON object")
+        raise ValueError(f"{folder / CONFIG_FILE} is not a JSON object")
     return content
 
 
 def check_folder(folder: Path) -> WeightShapes:
-    """Make sure that a folder holds weights as safetensors, whole ones, and a tokenizer.
+    """Check that a folder holds complete safetensors weights and a tokenizer.
 
     Returns:
         The shapes of the weights.

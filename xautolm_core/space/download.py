@@ -1,4 +1,4 @@
-"""Copies a model from an object storage into the cache of this machine."""
+"""Download a model from an object storage into the cache of this machine."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _WANTED = (CONFIG_FILE, *TOKENIZER_FILES, WEIGHTS_PATTERN, "model.safetensors.in
 
 
 def cache_folder() -> Path:
-    """Return where downloaded models are kept: with the user's caches.
+    """Return the folder for downloaded models, among the user's caches.
 
-    A model has to lie somewhere: where caches are off it is the usual folder.
+    Where caches are off it is the usual folder, as models must be stored somewhere.
     """
     return folder_of_caches() or Path.home() / ".cache" / "xautolm"
 
@@ -32,8 +32,8 @@ def cache_folder() -> Path:
 def download_model(storage: ObjectStorage, prefix: str, cache: Path) -> Path | None:
     """Return a local copy of the model below a prefix, or None if there is no model.
 
-    The copy is named by the listing (names, sizes, times), so a changed model is copied anew; it is
-    complete once it is there. Only config, tokenizer and safetensors files are copied.
+    The copy is named by the listing (names, sizes, times), so a changed model is downloaded again;
+    it appears atomically. Only config, tokenizer and safetensors files are downloaded.
 
     Raises:
         StoreError: The storage cannot be read.

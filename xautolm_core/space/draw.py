@@ -1,4 +1,4 @@
-"""Draws configurations from a space, and translates them to and from named choices."""
+"""Draw configurations from a space, and convert them to and from named choices."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from xautolm_core.space.space import SearchSpace
 
 BRANCH_HANDLE = "branch"
 SCREENED_HANDLE = "screened_model"
-"""Tells a screening trial from the probe of the same method; the handle of no parameter, as these
-have a dot."""
+"""Distinguishes a screening trial from the probe of the same method; it cannot be the handle of a
+parameter, as these have a dot."""
 
 
 class Chooser(Protocol):
-    """Makes the choices of a draw. Samplers implement it."""
+    """The choices of a draw. Samplers implement it."""
 
     def branch(self, names: Sequence[str]) -> str:
         """Return one of the branches' names."""
@@ -37,7 +37,7 @@ def draw(space: SearchSpace, chooser: Chooser) -> Configuration:
     """Return a configuration: the branch first, then its model, then its parameters in order.
 
     Raises:
-        SpaceError: The chooser named a branch, a model or a value that the space does not have.
+        SpaceError: The chooser returned a branch, a model or a value that is not in the space.
     """
     name = chooser.branch([branch.name for branch in space.branches])
     branch = _branch(space, name)
@@ -49,8 +49,8 @@ def draw(space: SearchSpace, chooser: Chooser) -> Configuration:
 def encode(space: SearchSpace, configuration: Configuration) -> dict[str, Value]:
     """Return the choices that lead to a configuration, by handle.
 
-    A cheap candidate leaves no choice but itself: its name takes the branch's place, of a screening
-    trial with its model.
+    A cheap candidate has no choices: its name takes the place of the branch, for a screening trial
+    together with its model.
 
     Raises:
         SpaceError: The configuration is not of this space.
@@ -72,7 +72,7 @@ def encode(space: SearchSpace, configuration: Configuration) -> dict[str, Value]
 
 
 def decode(space: SearchSpace, choices: Mapping[str, Value]) -> Configuration:
-    """Return the configuration that choices by handle lead to; handles of other branches are idle.
+    """Return the configuration of choices by handle; handles of other branches are ignored.
 
     Raises:
         SpaceError: A choice is missing or is not in the space.

@@ -1,4 +1,4 @@
-"""What a configuration will probably cost: memory and time, before it runs.
+"""Estimate the memory and time of a configuration before it runs.
 
 The model of the memory is the usual sum (weights, gradients, optimiser state, activations, a
 constant), of the time the usual count of operations: two a weight and token forward, as many again
@@ -23,22 +23,22 @@ BYTES = 4
 """Weights, gradients and states are 32-bit; mixed precision keeps them so."""
 
 OPTIMIZER_STATES: Mapping[str, int] = {"adamw": 2, "adam": 2, "sgd": 1, "adagrad": 1}
-"""Numbers that an optimiser keeps for each trained weight (sgd: its momentum)."""
+"""Optimiser states per trained weight (sgd: its momentum)."""
 
 CPU_BASE_BYTES = 540 * 2**20
-"""A trial's process with its libraries, before it loads anything."""
+"""Memory of a trial's process with its libraries, before it loads anything."""
 
 LORA_BASE_BYTES = 60 * 2**20
-"""What peft adds to it."""
+"""Memory that peft adds."""
 
 GPU_HOST_BASE_BYTES = 2_000 * 2**20
-"""The same with CUDA's libraries."""
+"""Likewise with CUDA's libraries."""
 
 GPU_BASE_BYTES = 700 * 2**20
-"""CUDA's context and workspaces."""
+"""Memory of CUDA's context and workspaces."""
 
 ALLOCATOR_SLACK = 1.1
-"""Freed blocks that the allocator cannot use again."""
+"""Factor for freed blocks that the allocator cannot reuse."""
 
 ACTIVATION_BYTES = 3
 """An activation: 16 bits in the matrix products, 32 in norms and residuals."""
@@ -51,25 +51,25 @@ INFERENCE_TOKENS = {False: 4_096, True: 65_536}
 
 CPU_GIGAFLOPS_PER_THREAD = 90.0
 """Speed of training on one core with wide vectors and 16-bit products. On a slower machine trials
-take longer than estimated; it is better to begin too much than to refuse what would have run."""
+take longer than estimated, which is better than refusing trials that would have run."""
 
 GPU_GIGAFLOPS = 30_000.0
 """A data-centre GPU with 16-bit matrix units, at the utilisation of small batches."""
 
 BATCH_SECONDS = {False: 0.004, True: 0.012}
-"""What a batch costs besides the operations (without and with a GPU)."""
+"""Overhead of a batch beside its operations (without and with a GPU)."""
 
 MEMORY_BYTES_PER_SECOND = {False: 10e9, True: 1.5e12}
-"""How fast an optimiser step goes over weights, gradients and states."""
+"""Memory bandwidth of an optimiser step over weights, gradients and states."""
 
 TFIDF_BYTES_PER_TOKEN = 500
-"""Words, characters and their frequencies, with the copies that a fit makes."""
+"""Memory of words, characters and their frequencies, with the copies that a fit makes."""
 
 TFIDF_SECONDS_PER_TOKEN = 25e-6
-"""Making the features of one token of a text, on one core."""
+"""Time to make the features of one token of a text, on one core."""
 
 TFIDF_FIT_SECONDS_PER_TOKEN = 10e-6
-"""Fitting with all settings, for one token and class."""
+"""Time of the fit with all settings, per token and class."""
 
 _EAGER_ATTENTION = frozenset({"deberta", "deberta-v2"})
 _KEPT_INNER: Mapping[str, int] = {"gpt2": 6}
@@ -112,8 +112,8 @@ def estimate(
         configuration: The configuration.
         descriptor: Its model; None for a method without one.
         rows: Training rows.
-        mean_tokens: Mean length of a row in tokens, uncut.
-        p99_tokens: 99th percentile of it: the batches that decide the peak memory.
+        mean_tokens: Mean length of a row in tokens, before truncation.
+        p99_tokens: 99th percentile of it, which decides the peak memory.
         classes: Number of classes.
         threads: CPU threads of the trial.
         gpu: Whether it runs on a GPU.
@@ -163,7 +163,7 @@ def _tfidf_estimate(rows: int, mean_tokens: float, classes: int) -> CostEstimate
 
 
 class _Plan:
-    """A configuration's numbers, with defaults where it says nothing."""
+    """A configuration's values, with defaults for missing ones."""
 
     def __init__(
         self,
@@ -217,7 +217,7 @@ class _Plan:
         return min(1.0, both * asked / self.model.layers)
 
     def activation_bytes(self, *, gpu: bool) -> float:
-        """Bytes that training or evaluation, whichever needs more, holds besides the weights."""
+        """Bytes beside the weights in training or evaluation, whichever needs more."""
         width = self.model.width
         inner = self.model.feed_forward_width * _kept_inner(self.model.architecture)
         # A GPU's fused kernels keep no scores.
@@ -238,7 +238,7 @@ class _Plan:
         attention = 4 * model.layers * model.width * length
         forward = (2 * weights + attention) * length * rows
         if self.method == "head":
-            # The frozen backbone's answers are computed once and kept.
+            # The frozen backbone's features are computed once and cached.
             return forward
         # Gradients of activations and of weights; LoRA's own weights are few.
         backward = 1.0 if self.method == "lora" else 2.0

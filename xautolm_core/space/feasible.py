@@ -1,4 +1,4 @@
-"""Refuses configurations that cannot run on this machine, before they cost anything."""
+"""Refuse configurations that cannot run on this machine, before they run."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from xautolm_core.records.configuration import Configuration
 from xautolm_core.space.estimate import CostEstimate
 
 TOLERANCE = 1.3
-"""Only an estimate of more than so many times the limit is a refusal: estimates err, too."""
+"""Factor on a limit above which an estimate is refused, as estimates have errors."""
 
 LEAST_SHARE = 0.05
-"""A trial may shrink its plan to this share of its steps; below it nothing is learnt."""
+"""Least share of its steps that a trial may shrink its schedule to."""
 
 
 def longest_schedule_seconds(seconds_allowed: float | None) -> float | None:
-    """Return how long a whole schedule may be estimated, so that a trial can shrink it to fit.
+    """Return the longest estimate of a whole schedule that a trial can still shrink to fit.
 
-    A trial that meets its deadline hands over what it has: it runs out of time only where not even
-    the least part of its schedule fits.
+    A trial that reaches its deadline saves its current model: it runs out of time only where not
+    even the least part of its schedule fits.
 
     Args:
-        seconds_allowed: For training and evaluation; None without a limit.
+        seconds_allowed: Time for training and evaluation; None without a limit.
     """
     return None if seconds_allowed is None else seconds_allowed / LEAST_SHARE
 
@@ -39,7 +39,7 @@ def infeasibility(
         host_bytes_available: Host memory that a trial may have; None if unlimited.
         gpu_bytes_available: GPU memory that a trial may have; None without a GPU.
         seconds_allowed: Longest training; None if unlimited.
-        configuration: For the words.
+        configuration: The configuration, for the message.
     """
     what = f"{configuration.model} with method {configuration.method}"
     for kind, needed, available in (
@@ -49,7 +49,7 @@ def infeasibility(
         if available is not None and needed > TOLERANCE * available:
             return (
                 f"{what} needs about {_gibibytes(needed)} of {kind}, "
-                f"{_gibibytes(available)} are there"
+                f"{_gibibytes(available)} are available"
             )
     if seconds_allowed is not None:
         least = estimate.train_seconds * LEAST_SHARE

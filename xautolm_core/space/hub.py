@@ -1,4 +1,4 @@
-"""Asks the Hugging Face hub for a model's config, without its weights."""
+"""Fetch a model's config from the Hugging Face hub, without its weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 class HubUnreachableError(Exception):
-    """The hub cannot be asked at all; the message says why."""
+    """The hub cannot be reached; the message says why."""
 
 
 class HubModelError(Exception):
@@ -27,7 +27,7 @@ class HubModel:
     """A model of the hub.
 
     Attributes:
-        revision: The commit that its revision stands for now.
+        revision: The commit that its revision currently refers to.
         config: Its config.
     """
 
@@ -35,12 +35,12 @@ class HubModel:
     config: dict[str, Any]
 
     def digest(self, model: str) -> str:
-        """Return what stands for the digest of its tokenizer files: the commit fixes them."""
+        """Return a digest of model and commit, which determine its tokenizer files."""
         return hashlib.sha256(f"{model}@{self.revision}".encode()).hexdigest()
 
 
 def is_offline() -> bool:
-    """Whether the environment forbids asking the hub."""
+    """Whether the environment forbids access to the hub."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}
 
 
@@ -55,10 +55,10 @@ def cached_folder(model: str, revision: str | None) -> Path | None:
 
 
 def ask(model: str, revision: str | None) -> HubModel:
-    """Return what the hub says of a model; of its files only the config is fetched.
+    """Return a model of the hub; only its config file is fetched.
 
     Raises:
-        HubModelError: The hub does not have it, does not give it, or not as safetensors.
+        HubModelError: The hub does not have it, denies access, or has no safetensors.
         HubUnreachableError: The hub does not answer.
     """
     try:
@@ -88,7 +88,7 @@ def ask(model: str, revision: str | None) -> HubModel:
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
         if status is not None and 400 <= status < 500 and status != 429:
-            raise HubModelError(f"cannot be had from the hub (status {status})") from error
+            raise HubModelError(f"is not available from the hub (status {status})") from error
         raise HubUnreachableError(f"the hub answers with status {status}") from error
     except HubModelError:
         raise
@@ -96,5 +96,5 @@ def ask(model: str, revision: str | None) -> HubModel:
         # changes with its version (requests, httpx, httpx2).
         raise HubUnreachableError(f"the hub cannot be reached ({type(error).__name__})") from error
     if not isinstance(config, dict):
-        raise HubModelError("has a config that is no JSON object")
+        raise HubModelError("has a config that is not a JSON object")
     return HubModel(revision=info.sha, config=config)

@@ -1,4 +1,4 @@
-"""The hyper-parameters that a trial understands, and which values of them make sense."""
+"""The hyper-parameters of trials, and their valid values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xautolm_core.records.configuration import Value
 from xautolm_core.records.methods import FINE_TUNING_METHODS
 from xautolm_core.validation import did_you_mean
 
-# Above it no number of any hyper-parameter makes sense, and all is finite.
+# Upper bound of all hyper-parameters, so that everything is finite.
 _GREATEST = 1e9
 LR_SCHEDULERS = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant")
 OPTIMIZERS = ("adamw", "adam", "sgd", "adagrad")
@@ -17,16 +17,16 @@ OPTIMIZERS = ("adamw", "adam", "sgd", "adagrad")
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """What is allowed for one hyper-parameter.
+    """The valid values of one hyper-parameter.
 
     Attributes:
         kind: Type of its values.
         low: Smallest number.
         high: Greatest number.
-        choices: The names (or null) that are allowed, for the kind ``name``.
+        choices: The allowed names (or null), for the kind ``name``.
         methods: The methods that have it.
-        is_open_below: The smallest number itself is not allowed.
-        is_open_above: The greatest number itself is not allowed.
+        is_open_below: Whether the smallest number itself is excluded.
+        is_open_above: Whether the greatest number itself is excluded.
     """
 
     kind: Literal["integer", "number", "boolean", "name"]
@@ -48,9 +48,9 @@ class Hyperparameter:
         return self._number_fault(value)
 
     def typed(self, value: Value) -> Value:
-        """Return a number as the type that the hyper-parameter has; all else as it is.
+        """Return a number in the type of the hyper-parameter; other values are not changed.
 
-        What was read from JSON or from columns may have lost it: ``3.0`` epochs are 3.
+        Values read from JSON or columns may have lost it: ``3.0`` epochs are 3.
         """
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return value
@@ -64,7 +64,7 @@ class Hyperparameter:
         kinds = int if whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds):
             return "must be a whole number" if whole else "must be a number"
-        # So that a number that is none is outside.
+        # Written so that NaN is outside.
         is_above = value > self.low if self.is_open_below else value >= self.low
         is_below = value < self.high if self.is_open_above else value <= self.high
         return "" if is_above and is_below else f"must be {self._range()}"
@@ -117,7 +117,7 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
 
 
 def name_fault(name: str, method: str) -> tuple[str, str]:
-    """Return what is wrong with a hyper-parameter's name in a method, and how to mend it."""
+    """Return the problem of a hyper-parameter's name in a method, and how to fix it."""
     known = HYPERPARAMETERS.get(name)
     if known is None:
         return f"there is no hyper-parameter {name!r}", suggestion(name, _names_of(method))
@@ -131,7 +131,7 @@ def name_fault(name: str, method: str) -> tuple[str, str]:
 
 
 def suggestion(word: str, known: list[str]) -> str:
-    """Return a hint: the word that was probably meant, else all that are known."""
+    """Return a hint: the word that was probably meant, else all known words."""
     return did_you_mean(word, known) or f"Use one of: {', '.join(known)}"
 
 

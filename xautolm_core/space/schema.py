@@ -29,18 +29,18 @@ class _Strict(BaseModel):
 
 
 class ModelEntry(_Strict):
-    """A model, and where else than under its id it may be found.
+    """A model, and the places where it may be found other than under its id.
 
     Attributes:
         id: Hub id, or a name of your own.
         revision: Commit or tag on the hub.
         path: Folder of the model: below the package if one is given, else relative to this file.
-        package: Installed Python package that brings the model.
+        package: Installed Python package that contains the model.
         s3: ``s3://bucket/prefix`` of the model's folder.
         untrained: ``transformers`` config of an architecture without pretraining.
         languages: ISO 639-1 codes, or ``multilingual``.
-        license: For the reader.
-        descriptor: What is known of it, for showing it where its config cannot be read.
+        license: Text for the reader.
+        descriptor: Its descriptor, to show it where its config cannot be read.
     """
 
     id: str
@@ -64,7 +64,7 @@ class ModelEntry(_Strict):
     @classmethod
     def _check_path(cls, value: str | None) -> str | None:
         if value is not None and ("\x00" in value or not value):
-            raise ValueError("that is no path")
+            raise ValueError("that is not a path")
         return value
 
     @model_validator(mode="after")
@@ -89,7 +89,7 @@ def _entry(value: object) -> object:
 
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
-        raise ValueError(f"{value!r} is no name: use letters, digits, '_' and '-'")
+        raise ValueError(f"{value!r} is not a name: use letters, digits, '_' and '-'")
     return value
 
 
@@ -120,7 +120,7 @@ class BranchEntry(_Strict):
 
 
 class StartEntry(_Strict):
-    """A complete configuration that is tried first."""
+    """A complete configuration to try first."""
 
     branch: str
     model: str
@@ -128,7 +128,7 @@ class StartEntry(_Strict):
 
 
 class SpaceFile(_Strict):
-    """A search space as its file says it. Keys that begin with ``x-`` are free, for anchors.
+    """The content of a search space's file. Keys that begin with ``x-`` are free, for anchors.
 
     Attributes:
         schema_version: Version of this format (key ``schema``).

@@ -2,7 +2,7 @@
 
 A screening trial is a linear probe on at most ``SCREENING_ROWS`` training rows, scored on at most
 as many validation rows. The number is a hyper-parameter of its configuration, so that experiences
-tell it from a probe on all rows, and equal configurations compare.
+distinguish it from a probe on all rows, and equal configurations compare.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xautolm_core.space.space import Branch
 from xautolm_core.space.space import SpaceModel
 
 SCREENING_ROWS = 1_000
-"""Training rows, and validation rows, that a model is screened on at most."""
+"""Most training rows, and validation rows, that a model is screened on."""
 
 ROWS_PARAMETER = "screening_rows"
 """Hyper-parameter of a linear probe that makes it a screening trial."""
@@ -32,7 +32,7 @@ def screening_rows(configuration: Configuration) -> int | None:
     """Return the rows of each split that a screening trial uses at most; None for any other trial.
 
     Raises:
-        ValueError: The hyper-parameter is no whole number above 0.
+        ValueError: The hyper-parameter is not a whole number above 0.
     """
     if not is_screening(configuration):
         return None
@@ -43,21 +43,21 @@ def screening_rows(configuration: Configuration) -> int | None:
 
 
 def at_most_screened(configuration: Configuration, rows: int) -> int:
-    """Return how many of so many rows of a split a configuration's trial uses."""
+    """Return how many rows of a split a configuration's trial uses."""
     return min(rows, screening_rows(configuration) or rows)
 
 
 def screening_candidates(
     branches: Iterable[Branch], models: Mapping[str, SpaceModel], *, max_length: int
 ) -> tuple[Configuration, ...]:
-    """Return a screening configuration of each pretrained model that can be drawn.
+    """Return a screening configuration for each pretrained model that can be drawn.
 
-    One model alone has nothing to be compared with: there is no candidate then.
+    With a single model there is nothing to compare, and no candidate.
 
     Args:
         branches: The space's branches.
-        models: Model id to model, of those that can be had.
-        max_length: Tokens of a text that are read, as far as the model admits them.
+        models: Model id to available model.
+        max_length: Tokens of a text to read, as far as the model allows.
     """
     found = (
         Configuration(
@@ -79,7 +79,7 @@ def screening_candidates(
 def comparable(
     screening: Sequence[Configuration], branches: Iterable[Branch]
 ) -> tuple[Configuration, ...]:
-    """Return the candidates whose model a branch offers; none if these are fewer than two."""
+    """Return the candidates whose model a branch offers; none if there are fewer than two."""
     offered = {choice for branch in branches for choice in branch.model.choices}
     kept = tuple(one for one in screening if one.model in offered)
     return kept if len(kept) > 1 else ()

@@ -1,4 +1,4 @@
-"""What a config says of a model's size, and how its values are read."""
+"""A model's size by its config, and how its values are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from xautolm_core.space.model import ModelKind
 
-# Families name the same thing differently.
+# Names of the same value in different families.
 _ALIASES: Mapping[str, tuple[str, ...]] = {
     "hidden_size": ("n_embd", "d_model", "dim"),
     "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
@@ -31,7 +31,7 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Shape:
-    """What a config says of a model's size.
+    """A model's size by its config.
 
     Attributes:
         kind: Encoder, decoder or both.
@@ -39,11 +39,11 @@ class Shape:
         blocks: Parameters of the transformer blocks.
         other: All other parameters (norms, projections, poolers).
         computed: Weights of the blocks that each token is multiplied with in a forward pass: shared
-            blocks count as often as they run, of experts those that are chosen.
+            blocks count as often as they run, of experts only the chosen ones.
         layers: Transformer blocks, of encoder plus decoder.
         width: Hidden size.
         feed_forward: Inner width of the feed-forward blocks.
-        heads: Attention heads a block.
+        heads: Attention heads per block.
         vocabulary: Number of tokens.
         max_length: Longest input in tokens.
     """
@@ -62,11 +62,11 @@ class Shape:
 
 
 class ConfigValues:
-    """A config's values under one name each, with the family's defaults for those not written.
+    """A config's values under one name each, with the family's defaults for missing ones.
 
     Args:
         values: The config.
-        defaults: What ``transformers`` takes where it says nothing.
+        defaults: Defaults of ``transformers``.
     """
 
     def __init__(self, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
@@ -74,7 +74,7 @@ class ConfigValues:
         self._defaults = defaults
 
     def value(self, name: str) -> Any:
-        """Return a value; None if neither the config nor the family says anything."""
+        """Return a value; None if neither the config nor the defaults have it."""
         names = (name, *_ALIASES.get(name, ()))
         written = (source.get(one) for source in (self._values, self._defaults) for one in names)
         return next((value for value in written if value is not None), None)
@@ -83,11 +83,11 @@ class ConfigValues:
         """Return a whole number from 0.
 
         Args:
-            name: Of the value.
-            default: Stands in for a value that is not written; None if there must be one.
+            name: Name of the value.
+            default: Default of a missing value; None if it is required.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It is not a whole number.
         """
         value = self.value(name)
         if value is None and default is not None:
@@ -97,5 +97,5 @@ class ConfigValues:
         return value
 
     def flag(self, name: bool | str) -> bool:
-        """Return a flag as it is, or the truth of the value of that name."""
+        """Return a flag as it is, or the boolean of the value of that name."""
         return name if isinstance(name, bool) else bool(self.value(name))

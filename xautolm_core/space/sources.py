@@ -1,4 +1,4 @@
-"""Finds the models of a space: local folder, installed package, S3 prefix, hub, in that order."""
+"""Find the models of a space: local folder, installed package, S3 prefix, hub, in that order."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ S3_VARIABLE = "XAUTOLM_MODELS_S3"
 
 
 class ModelUnavailableError(Exception):
-    """A model cannot be had; the message says why, without the model's name."""
+    """A model is not available; the message says why, without the model's name."""
 
 
 @dataclass
 class ModelSources:
-    """Where models are looked for.
+    """The places where models are searched for.
 
     Attributes:
         folders: Folders with models as ``<folder>/<organisation>/<name>`` or ``<folder>/<name>``.
         base: Folder that relative paths of the space's file start from.
-        s3_prefix: ``s3://bucket/prefix`` below which models lie as ``<organisation>/<name>``.
-        offline: Never ask the hub (what its cache on this machine holds is still used).
+        s3_prefix: ``s3://bucket/prefix`` with models as ``<organisation>/<name>``.
+        offline: Never contact the hub (its cache on this machine is still used).
     """
 
     folders: Sequence[Path] = ()
@@ -57,7 +57,7 @@ class ModelSources:
         offline: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> ModelSources:
-        """Return the given sources, with those that the environment names after them."""
+        """Return the given sources, followed by those of the environment."""
         variables = os.environ if environment is None else environment
         named = [Path(p) for p in variables.get(FOLDERS_VARIABLE, "").split(os.pathsep) if p]
         return cls(
@@ -68,10 +68,10 @@ class ModelSources:
         )
 
     def find(self, entry: ModelEntry) -> SpaceModel:
-        """Return where a model is and what it is like.
+        """Return the place and the descriptor of a model.
 
         Raises:
-            ModelUnavailableError: It cannot be had.
+            ModelUnavailableError: It is not available.
         """
         if entry.untrained is not None:
             return _untrained(entry)
@@ -143,7 +143,7 @@ class ModelSources:
 
     def _on_hub(self, entry: ModelEntry) -> SpaceModel:
         if self.offline:
-            raise ModelUnavailableError("not on this machine, and the hub is not asked (offline)")
+            raise ModelUnavailableError("not on this machine (offline: the hub is not used)")
         if self._hub_fault:
             raise ModelUnavailableError(self._hub_fault)
         try:

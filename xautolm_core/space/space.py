@@ -1,4 +1,4 @@
-"""The conditional search space: a branch per fine-tuner, its models and its hyper-parameters."""
+"""The conditional search space: branches with their models and hyper-parameters."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from xautolm_core.space.parameters import value_key
 
 @dataclass(frozen=True)
 class Branch:
-    """One fine-tuner: a method for one kind of models, with its own hyper-parameters.
+    """A branch of the space: a method for one kind of models, with its own hyper-parameters.
 
     Attributes:
-        name: Such as ``encoder-lora``; key of the branch's weight in a probabilistic model.
+        name: Name such as ``encoder-lora``; key of the branch's weight in a probabilistic model.
         method: ``full``, ``partial``, ``lora`` or ``head``.
         model: The choice of the model; its handle is shared by the branches of the same models.
         parameters: Hyper-parameters in their order.
@@ -41,7 +41,7 @@ class Branch:
 
 @dataclass(frozen=True)
 class SpaceModel:
-    """A model that can be had: where it is and what it is like."""
+    """An available model: its place and its descriptor."""
 
     reference: ModelReference
     descriptor: ModelDescriptor
@@ -53,12 +53,12 @@ class SearchSpace:
 
     Attributes:
         name: Name of the preset, or the file's.
-        branches: The fine-tuners.
-        models: Model id to model, of those that can be had.
+        branches: The branches.
+        models: Model id to available model.
         starts: Configurations to try first, in this order (sound defaults).
-        warnings: What was left out, and why.
+        warnings: Left out parts, with reasons.
         cheap: Candidates that cost seconds (see ``xautolm_core.records.methods``), in the order in
-            which they are tried. They are enqueued; no branch has them, so nobody draws them.
+            which they are tried. They are enqueued; no branch has them, so they are never drawn.
         screening: Probes of each pretrained model on the same few rows (see
             ``xautolm_core.space.screening``); empty where fewer than two could be compared. They
             are enqueued likewise.
@@ -118,7 +118,7 @@ def tokenizer_files(space: SearchSpace) -> dict[str, Path]:
 
 
 def admits(parameter: Parameter, value: object) -> bool:
-    """Whether a value lies in a hyper-parameter's domain (``True`` is no number here)."""
+    """Whether a value is in a hyper-parameter's domain (``True`` is not a number here)."""
     match parameter:
         case Categorical(choices=choices):
             return any(

@@ -145,7 +145,7 @@ def t5(c: ConfigValues, *, biases_in_all_blocks: bool = False) -> Shape:
     attention = 4 * h * heads * c.whole("d_kv")
     is_gated = "gated" in str(c.value("feed_forward_proj"))
     inner = (3 if is_gated else 2) * h * f
-    # Norms have a scale alone.
+    # Norms have only a scale.
     weights = encoder * (attention + inner) + decoder * (2 * attention + inner)
     biased = encoder + decoder if biases_in_all_blocks else 2
     biases = biased * c.whole("relative_attention_num_buckets") * heads

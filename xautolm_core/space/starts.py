@@ -1,4 +1,4 @@
-"""Starts that fit the task: classes are weighed where they are unbalanced."""
+"""Adapt starts to the task: weight classes where they are unbalanced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from xautolm_core.space.space import SearchSpace
 
 UNBALANCED_BELOW = 0.9
-"""Entropy of the classes, as a share of that of classes of equal size."""
+"""Relative entropy below which classes count as unbalanced."""
 
 _WEIGHTED = "class_weighted_loss"
 
@@ -31,11 +31,11 @@ def relative_entropy(class_rows: Sequence[int]) -> float:
 
 
 def weigh_classes(space: SearchSpace, class_rows: Sequence[int]) -> SearchSpace:
-    """Return a space whose starts weigh the classes, if these are unbalanced.
+    """Return a space whose starts use class weights, if the classes are unbalanced.
 
-    Searches maximise macro-F1, in which a rare class counts as much as a common one; a loss that
-    does not know that spends the first epoch on the common ones. Starts alone are changed, where
-    their branch admits it: what samplers draw is as before.
+    Searches maximise macro-F1, in which a rare class counts as much as a common one; an unweighted
+    loss spends the first epoch on the common ones. Only starts are changed, where their branch
+    admits it, not the space that samplers draw from.
 
     Args:
         space: The search space.

@@ -1,4 +1,4 @@
-"""Reads the shapes of a model's weights from the headers of its safetensors files."""
+"""Read the shapes of a model's weights from the headers of its safetensors files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 _LONGEST_HEADER_BYTES = 100_000_000
 _IN_BLOCK = re.compile(r"(?P<stack>.*?)(?:^|\.)(?P<place>\d+)\.")
 _EMBEDDING = re.compile(r"(^|[._])(embed\w*|\w*embeddings?|wte|wpe|shared)([._]|$)")
-# Tables of positions that old files keep beside the weights.
+# Position tables that old files store with the weights.
 _BUFFER = re.compile(r"(position_ids|inv_freq|\.attn\.(masked_)?bias)$")
-# What a bare model's file may hold beside the model: heads of its pretraining.
+# Other parts of a bare model's file: heads of its pretraining.
 _HEADS = frozenset(
     {
         "lm_head",
@@ -34,7 +34,7 @@ _HEADS = frozenset(
         "sop_classifier",
     }
 )
-# The same embedding under the names that the stacks of an encoder with a decoder know it by.
+# Names of the shared embedding in the stacks of an encoder-decoder.
 _SHARED = frozenset({"shared", "embed_tokens"})
 _LEAST_STACK_SHARE = 0.02
 
@@ -44,15 +44,15 @@ WeightShapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class WeightCounts:
-    """Parameters of a model without a head, as its files have them.
+    """Parameters of a model without a head, counted in its files.
 
     Attributes:
-        embedding: Of the embeddings.
-        blocks: Of the transformer blocks.
-        other: All others.
-        matrices: Those of the blocks that tokens are multiplied with, of experts all.
-        expert_matrices: Those of them in experts.
-        layers: Transformer blocks.
+        embedding: Parameters of the embeddings.
+        blocks: Parameters of the transformer blocks.
+        other: All other parameters.
+        matrices: Parameters of the blocks that tokens are multiplied with, of all experts.
+        expert_matrices: The part of them in experts.
+        layers: Number of transformer blocks.
     """
 
     embedding: int
@@ -67,16 +67,16 @@ def parameters_of_safetensors(path: Path) -> int:
     """Return the number of values in a safetensors file, read from its header.
 
     Raises:
-        ValueError: The file is cut off or no safetensors file.
+        ValueError: The file is truncated or not a safetensors file.
     """
     return sum(math.prod(shape) for shape, _ in _header(path).values())
 
 
 def weight_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the weights in a safetensors file; tables of whole numbers are none.
+    """Return the shapes of the weights in a safetensors file, without tables of whole numbers.
 
     Raises:
-        ValueError: The file is cut off or no safetensors file.
+        ValueError: The file is truncated or not a safetensors file.
     """
     return {
         name: shape
@@ -86,10 +86,10 @@ def weight_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def count_weights(shapes: WeightShapes) -> WeightCounts | None:
-    """Return the counts of a model's weights; None if no blocks can be told in them.
+    """Return the counts of a model's weights; None if no blocks can be identified.
 
-    The model is what lies at and below the place where its embedding and its blocks meet: heads lie
-    beside it.
+    The model is the common parent of its embedding and its blocks, and all below it; heads are
+    outside.
 
     Args:
         shapes: Name of each weight to its shape.
@@ -131,7 +131,7 @@ def count_weights(shapes: WeightShapes) -> WeightCounts | None:
 
 
 def _stacks(shapes: WeightShapes) -> set[str]:
-    """Return the names of the lists that hold the blocks: those with a good part of the weights."""
+    """Return the names of the lists with the blocks: those with a large part of the weights."""
     sizes: Counter[str] = Counter()
     for name, shape in shapes.items():
         block = _IN_BLOCK.match(name)
@@ -142,7 +142,7 @@ def _stacks(shapes: WeightShapes) -> set[str]:
 
 
 def _root(shapes: WeightShapes, stacks: set[str]) -> str:
-    """Return what the names of the blocks and of the largest embedding begin with in common."""
+    """Return the common prefix of the names of the blocks and of the largest embedding."""
     outside = {
         name: math.prod(shape)
         for name, shape in shapes.items()
@@ -154,7 +154,7 @@ def _root(shapes: WeightShapes, stacks: set[str]) -> str:
         if len(set(parts)) > 1:
             break
         common.append(parts[0])
-    # A stack's own name is no root: of blocks alone the model is all there is.
+    # A stack's own name is not a root: a file of only blocks is the whole model.
     while common and ".".join(common) in stacks:
         common.pop()
     return "".join(f"{part}." for part in common)
@@ -164,19 +164,19 @@ def _header(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
     """Return name to shape and type of the tensors in a safetensors file.
 
     Raises:
-        ValueError: The file is cut off or no safetensors file.
+        ValueError: The file is truncated or not a safetensors file.
     """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(size, _LONGEST_HEADER_BYTES):
-                raise ValueError(f"{path} is cut off or no safetensors file")
+                raise ValueError(f"{path} is truncated or not a safetensors file")
             header = json.loads(file.read(length))
         tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
         end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
         if size != 8 + length + end:
-            raise ValueError(f"{path} is cut off: {size} bytes, should be {8 + length + end}")
+            raise ValueError(f"{path} is truncated: {size} bytes, should be {8 + length + end}")
         return {name: (tuple(one["shape"]), str(one["dtype"])) for name, one in tensors.items()}
     except (OSError, struct.error, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is no readable safetensors file") from error
+        raise ValueError(f"{path} is not a readable safetensors file") from error

@@ -1,4 +1,4 @@
-"""What a platform gives for trial pods, as run parameters say it."""
+"""The settings of trial pods, from run parameters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cluster_settings(
     s3_secret: str = "",
     model_cache_claim: str = "",
 ) -> KubernetesSettings:
-    """Return the settings of trial pods. What a parameter of its own says goes before the text.
+    """Return the settings of trial pods. A parameter of its own overrides the text.
 
     Args:
         text: YAML of ``KubernetesSettings``, or of a part of it.
@@ -35,14 +35,14 @@ def cluster_settings(
         gpu_count: GPUs of one trial.
         gpu_resource: Extended resource name of the GPU.
         node_selector: Labels of the nodes.
-        tolerations: Taints that trial pods bear.
+        tolerations: Taints that trial pods tolerate.
         queue: Kueue's LocalQueue.
         trial_service_account: Of trial pods.
         s3_secret: Secret with the S3 keys.
         model_cache_claim: PersistentVolumeClaim with models.
 
     Raises:
-        ConfigError: The text is no YAML, or a field is wrong.
+        ConfigError: The text is not YAML, or a field is wrong.
     """
     fields = _mapping(text)
     resources = dict(fields.get("resources") or {})
@@ -81,7 +81,7 @@ def _mapping(text: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
         raise ConfigError(
-            f"cluster: line {line} is no YAML", hint="Give fields such as 'resources: {...}'"
+            f"cluster: line {line} is not YAML", hint="Give fields such as 'resources: {...}'"
         ) from None
     if not isinstance(found, dict):
         raise ConfigError(

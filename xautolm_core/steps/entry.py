@@ -1,4 +1,4 @@
-"""How a step ends in a pod: errors of its user are one line, and the exit code says which kind."""
+"""The entry of a step in a pod: user errors are one line, with an exit code by kind."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1"
 def step(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
     """Make a function the entry of a pipeline's step.
 
-    An error that we raise on purpose, or that comes from a disk without room, ends the process with
-    one line and its exit code; anything else keeps its traceback. The plain function is
+    An ``XautolmError``, or the fault of a full disk, ends the process with one line and its exit
+    code; any other error keeps its traceback. The plain function is
     ``__wrapped__``.
     """
 

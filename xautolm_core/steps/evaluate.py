@@ -1,4 +1,4 @@
-"""The step that lets models meet the test split: once, at the end."""
+"""The step that evaluates models on the test split: once, at the end."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ LIMIT_SECONDS = 3600.0
 
 @step
 def evaluate(request: str, result_folder: str, test_file: str) -> None:
-    """Evaluate the chosen model on the test split, and write what came out as JSON.
+    """Evaluate the chosen model on the test split, and write the scores as JSON.
 
-    The best model of the other kind answers the same rows, if the search has left one: the report
-    compares both.
+    The best model of the other kind is evaluated on the same rows, if the search has saved one, for
+    the comparison in the report.
 
     Args:
         request: The checked request.
-        result_folder: What the search wrote.
-        test_file: Where to.
+        result_folder: Result folder of the search.
+        test_file: File to write.
 
     Raises:
         DataError: The data have changed since the search began.
@@ -60,7 +60,7 @@ def evaluate(request: str, result_folder: str, test_file: str) -> None:
         )
     other = choose_alternative(result.trials, best)
     if other is not None and not (folder / ALTERNATIVE_FOLDER).is_dir():
-        print(f"trial {other.number} has left no model: it is not compared")
+        print(f"trial {other.number} has no saved model: it is not compared")
         other = None
     with tempfile.TemporaryDirectory(prefix="xautolm-test-") as name:
         work = Path(name)

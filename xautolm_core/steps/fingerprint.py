@@ -1,4 +1,4 @@
-"""The first step: everything that a run was given is checked before any trial pod starts."""
+"""The first step: check all run parameters before any trial pod starts."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ PLATFORM_PARAMETERS = (
 
 
 class Fingerprinted(NamedTuple):
-    """What the step hands on.
+    """The outputs of the step.
 
     Attributes:
         fingerprint: Digest of the task's content.
         request: The checked request, as JSON.
-        measurement: What of it meta-features depend on, as JSON.
+        measurement: The part of the request that meta-features depend on, as JSON.
     """
 
     fingerprint: str
@@ -55,9 +55,9 @@ def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
             what is missing or an empty text has its default.
 
     Raises:
-        ConfigError: Something cannot be used; the message says what and how to mend it.
+        ConfigError: Something cannot be used; the message says what and how to fix it.
         StoreError: A bucket cannot be reached.
-        LaunchError: The cluster cannot be asked.
+        LaunchError: The cluster cannot be queried.
     """
     from xautolm_core.experience.open import open_store
     from xautolm_core.search.opening import require_meter

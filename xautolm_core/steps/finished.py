@@ -1,4 +1,4 @@
-"""A finished search as later steps see it: its result folder, with what the test split said."""
+"""The result of a finished search for later steps, with the scores on the test split."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def read_finished(result_folder: str, test_file: str = "") -> SearchResult:
     """Return the result of a search, with its test report.
 
     Args:
-        result_folder: What the search step wrote.
-        test_file: What the evaluation step wrote; empty if there was none.
+        result_folder: Result folder of the search step.
+        test_file: Output of the evaluation step; empty without one.
 
     Raises:
-        ConfigError: One of them is not what it should be.
+        ConfigError: One of them is malformed.
     """
     from xautolm_core.search.result_file import read_result
 
@@ -41,10 +41,10 @@ def read_finished(result_folder: str, test_file: str = "") -> SearchResult:
 
 @contextmanager
 def finished_folder(result_folder: str, test_file: str = "") -> Iterator[Path]:
-    """Give a copy of a result folder in which report, card and summary know the test report.
+    """Yield a copy of a result folder in which report, card and summary include the test report.
 
     Raises:
-        ConfigError: One of them is not what it should be.
+        ConfigError: One of them is malformed.
         StoreError: The copy cannot be written.
     """
     from xautolm_core.report.folder import write_result_folder
@@ -77,5 +77,5 @@ def _read_test(file: str) -> TestReport:
         return _ADAPTER.validate_json(Path(file).read_bytes())
     except (OSError, ValidationError) as error:
         raise ConfigError(
-            f"{file} is no report of an evaluation", hint="Run the evaluation again"
+            f"{file} is not a report of an evaluation", hint="Run the evaluation again"
         ) from error

@@ -1,4 +1,4 @@
-"""The step that measures the task, and the machines that its trials will run on."""
+"""The step that measures the task, and the machines of its trials."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xautolm_core.records.features import FeatureVector
 
 EXTRACTORS = f"{task_features.VERSION}/{system_features.VERSION}"
-"""Versions of both extractors: with the fingerprint, what a cached answer is good for."""
+"""Versions of both extractors, which with the fingerprint identify a cached result."""
 
 
 @step
@@ -31,13 +31,13 @@ def extract_meta_features(measurement: str, fingerprint: str, features_file: str
     """Measure a task and the machine of a trial; write both as JSON.
 
     Args:
-        measurement: What to measure, as ``fingerprint_task`` handed it on.
-        fingerprint: What the data must still be.
-        features_file: Where to.
+        measurement: What to measure, an output of ``fingerprint_task``.
+        fingerprint: Expected fingerprint of the data.
+        features_file: File to write.
 
     Raises:
         DataError: The data have changed since they were checked.
-        LaunchError: No pod tells what its machine is like.
+        LaunchError: No pod measured its machine.
     """
     from xautolm_core.errors import DataError
     from xautolm_core.features.task_features import extract_task_features

@@ -1,4 +1,4 @@
-"""The last step of a run: tells how it ended, whatever the end."""
+"""The last step of a run: notify a webhook of any outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 def keep_for_the_end(request: PipelineRequest, key: str, document: Mapping[str, Any]) -> None:
-    """Keep what the last step shall tell, below the address of a search.
+    """Store a document for the notification, below the address of a search.
 
     Raises:
         StoreError: It cannot be written.
@@ -37,14 +37,14 @@ def keep_for_the_end(request: PipelineRequest, key: str, document: Mapping[str, 
 
 @step
 def tell_end(pipeline: str, workspace: str, run_id: str, status: Any = None) -> bool:
-    """Tell a webhook how a run ended. Whatever is in the way of that is a warning.
+    """Notify a webhook of the outcome of a run. A failure to do so is a warning.
 
     Args:
         pipeline: Name of the pipeline.
         workspace: Address below which searches keep their objects.
         run_id: Id of the run.
-        status: KFP's ``PipelineTaskFinalStatus``; None in a last step, which is told nothing: a run
-            that has registered a model has succeeded then.
+        status: KFP's ``PipelineTaskFinalStatus``; None in a last step, which does not get it: a run
+            with a registered model has then succeeded.
 
     Returns:
         Whether the webhook has taken it.
@@ -78,12 +78,12 @@ def _spent(summary: Mapping[str, Any]) -> dict[str, float | str]:
 
 
 def _kept(workspace: str, run_id: str, key: str) -> dict[str, Any]:
-    """Return what an earlier step kept; empty if nothing, or if it cannot be had."""
+    """Return the document of an earlier step; empty if missing or unreadable."""
     try:
         found = json.loads(open_objects(join_s3_uri(workspace, run_id)).get(key))
     except KeyError:
         return {}
     except (XautolmError, ValueError) as error:
-        _log.warning("what the run came to cannot be read: %s", error)
+        _log.warning("the outcome of the run cannot be read: %s", error)
         return {}
     return found if isinstance(found, dict) else {}

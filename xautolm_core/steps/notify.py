@@ -1,8 +1,8 @@
-"""Tell a webhook how a run has ended, whatever the end: the last step of a pipeline.
+"""Notify a webhook of the outcome of a run: the last step of a pipeline.
 
-The message is what Slack and those compatible with it take: a JSON object with a ``text``. The
-address is a secret (who has it may post), so it comes from the environment and is never shown,
-not even in part. A webhook that fails is a warning: a run does not fail for its messenger.
+The message has the format of Slack: a JSON object with a ``text``. The address is a secret (anyone
+who has it may post), so it comes from the environment and is never shown, not even in part. A
+failure of the webhook is a warning and does not fail the run.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SYMBOLS = {"SUCCEEDED": ":white_check_mark:", "FAILED": ":x:", "CANCELLED": ":n
 _SAME = {"CANCELED": "CANCELLED", "SUCCESS": "SUCCEEDED", "ERROR": "FAILED"}
 
 
-# Those that keep the method and the body; the others would turn the POST into a GET.
+# Redirects that keep the method and the body; others would turn the POST into a GET.
 _REDIRECTS = frozenset({307, 308})
 _MOST_REDIRECTS = 3
 _LONGEST_RETRY_AFTER_SECONDS = 30.0
@@ -44,11 +44,11 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class WebhookError(XautolmError):
-    """The webhook did not take a message. The message of this error holds nothing of its address.
+    """The webhook did not accept a message. This error's message holds no part of its address.
 
     Attributes:
-        is_transient: Whether the same may succeed later.
-        retry_after_seconds: What the server asked for, within reason; 0 if nothing.
+        is_transient: Whether a retry may succeed.
+        retry_after_seconds: Wait that the server requested, limited; 0 if none.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ def post(address: str, body: bytes, *, timeout_seconds: float) -> None:
     Args:
         address: An http(s) address.
         body: The JSON.
-        timeout_seconds: Time for everything together, also if the server answers byte by byte.
+        timeout_seconds: Limit of the whole request, even if the server answers byte by byte.
 
     Raises:
-        WebhookError: The address is none, or the server did not take the message.
+        WebhookError: The address is malformed, or the server did not accept the message.
     """
     ended: list[WebhookError | None] = []
 
@@ -144,24 +144,24 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         headers: Message,
         newurl: str,
     ) -> None:
-        """Follow nothing; the answer is then an error with the status of the redirect."""
+        """Follow no redirect; the response is then an error with the status of the redirect."""
 
 
 def _checked(address: str) -> SplitResult:
     try:
         parts = urlsplit(address)
-        _ = parts.port  # raises if it is no number
+        _ = parts.port  # raises if it is not a number
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in _PORTS or not parts.hostname or not address.isascii():
-        raise WebhookError("its address is no http(s) address")
+        raise WebhookError("its address is not an http(s) address")
     if not address.isprintable() or " " in address:
         raise WebhookError("its address holds spaces or line breaks")
     return parts
 
 
 def _may_follow(here: SplitResult, there: SplitResult) -> bool:
-    """Return whether a redirect stays on its host and does not give up encryption."""
+    """Return whether a redirect stays on its host and does not drop encryption."""
     if here.hostname != there.hostname:
         return False
     if (here.scheme, there.scheme) == ("http", "https"):
@@ -193,29 +193,29 @@ def notify(
     backoff_seconds: float = 1.0,
     timeout_seconds: float = 10.0,
 ) -> bool:
-    """Post how a run has ended.
+    """Post the outcome of a run.
 
     Args:
-        webhook: Name of the environment variable that holds the address. If it is unset or empty,
-            nothing is done.
+        webhook: Name of the environment variable with the address. If it is unset or empty, nothing
+            is posted.
         status: ``PipelineTaskFinalStatus`` of kfp as a mapping (``state``, ``error_message``, ...)
             or as the JSON of it, or plain words of a last task.
         pipeline: Name of the pipeline.
         run_id: Id of the run.
         task: Name of the task that was searched for.
         best_score: Score of the model that was chosen, if there is one.
-        score_name: What the score measures.
-        spent: What it cost, as words or as quantities by name (``{"trials": 20}``).
+        score_name: Name of the score.
+        spent: Cost of the run, as text or as quantities by name (``{"trials": 20}``).
         link: Page of the run.
-        attempts: How often it is tried, at the most.
+        attempts: Most attempts.
         backoff_seconds: Wait after the first failure; it doubles with each.
-        timeout_seconds: Time that one attempt may take.
+        timeout_seconds: Limit of one attempt.
 
     Returns:
-        Whether the webhook has taken it. All failures are told as one warning, none is raised.
+        Whether the webhook has accepted it. A failure is logged as one warning, never raised.
     """
     if is_webhook(webhook):
-        # Somebody gave the secret itself; that it is not sent makes them notice.
+        # The secret itself was given; not sending it makes the user notice.
         _log.warning("webhook names an environment variable, not an address; nothing was sent")
         return False
     address = os.environ.get(webhook, "").strip() if webhook else ""
@@ -234,11 +234,11 @@ def notify(
         )
         _post_patiently(address, body, attempts, backoff_seconds, timeout_seconds)
     except WebhookError as error:
-        _log.warning("the end of the run could not be told to the webhook: %s", error)
+        _log.warning("the outcome of the run could not be sent to the webhook: %s", error)
         return False
     except Exception as error:  # noqa: BLE001 - whatever it is, the run has ended already
         # The class only: a message might hold a part of the address.
-        _log.warning("the end of the run could not be told: %s", type(error).__name__)
+        _log.warning("the outcome of the run could not be sent: %s", type(error).__name__)
         return False
     return True
 
@@ -285,7 +285,7 @@ def _body(
 
 
 def _state_and_reason(status: Mapping[str, Any] | str) -> tuple[str, str]:
-    """Return the state in capitals, or the words as they are, and what went wrong."""
+    """Return the state in capitals, or the text as it is, and the reason of a failure."""
     if isinstance(status, str):
         try:
             parsed = json.loads(status)

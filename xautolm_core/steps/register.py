@@ -29,20 +29,19 @@ def register_model(
     Args:
         run_folder: The run folder, with ``summary.json`` and ``model/``.
         registry: Address of the registry: a folder, ``file:///folder`` or ``s3://bucket/prefix``.
-        task_name: Under which name; by default the task's own.
-        data: Where the search's data are now, if not where they were when it ran (a task file, a
-            data file, a folder, ``s3://``). They are read to digest the rows.
+        task_name: Name to register under; by default the task's own.
+        data: Where the search's data are now, if they were moved (a task file, a data file, a
+            folder, ``s3://``). They are read to digest the rows.
         promote: Make the model the champion without a comparison, as for the first model of a task.
-        reason: Why it is promoted, in words.
+        reason: Reason of the promotion, in words.
         with_rows: Keep digests of the rows that the search has seen. Without them no comparison can
             leave these rows out.
 
     Returns:
-        What a pipeline keeps as metadata of the model, JSON alone: see ``describe_model``, and
-        ``promoted``.
+        Metadata of the model, as JSON: the fields of ``describe_model``, and ``promoted``.
 
     Raises:
-        ConfigError: The search has not ended, has no model, or its data are not at hand.
+        ConfigError: The search has not ended, has no model, or its data are not available.
         StoreError: The registry cannot be read or written.
     """
     from xautolm_core.registry.registry import ModelRegistry
@@ -70,11 +69,11 @@ def fetch_model(*, registry: str, task_name: str, folder: str, version: str = ""
     Args:
         registry: Address of the registry.
         task_name: Name of the task.
-        folder: Where to; another model in it is replaced.
+        folder: Target folder; another model in it is replaced.
         version: Which version; by default the champion.
 
     Returns:
-        What ``registry.description.describe_model`` says, and ``folder``.
+        The fields of ``registry.description.describe_model``, and ``folder``.
 
     Raises:
         ConfigError: There is no such version or no champion, or the folder holds something else.
@@ -90,7 +89,7 @@ def fetch_model(*, registry: str, task_name: str, folder: str, version: str = ""
 def publish_model(
     *, registry: str, task_name: str, version: str, kubeflow_url: str, uri: str = ""
 ) -> dict[str, Any]:
-    """Tell a Kubeflow Model Registry of a version; telling it twice changes nothing.
+    """Publish a version to a Kubeflow Model Registry; publishing it twice changes nothing.
 
     Args:
         registry: Address of the registry of xautolm.

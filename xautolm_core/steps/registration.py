@@ -23,15 +23,15 @@ def register_winner(
     *,
     promote_first: bool = True,
 ) -> dict[str, Any]:
-    """Register the chosen model with its card, and put it where the pipeline keeps artifacts.
+    """Register the chosen model with its card, and copy it to the pipeline's artifact.
 
     Args:
         request: The checked request.
-        result_folder: What the search step wrote.
-        test_file: What the evaluation step wrote.
+        result_folder: Result folder of the search step.
+        test_file: Output of the evaluation step.
         registry: Address of the model registry.
-        model_folder: Where the model's files go.
-        promote_first: The first model of a task is put in use; later ones have to be compared.
+        model_folder: Target folder of the model's files.
+        promote_first: Promote the first model of a task; later ones have to be compared.
 
     Returns:
         Metadata of the model, for the artifact: address, version, digests, scores, seconds, joules.

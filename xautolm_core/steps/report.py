@@ -27,12 +27,12 @@ def write_report(
     """Write the report's page, and log scalars and the confusion matrix of the test split.
 
     Args:
-        result_folder: What the search step wrote.
-        test_file: What the evaluation step wrote; empty if there was none.
-        page_file: Where the HTML page goes.
-        log_metric: Takes a name and a value.
-        log_confusion_matrix: Takes class names and rows of counts; called with a test report of up
-            to 50 classes.
+        result_folder: Result folder of the search step.
+        test_file: Output of the evaluation step; empty without one.
+        page_file: HTML file to write.
+        log_metric: Called with a name and a value.
+        log_confusion_matrix: Called with class names and rows of counts, if there are up to 50
+            classes.
 
     Raises:
         ConfigError: The folder holds no result.
@@ -50,7 +50,7 @@ def write_report(
 
 
 def _metrics(result: SearchResult) -> dict[str, float]:
-    """Return the scalars of a search by name, with their units; those that are known."""
+    """Return the known scalars of a search by name, with their units."""
     from xautolm_core.report.document import best_cheap_trial
     from xautolm_core.report.document import chosen_trial
     from xautolm_core.report.document import validation_scores

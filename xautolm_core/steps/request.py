@@ -45,12 +45,12 @@ class PipelineRequest(BaseModel):
     """A search as a pipeline runs it.
 
     Attributes:
-        spec: The search; a space that was given as text is the file that ``search_spec`` writes.
+        spec: The search; a space given as text is the file that ``search_spec`` writes.
         space_text: YAML of the space, if it was given as text.
         workspace: Address below which searches keep their objects.
         launcher: ``kubernetes`` runs trials as Jobs, ``local`` in the controller's own container,
             ``rounds`` leaves them to other steps of the pipeline.
-        cluster: What the platform gives for trial pods; None where there is no Job.
+        cluster: Settings of trial pods; None where there is no Job.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,15 +74,15 @@ class PipelineRequest(BaseModel):
 
 
 class MeasurementRequest(BaseModel):
-    """What meta-features depend on, and nothing else: equal ones may share a cached answer.
+    """The parameters that meta-features depend on: equal ones share a cached result.
 
     Attributes:
         task: The task.
-        space: Its models' tokenizers count tokens.
+        space: The space, whose tokenizers count tokens.
         space_text: YAML of the space, if it was given as text.
         workspace: Address below which the probe of the trials' machine keeps its answer.
-        launcher: Decides whose machine is measured.
-        cluster: What the platform gives for trial pods; None where there is no Job.
+        launcher: Decides which machine is measured.
+        cluster: Settings of trial pods; None where there is no Job.
         extractors: Versions of the extractors.
     """
 
@@ -98,7 +98,7 @@ class MeasurementRequest(BaseModel):
 
     @classmethod
     def of(cls, request: PipelineRequest, extractors: str) -> MeasurementRequest:
-        """Return what a request asks of the extractors."""
+        """Return the measurement of a request."""
         return cls(
             task=request.spec.task,
             space=request.spec.space,
@@ -111,32 +111,32 @@ class MeasurementRequest(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Digest of all of it."""
+        """Digest of all fields."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
 
 def read_request(text: str) -> PipelineRequest:
-    """Return the request that another step passed on.
+    """Parse the request of another step.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is malformed.
     """
     try:
         return PipelineRequest.model_validate_json(text)
     except ValidationError as error:
-        raise ConfigError(f"This is no request of a search: {first_problem(error)}") from error
+        raise ConfigError(f"This is not a request of a search: {first_problem(error)}") from error
 
 
 def read_measurement(text: str) -> MeasurementRequest:
-    """Return the measurement that another step asks for.
+    """Parse the measurement of another step.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is malformed.
     """
     try:
         return MeasurementRequest.model_validate_json(text)
     except ValidationError as error:
-        raise ConfigError(f"This asks for no measurement: {first_problem(error)}") from error
+        raise ConfigError(f"This is not a measurement: {first_problem(error)}") from error
 
 
 def make_request(
@@ -161,7 +161,7 @@ def make_request(
     """Check the run parameters of a pipeline.
 
     Args:
-        run_id: Id of the run; it is the search's.
+        run_id: Id of the run, and of the search.
         task: YAML or JSON of a task, or what ``xautolm search`` takes: an ``s3://`` address,
             a path in the container, the name of a data set on the hub.
         space: Preset, path in the container, or YAML.
@@ -172,18 +172,18 @@ def make_request(
         objectives: As ``xautolm search --objectives``.
         limits: Some of ``trials``, ``hours``, ``gpu_hours``, ``kwh``, ``cost`` and
             ``carbon_grams``.
-        prices: Some of ``gpu_hour``, ``trial_hour``, ``kwh`` and ``currency``; what a kWh emits as
+        prices: Some of ``gpu_hour``, ``trial_hour``, ``kwh`` and ``currency``; carbon as
             ``grams_per_kwh`` (CO2e) and ``pue``.
         trials_in_flight: Trials at the same time.
         trial_timeout_minutes: Limit of one trial; 0 for a share of the budget.
         seed: Seed of splits, sampler and trials.
-        tenant: Whose experiences they are.
+        tenant: Owner of the experiences.
         launcher: ``kubernetes``, ``local`` or ``rounds``.
-        cluster: What the platform gives for trial pods, for ``kubernetes``.
+        cluster: Settings of trial pods, for ``kubernetes``.
 
     Raises:
         ConfigError: A parameter is wrong; the message names it.
-        DataError: The task is.
+        DataError: The task is wrong.
     """
     settings = cluster if launcher == "kubernetes" else None
     for name, address in {"store": store, "workspace": workspace, "space": space}.items():
@@ -239,7 +239,7 @@ def task_spec(task: str, *, seed: int = 0) -> TaskSpec:
 
     Raises:
         ConfigError: It is empty.
-        DataError: It is wrong, or names nothing.
+        DataError: It is wrong, or names data that do not exist.
     """
     if not task.strip():
         raise ConfigError(
@@ -256,7 +256,7 @@ def task_spec(task: str, *, seed: int = 0) -> TaskSpec:
 
 @contextmanager
 def task_argument(task: str) -> Iterator[str]:
-    """Give what ``xautolm search`` takes as data: an address as it is, YAML as a file."""
+    """Yield the data argument of ``xautolm search``: an address as it is, YAML as a file."""
     if not _is_yaml(task):
         yield task.strip()
         return
@@ -272,7 +272,7 @@ def _is_yaml(task: str) -> bool:
 
 
 def space_file(text: str, folder: Path) -> Path:
-    """Write the YAML of a space to a folder; return the file, which equal texts share."""
+    """Write the YAML of a space to a folder; return the file, the same for equal texts."""
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     file = folder / f"space-{digest}.yaml"
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Steps of a retraining: is the champion worn, which rows are set aside, is the new model better?
+"""Steps of a retraining: check the champion, hold out fresh rows, compare the new model.
 
 Each takes and returns addresses, paths, numbers and JSON, so that a pipeline's component is one
-call. Models are asked in processes of their own.
+call. Models are run in processes of their own.
 """
 
 from __future__ import annotations
@@ -33,37 +33,37 @@ def check_incumbent(
     limit_seconds: float | None = None,
     work_folder: str = "",
 ) -> dict[str, Any]:
-    """Say whether the champion of a task is still good enough on the data of today.
+    """Decide whether the champion of a task is still good enough on current data.
 
     Args:
-        data: The data of today: whatever ``xautolm search`` takes.
+        data: Current data: whatever ``xautolm search`` takes.
         registry: Address of the registry.
         task_name: Name of the task; by default the data's own.
-        tolerance: Drop of macro-F1 that does not matter, in [0, 1).
-        alpha: Probability of calling a champion worn whose true drop is the tolerance.
-        min_rows: With fewer rows fresh to the champion nothing is said.
+        tolerance: Acceptable drop of macro-F1, in [0, 1).
+        alpha: Probability of calling a champion degraded at a true drop of the tolerance.
+        min_rows: With fewer rows fresh to the champion there is no decision.
         threads: CPU threads; 0 for all.
-        limit_seconds: Give the champion up that has not answered by then.
-        work_folder: Where the model and the rows lie meanwhile; by default a temporary folder.
+        limit_seconds: Time limit of the champion's predictions.
+        work_folder: For temporary copies of the model and the rows; by default a temporary folder.
 
     Returns:
         ``retrain`` (bool), ``standing`` (``no_champion``, ``other_task``, ``no_score``,
-        ``too_few_rows``, ``worn``, ``good_enough``), ``reason`` in words, ``champion`` (version or
-        None), ``rows``, and ``wear``: the test, or None.
+        ``too_few_rows``, ``degraded``, ``good_enough``), ``reason`` in words, ``champion`` (version
+        or None), ``rows``, and ``degradation``: the test, or None.
 
     Raises:
         ConfigError: The data, the address or a number is wrong.
-        LaunchError: The champion could not be asked.
+        LaunchError: The champion could not be run.
         StoreError: The registry cannot be read, or the champion is damaged.
     """
     from xautolm_core.registry.registry import ModelRegistry
     from xautolm_core.retrain.incumbent import judge_champion
-    from xautolm_core.retrain.verdict import WearLimits
+    from xautolm_core.retrain.verdict import DegradationLimits
     from xautolm_core.search.asking import Asking
     from xautolm_core.tasks.load import load_task
 
     try:
-        limits = WearLimits(tolerance=tolerance, alpha=alpha, min_rows=min_rows)
+        limits = DegradationLimits(tolerance=tolerance, alpha=alpha, min_rows=min_rows)
     except ValueError as error:
         raise _wrong_number(error) from error
     opened = ModelRegistry.open(registry)
@@ -83,17 +83,17 @@ def split_fresh(
     fraction: float = 0.2,
     registry: str = "",
 ) -> dict[str, Any]:
-    """Divide the data of today into what the search sees and what is set aside for the comparison.
+    """Divide current data into rows for the search and held-out rows for the comparison.
 
-    The side of a row follows from its text, so that what was set aside once stays aside, as long as
+    The side of a row follows from its text, so that a held-out row stays held out, as long as
     ``fraction`` is not made smaller.
 
     Args:
-        data: The data of today: whatever ``xautolm search`` takes.
-        search_folder: Where the search's side is written.
-        fresh_folder: Where the other side is written; what is there is replaced.
+        data: Current data: whatever ``xautolm search`` takes.
+        search_folder: Target folder of the rows for the search.
+        fresh_folder: Target folder of the held-out rows; its content is replaced.
         task_name: Name of the task; by default the data's own.
-        fraction: Share that is set aside, in (0, 1).
+        fraction: Share to hold out, in (0, 1).
         registry: Address of the registry: rows that the champion has seen are left out of the fresh
             ones. The comparison leaves them out in any case.
 
@@ -152,17 +152,17 @@ def compare_models(
         registry: Address of the registry.
         task_name: Name of the task.
         version: The challenger.
-        fresh_folder: The rows set aside, as ``split_fresh`` writes them.
-        alpha: Probability of promoting a challenger that is no better.
+        fresh_folder: The held-out rows, as ``split_fresh`` writes them.
+        alpha: Probability of promoting a challenger that is not better.
         minimal_gain: The observed gain must be at least this, in [0, 1).
         min_rows: With fewer rows fresh to both nothing is promoted.
         measure: ``macro_f1`` or ``accuracy``.
         rounds: Swaps of the test of macro-F1.
-        seed: Of the swaps.
-        promote: Also promote it; else only say what would be done.
+        seed: Seed of the swaps.
+        promote: Also promote it; else only return the decision.
         threads: CPU threads; 0 for all.
-        limit_seconds: Give a model up that has not answered by then.
-        work_folder: Where models and rows lie meanwhile; by default a temporary folder.
+        limit_seconds: Time limit of a model's predictions.
+        work_folder: For temporary copies of models and rows; by default a temporary folder.
 
     Returns:
         ``promote`` (bool), ``promoted`` (bool: it was done), ``is_champion`` (bool: the challenger
@@ -175,7 +175,7 @@ def compare_models(
 
     Raises:
         ConfigError: There is no such version, or a number is wrong.
-        LaunchError: A model could not be asked.
+        LaunchError: A model could not be run.
         StoreError: The registry cannot be read or written, or a model is damaged.
     """
     from xautolm_core.registry.registry import ModelRegistry
@@ -185,7 +185,7 @@ def compare_models(
 
     if measure not in _MEASURES:
         raise ConfigError(
-            f"{measure!r} is no measure", hint=f"Choose one of {', '.join(_MEASURES)}"
+            f"{measure!r} is not a measure", hint=f"Choose one of {', '.join(_MEASURES)}"
         )
     try:
         rule = PromotionRule(
@@ -225,7 +225,7 @@ def _read_spec(data: str, task_name: str) -> TaskSpec:
 
 
 def _work(folder: str) -> tempfile.TemporaryDirectory[str]:
-    """Return a folder of its own, which goes at the end with the rows in it."""
+    """Return a temporary folder, removed at the end with the rows in it."""
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
     return tempfile.TemporaryDirectory(prefix="xautolm-", dir=folder or None)

@@ -1,4 +1,4 @@
-"""The steps of a scheduled retraining, over addresses that every step of a pipeline can reach."""
+"""The steps of a scheduled retraining, over addresses that all steps can reach."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FRESH_FOLDER = "fresh-data"
 
 
 class Divided(NamedTuple):
-    """Where the two sides of today's data are.
+    """The two sides of the current data.
 
     Attributes:
         task: YAML of the task that is searched.
-        fresh: Address of the rows that are set aside.
+        fresh: Address of the held-out rows.
     """
 
     task: str
@@ -45,22 +45,22 @@ def check_champion(
     alpha: float = 0.05,
     min_rows: int = 100,
 ) -> bool:
-    """Say whether the model in use is still good enough on the data of today.
+    """Decide whether the model in use is still good enough on current data.
 
     Args:
-        task: The data of today: their address, or YAML of a task.
+        task: Current data: their address, or YAML of a task.
         registry: Address of the model registry.
-        verdict_file: Where the verdict goes, as JSON.
-        tolerance: Drop of macro-F1 that does not matter, in [0, 1).
-        alpha: Probability of calling a model worn whose true drop is the tolerance.
-        min_rows: With fewer rows that are new to the model nothing is said.
+        verdict_file: File for the verdict, as JSON.
+        tolerance: Acceptable drop of macro-F1, in [0, 1).
+        alpha: Probability of calling a model degraded at a true drop of the tolerance.
+        min_rows: With fewer rows that are new to the model there is no decision.
 
     Returns:
-        Whether there is to be a search.
+        Whether a search is needed.
 
     Raises:
         ConfigError: The data or the registry cannot be used.
-        LaunchError: The model could not be asked.
+        LaunchError: The model could not be run.
     """
     with task_argument(task) as data:
         found = check_incumbent(
@@ -75,14 +75,14 @@ def check_champion(
 def divide_data(
     task: str, registry: str, workspace: str, run_id: str, *, fraction: float = 0.2
 ) -> Divided:
-    """Set rows aside on which champion and challenger will be compared; the search gets the rest.
+    """Hold out rows to compare champion and challenger on; the search gets the rest.
 
     Args:
-        task: The data of today: their address, or YAML of a task.
+        task: Current data: their address, or YAML of a task.
         registry: Address of the model registry.
         workspace: Address below which both sides are kept.
         run_id: The run; a step that is run again writes the same objects.
-        fraction: Share that is set aside, in (0, 1).
+        fraction: Share to hold out, in (0, 1).
 
     Raises:
         ConfigError: The data or an address cannot be used.
@@ -127,9 +127,9 @@ def compare_challenger(
         registry: Address of the model registry.
         task_name: Name of the task.
         version: The challenger.
-        fresh: Address of the rows set aside.
-        decision_file: Where the decision goes, as JSON.
-        alpha: Probability of promoting a challenger that is no better.
+        fresh: Address of the held-out rows.
+        decision_file: File for the decision, as JSON.
+        alpha: Probability of promoting a challenger that is not better.
         minimal_gain: The observed gain must be at least this, in [0, 1).
 
     Returns:
@@ -137,7 +137,7 @@ def compare_challenger(
 
     Raises:
         ConfigError: There is no such version.
-        LaunchError: A model could not be asked.
+        LaunchError: A model could not be run.
         StoreError: The registry cannot be used.
     """
     with _fetched(fresh) as folder:
@@ -164,13 +164,13 @@ def _send(folder: Path, place: str, name: str) -> str:
     for file in sorted(path for path in folder.iterdir() if path.suffix != ".yaml"):
         storage.put(file.name, file.read_bytes())
     local = folder_of_address(address) if address.startswith("file:") else None
-    # A folder's address ends in a slash, by which it is told from a file's.
+    # A folder's address ends in a slash, unlike a file's.
     return str(local) if local is not None else join_s3_uri(place, f"{name}/")
 
 
 @contextmanager
 def _fetched(address: str) -> Iterator[Path]:
-    """Give the objects of a folder as files."""
+    """Yield the objects of a folder as files."""
     from xautolm_core.objects.open import open_objects
 
     storage = open_objects(address)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchSpec
 
 NO_TRIAL = ""
-"""Stands for the trials of a round once there are none."""
+"""Placeholder for the trials of a round without any."""
 MEMORY_LIMIT_FRACTION = 0.9
-"""A trial beyond this share of its container's memory is ended, before the kernel ends the pod."""
+"""Share of its container's memory at which a trial is ended, before the kernel ends the pod."""
 
 
 @step
@@ -30,12 +30,12 @@ def sample_trials(request: str, features_file: str, history: str, size: int) -> 
 
     Args:
         request: The checked request.
-        features_file: What ``extract_meta_features`` wrote.
-        history: Digest of what to learn from; empty for what the store holds now.
-        size: How many.
+        features_file: Output of ``extract_meta_features``.
+        history: Digest of the history to use; empty for the store's current content.
+        size: Number of trials.
 
     Returns:
-        The addresses of the trials; fewer once the search is nearly over, and then ``NO_TRIAL``.
+        The addresses of the trials; fewer when the search is nearly over, at its end ``NO_TRIAL``.
 
     Raises:
         ConfigError: The search cannot begin.
@@ -65,22 +65,22 @@ def sample_trials(request: str, features_file: str, history: str, size: int) -> 
         exchange.mirror(out_folder).sync()
     if found.stopped_by is not None:
         print(f"no further trials: {found.stopped_by}", flush=True)
-    # What a loop over nothing gives cannot be collected everywhere.
+    # Not every backend can collect the outputs of an empty loop.
     return [launcher.address(trial) for trial in found.specs] or [NO_TRIAL]
 
 
 @step
 def run_trial(address: str) -> str:
-    """Run one trial in this container, and return how it ended; the step itself never fails by it.
+    """Run one trial in this container, and return its outcome; a failed trial fails no step.
 
     Args:
         address: One of those that ``sample_trials`` returned.
 
     Returns:
-        The outcome; ``none`` of ``NO_TRIAL``.
+        The outcome; ``none`` for ``NO_TRIAL``.
 
     Raises:
-        ConfigError: There is no such trial, or its model cannot be had here.
+        ConfigError: There is no such trial, or its model is not available here.
         StoreError: The storage cannot be used.
         LaunchError: No process can be started.
     """
@@ -106,20 +106,20 @@ def run_trial(address: str) -> str:
 
 @step
 def record_experiences(request: str, features_file: str, history: str, result_folder: str) -> int:
-    """Take the results of a round: into the experience store, then into the study.
+    """Record the results of a round in the experience store, then in the study.
 
     Args:
         request: The checked request.
-        features_file: What ``extract_meta_features`` wrote.
+        features_file: Output of ``extract_meta_features``.
         history: As for ``sample_trials``.
-        result_folder: Where the result so far goes: summary, report, trials, model.
+        result_folder: Folder for the result so far: summary, report, trials, model.
 
     Returns:
-        How many trials have ended so far.
+        Number of trials that have ended so far.
 
     Raises:
         ConfigError: The data have changed.
-        StoreError: A bucket cannot be used, or has not taken all experiences: a retry writes them.
+        StoreError: A bucket cannot be used, or some experiences were not written: a retry does it.
     """
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.launch.rounds import RoundLauncher

@@ -1,4 +1,4 @@
-"""The controller's step: the whole search, trials as Jobs or in this very container."""
+"""The controller's step: the whole search, with trials as Jobs or in this container."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ EXIT_INTERRUPTED = 143
 
 
 class Mirrored:
-    """Passes a search's progress on, and keeps its small files as objects after every trial.
+    """Forwards a search's progress, and stores its small files as objects after every trial.
 
     Args:
-        observer: Whom it passes on to.
+        observer: Receives the progress.
         exchange: The objects of the search.
         out_folder: The run folder.
     """
@@ -59,23 +59,23 @@ class Mirrored:
         self.warm_started = observer.warm_started
 
     def trial_started(self, number: int, configuration: Configuration, why: str) -> None:
-        """A trial was launched."""
+        """Forward it, and store the files."""
         self._observer.trial_started(number, configuration, why)
 
     def trial_ended(
         self, record: TrialRecord, front: Sequence[TrialRecord], best: TrialRecord | None
     ) -> None:
-        """A trial has ended."""
+        """Forward it, and store the small files."""
         self._observer.trial_ended(record, front, best)
         self._mirror.sync()
 
     def tick(self, seconds_left: float | None, running: Mapping[int, Mapping[str, Any]]) -> None:
-        """Pass it on."""
+        """Forward it."""
         self._observer.tick(seconds_left, running)
 
 
 class MirroredWithModels(Mirrored):
-    """Also keeps what nobody else does where trials run in this very container: their models."""
+    """Also stores the models of trials that run in this container."""
 
     def __init__(self, observer: SearchObserver, exchange: TrialExchange, out_folder: Path) -> None:
         super().__init__(observer, exchange, out_folder)
@@ -83,14 +83,14 @@ class MirroredWithModels(Mirrored):
         self._trials_folder = out_folder / TRIALS_FOLDER
 
     def trial_started(self, number: int, configuration: Configuration, why: str) -> None:
-        """A trial was launched: whoever goes on must know, or would use its number again."""
+        """Store the trial's files: a retry must not use its number again."""
         super().trial_started(number, configuration, why)
         self._mirror.sync()
 
     def trial_ended(
         self, record: TrialRecord, front: Sequence[TrialRecord], best: TrialRecord | None
     ) -> None:
-        """A trial has ended. Its model, if the search keeps it, goes before its result."""
+        """Store the trial's model, if the search keeps it, before its result."""
         folder = self._trials_folder / attempt_name(record.number, record.result.attempt)
         if record.result.model_folder is not None and (folder / MODEL_FOLDER).is_dir():
             spec = TrialSpec.model_validate_json((folder / SPEC_FILE).read_bytes())
@@ -100,19 +100,19 @@ class MirroredWithModels(Mirrored):
 
 @step
 def search(request: str, features_file: str, history: str, result_folder: str) -> None:
-    """Run a search, or go on with the one that a killed step of the same run has begun.
+    """Run a search, or continue the one of a killed step of the same run.
 
     Args:
         request: The checked request.
-        features_file: What ``extract_meta_features`` wrote.
-        history: Digest of what to learn from; empty for what the store holds now.
-        result_folder: Where the result goes: summary, report, trials, model.
+        features_file: Output of ``extract_meta_features``.
+        history: Digest of the history to use; empty for the store's current content.
+        result_folder: Folder for the result: summary, report, trials, model.
 
     Raises:
         ConfigError: The search cannot begin.
-        StoreError: A bucket cannot be used, or has not taken all experiences: a retry writes them.
+        StoreError: A bucket cannot be used, or some experiences were not written: a retry does it.
         LaunchError: Trials cannot be started, or none gave a model.
-        SystemExit: SIGTERM ended the search; what it found is kept, and a retry goes on.
+        SystemExit: SIGTERM ended the search; its results are kept, and a retry continues it.
     """
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.progress.line_view import LineView
@@ -144,7 +144,7 @@ def search(request: str, features_file: str, history: str, result_folder: str) -
             )
         exchange.mirror(out_folder).sync()
         if result.stopped_by == "interrupted":
-            print("interrupted: what was found is kept; a retry goes on", file=sys.stderr)
+            print("interrupted: the results are kept; a retry continues", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
         write_result_folder(result)
         write_result(result, out_folder)
@@ -155,10 +155,10 @@ def search(request: str, features_file: str, history: str, result_folder: str) -
 
 
 def read_features(file: str) -> Measured:
-    """Return what ``extract_meta_features`` wrote.
+    """Read the output of ``extract_meta_features``.
 
     Raises:
-        ConfigError: It is something else.
+        ConfigError: It is malformed.
     """
     from xautolm_core.search.measured import read_measured
 
@@ -169,7 +169,7 @@ def read_features(file: str) -> Measured:
 def launcher_of(
     asked: PipelineRequest, exchange: TrialExchange, observer: SearchObserver
 ) -> Iterator[Launcher]:
-    """Give the launcher that a request names, and close it in the end.
+    """Yield the launcher that a request names, and close it at the end.
 
     Raises:
         LaunchError: The cluster cannot be asked.
@@ -187,9 +187,9 @@ def launcher_of(
 
 
 def copy_result(out_folder: Path, target: Path) -> None:
-    """Copy what a search leaves for people and programs.
+    """Copy the result files of a search.
 
-    The trials' own folders are not, nor is what it learnt from: ``forget`` would not find it there.
+    The trials' folders and the history are left out: ``forget`` would not find experiences there.
 
     Raises:
         StoreError: The target cannot be written.

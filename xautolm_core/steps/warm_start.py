@@ -1,4 +1,4 @@
-"""The step that shows what earlier searches say of this task, before anything is trained."""
+"""The step that shows the effect of history on a task, before anything is trained."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _SHOWN_NEIGHBOURS = 10
 
 @step
 def show_warm_start(request: str, features_file: str, prior_file: str, view_file: str) -> str:
-    """Read the history, and write what the search will start from.
+    """Read the history, and write the sampler's prior.
 
     Args:
         request: The checked request.
-        features_file: What ``extract_meta_features`` wrote.
-        prior_file: Where the report goes, as JSON.
-        view_file: Where it goes for people, as Markdown.
+        features_file: Output of ``extract_meta_features``.
+        prior_file: File for the prior, as JSON.
+        view_file: File for people, as Markdown.
 
     Returns:
-        The digest of what was read of the store: a search that is given it learns from the same.
+        The digest of the history: a search with this digest uses the same history.
 
     Raises:
         ConfigError: The space or the features cannot be used.
@@ -50,7 +50,7 @@ def show_warm_start(request: str, features_file: str, prior_file: str, view_file
     measured = read_features(features_file)
     with tempfile.TemporaryDirectory(prefix="xautolm-preview-") as name:
         spec = asked.search_spec(Path(name))
-        # Nothing is submitted: the study of this folder is asked, and thrown away.
+        # Nothing is submitted: the study of this folder is only asked, then discarded.
         exchange = TrialExchange.open(asked.exchange_address)
         launcher = RoundLauncher(exchange, round_is_over=False)
         with open_session(
@@ -118,7 +118,7 @@ def _markdown(document: dict[str, Any]) -> str:
         *_table("Dropped", ("why", "experiences"), sorted(document["dropped"].items())),
         *_table(
             "Where the search would look",
-            ("fine-tuner", "probability"),
+            ("method", "probability"),
             [
                 (name, f"{share:.3f}")
                 for name, share in sorted(

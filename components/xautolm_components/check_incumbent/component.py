@@ -20,7 +20,7 @@ def check_incumbent(
         task: The s3:// address of the data, or YAML of a task.
         registry: Address of the model registry.
         tolerance: Drop of macro-F1 that does not matter.
-        alpha: Probability of calling a model worn whose true drop is the tolerance.
+        alpha: Probability of calling a model degraded at a true drop of the tolerance.
         min_rows: With fewer rows that are new to the model nothing is said.
         verdict: The verdict with its test, as JSON.
 

@@ -52,7 +52,7 @@ def test_nothing_given_is_nothing_known() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("zone: DEU\npeu: 1.2\n", r"here.yaml:2: peu: is no setting of a report"),
+        ("zone: DEU\npeu: 1.2\n", r"here.yaml:2: peu: is not a setting of a report"),
         ("zone: DEU\npue: 0.9\n", r"here.yaml:2: pue: .*greater than or equal to 1"),
         ("embodied:\n  grams: 5\n  source: x\n", r"embodied.lifetime_years: Field required"),
         ("- zone\n", r"holds no settings"),

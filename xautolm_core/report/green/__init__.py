@@ -1,1 +1,1 @@
-"""The Green AI report: what searches used, what of it came to nothing, and what it emitted."""
+"""The Green AI report: what searches used, wasted and emitted."""

@@ -1,4 +1,4 @@
-"""What joules are turned into carbon, water and money with: the user's figures and their source."""
+"""The user's figures, with sources, that convert joules into carbon, water and money."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class _Frozen(BaseModel):
 
 
 class Embodied(_Frozen):
-    """What making the machine emitted (``TE`` of ISO/IEC 21031).
+    """Embodied carbon of the machine (``TE`` of ISO/IEC 21031).
 
     Attributes:
-        grams: Of CO2e: making, transport, disposal.
+        grams: CO2e of manufacture, transport and disposal.
         lifetime_years: How long it is used.
-        share: The part of the machine that searches have while they run.
-        source: Where the figures are from.
+        share: Part of the machine that searches use while they run.
+        source: Source of the figures.
     """
 
     grams: float = Field(ge=0, allow_inf_nan=False)
@@ -46,20 +46,20 @@ class Embodied(_Frozen):
 
 
 class Assumptions(_Frozen):
-    """The settings of a report. What is not given is not known, and the report says so.
+    """The settings of a report. A setting that is missing is unknown, and the report says so.
 
     Attributes:
-        zone: Of the grid, as the table calls it.
+        zone: Zone of the power grid, as the table names it.
         table: CSV or JSON file with intensities; CodeCarbon's yearly averages if None.
-        location_grams_per_kwh: In place of a table, by hand.
-        market_grams_per_kwh: Of what was contracted; in place of the table's figure.
-        intensity_source: Where figures by hand are from.
+        location_grams_per_kwh: Average of the grid, in place of a table.
+        market_grams_per_kwh: Intensity of contracted energy, in place of the table's figure.
+        intensity_source: Source of figures given by hand.
         pue: Power usage effectiveness of the data centre.
         pue_source: Where that is from.
-        wue_litres_per_kwh: Water usage effectiveness.
-        embodied: Of the machine.
-        price_per_kwh: Of energy.
-        price_per_gpu_hour: Of a GPU.
+        wue_litres_per_kwh: Water usage effectiveness of the data centre.
+        embodied: Embodied carbon of the machine.
+        price_per_kwh: Price of energy.
+        price_per_gpu_hour: Price of an hour of a GPU.
         currency: Of the prices.
     """
 
@@ -79,12 +79,12 @@ class Assumptions(_Frozen):
 
 @dataclass(frozen=True)
 class Basis:
-    """Assumptions whose tables were looked up.
+    """Assumptions with the figures that were looked up in tables.
 
     Attributes:
-        location: Average of the grid; None if nothing is known of the place.
-        market: What was contracted; None if unknown.
-        pue: None if unknown: then 1 is used, which is told.
+        location: Average intensity of the grid; None if the zone is unknown.
+        market: Intensity of contracted energy; None if unknown.
+        pue: None if unknown: then 1 is used, and the report says so.
         pue_source: Where that is from.
         wue_litres_per_kwh: None if unknown.
         embodied: None if unknown.
@@ -103,10 +103,10 @@ class Basis:
 
 
 def read_assumptions(path: Path) -> Assumptions:
-    """Return the settings of a YAML file; a table in it is looked for beside the file.
+    """Return the settings of a YAML file; a relative path of a table starts at the file's folder.
 
     Raises:
-        ConfigError: There is none, or a line is wrong; the message names it.
+        ConfigError: There is no such file, or a line is wrong; the message names it.
     """
     try:
         document = yaml_document.read(path)
@@ -125,7 +125,7 @@ def read_assumptions(path: Path) -> Assumptions:
 
 
 def look_up(assumptions: Assumptions) -> Basis:
-    """Return the figures that the settings stand for.
+    """Look up the figures that the settings refer to.
 
     Raises:
         ConfigError: A zone is not known, a table cannot be read, or settings contradict each other.
@@ -196,4 +196,4 @@ def _table(path: Path | None) -> IntensityTable:
 
 
 def _told(kind: str, message: str) -> str:
-    return "is no setting of a report" if kind == "extra_forbidden" else message
+    return "is not a setting of a report" if kind == "extra_forbidden" else message

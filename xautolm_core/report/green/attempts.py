@@ -1,4 +1,4 @@
-"""What a Green AI report is made of: each attempt of each trial, with its joules."""
+"""The rows of a Green AI report: each attempt of each trial, with its joules."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ GPU_DEVICE = "cuda"
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt of one trial, as an experience tells it.
+    """One attempt of one trial, taken from its experience.
 
     Attributes:
         identity: Id of the experience.
         digest: SHA-256 of its canonical JSON: what the store keeps beside an experience of this
             version.
-        tenant: Whose it is.
-        search_id: Its search.
-        trial_number: Within the search.
-        attempt: Of the trial.
-        task_name: The task.
-        task_fingerprint: Its content.
+        tenant: Owner of the experience.
+        search_id: Id of its search.
+        trial_number: Number of the trial within the search.
+        attempt: Number of the attempt within the trial.
+        task_name: Name of the task.
+        task_fingerprint: Fingerprint of the task's content.
         outcome: How it ended.
         failure_kind: Class of the error, limit or signal; empty if it ended ok.
         model: The model's id; ``none`` for a method without one.
-        parameters: How many it has; None if that is not known.
+        parameters: Number of parameters; None if unknown.
         pretrained: False for random weights.
-        method: How it was fine-tuned, or which cheap one it is.
+        method: The method of fine-tuning, or of the cheap candidate.
         macro_f1: On validation data; None without a score.
         train_seconds: None if it never trained.
         evaluate_seconds: Likewise.
         wall_seconds: From its start to its end.
         concurrent_trials: Trials that ran beside it, with it.
         device: ``cpu`` or ``cuda``.
-        hardware: Name of the GPU that it held, else of the processor.
-        energy: Its readings; empty if nothing could be read, which is not 0.
-        dropped_readings: Readings of 0 joules, which cannot be and are left out.
-        versions: Of software.
+        hardware: Name of the GPU that it used, else of the processor.
+        energy: Its readings; empty if nothing could be metered, which is not 0.
+        dropped_readings: Number of impossible readings (0 joules), which are left out.
+        versions: Versions of the software.
         ended_at: UTC.
-        is_screening: Whether it compared its model with others on a few rows.
+        is_screening: Whether it is a screening trial, on a few rows.
     """
 
     identity: str
@@ -90,34 +90,34 @@ class Attempt:
 
     @property
     def joules(self) -> float | None:
-        """All its joules; None if nothing could be read."""
+        """All its joules; None if nothing could be metered."""
         return sum(one.joules for one in self.energy) if self.energy else None
 
     @property
     def has_worked(self) -> bool:
-        """Whether it got so far that it must have used energy that a meter would have seen."""
+        """Whether it ran long enough that a meter would have read energy."""
         return self.train_seconds is not None
 
     @property
     def is_evaluated(self) -> bool:
-        """Whether it came to a model with a score: one evaluated pipeline."""
+        """Whether it gave a model with a score: one evaluated pipeline."""
         return self.outcome is Outcome.OK and self.macro_f1 is not None
 
     @property
     def machine_seconds(self) -> float:
-        """Its part of the time for which a machine was held: trials side by side share it."""
+        """Its share of the time that it used the machine, split with concurrent trials."""
         return self.wall_seconds / max(self.concurrent_trials, 1)
 
     @property
     def gpu_seconds(self) -> float:
-        """Seconds for which it held a GPU."""
+        """Seconds for which it used a GPU."""
         return self.wall_seconds if self.device == GPU_DEVICE else 0.0
 
 
 def attempts_of(experiences: Iterable[Experience]) -> list[Attempt]:
     """Return the attempts, ordered by search, trial and attempt.
 
-    Imported experiences are left out: nobody metered them here.
+    Imported experiences are left out, as they were not metered here.
 
     Args:
         experiences: In any order.

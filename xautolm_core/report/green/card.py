@@ -19,17 +19,17 @@ _FENCE = "---\n"
 
 
 def emissions_entry(search: GreenSearch, carbon: Footprint) -> dict[str, Any]:
-    """Return the entry of a search's model: what finding it emitted, failed trials included.
+    """Return the entry of a search's model: emissions of the search, failed trials included.
 
     Args:
-        search: One whose energy was read.
-        carbon: Of the report that the search is a part of: its figures are taken, not its sums.
+        search: A search with metered energy.
+        carbon: Of the report that contains the search; its factors are used, not its sums.
 
     Raises:
-        ValueError: Nothing was read.
+        ValueError: No energy was metered.
     """
     if search.energy is None:
-        raise ValueError("a search without any reading has no emissions that are known")
+        raise ValueError("the emissions of a search without any reading are unknown")
     joules = search.energy.joules
     location = carbon.location
     year = f", {location.year}" if location.year else ""
@@ -49,29 +49,29 @@ def emissions_entry(search: GreenSearch, carbon: Footprint) -> dict[str, Any]:
 
 
 def write_emissions(report: GreenReport, run_folder: Path) -> str | None:
-    """Write the entry to the card of a run's model; return why it could not be done, if so.
+    """Write the entry to the card of a run's model; return the reason if that fails, else None.
 
     Args:
-        report: One that has the run's search.
-        run_folder: Of the search.
+        report: A report that contains the run's search.
+        run_folder: Run folder of the search.
     """
     search = next((s for s in report.searches if s.run and s.run.folder == run_folder), None)
     carbon = report.footprint.carbon
     card = run_folder / BEST_MODEL_FOLDER / CARD_FILE
     if search is None or search.energy is None or carbon is None:
-        return f"{card} is as it was: its emissions are not known"
+        return f"{card} is unchanged: its emissions are not known"
     try:
         text = card.read_text("utf-8")
         write_text(card, with_entry(text, emissions_entry(search, carbon)))
     except OSError as error:
-        return f"{card} is as it was: {error.strerror or error}"
+        return f"{card} is unchanged: {error.strerror or error}"
     except ValueError:
-        return f"{card} is as it was: it has no front matter"
+        return f"{card} is unchanged: it has no front matter"
     return None
 
 
 def with_entry(card: str, entry: Mapping[str, Any]) -> str:
-    """Return a card with the entry in its front matter, in the place of one that was there.
+    """Return a card with the entry in its front matter, replacing an earlier one.
 
     Raises:
         ValueError: It has no front matter.

@@ -20,10 +20,10 @@ SCHEMA_VERSION = 1
 
 
 def green_document(report: GreenReport) -> dict[str, Any]:
-    """Return the document of a report. What is not known is null, never 0.
+    """Return the document of a report. Unknown values are null, never 0.
 
     Args:
-        report: What was computed.
+        report: The report.
     """
     scope = report.scope
     return {

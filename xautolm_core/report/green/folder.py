@@ -19,12 +19,12 @@ TABLE_FILE = "green-report.csv"
 
 @dataclass(frozen=True)
 class GreenFiles:
-    """Where a report was written.
+    """The files of a written report.
 
     Attributes:
-        page: For people.
-        document: For programs.
-        table: What both were computed from.
+        page: HTML, for people.
+        document: JSON, for programs.
+        table: CSV that both are computed from.
     """
 
     page: Path
@@ -33,11 +33,11 @@ class GreenFiles:
 
 
 def write_green_report(report: GreenReport, folder: Path) -> GreenFiles:
-    """Write page, document and table; each all or nothing, the page last.
+    """Write page, document and table, each atomically, the page last.
 
     Args:
-        report: What was computed.
-        folder: Is made if it is not there; files of an earlier report are replaced.
+        report: The report.
+        folder: Created if missing; files of an earlier report are replaced.
 
     Raises:
         StoreError: A file cannot be written.
@@ -52,6 +52,6 @@ def write_green_report(report: GreenReport, folder: Path) -> GreenFiles:
     except OSError as error:
         raise StoreError(
             f"cannot write the report to {folder}: {error.strerror or error}",
-            hint="Make room, mend the permissions or give another folder with --out",
+            hint="Make room, fix the permissions or give another folder with --out",
         ) from error
     return files

@@ -1,4 +1,4 @@
-"""A Green AI report with its footprints and comparisons: computed, and nothing written yet."""
+"""Compute a Green AI report with its footprints and comparisons; nothing is written here."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from xautolm_core.report.green.table import sha256_of
 
 @dataclass(frozen=True)
 class UnitFigures:
-    """What one unit of work took.
+    """Energy and carbon of one unit of work.
 
     Attributes:
-        unit: What it is.
-        count: How many there are in the report.
-        joules: Of one; None if nothing was read, or there is none.
-        operational_grams: Of one, location-based; None if the place is unknown.
+        unit: Name of the unit.
+        count: Number of units in the report.
+        joules: Per unit; None if nothing was metered, or there is no unit.
+        operational_grams: CO2e per unit, location-based; None if the zone is unknown.
         sci_grams: ``((E * I) + M) / R`` of ISO/IEC 21031:2024; None without the embodied part.
     """
 
@@ -51,15 +51,15 @@ class UnitFigures:
 
 @dataclass(frozen=True)
 class GreenFootprint:
-    """What some attempts emitted and cost.
+    """Carbon, water and cost of some attempts.
 
     Attributes:
-        carbon: None if nothing was read or the place is unknown.
+        carbon: None if nothing was metered or the zone is unknown.
         water_litres: None likewise, or without WUE.
         cost: None without prices; without readings, only if nothing but time has a price.
-        machine_seconds: For which machines were held: what the embodied part is of.
-        gpu_seconds: For which GPUs were held.
-        units: By functional unit.
+        machine_seconds: Machine time used, the base of embodied carbon.
+        gpu_seconds: GPU time used.
+        units: Figures by functional unit.
     """
 
     carbon: Footprint | None
@@ -71,12 +71,12 @@ class GreenFootprint:
 
 
 def footprint_of(attempts: Sequence[Attempt], basis: Basis, *, models: int) -> GreenFootprint:
-    """Return what attempts emitted and cost.
+    """Return the footprint of attempts.
 
     Args:
-        attempts: All of a report.
-        basis: What joules are turned into grams with.
-        models: How many searches chose a model.
+        attempts: All attempts of the report.
+        basis: Factors that convert joules.
+        models: Number of searches that chose a model.
     """
     energy = energy_of(attempts)
     machine_seconds = sum(attempt.machine_seconds for attempt in attempts)
@@ -141,7 +141,7 @@ class SearchComparison:
         joules_difference: Of the later one minus the earlier one; None if one has no reading.
         f1_difference: Likewise of the winners' macro-F1 on validation; None if one has no winner.
         is_clear: Whether the energy differs by more than both intervals together allow.
-        obstacles: Why the two do not quite compare; empty if nothing stands against it.
+        obstacles: Reasons why the comparison is not exact; empty if there are none.
     """
 
     earlier: str
@@ -157,7 +157,7 @@ def comparisons_of(searches: Sequence[GreenSearch], *, at_most: int = 20) -> lis
 
     Args:
         searches: In any order.
-        at_most: No more than so many.
+        at_most: Most comparisons to return.
     """
     by_data: dict[tuple[str, str], list[GreenSearch]] = {}
     for search in sorted(searches, key=lambda s: s.ended_at):
@@ -201,11 +201,11 @@ def _sources(search: GreenSearch) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Scope:
-    """What a report is of.
+    """The selection of a report, in words.
 
     Attributes:
         title: In a few words.
-        runs: Names of the run folders; empty if the store was asked.
+        runs: Names of the run folders; empty if the report is of a store.
         since: Attempts that ended from then on (UTC); None for all.
         tenant: None for all.
         task: None for all.
@@ -225,13 +225,13 @@ class GreenReport:
     """A report.
 
     Attributes:
-        scope: What it is of.
-        statement: What a reader has to know before any figure.
+        scope: The selection.
+        statement: Limits of the figures, shown first.
         attempts: All of them.
         searches: The latest first.
-        basis: What joules are turned into grams with.
-        energy: Of all attempts; None if nothing was read.
-        wasted: Of those that came to nothing; None likewise.
+        basis: Factors that convert joules.
+        energy: Of all attempts; None if nothing was metered.
+        wasted: Of attempts that did not end ok; None likewise.
         by_component: Component to joules.
         by_quality: Quality class to joules.
         by_source: Component and source to joules.
@@ -239,11 +239,11 @@ class GreenReport:
         failures: Outcome and kind to attempts that did not end ok.
         by_hardware: Hardware to attempts.
         by_method: Model and method to attempts.
-        flags: What was in the way of readings, to how many there are.
+        flags: Flag of readings to number of readings with it.
         footprint: Carbon, water and cost.
         comparisons: Searches of the same data.
         versions: Name of a software to the versions that trials ran with.
-        csv: The table behind the report.
+        csv: The table that the report is computed from.
         data_sha256: Its SHA-256.
     """
 
@@ -279,9 +279,9 @@ def green_report(
 
     Args:
         attempts: In order (see ``attempts_of``).
-        scope: What they were chosen by.
-        basis: What joules are turned into grams with.
-        runs: Search id to what its run folder tells.
+        scope: The selection.
+        basis: Factors that convert joules.
+        runs: Search id to the figures of its run folder.
     """
     searches = searches_of(attempts, runs)
     by_quality = readings_by(attempts, lambda reading: str(reading.quality))

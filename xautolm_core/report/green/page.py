@@ -25,7 +25,7 @@ from xautolm_core.report.wording import score_words
 
 SHOWN_SEARCHES = 30
 SHOWN_ROWS = 40
-"""Of a table that may grow with the store; those with the most joules."""
+"""Most rows of a table that may grow with the store; those with the most joules are shown."""
 _PLOTTED_SEARCHES = 6
 _COST_LABEL = "Energy of training and evaluation (joules, log scale)"
 # Okabe and Ito's palette, as the outcomes have it.
@@ -35,16 +35,16 @@ _SIZES = {"wide": (960, 420), "narrow": (360, 340)}
 
 @dataclass(frozen=True)
 class Beside:
-    """One line of the comparison, all of one search.
+    """One row of the comparison within a search.
 
     Attributes:
-        what: What it is, with the trial that was measured.
+        what: Role in the comparison, with the trial.
         model: Its model and method.
         parameters: Of the model; None if unknown or none.
         validation_macro_f1: On validation data.
-        test_macro_f1: On the test split, which only the winner and the best of the other kind have
-            met.
-        joules: None if nobody metered it.
+        test_macro_f1: On the test split, on which only the winner and the best of the other kind
+            are evaluated.
+        joules: None if it was not metered.
         seconds: Of training and evaluation.
         is_winner: Whether the others are compared with it.
         pretrained: False for random weights.
@@ -62,10 +62,10 @@ class Beside:
 
 
 def beside_winner(search: GreenSearch) -> list[Beside]:
-    """Return the winner and what it is compared with; nothing else was measured.
+    """Return the winner and the attempts that it is compared with.
 
     Args:
-        search: One with a winner.
+        search: A search with a winner.
     """
     if search.winner is None:
         return []
@@ -104,7 +104,7 @@ def green_page(report: GreenReport) -> str:
     """Return a report as a self-contained HTML page.
 
     Args:
-        report: What was computed.
+        report: The report.
     """
     template = template_environment(escape_html=True).get_template("green.html.j2")
     text: str = template.render(_context(report))

@@ -1,4 +1,4 @@
-"""Reading what run folders add to the experiences of their searches."""
+"""Read from run folders what experiences do not hold: the chosen trial and test scores."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class RunFolder:
 
     Attributes:
         path: The folder.
-        spec: What its search was asked.
-        figures: What it came to; None while it has no summary.
+        spec: The specification of its search.
+        figures: Chosen trial and test scores; None while it has no summary.
     """
 
     path: Path
@@ -32,7 +32,7 @@ class RunFolder:
 
 
 def read_run(path: Path) -> RunFolder:
-    """Return what a run folder tells.
+    """Read a run folder.
 
     Raises:
         ConfigError: It holds no search, or its summary cannot be read.

@@ -23,7 +23,7 @@ class RunFigures:
     """What a run folder adds to the experiences of its search.
 
     Attributes:
-        folder: The folder; reports tell its name alone.
+        folder: The folder; reports show its name only.
         best: Number of the chosen trial; None if none gave a model.
         test_scores: Trial to macro-F1 on the test split: of the chosen one, and of the one that it
             was compared with.
@@ -35,7 +35,7 @@ class RunFigures:
 
     @property
     def test_macro_f1(self) -> float | None:
-        """Of the chosen model; None if it was not evaluated."""
+        """Macro-F1 of the chosen model on the test split; None if it was not evaluated."""
         return None if self.best is None else self.test_scores.get(self.best)
 
 
@@ -46,11 +46,11 @@ class GreenSearch:
     Attributes:
         search_id: Its id.
         task_name: Its task.
-        task_fingerprint: The task's content; the first one if several are told.
-        tenant: Whose it is.
+        task_fingerprint: Fingerprint of the task; the first one if there are several.
+        tenant: Owner of its experiences.
         attempts: All attempts, in order.
-        energy: Of all attempts; None if nothing was read.
-        wasted: Of those that came to nothing; None likewise.
+        energy: Of all attempts; None if nothing was metered.
+        wasted: Of attempts that did not end ok; None likewise.
         unmetered: Attempts that trained without any reading.
         winner: The chosen trial's attempt; else the one with the best score; None without a score.
         smaller: The best attempt that fine-tuned a model of fewer parameters than the winner's;
@@ -58,7 +58,7 @@ class GreenSearch:
         cheap: The best attempt of a cheap candidate; None without a score of one.
         language_model: The best attempt that fine-tuned a language model; None likewise.
         front: Attempts for which nothing scored better with less energy, the least energy first.
-        run: What the run folder tells; None if it was not given.
+        run: Figures of the run folder; None if it was not given.
         ended_at: Of the last attempt.
     """
 
@@ -80,7 +80,7 @@ class GreenSearch:
 
     @property
     def hardware(self) -> tuple[str, ...]:
-        """Names of what it ran on."""
+        """Names of the hardware that it ran on."""
         return tuple(sorted({attempt.hardware for attempt in self.attempts}))
 
     @property
@@ -92,11 +92,11 @@ class GreenSearch:
 def searches_of(
     attempts: Sequence[Attempt], runs: Mapping[str, RunFigures] | None = None
 ) -> list[GreenSearch]:
-    """Return the searches of some attempts, the last one that ended first.
+    """Return the searches of some attempts, the latest first.
 
     Args:
         attempts: Of any number of searches.
-        runs: Search id to what its run folder tells.
+        runs: Search id to the figures of its run folder.
     """
     groups: dict[str, list[Attempt]] = {}
     for attempt in attempts:
@@ -109,7 +109,7 @@ def energy_front(attempts: Sequence[Attempt]) -> list[Attempt]:
     """Return the attempts for which no other has at least the score for less energy.
 
     Args:
-        attempts: Those without a score or a reading have no place on it.
+        attempts: Those without a score or a reading are left out.
     """
     scored = [a for a in attempts if a.is_evaluated and a.joules is not None]
     return staircase(scored, cost=lambda a: a.joules or 0.0, score=lambda a: a.macro_f1 or 0.0)
@@ -138,7 +138,7 @@ def _search(attempts: Sequence[Attempt], run: RunFigures | None) -> GreenSearch:
 
 
 def _winner(attempts: Sequence[Attempt], run: RunFigures | None) -> Attempt | None:
-    """Return the chosen trial; where no run folder tells it, the best score, quickest of equals."""
+    """Return the chosen trial; without a run folder the best score, the quickest of equals."""
     evaluated = [attempt for attempt in attempts if attempt.is_evaluated]
     if run is not None:
         return next((a for a in evaluated if a.trial_number == run.best), None)

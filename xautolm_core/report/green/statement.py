@@ -1,4 +1,4 @@
-"""What a Green AI report says first, and what it says that it does not hold."""
+"""The first lines of a Green AI report, and the list of what it does not include."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ LEFT_OUT = (
 def first_lines(
     attempts: Sequence[Attempt], by_quality: dict[str, EnergySum], basis: Basis
 ) -> list[str]:
-    """Return what a reader has to know before any figure.
+    """Return the limits of the figures, to be shown first.
 
     Args:
         attempts: All of the report.
-        by_quality: Quality class to what was read with it.
+        by_quality: Quality class to its joules.
         basis: What joules are turned into grams with.
     """
     return [

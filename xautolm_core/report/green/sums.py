@@ -1,4 +1,4 @@
-"""Sums over attempts: joules with their uncertainty, by whatever they are asked for."""
+"""Sums over attempts: joules with their uncertainty, grouped by a key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EnergySum:
 
     Attributes:
         joules: Their sum.
-        uncertainty: Relative. Errors of one kind of meter go the same way, so they are added up and
+        uncertainty: Relative. Errors of one kind of meter are correlated, so they are added up and
             not averaged out: ``sum(u_i * J_i) / sum(J_i)``.
         worst_quality: The worst class among them.
     """
@@ -46,14 +46,14 @@ class EnergySum:
 
 @dataclass(frozen=True)
 class AttemptGroup:
-    """Attempts with something in common.
+    """The attempts with one value of a key.
 
     Attributes:
-        attempts: How many.
-        unmetered: Those of them that trained without any reading: ``energy`` has nothing of them.
+        attempts: Number of attempts.
+        unmetered: Attempts that trained without any reading, which ``energy`` does not include.
         wall_seconds: From start to end, added up.
-        energy: None if nothing was read.
-        share: Of all joules that were read, in [0, 1]; None if nothing was read.
+        energy: None if nothing was metered.
+        share: Of all metered joules, in [0, 1]; None if nothing was metered.
     """
 
     attempts: int
@@ -64,25 +64,25 @@ class AttemptGroup:
 
 
 def energy_sum(readings: Iterable[EnergyReading]) -> EnergySum | None:
-    """Return the sum of readings; None if there are none, which is not 0."""
+    """Return the sum of readings; None without readings, which is not 0."""
     found = list(readings)
     whole = total(found)
     return None if whole is None else EnergySum(*whole, max(one.quality for one in found))
 
 
 def energy_of(attempts: Iterable[Attempt]) -> EnergySum | None:
-    """Return what attempts used; None if nothing was read."""
+    """Return the energy of attempts; None if nothing was metered."""
     return energy_sum(one for attempt in attempts for one in attempt.energy)
 
 
 def readings_by(
     attempts: Iterable[Attempt], key: Callable[[EnergyReading], Key]
 ) -> dict[Key, EnergySum]:
-    """Return the joules by something that readings tell, the most first.
+    """Return the joules by a key of the readings, the most first.
 
     Args:
-        attempts: Whose.
-        key: What they are told apart by, such as component or quality class.
+        attempts: The attempts.
+        key: Gives the group of a reading, such as its component or quality class.
     """
     groups: dict[Key, list[EnergyReading]] = {}
     for attempt in attempts:
@@ -96,11 +96,11 @@ def readings_by(
 def attempts_by(
     attempts: Sequence[Attempt], key: Callable[[Attempt], Key]
 ) -> dict[Key, AttemptGroup]:
-    """Return the attempts by something that they tell, those with the most joules first.
+    """Return the attempts by a key, the group with the most joules first.
 
     Args:
         attempts: All of them.
-        key: What they are told apart by, such as the outcome.
+        key: Gives the group of an attempt, such as its outcome.
     """
     whole = energy_of(attempts)
     groups: dict[Key, list[Attempt]] = {}
@@ -119,12 +119,12 @@ def attempts_by(
 
 
 def wasted(attempts: Iterable[Attempt]) -> list[Attempt]:
-    """Return the attempts that came to nothing: whatever did not end ok."""
+    """Return the attempts that did not end ok."""
     return [attempt for attempt in attempts if attempt.outcome is not Outcome.OK]
 
 
 def is_unmetered(attempt: Attempt) -> bool:
-    """Whether an attempt must have used energy, and nothing was read."""
+    """Whether an attempt must have used energy, and nothing was metered."""
     return attempt.has_worked and not attempt.energy
 
 

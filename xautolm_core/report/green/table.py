@@ -1,4 +1,4 @@
-"""The table behind a Green AI report: a row per attempt, and the digest that an auditor checks."""
+"""The table of a Green AI report: a row per attempt, and the digest that an auditor checks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def attempts_csv(attempts: Sequence[Attempt]) -> str:
     """Return all attempts as CSV (RFC 4180, UTF-8, line feeds), a header first.
 
     Every figure of the report is computed from this table and the assumptions that it names. What
-    is not known is an empty cell; numbers stand as they were read, to the last digit.
+    is not known is an empty cell; numbers have full precision.
 
     Args:
         attempts: In the order of the report.
@@ -59,7 +59,7 @@ def attempts_csv(attempts: Sequence[Attempt]) -> str:
 
 
 def sha256_of(text: str) -> str:
-    """Return the SHA-256 of a text in UTF-8: what ``sha256sum`` says of its file."""
+    """Return the SHA-256 of a text in UTF-8, as ``sha256sum`` prints it for the file."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
@@ -100,5 +100,5 @@ def _row(attempt: Attempt) -> dict[str, object]:
 
 
 def _cell(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
+    """Return a text that spreadsheets do not interpret as a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

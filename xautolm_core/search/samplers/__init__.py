@@ -1,4 +1,4 @@
-"""Samplers: what to try next, as plug-ins of Optuna's public ``BaseSampler``."""
+"""Samplers: propose the next trials, as plug-ins of Optuna's public ``BaseSampler``."""
 
 from __future__ import annotations
 

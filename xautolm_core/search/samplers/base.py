@@ -1,4 +1,4 @@
-"""What all samplers have in common, as a plug-in of Optuna's public ``BaseSampler``."""
+"""The base class of all samplers, a plug-in of Optuna's public ``BaseSampler``."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
 MAX_TRIES = 200
 REFUSED_PROBABILITY = 0.9
-"""What memory gave, or a sound default, is left out only if it fails with more than this."""
+"""Probability of failure above which a first configuration from memory or defaults is skipped."""
 
-# So many experiences, and as many configurations from memory, say more of a task than the space's
-# untried first configurations do.
+# This many experiences, and configurations from memory, are a better guide than the space's own
+# first configurations.
 ENOUGH_HISTORY = 8
 ENOUGH_FROM_MEMORY = 2
 CONTINUES_ATTRIBUTE = "continues"
@@ -58,7 +58,7 @@ Infeasibility = Callable[[Configuration], str | None]
 
 @dataclass(frozen=True)
 class FirstConfiguration:
-    """A configuration to try before anything is drawn, and in words where it comes from."""
+    """A configuration to try before any draw, with its origin in words."""
 
     configuration: Configuration
     why: str
@@ -71,26 +71,26 @@ class SpaceExhaustedError(Exception):
 class SpaceSampler(BaseSampler):
     """Draws whole configurations of a search space.
 
-    What it proposes depends on its seed, the trial's number and the finished trials of the study
-    alone: a new instance on the same study goes on where another one stopped. The first proposals
-    are what memory gave, then the space's own starts (one of them, where memory gave enough).
+    Its proposals depend only on its seed, the trial's number and the finished trials of the study:
+    a new instance on the same study continues where another one stopped. The first proposals are
+    configurations from memory, then the space's own starts (one of them, where memory gave enough).
     Configurations that cannot run, and exact repetitions, are drawn again, up to ``MAX_TRIES``
     times, and then uniformly as often. With a failure model a draw that fails with probability p is
     drawn again with probability p; where nothing else was found, the least risky one is taken.
 
     Args:
-        space: What to draw from.
+        space: The space to draw from.
         seed: Seed of all draws.
         options: Which first configurations, whether repetitions are allowed.
         infeasible: Returns why a configuration cannot run here, or None if it can.
-        report: What the history did to the sampler.
-        from_memory: What to try before the space's own starts.
-        failures: Says how probable failures are; None to draw without a failure model.
+        report: Effect of the history on the sampler.
+        from_memory: Configurations to try before the space's own starts.
+        failures: Predicts probabilities of failure; None to draw without a failure model.
 
     Attributes:
         options_type: The options that a sampler of this class has.
-        adapt: Changes what a trial costs (its epochs) to what is left, before it is proposed; what
-            the loop sets, for it knows the time. The identity by default.
+        adapt: Adapts a trial's epochs to the time left, before it is proposed. The loop sets it, as
+            it knows the time. The identity by default.
     """
 
     options_type: ClassVar[type[RandomOptions]] = RandomOptions
@@ -101,7 +101,7 @@ class SpaceSampler(BaseSampler):
         """Return the sampler of a search; a subclass with other arguments has its own.
 
         Args:
-            inputs: What is known of the search.
+            inputs: Inputs of the search.
         """
         return cls(
             inputs.space,
@@ -136,21 +136,21 @@ class SpaceSampler(BaseSampler):
 
     @property
     def options(self) -> RandomOptions:
-        """The options that it was given."""
+        """The options of the sampler."""
         return self._common
 
     def chooser(
         self, study: Study, number: int, generator: np.random.Generator
     ) -> tuple[Chooser, str]:
-        """Return what draws the trial's configuration, and in words where it comes from."""
+        """Return the chooser that draws the trial's configuration, and its origin in words."""
         raise NotImplementedError
 
     def why(self, number: int) -> str:
-        """Return where the configuration of a trial comes from, in words."""
+        """Return the origin of a trial's configuration, in words."""
         return self._why.get(number, "given from outside")
 
     def explanation(self, number: int) -> TrialExplanation | None:
-        """Return what was known when a trial was drawn; None where it was not drawn by a model."""
+        """Return the explanation of a trial's proposal; None where no model proposed it."""
         return self._explanations.get(number)
 
     def infer_relative_search_space(
@@ -162,7 +162,7 @@ class SpaceSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Draw a configuration; handles of other fine-tuners are absent.
+        """Draw a configuration; handles of other branches are absent.
 
         Raises:
             SpaceExhaustedError: Nothing new and feasible was found.
@@ -170,7 +170,7 @@ class SpaceSampler(BaseSampler):
         tried = self._tried(study, trial.number)
         first_ones = list(self._first_configurations())
         asked = {handles_key(encode(self.space, first.configuration)) for first in first_ones}
-        # What was tried with fewer epochs than were asked for was tried all the same.
+        # A configuration that ran with fewer epochs than proposed counts as tried.
         shortened = {_without_epochs(key) for key in tried - asked}
         risk = self._risk(study)
         for first in first_ones:
@@ -200,23 +200,23 @@ class SpaceSampler(BaseSampler):
         return handles
 
     def foretell(self, study: Study, number: int, configuration: Configuration) -> None:
-        """Keep what is expected of a first configuration; samplers that predict nothing do not.
+        """Store the predictions for a first configuration; samplers without predictions do nothing.
 
         Args:
-            study: Whose finished trials are learnt from.
-            number: Of the trial.
-            configuration: What it tries.
+            study: The study with the finished trials.
+            number: Number of the trial.
+            configuration: Its configuration.
         """
 
     def propose(
         self, study: Study, number: int, tried: set[frozenset[Any]]
     ) -> tuple[dict[str, Value], str] | None:
-        """Return what to try next and why; None if all that could be found was tried or cannot run.
+        """Return the next configuration and its origin; None if all found were tried or cannot run.
 
         Args:
-            study: Whose finished trials are learnt from.
-            number: Of the trial.
-            tried: Keys of what must not be proposed again.
+            study: The study with the finished trials.
+            number: Number of the trial.
+            tried: Keys of configurations that must not be proposed again.
         """
         generator = np.random.default_rng([self._seed, number])
         chooser, why = self.chooser(study, number, generator)
@@ -244,7 +244,7 @@ class SpaceSampler(BaseSampler):
         raise TypeError(f"{param_name}: the space has no such kind of parameter")
 
     def _first_configurations(self) -> Iterator[FirstConfiguration]:
-        """Yield what to try first, in this order: what memory gave, then the space's starts."""
+        """Yield the first configurations in order: those from memory, then the space's starts."""
         yield from self._from_memory
         for index, start in enumerate(self._starts):
             why = f"first configuration {index + 1} of space {self.space.name}"
@@ -252,7 +252,7 @@ class SpaceSampler(BaseSampler):
 
     @property
     def _starts(self) -> Sequence[Configuration]:
-        """Which of the space's own first configurations to try."""
+        """The space's own first configurations to try."""
         learnt_from = self.report.applied + self.report.mapped
         enough = learnt_from >= ENOUGH_HISTORY and len(self._from_memory) >= ENOUGH_FROM_MEMORY
         match self._common.starts:
@@ -264,7 +264,7 @@ class SpaceSampler(BaseSampler):
                 return self.space.starts
 
     def _risk(self, study: Study) -> Callable[[Configuration], float]:
-        """Return what says how probable it is that a configuration fails, as of now."""
+        """Return a function from a configuration to its current probability of failure."""
         failures = self._failures
         if failures is None:
             return lambda _: 0.0

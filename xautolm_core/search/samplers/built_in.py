@@ -1,4 +1,4 @@
-"""Our own samplers, as what their names stand for; ``random`` is its class."""
+"""The built-in samplers by name; ``random`` is registered as its class."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _guarded(inputs: SamplerInputs) -> SpaceSampler:
 
 
 def _evolution(inputs: SamplerInputs) -> SpaceSampler:
-    """Build a sampler of the paper, which its options tell from the others."""
+    """Build a sampler of the paper, chosen by the type of its options."""
     from xautolm_core.search.samplers.neighbours import neighbour_start
     from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
     from xautolm_core.search.samplers.recall import Recollection
@@ -109,7 +109,7 @@ def _with_features(search: SearchContext, options: RandomOptions) -> SearchConte
 
 
 def _paper_features(vector: FeatureVector) -> FeatureVector:
-    """Return a vector with the paper's features alone; all of them if it has none of those."""
+    """Return a vector with only the paper's features; all features if it has none of those."""
     from xautolm_core.features import system_features
     from xautolm_core.features import task_features
 

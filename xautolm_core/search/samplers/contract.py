@@ -1,4 +1,4 @@
-"""What a sampler is built from, and what a name of a sampler stands for."""
+"""The contract of samplers: the inputs that they are built from, and the kind behind a name."""
 
 from __future__ import annotations
 
@@ -38,21 +38,20 @@ SAMPLERS = Registry(
 
 @dataclass(frozen=True)
 class SamplerInputs:
-    """What a sampler is built from.
+    """The inputs that a sampler is built from.
 
     Attributes:
         search: The current search: its space, objectives, task and meta-features.
-        options: The sampler's own, checked.
+        options: The sampler's own options, checked.
         seed: Seed of its draws.
         history: Earlier experiences; empty where the options do not read any.
-        expected_trials: How many trials the search will probably come to; None if unbounded.
+        expected_trials: Expected number of trials of the search; None if unbounded.
         infeasible: Returns why a configuration cannot run here, or None if it can.
-        failures: Says how probable failures are; None without the option ``failure_model``.
-        seconds_allowed: What one trial may take; None if unbounded.
-        load: Returns what a configuration is estimated to need of what a trial is allowed; None if
-            that is not known.
-        learnt_folder: Where what is learnt on a history may be kept for the next search; None for
-            nowhere.
+        failures: Predicts probabilities of failure; None without the option ``failure_model``.
+        seconds_allowed: Time limit of one trial; None if unbounded.
+        load: Returns the estimated needs of a configuration relative to its limits; None if
+            unknown.
+        learnt_folder: Cache folder for what is learnt on a history; None for no cache.
     """
 
     search: SearchContext
@@ -68,16 +67,16 @@ class SamplerInputs:
 
     @property
     def space(self) -> SearchSpace:
-        """What is drawn from."""
+        """The space to draw from."""
         return self.search.space
 
 
 class SamplerKind(Protocol):
-    """What the name of a sampler stands for; a subclass of ``SpaceSampler`` is one.
+    """The kind of sampler behind a name; a subclass of ``SpaceSampler`` is one.
 
     Attributes:
-        options_type: Its options: ``RandomOptions`` or a subclass.
-        build: Makes the sampler of a search.
+        options_type: Type of its options: ``RandomOptions`` or a subclass.
+        build: Builds the sampler of a search.
     """
 
     @property
@@ -87,5 +86,5 @@ class SamplerKind(Protocol):
 
     @property
     def build(self) -> Callable[[SamplerInputs], SpaceSampler]:
-        """Return what makes the sampler of a search."""
+        """Return the function that builds the sampler of a search."""
         ...

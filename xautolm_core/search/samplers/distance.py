@@ -54,7 +54,7 @@ class FeatureSpace:
     Attributes:
         codes: Shape (rows,): the vector of each experience.
         vectors: Shape (vectors, features).
-        counts: Shape (vectors,): how many experiences have each vector.
+        counts: Shape (vectors,): number of experiences with each vector.
         current: Shape (features,): the vector of the current search.
     """
 
@@ -71,13 +71,13 @@ class FeatureSpace:
 
 
 def feature_space(history: History, task: FeatureVector, system: FeatureVector) -> FeatureSpace:
-    """Put the features of tasks and machines side by side.
+    """Concatenate the features of tasks and machines.
 
     Features that the current search does not have are left out; where an experience lacks one, it
-    gets the mean of all the others, so that the gap neither brings tasks together nor apart.
+    gets the mean of all the others, so that the gap does not change distances.
 
     Args:
-        history: Whose extractors are those of the current search.
+        history: Experiences with the extractors of the current search.
         task: Features of the current task.
         system: Features of the current machine.
     """

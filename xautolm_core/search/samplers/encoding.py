@@ -1,6 +1,6 @@
-"""Between configurations and the flat parameters of an Optuna study.
+"""Convert between configurations and the flat parameters of an Optuna study.
 
-A study's parameter names are the space's handles: ``branch`` for the fine-tuner, the shared handle
+A study's parameter names are the space's handles: ``branch`` for the branch, the shared handle
 of a model group for the model, ``<branch>.<parameter>`` for the others. Only active ones are set.
 """
 
@@ -38,7 +38,7 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     from optuna.distributions import IntDistribution
 
     if not space.branches:
-        return {}  # cheap candidates alone, which are not drawn
+        return {}  # only cheap candidates, which are not drawn
     branches = CategoricalDistribution([branch.name for branch in space.branches])
     result: dict[str, BaseDistribution] = {BRANCH_HANDLE: branches}
     for handle, parameter in domains(space).items():
@@ -53,7 +53,7 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
 
 
 def to_observation(handles: Mapping[str, Value]) -> Observation:
-    """Return what the probabilistic model can learn from a trial's parameters."""
+    """Return a trial's parameters as an observation of the probabilistic model."""
     values = {handle: value for handle, value in handles.items() if handle != BRANCH_HANDLE}
     return Observation(branch=str(handles[BRANCH_HANDLE]), values=values)
 
@@ -71,7 +71,7 @@ class TrialChooser:
     known: Mapping[str, BaseDistribution]
 
     def branch(self, names: Sequence[str]) -> str:
-        """Ask the trial for the fine-tuner."""
+        """Ask the trial for the branch."""
         return str(self._suggest(BRANCH_HANDLE))
 
     def value(self, parameter: Parameter) -> Value:

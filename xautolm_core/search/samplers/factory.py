@@ -1,4 +1,4 @@
-"""From a sampler's name and options to a sampler."""
+"""Build a sampler from its name and options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xautolm_core.space.space import SearchSpace
 
 SAMPLER_NAMES = SAMPLERS.built_in
-"""Our own; ``SAMPLERS.names()`` has those of other packages, too."""
+"""Built-in samplers; ``SAMPLERS.names()`` has those of other packages, too."""
 
 
 def check_sampler(name: str, options: Mapping[str, Any]) -> RandomOptions:
@@ -40,7 +40,7 @@ def check_sampler(name: str, options: Mapping[str, Any]) -> RandomOptions:
 
 
 def learns_from_history(name: str, options: Mapping[str, Any]) -> bool:
-    """Whether a sampler draws what earlier experiences made it draw.
+    """Whether earlier experiences influence a sampler's draws.
 
     Raises:
         ConfigError: See ``check_sampler``.
@@ -49,7 +49,7 @@ def learns_from_history(name: str, options: Mapping[str, Any]) -> bool:
 
 
 def reads_history(name: str, options: Mapping[str, Any]) -> bool:
-    """Whether a sampler uses earlier experiences, be it to foresee failures alone.
+    """Whether a sampler uses earlier experiences, if only to predict failures.
 
     Raises:
         ConfigError: See ``check_sampler``.
@@ -79,24 +79,23 @@ def make_sampler(
 
     Args:
         name: One of ``SAMPLERS.names()``.
-        space: What it draws from.
+        space: The space to draw from.
         objectives: What the search optimises.
         seed: Seed of its draws.
         task_type: Kind of the current task.
         task_features: Meta-features of the current task.
         system_features: Meta-features of the machine.
-        options: The sampler's own (see ``xautolm_core.search.samplers.options``).
+        options: The sampler's own options (see ``xautolm_core.search.samplers.options``).
         history: Earlier experiences, none if None; ``zero_shot`` and ``random`` read them only for
             the failure model.
-        expected_trials: How many trials the search will probably come to; None if unbounded.
+        expected_trials: Expected number of trials of the search; None if unbounded.
         infeasible: Returns why a configuration cannot run here, or None if it can.
-        task_name: Name of the current task, by which the history knows it.
-        seconds_allowed: What one trial may take; None if unbounded. What history says of similar
-            tasks is tried first only if it fits.
-        load: Returns what a configuration is estimated to need of what a trial is allowed; None if
-            that is not known.
-        learnt_folder: Where what is learnt on a history is kept for the next time; None for
-            nowhere.
+        task_name: Name of the current task, as in the history.
+        seconds_allowed: Time limit of one trial; None if unbounded. Configurations from similar
+            tasks are tried first only if they fit.
+        load: Returns the estimated needs of a configuration relative to its limits; None if
+            unknown.
+        learnt_folder: Cache folder for what is learnt on a history; None for no cache.
 
     Raises:
         ConfigError: The name or an option is unknown, or a value is wrong.
@@ -114,7 +113,7 @@ def make_sampler(
         failures = FailureForecaster(
             space, load=load, history=past.relevant(search.relevance), task_name=task_name
         )
-    # Where cheap candidates are all there is, nothing is drawn.
+    # In a space of only cheap candidates, nothing is drawn.
     name = name if space.branches else "random"
     kind: SamplerKind = SAMPLERS.load(name)
     inputs = SamplerInputs(

@@ -1,17 +1,17 @@
-"""How probable it is that a configuration fails here, by kind of failure.
+"""The probability that a configuration fails here, by kind of failure.
 
 Memory runs out where the estimate comes near the limit, time likewise, and training diverges where
 the learning rate is far above the usual one. Each kind has a logistic regression on its cause and
 on the model's size; its slope of the cause is never negative. Models and this task have offsets:
 estimates err by model, task and machine.
 
-What a trial says is censored: after an OOM nothing is known of time and divergence, after a
-divergence nothing of time, and a trial that was pruned was stopped before its time was up. One that
-a deadline cut, and that handed over a model, did not fail by time.
+Outcomes are censored: after an OOM nothing is known of time and divergence, after a divergence
+nothing of time, and a pruned trial was stopped before its time limit. A trial that a deadline cut,
+and that saved a model, did not fail by time.
 
-Before anything is known the regressions are the analytic walls alone, from which the coefficients
-are penalised for departing (ridge regression with a prior mean). What they cannot explain of this
-task's own trials is counted by model and method.
+Without observations the regressions are the analytic priors; the coefficients are penalised for
+departing from them (ridge regression with a prior mean). Failures of this task's own trials that
+the regressions do not explain are counted by model and method.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _OOM = (Outcome.OOM_GPU, Outcome.OOM_HOST)
 
 _CENTRAL_LOG10_PARAMETERS = 8.0
 _LARGEST_CAUSE = 8.0
-"""Causes beyond this (a factor of 3,000) say no more than this one."""
+"""Upper bound of a cause (a factor of 3,000)."""
 
 _COUNTED_FAILURES = 1.0
-"""Expected failures, by which the count of a model's and method's own ones is outweighed."""
+"""Prior strength, in expected failures, against a model's and method's own counts."""
 
 _COUNTED_INVALID = 4.0
-"""Trials, by which the count of invalid ones is outweighed."""
+"""Prior strength, in trials, against the count of invalid ones."""
 
 _CERTAIN = 1e-6
 _MANY_ROWS = 4_000
@@ -56,7 +56,7 @@ _GRADIENT_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class FailureRows:
-    """What is known of trials before they run, one entry a trial.
+    """Facts about trials that are known before they run, one entry per trial.
 
     Attributes:
         log_memory_load: Natural logarithm of estimated over allowed bytes; NaN if not known.
@@ -66,7 +66,7 @@ class FailureRows:
         log10_parameters: Logarithm (base 10) of the model's parameters; NaN if not known.
         model: Code of the model, the same wherever it is the same model.
         method: Likewise of the fine-tuning method.
-        is_own: Whether it is a trial of this very task.
+        is_own: Whether it is a trial of the current task.
     """
 
     log_memory_load: Numbers
@@ -92,11 +92,11 @@ class FailureRows:
 
 @dataclass(frozen=True)
 class FailureProbabilities:
-    """Probabilities of failure, one entry a trial, each in [0, 1].
+    """Probabilities of failure, one entry per trial, each in [0, 1].
 
     Attributes:
         oom: Memory runs out, of host or GPU.
-        timeout: It does not end in time, given that nothing else is in the way.
+        timeout: It does not end in time, given no other failure.
         diverged: Training diverges, given that memory suffices.
         invalid: It cannot be run at all, as earlier trials of its model and method could not.
     """
@@ -108,7 +108,7 @@ class FailureProbabilities:
 
     @property
     def any(self) -> Numbers:
-        """Probability that it fails in whatever way."""
+        """Probability of any failure."""
         chance = (1 - self.oom) * (1 - self.timeout) * (1 - self.diverged) * (1 - self.invalid)
         return 1 - np.maximum(chance, _CERTAIN)
 
@@ -125,11 +125,11 @@ class _Kind:
     Attributes:
         name: Field of ``FailureProbabilities``.
         cause: Field of ``FailureRows``.
-        outcomes: How such trials end.
-        silent: Outcomes that say nothing of this kind.
-        slope: Of the cause, before anything is known.
-        intercept: Log-odds at cause 0, before anything is known.
-        deviations: How far each coefficient (see ``_INTERCEPT``) may be from what it is before.
+        outcomes: Outcomes of this kind.
+        silent: Outcomes without information on this kind.
+        slope: Prior slope of the cause.
+        intercept: Prior log-odds at cause 0.
+        deviations: Prior standard deviation of each coefficient (see ``_INTERCEPT``).
     """
 
     name: str
@@ -174,7 +174,7 @@ _KINDS = (
 )
 
 # Columns of the regressions: log-odds at cause 0, slope of the cause, slope of the size, log-odds
-# where the cause is not known, and what is added for this very task. The offsets of models follow.
+# where the cause is unknown, and an offset of the current task. The offsets of models follow.
 _INTERCEPT, _SLOPE, _SIZE, _UNKNOWN, _OWN = range(5)
 _UNKNOWN_LOG_ODDS = -4.0
 _MODEL_DEVIATION = 1.0
@@ -185,7 +185,7 @@ class _Regression:
     """Log-odds of one kind of failure.
 
     Attributes:
-        kind: Which.
+        kind: The kind of failure.
         coefficients: Shape (5,), see ``_INTERCEPT`` and its neighbours.
         models: Codes of the models that have an offset, ascending.
         offsets: Shape (models,).
@@ -198,7 +198,7 @@ class _Regression:
 
     @classmethod
     def prior(cls, kind: _Kind) -> _Regression:
-        """Return the analytic wall."""
+        """Return the analytic prior."""
         coefficients = np.zeros(5)
         coefficients[[_INTERCEPT, _SLOPE, _UNKNOWN]] = kind.intercept, kind.slope, _UNKNOWN_LOG_ODDS
         return cls(kind, coefficients)
@@ -209,16 +209,16 @@ class _Regression:
         if len(self.models):
             places = np.minimum(np.searchsorted(self.models, rows.model), len(self.models) - 1)
             log_odds += np.where(self.models[places] == rows.model, self.offsets[places], 0.0)
-        # Nothing is certain: what is never tried is never found to be possible.
+        # No probability of 1: a configuration that is never tried is never found to be possible.
         return np.minimum(_sigmoid(log_odds), 1 - _CERTAIN)
 
 
 @dataclass(frozen=True)
 class FailureModel:
-    """Probabilities of failure, learnt from trials. Without any, the analytic walls.
+    """Probabilities of failure, learnt from trials; without trials the analytic priors.
 
     Attributes:
-        regressions: One a kind of failure.
+        regressions: One per kind of failure.
         factors: Kind to (model, method) to the factor on its rate of failures, of this task.
         invalid: (model, method) to the probability that a trial cannot be run, of this task.
     """
@@ -231,12 +231,12 @@ class FailureModel:
     def fit(
         cls, rows: FailureRows, outcomes: NDArray[np.int8], weights: Numbers | None = None
     ) -> FailureModel:
-        """Learn from trials. Those that ended by a fault of the infrastructure say nothing.
+        """Learn from trials. Infrastructure faults carry no information.
 
         Args:
-            rows: What was known of them before.
-            outcomes: Shape (rows,): how each ended, as an index in ``tuple(Outcome)``.
-            weights: Shape (rows,): how much each counts, 1 or more for a whole trial; 1 if None.
+            rows: Facts about them.
+            outcomes: Shape (rows,): outcome of each, as an index in ``tuple(Outcome)``.
+            weights: Shape (rows,): weight of each, 1 or more for a whole trial; 1 if None.
         """
         informs = _INFORMS[outcomes]
         if not informs.any():
@@ -257,7 +257,7 @@ class FailureModel:
         )
 
     def probabilities(self, rows: FailureRows) -> FailureProbabilities:
-        """Return how probable it is that trials fail."""
+        """Return the probabilities of failure of trials."""
         found = {one.kind.name: one.probabilities(rows) for one in self.regressions}
         for name, factors in self.factors.items():
             raised = 1 - (1 - found[name]) ** _by_group(rows, factors, otherwise=1.0)
@@ -268,7 +268,7 @@ class FailureModel:
 def _fit(
     kind: _Kind, rows: FailureRows, outcomes: NDArray[np.int8], weights: Numbers
 ) -> _Regression:
-    """Return the coefficients that are most probable after what trials say of a kind."""
+    """Return the posterior mode of the coefficients of a kind."""
     from scipy.optimize import minimize
 
     prior = _Regression.prior(kind)
@@ -331,7 +331,7 @@ def _columns(rows: FailureRows, kind: _Kind) -> Numbers:
 def _condensed(
     columns: Numbers, failed: NDArray[np.bool_], place: Codes, weights: Numbers
 ) -> tuple[Numbers, NDArray[np.bool_], Codes, Numbers]:
-    """Return one row for all rows that are alike in all that matters, with their weight."""
+    """Return one row for all equal rows, with their total weight."""
     rough = np.clip(np.round(columns[:, [_SLOPE, _SIZE]] / _ALIKE), -_PLACES, _PLACES - 1) + _PLACES
     keys = place.astype(np.int64)
     for values in (failed, columns[:, _UNKNOWN], columns[:, _OWN], *rough.T):

@@ -1,4 +1,4 @@
-"""From a history, a study and configurations to what the failure model learns from."""
+"""Make the failure model's inputs from a history, a study and configurations."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _TRUST_IN_HISTORY = 0.9
 """Weight of the forecast with a history before the first trial of the task."""
 
 _SURPRISE = 0.02
-"""No trial counts for more or less probable than this, whatever a forecast said of it."""
+"""Bounds of a trial's likelihood under a forecast."""
 
 _SHRINKAGE = 4.0
 _FINISHED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
@@ -52,12 +52,12 @@ _OF_STATE = {TrialState.COMPLETE: Outcome.OK, TrialState.PRUNED: Outcome.PRUNED}
 
 @dataclass(frozen=True)
 class LoadCorrection:
-    """By how much estimates of memory and time were wrong, as logarithms of factors.
+    """Errors of the estimates of memory and time, as logarithms of factors.
 
     Attributes:
-        memory: (model, method) to what is added to the logarithm of a load.
+        memory: (model, method) to the correction of the logarithm of a load.
         time: Likewise.
-        other_memory: Of all other models and methods.
+        other_memory: Correction of all other models and methods.
         other_time: Likewise.
     """
 
@@ -68,7 +68,7 @@ class LoadCorrection:
 
     @classmethod
     def of(cls, history: History) -> LoadCorrection:
-        """Return what trials of a history that ended well say of the estimates."""
+        """Return the errors of the estimates on the successful trials of a history."""
         whole = (history.outcomes == _OK) & ~history.is_cut
         chosen = history if whole.all() else history.take(whole)
         models, methods = _codes(chosen)
@@ -77,7 +77,7 @@ class LoadCorrection:
         return cls(memory, time, other_memory, other_time)
 
     def applied(self, rows: FailureRows) -> FailureRows:
-        """Return rows whose loads are as they probably are."""
+        """Return rows with corrected loads."""
         pairs = list(zip(rows.model.tolist(), rows.method.tolist(), strict=True))
         memory = np.asarray([self.memory.get(pair, self.other_memory) for pair in pairs])
         time = np.asarray([self.time.get(pair, self.other_time) for pair in pairs])
@@ -93,12 +93,12 @@ class LoadCorrection:
 def failure_rows_of(
     configurations: Sequence[Configuration], space: SearchSpace, load: Load | None = None
 ) -> FailureRows:
-    """Return what is known of configurations of this space on this task, before they run.
+    """Return the facts about configurations of this space on this task, before they run.
 
     Args:
-        configurations: Of the space.
-        space: Knows their models.
-        load: Returns what a configuration needs of what it is allowed; None if that is not known.
+        configurations: Configurations of the space.
+        space: The space, with their models.
+        load: Returns the needs of a configuration relative to its limits; None if unknown.
     """
     loads = [ResourceLoad() if load is None else load(one) for one in configurations]
     return FailureRows(
@@ -120,12 +120,12 @@ def failure_rows_of(
 def failure_rows_of_history(
     history: History, space: SearchSpace, *, task_name: str | None = None
 ) -> FailureRows:
-    """Return what was known of the experiences of a history before they ran.
+    """Return the facts about the experiences of a history, as known before they ran.
 
     Args:
-        history: Any experiences, of models that are not in the space too.
-        space: Knows the sizes of its models; of others the experience itself tells.
-        task_name: Name of the current task: whose experiences are its own.
+        history: Any experiences, also of models that are not in the space.
+        space: Gives the sizes of its models; for others the experience has them.
+        task_name: Name of the current task, to find its own experiences.
     """
     models, methods = _codes(history)
     sizes = history.model_descriptor.spread(
@@ -148,10 +148,10 @@ def failure_rows_of_history(
 
 @dataclass(frozen=True)
 class FailureForecast:
-    """What is expected of configurations, with a history and without.
+    """Forecasts of failures, with a history and without.
 
     Attributes:
-        alone: Learnt from the own trials; without any, the analytic walls.
+        alone: Learnt from the own trials; without any, the analytic priors.
         with_history: Learnt from the history as well; None without one.
         trust: Weight of the latter, in [0, 1].
     """
@@ -162,18 +162,18 @@ class FailureForecast:
 
 
 class FailureForecaster:
-    """Says how probable it is that a configuration fails, from the history and a study's trials.
+    """Predicts the failure probability of a configuration, from the history and a study's trials.
 
-    A history may mislead here too: machines change, and estimates with them. So the forecasts with
-    and without it are averaged, by how well each would have foretold the own trials.
+    A history may mislead here too, as machines change, and estimates with them. So the forecasts
+    with and without it are averaged, weighted by how well each predicts the own trials.
 
-    What it says depends on the history and on the finished trials of the study alone.
+    The predictions depend only on the history and on the finished trials of the study.
 
     Args:
-        space: Whose configurations it is asked about.
-        load: Returns what a configuration needs of what it is allowed; None if that is not known.
+        space: The space of the configurations.
+        load: Returns the needs of a configuration relative to its limits; None if unknown.
         history: Earlier experiences; none if None.
-        task_name: Name of the current task, by which the history knows it.
+        task_name: Name of the current task, as in the history.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class FailureForecaster:
         self._forecast = FailureForecast()
 
     def model(self, study: Study) -> FailureForecast:
-        """Return what the history and the finished trials of a study come to."""
+        """Return the forecast by the history and the finished trials of a study."""
         finished = [
             (trial, outcome)
             for trial in study.get_trials(deepcopy=False)
@@ -210,13 +210,13 @@ class FailureForecaster:
         return self._forecast
 
     def without_trials(self) -> FailureForecast:
-        """Return what the history alone comes to."""
+        """Return the forecast by the history alone."""
         return self._fit([])
 
     def probabilities(
         self, configurations: Sequence[Configuration], study: Study
     ) -> FailureProbabilities:
-        """Return how probable it is that each of some configurations fails.
+        """Return the failure probabilities of configurations.
 
         Args:
             configurations: Of the space.
@@ -227,7 +227,7 @@ class FailureForecaster:
     def foreseen(
         self, configurations: Sequence[Configuration], forecast: FailureForecast
     ) -> FailureProbabilities:
-        """Return the same by a forecast that ``model`` has returned, for many configurations."""
+        """Return the same by a forecast of ``model``, for many configurations."""
         rows = failure_rows_of(configurations, self._space, self._load)
         alone = forecast.alone.probabilities(rows)
         if forecast.with_history is None:
@@ -260,7 +260,7 @@ class FailureForecaster:
 
     @cached_property
     def _before(self) -> FailureModel:
-        """What the history alone says."""
+        """The failure model of the history alone."""
         if self._past is None:
             return FailureModel()
         rows, outcomes, weights = self._past
@@ -270,7 +270,7 @@ class FailureForecaster:
 def _average(
     one: FailureProbabilities, other: FailureProbabilities, share: float
 ) -> FailureProbabilities:
-    """Return the mean of two forecasts, of which the first has a share in [0, 1]."""
+    """Return the weighted mean of two forecasts; the first one has the given share in [0, 1]."""
     pairs = {name: (column, getattr(other, name)) for name, column in vars(one).items()}
     return FailureProbabilities(
         **{name: share * first + (1 - share) * second for name, (first, second) in pairs.items()}
@@ -278,13 +278,13 @@ def _average(
 
 
 def _log_likelihood(probabilities: NDArray[np.float64], failed: NDArray[np.bool_]) -> float:
-    """Return how probable it was that just these trials fail; no single one decides."""
+    """Return the log-likelihood of the observed failures, bounded for each trial."""
     kept = probabilities.clip(_SURPRISE, 1 - _SURPRISE)
     return float(np.log(np.where(failed, kept, 1 - kept)).sum())
 
 
 def _outcome(trial: FrozenTrial) -> Outcome | None:
-    """Return how a trial of this space ended; None if that is not known or says nothing."""
+    """Return the outcome of a trial of this space; None if unknown or without information."""
     if trial.state not in _FINISHED or BRANCH_HANDLE not in trial.params:
         return None
     told = trial.user_attrs.get(OUTCOME_ATTRIBUTE)
@@ -352,8 +352,8 @@ def _medians(
 ) -> tuple[dict[tuple[int, int], float], float]:
     """Return the median error by model and method, and that of all of them.
 
-    Few errors say little: a median of n counts n / (n + 4), the rest is that of all, of which the
-    rest is 0.
+    A median of n errors is shrunk: it has weight n / (n + 4), the rest is the median of all, which
+    is shrunk towards 0 in the same way.
     """
     known = np.isfinite(errors)
     if not known.any():

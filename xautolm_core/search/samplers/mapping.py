@@ -1,9 +1,9 @@
 """Experiences of any space, mapped onto the space of this search, part by part.
 
-Each different fine-tuner, model and value is judged once, whatever the number of experiences.
+Each different branch, model and value is mapped once, whatever the number of experiences.
 
-Deviation from the reference implementation, which samples what an experience does not say and then
-learns the sampled value: here nothing is learnt from a part that does not map.
+Deviation from the reference implementation, which samples missing parts of an experience and then
+learns the sampled values: here nothing is learnt from a part that does not map.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BranchObservations:
-    """What the experiences of one fine-tuner say.
+    """The experiences of one branch, mapped onto this space.
 
     Attributes:
-        branch: The fine-tuner, of this space.
+        branch: The branch of this space.
         rows: Its experiences, ascending.
-        values: Handle to the values that were tried, in the order of ``rows``; none where an
-            experience says nothing, or something outside of the domain.
+        values: Handle to the values of the experiences, in the order of ``rows``; none where a
+            value is missing or outside of the domain.
     """
 
     branch: Branch
@@ -48,10 +48,10 @@ class BranchObservations:
 
 @dataclass(frozen=True)
 class MappedHistory:
-    """What configurations of any space say in terms of this one.
+    """Configurations of any space, mapped onto this one.
 
     Attributes:
-        branches: One entry a fine-tuner of the space.
+        branches: One entry per branch of the space.
         complete: Shape (rows,): whether the experience is a configuration of this space.
     """
 
@@ -60,7 +60,7 @@ class MappedHistory:
 
 
 def corresponding_branches(history: History, space: SearchSpace) -> NDArray[np.int64]:
-    """Return the index of the fine-tuner of the space that each experience is of, or ``NONE``.
+    """Return the index of the space's branch that each experience maps to, or ``NONE``.
 
     That is the one with the same name and method, else the first with the same method and a group
     that offers the model.
@@ -83,7 +83,7 @@ def corresponding_branches(history: History, space: SearchSpace) -> NDArray[np.i
 
 
 def map_history(history: History, space: SearchSpace) -> MappedHistory:
-    """Map the configurations of a history whose fine-tuners all correspond to one of the space."""
+    """Map the configurations of a history whose branches all correspond to one of the space."""
     branch_of = corresponding_branches(history, space)
     tried = np.zeros(len(history), dtype=np.int16)
     for column in history.parameters.values():
@@ -112,7 +112,7 @@ def _table(
     corresponds: Callable[[Branch, str, str], bool],
     space: SearchSpace,
 ) -> NDArray[np.int64]:
-    """Return the index of the first fine-tuner that corresponds to each pair of values.
+    """Return the index of the first branch that corresponds to each pair of values.
 
     The last row and the last column stand for an experience that has no such value.
     """
@@ -125,7 +125,7 @@ def _table(
 
 
 def _admitted(column: Coded, parameter: Parameter) -> Coded:
-    """Return the column without the values that lie outside of a domain."""
+    """Return the column without values outside of a domain."""
     codes = np.arange(len(column.values))
     kept = [c if admits(parameter, v) else NONE for c, v in zip(codes, column.values, strict=True)]
     return replace(column, codes=column.spread(kept, none=NONE).astype(np.int32))

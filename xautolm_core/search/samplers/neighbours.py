@@ -42,7 +42,7 @@ def metric_distances(
 
     Args:
         costs: Shape (n, objectives), minimised; NaN where one was not measured (adds nothing).
-        objectives: What the columns are; only ``minmax`` needs to know.
+        objectives: Objectives of the columns, used by ``minmax`` only.
         scale: ``raw`` takes the values as they are, ``minmax`` each column by its range, with time,
             latency and energy on a logarithmic scale.
     """
@@ -71,7 +71,7 @@ def plan_neighbours(
 ) -> tuple[ReplayPlan, Counter[DropReason]]:
     """Choose the neighbours and their learning rates, alpha descending.
 
-    What a store is trusted less for moves the model less, by its weight.
+    The experiences of a less trusted store move the model less, by its weight.
     """
     features = feature_space(usable.history, context.task_features, context.system_features)
     scaled = min_max(features.distances("none", "euclidean"))
@@ -93,7 +93,7 @@ def plan_neighbours(
 def neighbour_start(
     history: History, context: SearchContext, options: NeighbourOptions
 ) -> WarmStart:
-    """Build the model that a nearest-neighbour search begins with."""
+    """Build the initial model of a nearest-neighbour search."""
     usable, dropped = select_usable(history, context)
     plan, left_out = plan_neighbours(usable, context, options)
     return warm_started_model(context, usable, plan, dropped + left_out)

@@ -23,13 +23,13 @@ def standardize(
 
     Args:
         matrix: Shape (rows, features).
-        counts: How often each row counts; once if None.
+        counts: Multiplicity of each row; 1 if None.
     """
     if len(matrix) == 0:
         return matrix
     shifted = matrix - np.average(matrix, axis=0, weights=counts)
     deviation = np.sqrt(np.average(shifted**2, axis=0, weights=counts))
-    # Of equal numbers the mean can differ from them by a rounding, and the deviation from zero.
+    # By rounding, the mean of equal numbers can differ from them, and the deviation from zero.
     constant = matrix.max(axis=0) == matrix.min(axis=0)
     return np.where(constant, 0.0, shifted / np.where(deviation > 0, deviation, 1.0))
 
@@ -55,7 +55,7 @@ def normalize(
     normalizer: Normalizer,
     counts: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
-    """Apply a normaliser by name to rows that count so often (once each if None)."""
+    """Apply a normaliser by name to rows with multiplicities (1 if None)."""
     match normalizer:
         case "standard":
             return standardize(matrix, counts)

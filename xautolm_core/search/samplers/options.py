@@ -30,8 +30,8 @@ class RandomOptions(BaseModel):
             tries all of them, and only the first one where history gave at least two
             configurations to try before, so that a short search gets to what it has learnt.
         allow_duplicates: Whether a configuration may be tried twice in one search.
-        failure_model: Whether what will probably fail is drawn less often (``failure_model``); the
-            samplers of the paper have no such thing.
+        failure_model: Whether configurations that will probably fail are drawn less often
+            (``failure_model``); the paper's samplers have no such model.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,12 +42,12 @@ class RandomOptions(BaseModel):
 
     @property
     def learns(self) -> bool:
-        """Whether earlier experiences decide what is drawn."""
+        """Whether earlier experiences influence the draws."""
         return False
 
     @property
     def reads(self) -> bool:
-        """Whether earlier experiences are used at all, be it to foresee failures alone."""
+        """Whether earlier experiences are used at all, if only to predict failures."""
         return self.learns or self.failure_model
 
 
@@ -55,9 +55,9 @@ class EvolutionOptions(RandomOptions):
     """Options of the evolution (``zero_shot``).
 
     The paper's constants are ``population=20``, ``epsilon=0.1``, ``selection=0.2``,
-    ``learning_factor=0.05``. They are what ``auto`` comes to in a search that can afford a hundred
-    trials; a shorter one gets smaller generations that move the model further, since it would
-    otherwise be over before the first update.
+    ``learning_factor=0.05``. ``auto`` takes them in a search that can afford a hundred trials; a
+    shorter one gets smaller generations that move the model further, since it would otherwise be
+    over before the first update.
 
     Attributes:
         population: Trials of a generation.
@@ -77,8 +77,8 @@ class HistoryOptions(EvolutionOptions):
 
     Attributes:
         features: Distances on the ``paper``'s fifteen meta-features, or on ``all``.
-        memory_first: Whether the first trials are what won last time on this task, and what ranks
-            best on similar ones.
+        memory_first: Whether the first trials are the best of the last search on this task, and
+            those that rank best on similar tasks.
     """
 
     features: Literal["paper", "all"] = "paper"
@@ -86,7 +86,7 @@ class HistoryOptions(EvolutionOptions):
 
     @property
     def learns(self) -> bool:
-        """Whether earlier experiences decide what is drawn."""
+        """Whether earlier experiences influence the draws."""
         return True
 
 
@@ -99,7 +99,7 @@ class WarmStartOptions(HistoryOptions):
     exploration=warm, memory_first=false``.
 
     The defaults are stronger, since the paper's rates hardly move the model in a search of a dozen
-    trials: the fine-tuners' weights sum to their number, the others to 1, so that one step moves
+    trials: the branches' weights sum to their number, the others to 1, so that one step moves
     them less the more there are; and a utility that is linear in the scores barely tells the good
     from the middling when the history is a random one.
 
@@ -112,19 +112,19 @@ class WarmStartOptions(HistoryOptions):
         negative_limit: Fixed rate of failures.
         positive_multiplier: Factor on the rates of successes.
         negative_multiplier: Factor on the rates of failures.
-        branch_multiplier: Further factor on the rates of successes for the fine-tuners' weights;
+        branch_multiplier: Further factor on the rates of successes for the branches' weights;
             ``auto`` is their number.
         utility_power: Exponent on the utilities; above 1 the best successes count for more.
-        k_positive: Use so many nearest successes only; None for all.
-        k_negative: Use so many nearest failures only; None for all.
-        distance: Between tasks.
-        normalizer: Of the meta-features before distances are taken.
+        k_positive: Use only this many nearest successes; None for all.
+        k_negative: Use only this many nearest failures; None for all.
+        distance: Distance between tasks.
+        normalizer: Normaliser of the meta-features before distances are computed.
         beta_scale: Strength of the decay with distance; the paper tries 0, 0.5 and 1.
         utility: How successes are weighted.
         replay: Order of the learning rates: ``ascending`` replays the best experiences last,
-            ``descending`` (the paper's) first, so that all later ones damp what they say.
+            ``descending`` (the paper's) first, so that all later ones damp them.
         exploration: Model that the exploring trials are drawn from: ``warm`` (the paper's) or
-            ``uniform``, which insures against a history that misleads.
+            ``uniform``, which protects against a misleading history.
     """
 
     positive: Literal["fixed", "adaptive", "none"] = "adaptive"
@@ -149,9 +149,9 @@ class NeighbourOptions(HistoryOptions):
     """Options of the nearest-neighbour baselines (``knn``).
 
     Attributes:
-        k: Successes and failures that are replayed; the paper's baselines are 25 and 50.
+        k: Number of successes and of failures to replay; the paper's baselines are 25 and 50.
         feature_weight: Weight of the features' distance beside that of the scores.
-        metric_scale: How the distance to the best past values adds them up: ``raw`` as they are
+        metric_scale: Scale of the values in the distance to the best past ones: ``raw`` as they are
             (the paper's: seconds outweigh scores), ``minmax`` each by its range in the history,
             costs on a logarithmic scale.
     """
@@ -166,13 +166,13 @@ class GuardedOptions(RandomOptions):
 
     Attributes:
         history: Whether earlier experiences are used at all (``--cold``: no).
-        structures: Which structures are weighed: ``all``, ``without_history``, ``mean`` or
-            ``feature`` (that one beside none), or ``history`` alone, without a guard.
-        portfolio: First configurations that are taken from a greedy portfolio over the tasks of the
+        structures: Structures to use: ``all``, ``without_history``, ``mean`` or ``feature`` (that
+            one and those without history), or ``history`` alone, without a guard.
+        portfolio: Number of first configurations from a greedy portfolio over the tasks of the
             history; ``auto`` decides by their number.
-        exploration: Share of the trials that are drawn from all that can run.
+        exploration: Share of the trials drawn from all configurations that can run.
         learn_scales: Whether the covariance's scales are learnt on the history.
-        memory_first: Whether the first trial is what won last time on this task.
+        memory_first: Whether the first trial is the best of the last search on this task.
     """
 
     failure_model: bool = True
@@ -185,12 +185,12 @@ class GuardedOptions(RandomOptions):
 
     @property
     def learns(self) -> bool:
-        """Whether earlier experiences decide what is drawn."""
+        """Whether earlier experiences influence the draws."""
         return self.history
 
     @property
     def reads(self) -> bool:
-        """Whether earlier experiences are used at all: without them not for failures either."""
+        """Whether earlier experiences are used at all, for failures too."""
         return self.history
 
 

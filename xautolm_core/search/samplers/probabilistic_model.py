@@ -1,7 +1,7 @@
-"""The probabilistic model that configurations are drawn from, and that experiences move.
+"""The probabilistic model that configurations are drawn from, and that experiences update.
 
 Source: XAutoLM, arXiv 2508.00924, with AutoGOAL's probabilistic grammatical evolution (Estevez-
-Velarde et al. 2020). One distribution a handle: un-normalised weights for the fine-tuner,
+Velarde et al. 2020). One distribution per handle: un-normalised weights for the branch,
 categorical weights, a Gaussian for whole numbers, a Bernoulli probability for switches.
 
 Deviation from the reference: negative learning rates can push a weight below zero or a probability
@@ -30,7 +30,7 @@ from xautolm_core.space.space import SearchSpace
 from xautolm_core.space.space import domains
 
 SAMPLING_FLOOR = 1e-3
-"""Least probability of anything when something is drawn."""
+"""Least probability of any value in a draw."""
 
 _LARGEST = 1e300
 
@@ -96,10 +96,10 @@ Distribution = CategoricalWeights | Gaussian | Bernoulli
 
 @dataclass
 class ProbabilisticModel:
-    """Everything that configurations are drawn from.
+    """The distributions that configurations are drawn from.
 
     Attributes:
-        branches: Fine-tuner to its un-normalised weight; 1 at the start.
+        branches: Branch to its un-normalised weight; 1 at the start.
         distributions: Handle to its distribution.
     """
 
@@ -108,7 +108,7 @@ class ProbabilisticModel:
 
     @classmethod
     def initial(cls, space: SearchSpace) -> ProbabilisticModel:
-        """Return the model that knows nothing but the space."""
+        """Return the uniform model of a space."""
         distributions: dict[str, Distribution] = {}
         for handle, parameter in domains(space).items():
             match parameter:
@@ -127,7 +127,7 @@ class ProbabilisticModel:
         return copy.deepcopy(self)
 
     def branch_probabilities(self, names: Sequence[str] | None = None) -> Mapping[str, float]:
-        """Return the probability of each offered fine-tuner (all of them if None)."""
+        """Return the probability of each offered branch (all of them if None)."""
         offered = list(self.branches) if names is None else list(names)
         probabilities = floored_probabilities([self.branches[name] for name in offered])
         return dict(zip(offered, (float(p) for p in probabilities), strict=True))
@@ -141,7 +141,7 @@ class ModelChooser:
     generator: np.random.Generator
 
     def branch(self, names: Sequence[str]) -> str:
-        """Draw a fine-tuner."""
+        """Draw a branch."""
         probabilities = list(self.model.branch_probabilities(names).values())
         return names[int(self.generator.choice(len(names), p=probabilities))]
 
@@ -166,7 +166,7 @@ class UniformChooser:
     generator: np.random.Generator
 
     def branch(self, names: Sequence[str]) -> str:
-        """Draw a fine-tuner."""
+        """Draw a branch."""
         return names[int(self.generator.integers(len(names)))]
 
     def value(self, parameter: Parameter) -> Value:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class UniformSampler(SpaceSampler):
-    """Draws fine-tuner, model and every hyper-parameter uniformly; learns nothing."""
+    """Draws branch, model and every hyper-parameter uniformly; learns nothing."""
 
     def chooser(
         self, study: Study, number: int, generator: np.random.Generator

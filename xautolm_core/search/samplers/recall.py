@@ -1,15 +1,15 @@
-"""First configurations from memory: what won last time, and what ranks best on similar tasks.
+"""First configurations from memory: the last winners, and those that rank best on similar tasks.
 
-A search on a task that the store knows by its name begins with the best configuration of that
-task's experiences. With a history on other tasks, the two follow that rank best on them: of each
-task the ranks of the scores among all that was tried on it, cheap candidates included, are scaled
-to (0, 1), a failure below all successes, and averaged over the tasks with the weights that the
-sampler has for them. ``_DOUBT`` tasks of a middling rank are averaged in, so that a lucky rank on
-one task does not beat good ranks on several.
+A search on a task whose name is in the store starts with the best configuration of that task's
+experiences. With a history on other tasks, the two that rank best on them follow: for each task the
+ranks of the scores among all trials on it, cheap candidates included, are scaled to (0, 1), a
+failure below all successes, and averaged over the tasks with the sampler's weights. ``_DOUBT``
+tasks of a middling rank are averaged in, so that a lucky rank on one task does not beat good ranks
+on several.
 
-What a configuration costs is the geometric mean of the seconds that its successes took, each scaled
-by the rows of this task over those of its own. The history does not say how far a trial's schedule
-was cut or how fast its machine was, so the scaled seconds are a rough figure.
+The cost of a configuration is the geometric mean of the seconds of its successes, each scaled by
+the rows of this task over those of its own. The history does not record how far a trial's schedule
+was cut or how fast its machine was, so the scaled seconds are approximate.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from xautolm_core.space.space import SearchSpace
 
 FROM_SIMILAR_TASKS = 2
-"""So many configurations are taken from the ranks on similar tasks."""
+"""Number of configurations from the ranks on similar tasks."""
 
 ROWS_FEATURE = "n_instances"
-"""Meta-feature of a task that its costs are scaled by."""
+"""Meta-feature that the costs of a task are scaled by."""
 
 _DOUBT = 1.0
 _MIDDLE = 0.5
@@ -62,14 +62,14 @@ _RANKS = ("best", "second best", "third best")
 
 
 class Recollection:
-    """What a history says of whole configurations of this space.
+    """The results of whole configurations of this space in a history.
 
     Args:
         usable: The experiences.
-        similarity: Shape (rows,): of each experience's task, in [0, 1].
+        similarity: Shape (rows,): similarity of each experience's task, in [0, 1].
         context: The current search.
         infeasible: Returns why a configuration cannot run here, or None if it can.
-        seconds_allowed: What one trial may take; None if unbounded.
+        seconds_allowed: Time limit of one trial; None if unbounded.
     """
 
     def __init__(
@@ -96,10 +96,10 @@ class Recollection:
     def first_configurations(
         self, from_similar: int = FROM_SIMILAR_TASKS
     ) -> list[FirstConfiguration]:
-        """Return what to try first, in this order; nothing twice.
+        """Return the first configurations, in order and without repetitions.
 
         Args:
-            from_similar: How many of what ranks best on similar tasks.
+            from_similar: Number of those that rank best on similar tasks.
         """
         found = list(islice(self._winners(), 1))
         if from_similar == 0:
@@ -123,14 +123,14 @@ class Recollection:
             yield FirstConfiguration(configuration, self._victory(row))
 
     def _best_on_similar(self) -> Iterator[FirstConfiguration]:
-        """Yield what ranks best on other tasks at a cost that fits; the tasks are its ``why``."""
+        """Yield those that rank best on other tasks at a cost that fits; ``why`` has the tasks."""
         history, known = self._usable.history, self._which != NONE
         succeeded = self._usable.succeeded & known
         count = int(self._which.max(initial=NONE)) + 1
         if not (succeeded & ~self._own).any():
             return
         names, name_of_task = np.unique([n for n, _ in history.task.values], return_inverse=True)
-        # What else was tried on a task counts: the best of poor ones is not as good as a cheap one.
+        # Cheap candidates on a task count, too: the best of poor models may be below these.
         scores = np.append(self._scores, self._usable.rival_scores)
         tasks = np.append(history.task.codes, self._usable.rival_tasks)
         ranks = ranks_within(scores, tasks)[: len(history)][known]
@@ -162,13 +162,13 @@ class Recollection:
             yield FirstConfiguration(configuration, self._tasks_in_words(int(self._which[row])))
 
     def _seconds_here(self, succeeded: NDArray[np.bool_], count: int) -> NDArray[np.float64]:
-        """Return what each configuration will take on this task; NaN where nothing says it."""
+        """Return the seconds of each configuration on this task; NaN where unknown."""
         features = self._usable.history.task_features
         now = self._context.task_features.values.get(ROWS_FEATURE)
         seconds = self._usable.history.time_seconds
         if now is not None and now > 0:
             rows = np.append(features.columns([ROWS_FEATURE])[:, 0], np.nan)[features.codes]
-            # Of large data a trial gets a share, so that their size says nothing of its time.
+            # A trial gets a share of large data, so that their size does not determine its time.
             then = np.where(rows > 0, np.minimum(rows, LARGE_TRAINING_ROWS), np.nan)
             factor = min(now, LARGE_TRAINING_ROWS) / then
             seconds = seconds * np.where(np.isnan(factor), 1.0, factor)
@@ -180,7 +180,7 @@ class Recollection:
         return np.where(times > 0, means, np.nan)
 
     def _only_failed_here(self, count: int) -> NDArray[np.bool_]:
-        """Return which configurations this task's own experiences know as failures alone."""
+        """Return which configurations only failed in this task's own experiences."""
         own = self._own & (self._which != NONE)
         tried = np.bincount(self._which[own], minlength=count)
         succeeded = np.bincount(self._which[own & self._usable.succeeded], minlength=count)
@@ -191,7 +191,7 @@ class Recollection:
         return runnable(self._usable, self._which, rows, self._context.space, self._infeasible)
 
     def _victory(self, row: int) -> str:
-        """Return what a success on this very task came to, in words."""
+        """Return the result of a success on this task, in words."""
         history = self._usable.history
         searches = history.search.codes[self._own]  # rows are ordered by end time
         count = len(np.unique(searches))
@@ -259,9 +259,9 @@ def runnable(
 
     Args:
         usable: The experiences.
-        numbers: Shape (experiences,): of their configurations, see ``configuration_numbers``.
-        rows: Which of them, in this order; those that are not of the space are left out.
-        space: Whose models can be had.
+        numbers: Shape (experiences,): numbers of their configurations (``configuration_numbers``).
+        rows: Rows to yield, in this order; those that are not of the space are left out.
+        space: The space, with the available models.
         infeasible: Returns why a configuration cannot run here, or None if it can.
     """
     models = usable.history.model
@@ -295,7 +295,7 @@ def configuration_numbers(mapped: MappedHistory) -> NDArray[np.int64]:
 
 
 def _codes(one: BranchObservations, whole: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return a number for the values of each complete configuration of a fine-tuner."""
+    """Return a number for the values of each complete configuration of a branch."""
     codes = np.zeros(int(np.count_nonzero(whole)), dtype=np.int64)
     size = 1
     for parameter in (one.branch.model, *one.branch.parameters):
@@ -314,7 +314,7 @@ def _codes(one: BranchObservations, whole: NDArray[np.bool_]) -> NDArray[np.int6
 
 
 def _place(parameter: Parameter, value: Value) -> int:
-    """Return the place of a value in the domain that it lies in."""
+    """Return the index of a value in its domain."""
     match parameter:
         case Categorical(choices=choices):
             return [value_key(choice) for choice in choices].index(value_key(value))
@@ -326,7 +326,7 @@ def _place(parameter: Parameter, value: Value) -> int:
 
 
 def configuration_at(mapped: MappedHistory, space: SearchSpace, row: int) -> Configuration:
-    """Return the configuration of an experience, with the very values of the space's domains."""
+    """Return the configuration of an experience, with the exact values of the space's domains."""
     for one in mapped.branches:
         place = int(np.searchsorted(one.rows, row))
         if place == len(one.rows) or one.rows[place] != row:
@@ -339,4 +339,4 @@ def configuration_at(mapped: MappedHistory, space: SearchSpace, row: int) -> Con
                 value = parameter.choices[_place(parameter, value)]
             handles[parameter.handle] = value
         return decode(space, handles)
-    raise IndexError(f"row {row} has no fine-tuner of space {space.name}")
+    raise IndexError(f"row {row} has no branch of space {space.name}")

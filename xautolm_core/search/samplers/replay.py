@@ -1,9 +1,9 @@
-"""Replays experiences into a probabilistic model, all at once.
+"""Replay experiences into a probabilistic model, all at once.
 
 The result is that of ``updates.update`` with one experience after the other. With the learning
-rates ``a`` of the experiences that say something of a handle:
+rates ``a`` of the experiences with a value of a handle:
 
-* fine-tuner: ``w + sum of a``
+* branch: ``w + sum of a``
 * categorical: ``w <- (w + a e) / (1 + a)`` step by step is, at the end, ``w S_0 + sum over k of
   a_k / (1 + a_k) S_k e_k``, where ``S_k`` is the product of all later ``1 / (1 + a)``
 * whole number and switch: a linear recurrence, which is cheap as it stands
@@ -50,7 +50,7 @@ class ReplayPlan:
     Attributes:
         rows: Row of each experience; none twice.
         alpha: Signed learning rates, at most 1.
-        branch_alpha: Learning rates of the fine-tuners' weights.
+        branch_alpha: Learning rates of the branches' weights.
         similarity: Shape (rows of the history,): of each experience's task to the current one, in
             [0, 1].
     """
@@ -76,7 +76,7 @@ class ReplayPlan:
 def replay(model: ProbabilisticModel, mapped: MappedHistory, plan: ReplayPlan) -> None:
     """Move a model by each experience of a plan in turn, in place.
 
-    After each one, a fine-tuner's weight of exactly 0 becomes ``ZERO_BRANCH_WEIGHT``.
+    After each one, a branch's weight of exactly 0 becomes ``ZERO_BRANCH_WEIGHT``.
     """
     step_of = np.full(len(mapped.complete), NONE, dtype=np.int64)
     step_of[plan.rows] = np.arange(len(plan))

@@ -1,7 +1,7 @@
-"""What screening trials say of models: evidence for samplers, of this search and of earlier ones.
+"""Screening scores of models, of this search and of earlier ones, for samplers.
 
-Scores compare within one task alone: they are of probes on the same rows. A probe on all rows of a
-task with fewer than ``SCREENING_ROWS`` training rows saw the same ones, and counts as well where
+Scores compare only within one task, where the probes use the same rows. A probe on all rows of a
+task with fewer than ``SCREENING_ROWS`` training rows used the same ones, and counts as well where
 its model has no screening trial of its own.
 """
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from xautolm_core.search.history.arrays import History
 
 _LEAST_SPREAD = 0.01
-"""Standard deviation of screening scores, at least: smaller ones are luck."""
+"""Least standard deviation of screening scores: smaller differences are chance."""
 
 
 def screening_scores(study: Study) -> dict[str, float]:
     """Return model id to macro-F1 on validation, of the models that a search has screened so far.
 
     Args:
-        study: The search's, whose first objective is macro-F1.
+        study: Study of the search, whose first objective is macro-F1.
     """
     screened: dict[str, float] = {}
     probed: dict[str, tuple[int, float]] = {}
@@ -55,7 +55,7 @@ def screening_scores(study: Study) -> dict[str, float]:
         else:
             probed[model] = (rows, trial.values[0])
     for model, (rows, score) in probed.items():
-        # So few rows are all that there are, and not what a deadline has left of more.
+        # This few rows are all training rows, not a part left by a deadline.
         if rows < SCREENING_ROWS and rows in rows_used:
             screened.setdefault(model, score)
     return screened
@@ -64,11 +64,11 @@ def screening_scores(study: Study) -> dict[str, float]:
 def past_screening_scores(history: History, rows: History | None = None) -> NDArray[np.float64]:
     """Return the screening score of each row's model on that row's task, shape (rows,).
 
-    NaN stands where the model was not screened on that task; the mean where it was so repeatedly.
+    It is NaN where the model was not screened on that task, the mean of several screenings.
 
     Args:
         history: Earlier experiences, cheap ones included.
-        rows: Those of the history (by ``History.take``) that scores are wanted for; all if None.
+        rows: Part of the history (by ``History.take``) to return scores for; all if None.
     """
     wanted = history if rows is None else rows
     is_probe = has_score(history) & history.method.equals(LINEAR_PROBE)

@@ -1,4 +1,4 @@
-"""The part of a history that can inform one search, in terms of that search."""
+"""Select the part of a history that applies to one search."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _IS_FAILURE = np.asarray([outcome.is_failure for outcome in Outcome])
 
 @dataclass(frozen=True)
 class SearchContext:
-    """What a warm start needs to know of the current search.
+    """The inputs of a warm start from the current search.
 
     Attributes:
-        space: What it draws from.
-        objectives: What it optimises.
+        space: Its space.
+        objectives: Its objectives.
         task_type: Kind of the task.
         task_features: Meta-features of the task.
         system_features: Meta-features of the machine.
@@ -55,7 +55,7 @@ class SearchContext:
 
     @property
     def relevance(self) -> Relevance:
-        """What an experience must have in common with the search."""
+        """The properties that an experience must share with the search."""
         task, system = self.task_features, self.system_features
         return Relevance(
             self.task_type, (task.extractor, task.version), (system.extractor, system.version)
@@ -64,18 +64,18 @@ class SearchContext:
 
 @dataclass(frozen=True)
 class UsableHistory:
-    """Experiences that say something in terms of this search.
+    """Experiences that map onto this search.
 
     Attributes:
         history: The experiences, by row.
         mapped: Their configurations in this space.
         costs: Shape (rows, objectives), all minimised (a score is negated); NaN where one was not
             measured, and for failures.
-        succeeded: Shape (rows,): whether the trial came to a score.
+        succeeded: Shape (rows,): whether the trial has a score.
         rival_tasks: Shape (rivals,): tasks (codes of ``history.task``) of successes that have no
             branch in this space, such as cheap candidates; without screening trials, which are on
             too few rows to be compared with others.
-        rival_scores: Shape (rivals,): what these came to.
+        rival_scores: Shape (rivals,): their scores.
     """
 
     history: History
@@ -134,8 +134,8 @@ def screening_trials(history: History) -> NDArray[np.bool_]:
 def costs(history: History, objectives: tuple[Objective, ...]) -> NDArray[np.float64]:
     """Return the objectives, all minimised, shape (rows, objectives).
 
-    A success without a latency (it may not have been asked for) keeps NaN in its place: that is no
-    failure. A failure has nothing but NaN.
+    A success without a latency (it may not have been measured) has NaN there, which is not a
+    failure. A failure has only NaN.
     """
     matrix = np.column_stack([_column(history, objective) for objective in objectives])
     matrix[~np.isfinite(matrix)] = np.nan

@@ -3,7 +3,7 @@
 Source: XAutoLM, arXiv 2508.00924, and AutoGOAL's sampler. With a learning rate ``a`` and the
 observed values ``U`` of a handle:
 
-* fine-tuner: ``w <- w + a * (number of picks)``
+* branch: ``w <- w + a * (number of picks)``
 * categorical: ``weight[i] <- weight[i] + a`` for each observation of ``i``, then the weights are
   divided by their sum
 * whole number: ``mean <- (1 - a) * mean + a * mean(U)``; ``dev <- (1 - a) * dev + a * std(U)``
@@ -30,18 +30,18 @@ from xautolm_core.space.parameters import ValueKey
 from xautolm_core.space.parameters import value_key
 
 ZERO_BRANCH_WEIGHT = 1e-3
-"""A fine-tuner's weight that becomes exactly 0 in a replay is set to this (as the paper does)."""
+"""A branch's weight that becomes exactly 0 in a replay is set to this (as the paper does)."""
 
 _LARGEST_WEIGHT = 1e6
 
 
 @dataclass(frozen=True)
 class Observation:
-    """The choices of one configuration, as far as they are known.
+    """The known choices of one configuration.
 
     Attributes:
-        branch: Its fine-tuner.
-        values: Handle to chosen value; handles of which nothing is known are absent.
+        branch: Its branch.
+        values: Handle to chosen value; unknown ones are absent.
     """
 
     branch: str
@@ -61,7 +61,7 @@ def update(
         model: The model to change.
         observations: Merged into one update.
         rate: Learning rate, at most 1.
-        branch_rate: Learning rate of the fine-tuners' weights; ``rate`` if None.
+        branch_rate: Learning rate of the branches' weights; ``rate`` if None.
     """
     if branch_rate is None:
         branch_rate = rate
@@ -91,7 +91,7 @@ def move_categorical(
 
     Args:
         categorical: The weights.
-        seen: Keys of the values (see ``value_key``); unknown ones are passed over.
+        seen: Keys of the values (see ``value_key``); unknown ones are skipped.
         rate: Learning rate, at most 1.
     """
     weights = categorical.weights

@@ -1,4 +1,4 @@
-"""How useful a past success was, in [0, 1].
+"""The utility of a past success, in [0, 1].
 
 Source: XAutoLM, arXiv 2508.00924, the three utilities of the warm start.
 """

@@ -48,13 +48,13 @@ _LARGEST_MULTIPLIED_RATE = 0.5
 
 @dataclass(frozen=True)
 class WarmStart:
-    """A model after the replay, and what was replayed.
+    """A model after the replay, with the replayed experiences.
 
     Attributes:
-        model: What the search begins with.
-        report: What the history did to it.
-        usable: The experiences that say something in terms of the search.
-        similarity: Shape (rows of them,): of each one's task, in [0, 1].
+        model: Initial model of the search.
+        report: Effect of the history on it.
+        usable: The experiences that map onto the search.
+        similarity: Shape (rows of them,): similarity of each one's task, in [0, 1].
     """
 
     model: ProbabilisticModel
@@ -98,10 +98,10 @@ def plan_replay(
 ) -> tuple[ReplayPlan, Counter[DropReason]]:
     """Choose the experiences and their learning rates.
 
-    What a store is trusted less for moves the model less, by its weight.
+    The experiences of a less trusted store move the model less, by its weight.
 
     Returns:
-        The replays in their order, and how many were left out, by reason.
+        The replays in their order, and the number of left out experiences, by reason.
     """
     left_out: Counter[DropReason] = Counter()
     features = feature_space(usable.history, context.task_features, context.system_features)
@@ -146,7 +146,7 @@ def _success_rates(
 
 
 def warm_start(history: History, context: SearchContext, options: WarmStartOptions) -> WarmStart:
-    """Build the model that a warm-started search begins with."""
+    """Build the initial model of a warm-started search."""
     usable, dropped = select_usable(history, context)
     plan, left_out = plan_replay(usable, context, options)
     return warm_started_model(context, usable, plan, dropped + left_out)
@@ -155,7 +155,7 @@ def warm_start(history: History, context: SearchContext, options: WarmStartOptio
 def warm_started_model(
     context: SearchContext, usable: UsableHistory, plan: ReplayPlan, dropped: Counter[DropReason]
 ) -> WarmStart:
-    """Replay, and report what it did."""
+    """Replay experiences, and report the effect."""
     model = ProbabilisticModel.initial(context.space)
     replay(model, usable.mapped, plan)
     probabilities = dict(model.branch_probabilities())
@@ -181,9 +181,9 @@ def similar_tasks(
 
     Args:
         history: The experiences.
-        rows: Those that count.
-        similarity: Shape (experiences,): of each one's task, in [0, 1].
-        count: How many tasks.
+        rows: Rows that count.
+        similarity: Shape (experiences,): similarity of each one's task, in [0, 1].
+        count: Number of tasks.
     """
     codes, first, place, counts = np.unique(
         history.task.codes[rows], return_index=True, return_inverse=True, return_counts=True

@@ -70,7 +70,7 @@ def resolve(options: EvolutionOptions, expected_trials: int | None) -> Evolution
 
     Args:
         options: As the user gave them.
-        expected_trials: What the search will probably come to; None if nothing bounds it.
+        expected_trials: Expected number of trials; None if nothing bounds the search.
     """
     if isinstance(options.population, int):
         population = options.population
@@ -87,16 +87,16 @@ def resolve(options: EvolutionOptions, expected_trials: int | None) -> Evolution
 
 
 class EvolutionSampler(SpaceSampler):
-    """Draws from a probabilistic model that the fittest of each generation move.
+    """Draws from a probabilistic model that the fittest of each generation update.
 
     Args:
-        space: What to draw from.
+        space: The space to draw from.
         seed: Seed of all draws.
         options: Constants of the evolution.
         expected_trials: See ``resolve``.
         initial: Model of the first generation; the uniform one if None.
         exploration: Model of the exploring trials; the initial one if None.
-        prior: What the initial model is, in words.
+        prior: The initial model, in words.
         infeasible: See ``SpaceSampler``.
         report: See ``SpaceSampler``.
         from_memory: See ``SpaceSampler``.
@@ -155,22 +155,22 @@ class EvolutionSampler(SpaceSampler):
         return ModelChooser(model, generator), why
 
     def _explain(self, number: int) -> None:
-        """Keep that a trial is drawn from what the history made of the model."""
+        """Store the tasks of the history behind the model that a trial is drawn from."""
         if self._leaning is not None:
             self._explanations[number] = self._leaning
 
     def generation_model(self, study: Study, number: int) -> tuple[ProbabilisticModel, list[int]]:
         """Return the model that a trial is drawn from, and the trials that moved it last.
 
-        Which trials a generation learns from is fixed, and kept in the study, when its first trial
-        is asked for: so all of its trials come from one model, also after a restart.
+        The trials that a generation learns from are fixed, and stored in the study, when its first
+        trial is asked for: so all of its trials come from one model, also after a restart.
         """
         generation = number // self.constants.population
         model = self.initial.copy()
         consumed: set[int] = set()
         learnt_from: list[int] = []
         trials = study.get_trials(deepcopy=False)
-        # Of trials that continue each other the last one tells what their configuration comes to.
+        # Of a chain of continuations the last trial has the result of the configuration.
         superseded = {
             t.user_attrs.get(CONTINUES_ATTRIBUTE) for t in trials if t.state is TrialState.COMPLETE
         }
@@ -187,7 +187,7 @@ class EvolutionSampler(SpaceSampler):
         return model, learnt_from
 
     def _members(self, study: Study, generation: int, current: int, unused: set[int]) -> list[int]:
-        """Return the trials whose outcomes make the model of a generation."""
+        """Return the trials that the model of a generation learns from."""
         key = f"{GENERATION_ATTRIBUTE}:{generation}"
         kept = study.user_attrs.get(key)
         if kept is not None:
@@ -208,7 +208,7 @@ class EvolutionSampler(SpaceSampler):
 
 
 def _leaning(report: WarmStartReport) -> TrialExplanation | None:
-    """Return the tasks that the first model leans on; None if no history moved it."""
+    """Return the tasks behind the first model; None if no history moved it."""
     tasks = tuple(
         NearTask(name=name, weight=weight, trials=trials)
         for name, weight, trials in report.neighbours

@@ -1,4 +1,4 @@
-"""How much a configuration is expected to add to the hypervolume of the Pareto front.
+"""The expected improvement of the hypervolume of the Pareto front by a configuration.
 
 The hypervolume of points with m non-negative coordinates is, up to a constant, the mean over the
 directions of the positive orthant of ``max over points of min_i(y_i / direction_i) ** m`` (Deng and
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DRAWS = 96
 _LEAST_WORTH = 0.2
-"""Of the most costly configuration, where a score must be above a floor: better is worth it."""
+"""Least worth of the most costly configuration, where scores have a floor."""
 
 _SMALLEST_RANGE = 0.02
 _DIRECTIONS_OF_TWO = 48
@@ -62,7 +62,7 @@ def reach(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def hypervolume_gain(
     values: NDArray[np.float64], front_reach: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return what points add to a front, up to a constant factor, shape (...,).
+    """Return the hypervolume that points add to a front, up to a constant factor, shape (...,).
 
     Args:
         values: Shape (..., objectives).
@@ -83,7 +83,7 @@ def expected_gain(
 ) -> NDArray[np.float64]:
     """Return the expected improvement of the hypervolume of each candidate.
 
-    For each draw a structure is drawn by its weight, then a quantile of what it lets expect. Both
+    For each draw a structure is drawn by its weight, then a quantile of its prediction. Both
     are stratified over the draws.
 
     Where there are floors, only what lies above them counts: below the score of the quickest cheap
@@ -91,11 +91,11 @@ def expected_gain(
     has a worth there, for the slowest model may be the best.
 
     Args:
-        beliefs: One entry an objective, over the same rows.
+        beliefs: One entry per objective, over the same rows.
         curves: Likewise: the worth of a normal score.
         rows: The candidates among the rows.
         front: Shape (points, objectives): normal scores of what is known, on the own trials' scale.
-        generator: Of the draws.
+        generator: Random generator of the draws.
         floors: Shape (objectives,): normal scores on the own trials' scale; None for none.
         draws: Their number.
 
@@ -109,7 +109,7 @@ def expected_gain(
         chosen = np.searchsorted(np.cumsum(belief.weights), places).clip(0, len(belief.weights) - 1)
         chosen = generator.permutation(chosen)
         mean, spread = belief.mean[:, rows], np.sqrt(belief.variance[:, rows])
-        # The same quantile for all candidates: they differ by what is expected, not by luck.
+        # The same quantile for all candidates: they differ by the prediction, not by chance.
         noise = ndtri(generator.permutation(places))[:, None]
         of_candidates = curve(mean[chosen] + spread[chosen] * noise)
         shift = belief.constant[chosen][:, None]
@@ -138,13 +138,13 @@ def greedy_portfolio(
     """Return configurations that together do best on the tasks of the history, the first one first.
 
     Each next one adds most to the mean hypervolume over the tasks. The hypervolume of a set grows
-    with diminishing returns, so this comes to at least 63 % of the best set (Nemhauser, Wolsey and
+    with diminishing returns, so this reaches at least 63 % of the best set (Nemhauser, Wolsey and
     Fisher 1978).
 
     Args:
         values: Shape (tasks, configurations, objectives): worth.
         chance: Shape (configurations,): that the configuration does not fail here.
-        count: How many to choose.
+        count: Number to choose.
     """
     reaches = reach(values)
     known = np.zeros((len(values), reaches.shape[-1]))

@@ -1,4 +1,4 @@
-"""Which configurations of a space are weighed against each other for one trial."""
+"""The candidate configurations for one trial."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from xautolm_core.space.space import SearchSpace
 
 WHOLE_SPACE = 400
-"""A space of no more configurations is weighed whole."""
+"""Largest space of which all configurations are candidates."""
 
 RANDOM, FROM_HISTORY, MUTATIONS = 160, 120, 80
 
@@ -59,8 +59,8 @@ def drawn(
     """Return candidates in an open space: random ones, of the history, and mutations of the front.
 
     Args:
-        space: What to draw from.
-        generator: Of the draws.
+        space: The space to draw from.
+        generator: Random generator of the draws.
         history: Configurations of the history, the most promising first.
         front: The Pareto front of the task's own trials.
     """
@@ -89,7 +89,7 @@ class MutationChooser:
     uniform: UniformChooser
 
     def branch(self, names: Sequence[str]) -> str:
-        """Choose a fine-tuner."""
+        """Choose a branch."""
         kept = self.parent[BRANCH_HANDLE]
         if self.generator.random() < _KEPT_GENE and kept in names:
             return str(kept)

@@ -1,4 +1,4 @@
-"""Observations that are only bounds: of trials that were cut, or stopped early."""
+"""Observations that are only bounds, of trials that were cut or stopped early."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UNKNOWN_NOISE = 1e6
-"""Variance of an observation that says nothing."""
+"""Variance of an observation without information."""
 
 
 def below(

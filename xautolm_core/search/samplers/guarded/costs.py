@@ -1,8 +1,8 @@
-"""The seconds that are estimated before a trial, on one scale for all tasks.
+"""Estimated seconds of trials, on one scale for all tasks.
 
-Which of two configurations takes longer is mostly known before either has run: the estimate from
-model, method, rows, epochs and lengths says it. Only its scale differs by task and machine, so it
-is taken relative to what can run on the task.
+The estimate from model, method, rows, epochs and lengths mostly orders configurations correctly
+before they run. Only its scale differs by task and machine, so it is standardised over the
+configurations that can run on the task.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class RelativeCosts:
     """Estimated seconds of the configurations of a space on one task.
 
     Args:
-        space: Whose configurations they are.
-        load: Returns what one is estimated to need of what a trial is allowed; None if unknown.
+        space: The space of the configurations.
+        load: Returns the estimated needs of one relative to its limits; None if unknown.
     """
 
     def __init__(self, space: SearchSpace, load: Load | None) -> None:
@@ -65,7 +65,7 @@ class RelativeCosts:
         chooser = UniformChooser(np.random.default_rng(0))
         loads = [self._load(draw(self._space, chooser)) for _ in range(_DRAWS)]
         known = [one for one in loads if one.seconds > 0]
-        # NaN, where nothing limits a trial, is no obstacle.
+        # NaN, where nothing limits a trial, does not exclude it.
         fitting = [one for one in known if not (one.log_time > 0 or one.log_memory > 0)]
         chosen = fitting if len(fitting) >= _LEAST_ROWS else known
         if len(chosen) < _LEAST_ROWS:
@@ -77,7 +77,7 @@ def relative_costs(history: History) -> NDArray[np.float64]:
     """Return the same of experiences, each within its task, shape (rows,).
 
     Args:
-        history: All attempts, failures too: what could run on a task is not what did well there.
+        history: All attempts, failures included, as the scale is that of all that could run.
     """
     found = np.zeros(len(history))
     times = _logarithms(history.estimated_seconds)

@@ -1,4 +1,4 @@
-"""Configurations as arrays: models by their descriptors, hyper-parameters on comparable scales."""
+"""Configurations as arrays: models by descriptors, hyper-parameters on comparable scales."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from xautolm_core.space.space import SearchSpace
 
 _WIDE_RATIO = 8.0
-"""Positive numbers whose largest is so many times the smallest compare by their logarithm."""
+"""Ratio of largest to smallest value from which positive numbers compare by their logarithm."""
 
 _MODEL_NUMBERS: Mapping[str, str] = {
     "parameters": "log10",
@@ -58,7 +58,7 @@ class Absence(Enum):
 
 @dataclass(frozen=True)
 class NumberScale:
-    """How the values of one hyper-parameter are laid out on a line.
+    """The scale of a numeric hyper-parameter.
 
     Attributes:
         name: Name of the hyper-parameter.
@@ -83,8 +83,8 @@ class Design:
         numbers: Shape (rows, numeric hyper-parameters), in units of their span (the learning rate
             in decades relative to the method's usual one); NaN where there is none.
         choices: Shape (rows, other hyper-parameters): code of the value; -1 where there is none.
-        cost: Shape (rows,): logarithm of the seconds that were estimated before, in standard
-            deviations from the mean of the task; 0 where that is not known.
+        cost: Shape (rows,): logarithm of the estimated seconds, in standard deviations from the
+            mean of the task; 0 where unknown.
     """
 
     method: NDArray[np.int64]
@@ -110,7 +110,7 @@ class Design:
 
     @classmethod
     def stack(cls, parts: Sequence[Design]) -> Design:
-        """Return designs one below the other."""
+        """Concatenate designs."""
         return cls(
             np.concatenate([p.method for p in parts]),
             np.concatenate([p.model for p in parts]),
@@ -121,13 +121,13 @@ class Design:
         )
 
     def with_screening(self, relative: Sequence[float] | NDArray[np.float64]) -> Design:
-        """Return the same with the last descriptor set: how well each row's model was screened."""
+        """Return the same with the last descriptor set: the screening score of each row's model."""
         numbers = self.model_numbers.copy()
         numbers[:, -1] = relative
         return replace(self, model_numbers=numbers)
 
     def keys(self) -> NDArray[np.int64]:
-        """Return a number a row, equal where configurations are, shape (rows,)."""
+        """Return a number per row, equal for equal configurations, shape (rows,)."""
         table = np.column_stack(
             [self.method, self.model, np.nan_to_num(self.numbers, nan=-1e6).round(6), self.choices]
         )
@@ -135,12 +135,12 @@ class Design:
 
 
 class DesignSpace:
-    """Lays configurations of a space, and experiences of any other, out as arrays.
+    """Converts configurations of a space, and experiences of any other, to arrays.
 
     Args:
-        space: Says which hyper-parameters there are, and what their ranges are.
-        history: Its models get codes and descriptors as well; those of the space alone if None.
-        load: Returns what a configuration is estimated to need of what a trial is allowed.
+        space: Defines the hyper-parameters and their ranges.
+        history: Its models get codes and descriptors as well; only those of the space if None.
+        load: Returns the estimated needs of a configuration relative to its limits.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class DesignSpace:
         """Return configurations of the space as arrays.
 
         Args:
-            configurations: Of the space.
+            configurations: Configurations of the space.
             screening: Model id to its screening score on this task.
         """
         rows = len(configurations)

@@ -1,4 +1,4 @@
-"""What the history and the trials so far let expect of candidates."""
+"""Predictions for candidates, by the history and the trials so far."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Expectation:
 
     Attributes:
         design: The configurations of all rows.
-        beliefs: One entry an objective.
+        beliefs: One entry per objective.
         scored: Number of scored trials.
         first_candidate: Row of the first candidate.
         values: Shape (scored, objectives): of the scored trials, more is better.
         scores: Shape (scored, objectives): their normal scores.
-        front_scores: Shape (points, objectives): normal scores of all that has an outcome, cheap
+        front_scores: Shape (points, objectives): normal scores of all trials with an outcome, cheap
             candidates included.
-        floors: Shape (objectives,): normal scores below which nothing is of use, see
+        floors: Shape (objectives,): normal scores below which a result has no worth, see
             ``expected_gain``; None where there are no cheap candidates.
     """
 
@@ -67,18 +67,18 @@ def expectation(
     candidates: Sequence[Configuration],
     objectives: tuple[Objective, ...],
 ) -> Expectation:
-    """Return what to expect of candidates.
+    """Return the predictions for candidates.
 
     Own trials are ranked together with the cheap candidates: a language model that is worse than a
-    cheap candidate is poor, however good it is among its like. A trial that was stopped early has
-    at most a middling score, one that was cut would have taken longer: bounds, which are replaced
-    by what is expected within them.
+    cheap candidate is poor, even if it is the best language model. A trial that was stopped early
+    has at most a middling score, one that was cut would have taken longer: such bounds are replaced
+    by the expected value within them.
 
     Args:
-        memory: What the history is to the search.
+        memory: The history's structures.
         own: The trials so far.
-        candidates: What to judge.
-        objectives: What is optimised.
+        candidates: The candidates.
+        objectives: The objectives.
     """
     ended, pending = [*own.scored, *own.pruned], list(own.pending)
     design = memory.space.of_configurations([*ended, *pending, *candidates], own.screening)
@@ -121,7 +121,7 @@ def _floors(
     Args:
         values: Shape (cheap candidates, objectives), more is better.
         scores: Likewise, their normal scores.
-        objectives: What the columns are.
+        objectives: Objectives of the columns.
     """
     costs = [column for column, one in enumerate(objectives) if one is not Objective.F1]
     if len(values) == 0 or not costs:
@@ -145,7 +145,7 @@ def _with_bounds(
     observations: Observations,
     bounds: NDArray[np.float64],
 ) -> _Step:
-    """Return beliefs in which bounds are replaced by what is expected below them."""
+    """Return beliefs in which bounds are replaced by the expected values within them."""
     beliefs = structures.beliefs(design, observations)
     bounded = np.flatnonzero(np.isfinite(bounds))
     if len(bounded) == 0:
@@ -159,7 +159,7 @@ def _with_bounds(
 
 
 def _with_pending(structures: StructureSet, design: Design, step: _Step, pending: int) -> _Step:
-    """Return beliefs as if the trials that run had come to what is expected of them."""
+    """Return beliefs as if running trials had their expected outcomes."""
     if pending == 0:
         return step
     known = len(step.observations.scores)

@@ -1,4 +1,4 @@
-"""What a guarded proposal leans on, in the words and units of the search."""
+"""Explain a guarded proposal in the terms and units of the search."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def explanation(
     failure_probabilities: Mapping[str, float],
     failure_probability: float | None,
 ) -> TrialExplanation:
-    """Return why a configuration is proposed.
+    """Return the explanation of a proposal.
 
     Args:
-        memory: What the history is to the search.
-        found: What is expected.
+        memory: The history's structures.
+        found: The predictions.
         row: Row of the configuration.
-        objectives: What is optimised.
+        objectives: The objectives.
         failure_probabilities: By kind.
         failure_probability: Of any kind; None without a failure model.
     """
@@ -71,8 +71,8 @@ def explanation(
 def nearest_tasks(memory: Memory, found: Expectation) -> tuple[NearTask, ...]:
     """Return the earlier tasks whose scores are most like those of the own trials.
 
-    The weight of a task is how likely the own scores are if the task's own came to them, up to a
-    constant; without own trials all tasks that are trusted alike weigh alike.
+    The weight of a task is the likelihood of the own scores under the task's predictions, up to a
+    constant; without own trials tasks of equal trust have equal weights.
     """
     sources = memory.sources
     transfer = memory.structures[0].transfer

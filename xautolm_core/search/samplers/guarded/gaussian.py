@@ -1,4 +1,4 @@
-"""Gaussian processes in closed form: evidence, and what is expected elsewhere."""
+"""Gaussian processes in closed form: evidence and posterior."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEAST_VARIANCE = 1e-6
 
 @dataclass(frozen=True)
 class Prior:
-    """A Gaussian prior over the observed configurations and those elsewhere.
+    """A Gaussian prior over observed and other configurations.
 
     Attributes:
         mean: Shape (observed + elsewhere,).
@@ -39,13 +39,13 @@ class Prior:
 
 @dataclass(frozen=True)
 class Posterior:
-    """What a prior makes of the observations.
+    """The posterior of a prior given the observations.
 
     Attributes:
         log_evidence: Log marginal likelihood of the observations.
         mean: Shape (observed + elsewhere,): expected value, without noise and constant.
         variance: Shape (observed + elsewhere,): its variance.
-        constant: Expected constant by which the observations lie above that.
+        constant: Expected constant by which the observations lie above the mean.
     """
 
     log_evidence: float
@@ -63,14 +63,14 @@ def posterior(
 ) -> Posterior:
     """Return evidence and posterior of a Gaussian process.
 
-    The observations may lie above the process by a constant that is not known: ranks within a few
-    trials say nothing of how good these are among all others.
+    The observations may lie above the process by an unknown constant: ranks within a few trials do
+    not show how good these are among all configurations.
 
     Args:
         prior: Over the observed rows, which come first, and all others.
         observed: Shape (observed,).
         noise: Shape (observed,): variance of each observation.
-        constant_variance: Of the constant, whose mean is 0.
+        constant_variance: Variance of the constant, whose mean is 0.
     """
     count = len(observed)
     if count == 0:

@@ -29,11 +29,11 @@ _MINOR_LENGTH = 2.0
 _RATE_DECADES = 0.6
 _CHOICE_FACTOR = 0.9
 _FLOOR_OF_METHOD = 0.8
-"""Of a hyper-parameter that methods as a whole have or have not: their own factor tells them
-apart."""
+"""Floor for a hyper-parameter that all configurations of a method have or lack: the method's own
+factor separates them."""
 
 _FLOOR = 0.3
-"""Of any other that some configurations lack."""
+"""Floor for any other hyper-parameter that some configurations lack."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,18 @@ class KernelScales:
     """The constants of the covariance.
 
     Attributes:
-        identity_share: Of the variance, that belongs to the model itself, in [0, 1].
+        identity_share: Share of the variance of the model's identity, in [0, 1].
         model_length: Length scale over the standardised descriptors.
-        linear_share: Of the descriptors' part, that is linear in them, in [0, 1].
+        linear_share: Share of the descriptors' part that is linear in them, in [0, 1].
         method_factor: Covariance of two methods, all else equal, in [0, 1].
         lengths: Shape (numeric hyper-parameters,): in the units of ``Design.numbers``.
         choice_factors: Shape (other hyper-parameters,): covariance of two values, in [0, 1].
         number_floors: Shape (numeric hyper-parameters,): part of the factor that stays where only
             one of two configurations has it; 0 where all have it.
         choice_floors: Likewise of the others.
-        cost_share: Of the variance, that is linear in the cost that was estimated, in [0, 1].
-        own_share: Of the variance over the tasks of a history, that is a task's own, in [0, 1].
-        noise: Variance of one trial's normal score beside what its configuration says.
+        cost_share: Share of the variance that is linear in the estimated cost, in [0, 1].
+        own_share: Share of the variance over tasks that is a task's own, in [0, 1].
+        noise: Variance of one trial's normal score given its configuration.
     """
 
     identity_share: float
@@ -69,7 +69,7 @@ class KernelScales:
 
     @classmethod
     def usual(cls, space: DesignSpace, *, cost_share: float = 0.0) -> KernelScales:
-        """Return what is known to work before anything is learnt."""
+        """Return the default scales."""
         return cls(
             identity_share=0.25,
             model_length=0.8,
@@ -158,8 +158,8 @@ def _conditional(
 ) -> NDArray[np.float64]:
     """Return the factor of a hyper-parameter that some configurations do not have.
 
-    A constant part, and one for those that have it and one for those that have not: a sum of
-    covariances, so that the whole is one as well (positive semi-definite).
+    It is a constant part, plus one for those that have it and one for those that lack it: a sum of
+    covariances is a covariance as well (positive semi-definite).
     """
     if not floor:
         return both

@@ -1,9 +1,9 @@
-"""What is learnt on a history before the first trial, kept for the next search of the same store.
+"""Cache of what is learnt on a history before the first trial, for searches of the same store.
 
-Scales and prior weights depend on nothing but the trials they are learnt on, so they are kept by a
-digest of those: any change of the store, of the space or of what is learnt makes another digest,
-and nothing is ever stale. A file that cannot be read or is not what it should be is made again, and
-a folder that cannot be written is no error: all that is lost is a second or two.
+Scales and prior weights depend only on the trials they are learnt on, so they are cached under a
+digest of those: any change of the store, of the space or of the algorithm gives another digest, and
+nothing becomes stale. A damaged file is replaced, and a folder that cannot be written is not an
+error: only a second or two are lost.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION = 1
-"""Raised whenever scales or weights are learnt in another way."""
+"""Version; to increase whenever scales or weights are learnt in another way."""
 
 MOST_FILES = 256
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """What the trials of a history say of one objective.
+    """Scales and weights learnt on the trials of a history, for one objective.
 
     Attributes:
-        scales: Of the covariance.
-        prior_weights: Of the structures.
+        scales: Scales of the covariance.
+        prior_weights: Prior weights of the structures.
     """
 
     scales: KernelScales
@@ -73,10 +73,10 @@ class _Document(BaseModel):
 
 
 class LearntCache:
-    """Keeps what was learnt in a folder, one small JSON file for each digest.
+    """Caches learnt scales and weights in a folder, one small JSON file per digest.
 
     Args:
-        folder: Made when something is kept, for its owner alone.
+        folder: Created on the first write, with permissions for its owner only.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -90,13 +90,13 @@ class LearntCache:
         usual: KernelScales,
         allowed: Collection[Structure],
     ) -> Learnt:
-        """Return what is known under a key, or make and keep it.
+        """Return the cached value of a key, or compute and store it.
 
         Args:
             key: See ``key_of``.
-            make: Learns it.
-            usual: Scales as many as are wanted.
-            allowed: The structures that are weighed.
+            make: Computes it.
+            usual: The default scales, which give the expected shape.
+            allowed: The structures in use.
         """
         path = self._folder / f"{key}.json"
         known = _read(path)
@@ -116,12 +116,12 @@ class LearntCache:
 
 
 def key_of(trials: TaskTrials | None, usual: KernelScales, *settings: str) -> str:
-    """Return a digest of everything that scales and weights are learnt from.
+    """Return a digest of all inputs of learning.
 
     Args:
-        trials: Of one objective; None without a history.
+        trials: Trials for one objective; None without a history.
         usual: The scales to start from.
-        settings: What else decides: the structures that are weighed, whether scales are learnt.
+        settings: Other inputs: the structures in use, whether scales are learnt.
     """
     digest = hashlib.sha256(json.dumps([VERSION, repr(usual), *settings]).encode())
     if trials is not None:

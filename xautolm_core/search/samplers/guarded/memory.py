@@ -1,4 +1,4 @@
-"""What a history is to a guarded search, made once before its first trial."""
+"""The models of a history for a guarded search, built once before its first trial."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ if TYPE_CHECKING:
 
 _UNKNOWN_WORTH = 0.5
 COST_SHARE = 0.5
-"""Of the variance of seconds and joules, that the estimated seconds explain before it is learnt.
+"""Default share of the variance of seconds and joules that the estimated seconds explain.
 
-More (.8) lets a search without history chase quick configurations: .57 instead of .60 on the
-synthetic space."""
+A larger share (.8) makes a search without history prefer quick configurations: .57 instead of .60
+on the synthetic space."""
 
 
 class Memory:
     """The structures of each objective, the worth of scores, and the history's configurations.
 
     Args:
-        usable: The experiences that say something in terms of the search.
+        usable: The experiences that map onto the search.
         context: The search.
-        options: Which structures are weighed, and whether scales are learnt.
+        options: Which structures are used, and whether scales are learnt.
         history: All experiences, those of cheap candidates included.
         infeasible: Returns why a configuration cannot run here, or None if it can.
-        load: Returns what a configuration is estimated to need of what a trial is allowed.
-        learnt: Keeps what is learnt on the history; None for nowhere.
+        load: Returns the estimated needs of a configuration relative to its limits.
+        learnt: Cache of what is learnt on the history; None for none.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Memory:
             self.outcome_scales.append(OutcomeScale(objective, samples))
 
     def _cost_share(self, objective: Objective) -> float:
-        """Return how much of an objective the estimated seconds tell, before anything is learnt."""
+        """Return the default share of an objective's variance that estimated seconds explain."""
         return COST_SHARE if objective.grows_with_schedule and self.space.costs.are_known else 0.0
 
     def _trials(self, column: int) -> TaskTrials | None:
@@ -129,10 +129,10 @@ class Memory:
     ) -> list[Configuration]:
         """Return configurations that together did best on the tasks of the history.
 
-        On a task where cheap candidates were tried only what was better than these counts.
+        On a task with cheap candidates only configurations that were better than these count.
 
         Args:
-            count: How many.
+            count: Number of configurations.
             chance: Returns the probability of each configuration not to fail here.
         """
         found = list(self.candidates)
@@ -157,14 +157,14 @@ class Memory:
 
     @property
     def knows_score(self) -> bool:
-        """Whether the history tells which configurations score well."""
+        """Whether the history has scores of configurations."""
         return self.structures[0].transfer is not None
 
     def _expected_worth(self, design: Design) -> NDArray[np.float64]:
-        """Return what each task makes of configurations, shape (tasks, rows, objectives)."""
+        """Return the worth of configurations on each task, shape (tasks, rows, objectives)."""
         found = []
         for one, curve in zip(self.structures, self.curves, strict=True):
-            if one.transfer is None:  # nothing tells of this objective: all are alike
+            if one.transfer is None:  # no data on this objective: all are equal
                 found.append(np.full((len(self.sources.names), len(design)), _UNKNOWN_WORTH))
             else:
                 found.append(curve(one.transfer.by_task(design)))
@@ -184,7 +184,7 @@ def _structure_set(
     options: GuardedOptions,
     cache: LearntCache | None,
 ) -> StructureSet:
-    """Return the structures of one objective, with scales and prior weights learnt or known."""
+    """Return the structures of one objective, with learnt or default scales and weights."""
     allowed = _ALLOWED[options.structures]
     made: list[StructureSet] = []
 

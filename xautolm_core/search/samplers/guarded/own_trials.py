@@ -1,4 +1,4 @@
-"""The trials of the search itself, as its study knows them."""
+"""The trials of the search itself, read from its study."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OwnTrials:
-    """What a search has tried so far.
+    """The trials of a search so far.
 
     Attributes:
-        scored: Configurations of language models that came to all objectives; of trials that
-            continue each other the last.
+        scored: Configurations of language models with all objectives; of a chain of continuations
+            the last one.
         costs: Shape (scored, objectives), all minimised.
         is_cut: Shape (scored,): whether the trial was ended before the end of its schedule.
         pruned: Configurations whose trials were stopped early.
-        ended: Configurations of all trials that say something, the failures among them.
-        pending: Configurations that run now.
+        ended: Configurations of all informative trials, failures included.
+        pending: Configurations of running trials.
         beside: Shape (cheap candidates, objectives): their costs.
         screening: Model id to its screening score.
     """
@@ -57,13 +57,13 @@ class OwnTrials:
 
 
 def nothing_tried(objectives: int) -> OwnTrials:
-    """Return the trials of a search that has not begun."""
+    """Return the value for a search without trials."""
     nothing = np.zeros((0, objectives))
     return OwnTrials((), nothing, np.zeros(0, dtype=bool), (), (), (), nothing, {})
 
 
 def own_trials(study: Study, space: SearchSpace, number: int) -> OwnTrials:
-    """Return what a study's trials say, that of the given number left out."""
+    """Return a study's trials, without the given one."""
     trials = [t for t in study.get_trials(deepcopy=False) if t.number != number]
     complete = [t for t in trials if t.state is TrialState.COMPLETE and t.values is not None]
     superseded = {t.user_attrs.get(CONTINUES_ATTRIBUTE) for t in complete}

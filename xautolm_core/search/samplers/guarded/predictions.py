@@ -1,4 +1,4 @@
-"""From normal scores back to scores, seconds and joules, with what is not known of them."""
+"""Convert normal scores back to scores, seconds and joules, with their uncertainty."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _OUTER_TENTH = 1.2816
-"""Standard deviations beyond which a tenth of a normal variable lies."""
+"""The 90 % quantile of a standard normal variable."""
 
 _NOISE = 0.3
-"""Variance of one trial's normal score beside what is expected of it, before any trial."""
+"""Prior residual variance of one trial's normal score."""
 
 _TRUST_IN_NOISE = 4.0
-"""Trials that this counts for beside the task's own residuals."""
+"""Prior strength, in trials, against the task's own residuals."""
 
 _TRUST_IN_SLOPE = 3.0
 _LEAST_SPREAD = 1e-3
@@ -29,13 +29,13 @@ _OFFSET_NOISE = 0.6
 
 
 class OutcomeScale:
-    """How the values of one objective lie along normal scores: ``value = offset + slope * score``.
+    """The scale of an objective along normal scores: ``value = offset + slope * score``.
 
-    The slope is that of the earlier tasks, drawn towards that of the task's own trials; the offset
-    is that of the own trials, drawn towards the mean of the earlier tasks.
+    The slope is that of the earlier tasks, shrunk towards that of the task's own trials; the offset
+    is that of the own trials, shrunk towards the mean of the earlier tasks.
 
     Args:
-        objective: Whose values they are.
+        objective: The objective.
         samples: Values of each earlier task, more is better (see ``better_values``).
     """
 
@@ -48,7 +48,7 @@ class OutcomeScale:
         spreads = np.asarray([max(one.std(), _LEAST_SPREAD) for one in known])
         self._slope = float(np.exp(np.log(spreads).mean())) if known else math.nan
         self._mean = float(means.mean()) if known else 0.0
-        # Of one task alone nothing says how far the next one will lie.
+        # A single task does not show how much tasks differ.
         between = float(means.std(ddof=1)) if len(known) > 1 else math.inf
         self._between = max(between, self._slope) if known else math.inf
 
@@ -60,12 +60,12 @@ class OutcomeScale:
         mean: float,
         variance: float,
     ) -> PredictedRange | None:
-        """Return what a configuration is expected to come to; None if nothing tells its scale.
+        """Return the predicted range of a configuration; None if its scale is unknown.
 
         Args:
-            values: Shape (n,): of the task's own trials, more is better.
+            values: Shape (n,): values of the task's own trials, more is better.
             scores: Shape (n,): their normal scores.
-            expected: Shape (n,): what is expected of these by all trials.
+            expected: Shape (n,): their posterior normal scores.
             mean: Posterior normal score of the configuration.
             variance: Its variance.
         """
@@ -111,7 +111,7 @@ class OutcomeScale:
 
 
 def _residual_variance(residuals: NDArray[np.float64]) -> float:
-    """Return what outcomes vary by beside what was expected of them, in normal scores."""
+    """Return the variance of outcomes around their predictions, in normal scores."""
     total = _TRUST_IN_NOISE * _NOISE + float((residuals**2).sum())
     return total / (_TRUST_IN_NOISE + len(residuals))
 

@@ -1,8 +1,8 @@
-"""The guarded sampler: history where it helps, evidence where it does not.
+"""The guarded sampler: it uses history where the own trials agree with it.
 
 Bayesian model averaging over structures that use the history or do not (``structures``), expected
-improvement of the hypervolume (``acquisition``) times the chance not to fail (``failure_model``).
-What led to it is in docs/samplers.md.
+improvement of the hypervolume (``acquisition``) times the probability not to fail
+(``failure_model``). docs/samplers.md has the rationale.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ if TYPE_CHECKING:
     from xautolm_core.space.space import SearchSpace
 
 FIRST_DRAWS = 5
-"""Without a history the first trials are drawn from all that can run."""
+"""Number of first trials without a history, drawn from all that can run."""
 
 _CAUTION_WHEN_EXPLORING = 2.0
 _RATE_DECADES = 0.5
 _OPTIMISM = 2.0
-"""Standard deviations above what is expected."""
+"""Standard deviations above the expected value."""
 
 
 class GuardedSampler(SpaceSampler):
-    """Proposes what is expected to add most to the front, given the history and the trials so far.
+    """Proposes the configuration with the largest expected gain of the front.
 
     Args:
-        space: What to draw from.
+        space: The space to draw from.
         seed: Seed of all draws.
         options: See ``GuardedOptions``.
-        objectives: What the search optimises.
-        memory: What the history is to this search.
+        objectives: Objectives of the search.
+        memory: The history's models.
         infeasible: See ``SpaceSampler``.
         report: See ``SpaceSampler``.
         failures: See ``SpaceSampler``.
@@ -95,7 +95,7 @@ class GuardedSampler(SpaceSampler):
         self._whole = all_configurations(space)
 
     def foretell(self, study: Study, number: int, configuration: Configuration) -> None:
-        """Keep what is expected of a first configuration."""
+        """Store the predictions for a first configuration."""
         own = own_trials(study, self.space, number)
         self._foretell(number, own, configuration, self._foreseen(study, [configuration]))
 
@@ -106,7 +106,7 @@ class GuardedSampler(SpaceSampler):
         generator = np.random.default_rng([self._seed, number])
         own = own_trials(study, self.space, number)
         explores = generator.random() < self._options.exploration and bool(own.ended)
-        # Where nothing is known, whatever is least known would look best: outliers.
+        # Without knowledge the least known configurations would look best: outliers.
         tells = len(own.scored) + len(own.pending)
         explores = explores or (tells < FIRST_DRAWS and not self._memory.knows_score)
         candidates = self._candidates(own, generator, tried)
@@ -129,7 +129,7 @@ class GuardedSampler(SpaceSampler):
             generator=generator,
             floors=found.floors,
         )
-        # Where nothing is expected to gain, what might still score best.
+        # If no gain is expected, take the best upper bound of the score.
         score = found.beliefs[0]
         might = (score.average() + _OPTIMISM * np.sqrt(score.spread()))[found.candidates]
         place = int(np.lexsort((-chance, -might, -gain))[0])
@@ -156,7 +156,7 @@ class GuardedSampler(SpaceSampler):
     def _explain(
         self, number: int, found: Expectation, place: int, failures: FailureProbabilities | None
     ) -> None:
-        """Keep what is expected of a candidate."""
+        """Store the predictions for a candidate."""
         self._explanations[number] = explanation(
             self._memory,
             found,
@@ -179,7 +179,7 @@ class GuardedSampler(SpaceSampler):
         else:
             front = [own.scored[place] for place in _front(own.costs)]
             found = drawn(self.space, generator, history=self._memory.candidates, front=front)
-        # What it costs is predicted once for all that can run at all.
+        # Costs are predicted once for all candidates that can run.
         adapted = unique(self.adapt(one) for one in found if self._infeasible(one) is None)
         return [
             one

@@ -1,4 +1,4 @@
-"""Learns the scales of the covariance on the tasks of a history."""
+"""Learn the scales of the covariance on the tasks of a history."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST_ROWS = 200
-"""Trials that the scales are learnt on."""
+"""Most trials that the scales are learnt on."""
 
 LEAST_ROWS = 60
-"""With fewer the usual scales stay."""
+"""Least trials; with fewer the default scales stay."""
 
 _FACTORS = (0.5, 0.7, 1.4, 2.0)
 _PASSES = 2
 _SPREAD = 0.7
-"""Standard deviation of the logarithm of a scale by its usual value, before anything is seen."""
+"""Prior standard deviation of the logarithm of a scale over its default."""
 
 Change = Callable[[KernelScales, float], KernelScales]
 
 
 def learnt_scales(trials: TaskTrials | None, usual: KernelScales) -> KernelScales:
-    """Return the scales under which the trials of the history are most likely.
+    """Return the scales of the highest posterior probability given the trials of the history.
 
     Each scale in turn is multiplied by a few factors, and the best is kept; a log-normal prior
-    around the usual scales keeps what the trials do not tell.
+    around the default scales decides where the trials do not.
 
     Args:
-        trials: Of one objective; None without a history.
-        usual: Where to start.
+        trials: Trials for one objective; None without a history.
+        usual: The default scales.
     """
     if trials is None or len(trials.scores) < LEAST_ROWS:
         return usual
@@ -92,7 +92,7 @@ def _length_change(column: int) -> Change:
 
 def _choice_change(column: int) -> Change:
     def change(one: KernelScales, factor: float) -> KernelScales:
-        # The distance of two values, by which their covariance falls short of 1.
+        # The distance of two values: 1 minus their covariance.
         factors = list(one.choice_factors)
         factors[column] = math.exp(math.log(factors[column]) * factor)
         return replace(one, choice_factors=tuple(factors))

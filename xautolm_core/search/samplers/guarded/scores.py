@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 F1_NOISE = 0.01
-"""Standard deviation of a macro-F1 on a thousand rows, about."""
+"""Approximate standard deviation of a macro-F1 on a thousand rows."""
 
 LOG_NOISE = 0.05
-"""Standard deviation of the logarithm of seconds, joules or milliseconds on one machine, about."""
+"""Approximate standard deviation of the logarithm of seconds, joules or milliseconds."""
 
 _MOST_COMPARED = 1_000
-"""Values that each one is ranked among; of more, evenly spaced quantiles."""
+"""Most values that each one is ranked among; of more, evenly spaced quantiles."""
 
 _GRID = np.linspace(-3.5, 3.5, 141)
 _TAIL_SLOPE = 0.02
@@ -32,13 +32,13 @@ _TAIL_SLOPE = 0.02
 def normal_scores(values: NDArray[np.float64], *, noise: float = 0.0) -> NDArray[np.float64]:
     """Return the normal score of each value's rank, ``Phi^-1((rank - 0.5) / n)``.
 
-    A value ranks by its chance to lie above each other one: what differs by less than the noise
-    nearly shares a rank, so that many trials with the same outcome do not fill the whole scale.
-    Exact ties share their mean rank.
+    A value ranks by its probability to lie above each other one: values that differ by less than
+    the noise nearly share a rank, so that many trials with the same outcome do not fill the whole
+    scale. Exact ties share their mean rank.
 
     Args:
         values: Shape (n,): more is better; NaN has no rank and keeps NaN.
-        noise: Standard deviation of a value that is measured again; 0 where it is exact.
+        noise: Standard deviation of a repeated measurement; 0 where it is exact.
     """
     scores = np.full(len(values), np.nan)
     known = np.flatnonzero(np.isfinite(values))
@@ -60,18 +60,18 @@ def normal_scores(values: NDArray[np.float64], *, noise: float = 0.0) -> NDArray
 
 
 def noise_of(objective: Objective) -> float:
-    """Return the standard deviation of an outcome that is measured again.
+    """Return the standard deviation of a repeated measurement of an outcome.
 
-    Of macro-F1 in points of 1, of all else on the natural logarithm.
+    Macro-F1 is in points of 1, all others on the natural logarithm.
     """
     return F1_NOISE if objective is Objective.F1 else LOG_NOISE
 
 
 class ValueCurve:
-    """What a normal score is worth: its place between the worst and the best of a task, in [0, 1].
+    """The worth of a normal score: its place between the worst and the best of a task, in [0, 1].
 
-    The mean over the tasks of the history, so that the last percent of a score counts as much as it
-    does there; the normal distribution function without a history.
+    It is the mean over the tasks of the history, so that the last percent of a score counts as much
+    as on these; without a history it is the normal distribution function.
 
     Args:
         samples: Outcomes of each task, more is better (time and energy by negative logarithm).

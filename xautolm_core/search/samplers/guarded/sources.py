@@ -1,4 +1,4 @@
-"""The tasks of a history as sources: which configurations did well on each, by normal scores."""
+"""The tasks of a history as sources: normal scores of configurations on each."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from xautolm_core.search.samplers.selection import UsableHistory
 
 MOST_ROWS = 1_000
-"""Experiences that kernels and priors are learnt from."""
+"""Most experiences that kernels and priors are learnt from."""
 
 MOST_TASKS = 66
-"""Tasks of them, so that each keeps fifteen: fewer say little of what differs between tasks."""
+"""Most tasks, so that each keeps fifteen experiences: fewer show little of how tasks differ."""
 
 _LEAST_COST = 1e-6
-"""Seconds, joules or milliseconds: a clock that counts none is not infinitely quick."""
+"""Least seconds, joules or milliseconds: a clock that counts 0 is not infinitely quick."""
 
 _LEAST_ROWS = 3
-"""A task with fewer successes has no ranks to speak of."""
+"""Least successes of a task: with fewer, ranks mean little."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Successes of earlier tasks, one a row.
+    """Successes of earlier tasks, one per row.
 
     Attributes:
         names: Name of each task.
@@ -51,8 +51,8 @@ class Sources:
         scores: Shape (rows, objectives): normal scores of the values within their task.
         trust: Shape (tasks,): weight in (0, 1] of the stores that a task comes from.
         floors: Shape (tasks,): normal score of the poorest cheap candidate of the task, below which
-            a language model was of no use; NaN where none was tried.
-        own: Index of the current task, if the history knows it; -1 if not.
+            a language model has no worth; NaN where none was tried.
+        own: Index of the current task in the history; -1 if it is not there.
         history_rows: Shape (rows,): row of the usable history.
     """
 
@@ -82,7 +82,7 @@ def better_values(
 
     Args:
         costs: Shape (rows, objectives), all minimised (a score is negated).
-        objectives: What the columns are.
+        objectives: Objectives of the columns.
     """
     found = -costs
     for column, objective in enumerate(objectives):
@@ -113,7 +113,7 @@ def sources_of(
     for index_of_task, number in enumerate(kept_tasks):
         rows = by_task[number]
         for column, objective in enumerate(context.objectives):
-            # What else was tried on a task counts: the best of poor ones is poor.
+            # Cheap candidates on a task count, too: the best of poor ones is poor.
             places = rivals.get(number) if objective is Objective.F1 else None
             beside = np.zeros(0) if places is None else usable.rival_scores[places]
             both = np.append(values[rows, column], beside)
@@ -146,7 +146,7 @@ def sources_of(
 
 
 def _costs(usable: UsableHistory, objectives: tuple[Objective, ...]) -> NDArray[np.float64]:
-    """Return the objectives, minimised, shape (rows, objectives); NaN where one does not tell.
+    """Return the objectives, minimised, shape (rows, objectives); NaN where unknown.
 
     A trial that was cut would have taken longer. Joules compare within a task, by their ranks.
     """
@@ -171,7 +171,7 @@ def _members(groups: NDArray[np.int64], rows: NDArray[np.int64]) -> dict[int, ND
 def _kept_tasks(task_of_row: NDArray[np.int64], names: Sequence[str], own: str | None) -> list[int]:
     """Return the tasks to learn from: those with enough successes, at most ``MOST_TASKS``.
 
-    Of more, the current one and others by a digest of their names, which says nothing of them.
+    Of more, the current one and others by a digest of their names, independent of outcomes.
     """
     counts = np.bincount(task_of_row, minlength=len(names))
     found = np.flatnonzero(counts >= _LEAST_ROWS).tolist()
@@ -193,7 +193,7 @@ def _sample(
     position = np.arange(len(rows)) - np.searchsorted(tasks[order], tasks[order])
     share = MOST_ROWS // max(len(np.unique(tasks)), 1)
     fewest = np.sort(np.unique(tasks, return_counts=True)[1])
-    for count in fewest:  # what small tasks leave goes to the others
+    for count in fewest:  # other tasks get what small tasks do not need
         if count <= share:
             left = MOST_ROWS - fewest[fewest <= share].sum()
             larger = (fewest > share).sum()

@@ -1,4 +1,4 @@
-"""From a history and options to a guarded sampler."""
+"""Build a guarded sampler from a history and options."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def guarded_sampler(
     load: Load | None = None,
     learnt: LearntCache | None = None,
 ) -> GuardedSampler:
-    """Build the sampler: its memory, and what it tries first."""
+    """Build the sampler with its memory and its first configurations."""
     usable, dropped = select_usable(history, context)
     memory = Memory(
         usable,
@@ -98,7 +98,7 @@ def _report(
     context: SearchContext,
     seed: int,
 ) -> WarmStartReport:
-    """Return what the history did: used experiences, and which fine-tuners it favours."""
+    """Return the effect of the history: used experiences, and the favoured branches."""
     applied = int(np.count_nonzero(usable.mapped.complete))
     probabilities = _favoured(memory, context, seed) if len(usable) else {}
     uniform = 1 / max(len(probabilities), 1)
@@ -121,7 +121,7 @@ def _most_similar(usable: UsableHistory, context: SearchContext) -> list[tuple[s
 
 
 def _favoured(memory: Memory, context: SearchContext, seed: int) -> dict[str, float]:
-    """Return each fine-tuner's share of the gain that is expected of random configurations."""
+    """Return each branch's share of the expected gain of random configurations."""
     generator = np.random.default_rng(seed)
     found = drawn(context.space, generator, history=(), front=())
     nothing = nothing_tried(len(context.objectives))

@@ -1,4 +1,4 @@
-"""Structures: ways in which a history may or may not tell of a new task, weighed by the evidence.
+"""Structures: ways in which a history may predict a new task, weighted by the evidence.
 
 For each objective a mixture: without history (several length scales and output scales), history as
 the mean, and history as a linear feature whose sign and size are learnt, so that a misleading
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class Structure(StrEnum):
-    """How the history enters, in words."""
+    """The use of the history, in words."""
 
     WITHOUT_HISTORY = explanation.WITHOUT_HISTORY
     HISTORY_AS_MEAN = "history as the mean"
@@ -69,7 +69,7 @@ _MOST_HELD_OUT = 24
 
 @dataclass(frozen=True)
 class Observations:
-    """What is known of the current task for one objective.
+    """The observations on the current task for one objective.
 
     Attributes:
         scores: Shape (observed,): normal scores.
@@ -85,11 +85,11 @@ class Beliefs:
     """A mixture over structures, for one objective.
 
     Attributes:
-        structures: Of each component.
+        structures: Structure of each component.
         weights: Shape (components,): posterior weights; they sum to 1.
         mean: Shape (components, rows): on the scale of all configurations.
         variance: Shape (components, rows).
-        constant: Shape (components,): by which the own trials' scores lie above that scale.
+        constant: Shape (components,): offset of the own trials' scores from that scale.
     """
 
     structures: tuple[Structure, ...]
@@ -106,9 +106,9 @@ class Beliefs:
         return found
 
     def weighed_by(self, other: Beliefs) -> Beliefs:
-        """Return the same with the weights of others.
+        """Return the same with the weights of other beliefs.
 
-        What was only expected, and then taken for an observation, is no evidence for a structure.
+        Expected values that replaced observations are not evidence for a structure.
         """
         return replace(self, weights=other.weights)
 
@@ -127,10 +127,10 @@ class StructureSet:
     """The structures of one objective.
 
     Args:
-        scales: Of the covariance.
-        trials: Of the tasks of the history; None without one.
-        allowed: The structures to weigh.
-        prior_weights: As another set has learnt them on the same trials; learnt if None.
+        scales: Scales of the covariance.
+        trials: Trials of the tasks of the history; None without one.
+        allowed: The structures to use.
+        prior_weights: Weights learnt on the same trials before; learnt here if None.
     """
 
     def __init__(
@@ -162,11 +162,11 @@ class StructureSet:
                 self.prior_weights = self._learnt_weights(trials)
 
     def beliefs(self, design: Design, observations: Observations) -> Beliefs:
-        """Return what the observations let expect.
+        """Return the posterior given the observations.
 
         Args:
             design: The observed configurations, then all others.
-            observations: Of the first rows.
+            observations: Observations of the first rows.
         """
         components = self._components(design, observations, self.transfer)
         prior = np.asarray([self._prior_of(one) for one in components])
@@ -226,7 +226,7 @@ class StructureSet:
     def _learnt_weights(self, trials: TaskTrials) -> dict[Structure, float]:
         """Return the prior weights by expectation maximisation over the tasks of the history."""
         rows = []
-        # Computed once: of a thousand trials that takes longer than all else.
+        # Computed once: with a thousand trials this takes longest.
         whole = None
         if not self._is_shared:
             whole = covariance(trials.design, trials.design, self.scales)
@@ -275,7 +275,7 @@ def _posterior(prior: Prior, observations: Observations, noise: NDArray[np.float
 def _floored(
     weights: NDArray[np.float64], structures: Sequence[Structure], prior: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return weights of which those without history have at least their floor."""
+    """Return weights in which those without history have at least their floor."""
     without = np.asarray([one is Structure.WITHOUT_HISTORY for one in structures])
     share = float(weights[without].sum())
     if not without.any() or share >= FLOOR_WITHOUT_HISTORY or without.all():
@@ -295,7 +295,7 @@ def _normalised(weights: dict[Structure, float]) -> dict[Structure, float]:
 
 
 def _spread_choice(tasks: Sequence[int], most: int) -> list[int]:
-    """Return at most so many of the tasks, evenly spread."""
+    """Return at most ``most`` of the tasks, evenly spread."""
     if len(tasks) <= most:
         return list(tasks)
     places = np.linspace(0, len(tasks) - 1, most).round().astype(int)

@@ -1,4 +1,4 @@
-"""What the tasks of a history let expect of a new one: a mean and a covariance.
+"""Predict a new task from the tasks of a history: a mean and a covariance.
 
 Two forms. Where tasks share their configurations (a choice among models without hyper-parameters),
 a low-rank model of tasks by configurations: ``b`` is the mean over the tasks, shrunk by a Gaussian
@@ -69,24 +69,24 @@ class TaskTrials:
 
 
 class Transfer(Protocol):
-    """What a history lets expect of a new task."""
+    """The prediction of a history for a new task."""
 
     def prior(self, design: Design, observed: int) -> Prior:
         """Return mean and covariance over a design whose first rows are those observed."""
         ...
 
     def by_task(self, design: Design) -> NDArray[np.float64]:
-        """Return what each task of the history came to, or would, shape (tasks, rows)."""
+        """Return the measured or predicted scores on each task, shape (tasks, rows)."""
         ...
 
 
 class SharedProcess:
-    """The general form.
+    """The general form: a Gaussian process shared by all tasks.
 
     Args:
-        trials: Of the tasks of the history.
-        scales: Of the covariance.
-        known: Shape (rows, rows): the covariance of the trials, if it is known already.
+        trials: Trials of the tasks of the history.
+        scales: Scales of the covariance.
+        known: Shape (rows, rows): covariance of the trials, if already computed.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class SharedProcess:
         return Prior(cross.T @ self._alpha, found, np.maximum(variance, 1e-4))
 
     def by_task(self, design: Design) -> NDArray[np.float64]:
-        """Return what each task of the history came to, or would, shape (tasks, rows)."""
+        """Return the measured or predicted scores on each task, shape (tasks, rows)."""
         raw = covariance(self._trials.design, design, self._scales)
         tasks = np.arange(len(self._trials.weight))
         member = tasks[:, None] == self._trials.task[None, :]
@@ -138,11 +138,11 @@ class SharedProcess:
 
 
 class LatentConfigurations:
-    """The form for shared configurations.
+    """The form for shared configurations: a low-rank model.
 
     Args:
-        trials: Of the tasks of the history.
-        scales: Of the covariance.
+        trials: Trials of the tasks of the history.
+        scales: Scales of the covariance.
     """
 
     def __init__(self, trials: TaskTrials, scales: KernelScales) -> None:
@@ -180,17 +180,17 @@ class LatentConfigurations:
         found += 0.1 * near + 0.05 * np.maximum(same, equal)
         variance = ((factors @ self._spread) * factors).sum(axis=1) + 0.05
         variance += 0.1 * self._scales.variances(design)
-        # What no task has tried is as unsure as it is without a history.
+        # A configuration that no task has tried is as uncertain as without a history.
         return Prior(mean, found, np.where(known, variance, 1.0))
 
     def by_task(self, design: Design) -> NDArray[np.float64]:
-        """Return what each task of the history came to, or would, shape (tasks, rows)."""
+        """Return the measured or predicted scores on each task, shape (tasks, rows)."""
         place = self._places(design)
         table = self._mean[None, :] + self._loadings @ self._configurations.T
         return np.where((place >= 0)[None, :], table[:, place], -1.0)
 
     def _places(self, design: Design) -> NDArray[np.int64]:
-        """Return the place of each row among the known configurations; -1 if it is none."""
+        """Return the index of each row among the known configurations; -1 if it is not there."""
         both = Design.stack([self._known, design]).keys()
         count = len(self._known)
         order = np.argsort(both[:count])
@@ -201,7 +201,7 @@ class LatentConfigurations:
     def _shrunk_mean(
         self, scores: NDArray[np.float64], mask: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return the mean over the tasks, drawn towards that of similar configurations."""
+        """Return the mean over the tasks, shrunk towards that of similar configurations."""
         counts = np.maximum(mask.sum(axis=0), 1e-3)
         means = (scores * mask).sum(axis=0) / counts
         near = covariance(self._known, self._known, self._scales)
@@ -239,7 +239,7 @@ def _solved(
     other: NDArray[np.float64],
     ridge: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return for each row the ridge regression of what is known of it on the other side."""
+    """Return for each row the ridge regression of its known entries on the other factors."""
     grams = np.einsum("rc,ci,cj->rij", mask, other, other) + ridge
     targets = (residual * mask) @ other
     return np.asarray(np.linalg.solve(grams, targets[:, :, None])[:, :, 0])

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from xautolm_core.retrain.verdict import degradation_test
 from xautolm_core.retrain.verdict import macro_f1_error
 from xautolm_core.retrain.verdict import share_error
-from xautolm_core.retrain.verdict import wear_test
 from xautolm_core.tasks.scores import classification_scores
 
 SCORE = st.floats(0, 1)
@@ -27,12 +27,16 @@ def _confusion(generator: np.random.Generator, rows: int, share: float, classes:
 @settings(deadline=None)
 @given(SCORE, SCORE, ERROR, ERROR, st.floats(0, 0.5), st.floats(0.001, 0.4))
 def test_laws_of_the_test(before, now, error_a, error_b, tolerance, alpha):
-    found = wear_test((before, error_a), (now, error_b), tolerance=tolerance, alpha=alpha)
+    found = degradation_test((before, error_a), (now, error_b), tolerance=tolerance, alpha=alpha)
     assert 0 < found.p_value <= 1
     assert found.detectable_drop > tolerance
-    # A wider tolerance or a better score never makes it look more worn.
-    wider = wear_test((before, error_a), (now, error_b), tolerance=tolerance + 0.1, alpha=alpha)
-    better = wear_test((before, error_a), (now + 0.1, error_b), tolerance=tolerance, alpha=alpha)
+    # A wider tolerance or a better score never makes it look more degraded.
+    wider = degradation_test(
+        (before, error_a), (now, error_b), tolerance=tolerance + 0.1, alpha=alpha
+    )
+    better = degradation_test(
+        (before, error_a), (now + 0.1, error_b), tolerance=tolerance, alpha=alpha
+    )
     assert wider.p_value >= found.p_value
     assert better.p_value >= found.p_value
     # A drop within the tolerance is never significant at a level below one half.
@@ -45,7 +49,7 @@ def test_the_level_holds_under_the_null():
     alpha, tests, rejected = 0.05, 500, 0
     for _ in range(tests):
         old, new = _confusion(generator, 120, 0.8), _confusion(generator, 200, 0.8)
-        found = wear_test(
+        found = degradation_test(
             (old.macro_f1, macro_f1_error(old.confusion)),
             (new.macro_f1, macro_f1_error(new.confusion)),
             tolerance=0.0,
@@ -60,7 +64,7 @@ def test_a_drop_of_the_detectable_size_is_found_four_times_in_five():
     shares, found, expected = (0.85, 0.70), 0, []
     for _ in range(200):
         old, new = (_confusion(generator, 150, share) for share in shares)
-        result = wear_test(
+        result = degradation_test(
             (old.macro_f1, macro_f1_error(old.confusion)),
             (new.macro_f1, macro_f1_error(new.confusion)),
             tolerance=0.0,
@@ -99,4 +103,4 @@ def test_what_cannot_be_tested_is_refused():
     with pytest.raises(ValueError, match="no rows"):
         macro_f1_error([[0, 0], [0, 0]])
     with pytest.raises(ValueError, match="uncertainty"):
-        wear_test((0.5, 0.0), (0.5, 0.0), tolerance=0.0, alpha=0.05)
+        degradation_test((0.5, 0.0), (0.5, 0.0), tolerance=0.0, alpha=0.05)
