@@ -27,8 +27,10 @@ LEARNING_RATE = "learning_rate"
 USUAL_LEARNING_RATES: Mapping[str, float] = MappingProxyType(
     {"full": 4e-5, "partial": 1e-4, "lora": 4e-4, "head": 4e-3}
 )
-"""Usual learning rate of a method. The fewer weights it trains, the larger; rates
-of different methods compare by their ratio to it."""
+"""Usual learning rate of a method, also that of a configuration without one.
+
+The fewer weights a method trains, the larger; rates of different methods compare by their ratio to
+it."""
 
 
 def is_cheap(method: str) -> bool:

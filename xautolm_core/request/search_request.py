@@ -55,9 +55,9 @@ from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import ReadStore
 from xautolm_core.search.contract import SearchSpec
-from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.samplers.contract import SAMPLERS
 from xautolm_core.search.samplers.factory import check_sampler
+from xautolm_core.search.spending import SpendingLimits
 from xautolm_core.space.cheap import parse_methods
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.validation import first_problem
@@ -67,7 +67,6 @@ REGISTRIES = {one.group: one for one in (SAMPLERS, LAUNCHERS, METERS, STORAGES)}
 if TYPE_CHECKING:
     from xautolm_core.launch.kubernetes.settings import ClusterSettings
 
-_KEEP = ("front", "best", "all")
 _NEEDED_MODULES = ("torch", "transformers", "peft")
 
 
@@ -270,18 +269,9 @@ def _limits(
         limits["trial_timeout_seconds"] = parse_duration(options.trial_timeout, "--trial-timeout")
     if options.trial_memory is not None:
         limits["trial_memory_bytes"] = parse_size(options.trial_memory, "--trial-memory")
-    if options.workers is not None:
-        limits["workers"] = options.workers
-    for name in ("screening", "early_stopping", "offline"):
+    for name in ("workers", "screening", "early_stopping", "offline", "keep_models"):
         if getattr(options, name) is not None:
             limits[name] = getattr(options, name)
-    if options.keep_models is not None:
-        if options.keep_models not in _KEEP:
-            raise ConfigError(
-                f"--keep-models: '{options.keep_models}' is not a choice",
-                hint=f"Known are {', '.join(_KEEP)}",
-            )
-        limits["keep_models"] = options.keep_models
     return limits
 
 
@@ -312,7 +302,7 @@ def _gpus_per_trial(cluster: ClusterSettings | None) -> int:
 def _sampler(options: SearchOptions) -> tuple[str, dict[str, Any]]:
     """Return the sampler and its options, which leave out the history of a cold search."""
     name = options.sampler or DEFAULT_SAMPLER
-    given = dict(options.sampler_options)
+    given = dict(options.sampler_options or {})
     checked = check_sampler(name, given)
     if not options.cold or not checked.learns:
         return name, given
