@@ -130,7 +130,7 @@ class SamplerContract:
 
     def test_epochs_are_changed_to_what_is_left(self, space: SearchSpace) -> None:
         sampler = self.sampler(space)
-        sampler.adapt = lambda one: one.model_copy(
+        sampler.adapt = lambda one, _: one.model_copy(
             update={"parameters": {**one.parameters, "epochs": 1}}
         )
         tried = _run(_study(sampler), space, 8)

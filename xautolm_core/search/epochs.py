@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from xautolm_core.search.plan import SHARE_OF_WHOLE_EPOCHS
 from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer
 
@@ -23,9 +22,9 @@ def fit_epochs(
     configuration: Configuration,
     *,
     forecast: Callable[[Configuration], Forecast],
-    left_seconds: float,
+    limit_seconds: float,
 ) -> Configuration:
-    """Return a configuration with no more epochs than fit into a part of the time left.
+    """Return a configuration with no more epochs than fit into a limit.
 
     The learning rate then decays to the end of a whole epoch, and the record has the actual epochs.
     Where not even the fewest epochs of the space fit, those are kept: the trial itself shortens its
@@ -35,7 +34,7 @@ def fit_epochs(
         space: Defines the possible numbers of epochs.
         configuration: A proposal.
         forecast: Predicts a configuration's time.
-        left_seconds: Time for its training and evaluation; infinite without a budget.
+        limit_seconds: Time for its training and evaluation; infinite without a budget.
     """
     branch = space.branch(configuration.branch)
     parameter = None if branch is None else branch.parameter(EPOCHS)
@@ -48,7 +47,7 @@ def fit_epochs(
         found = configuration.model_copy(
             update={"parameters": {**configuration.parameters, EPOCHS: epochs}}
         )
-        if forecast(found).seconds <= SHARE_OF_WHOLE_EPOCHS * left_seconds:
+        if forecast(found).seconds <= limit_seconds:
             return found
     return found
 

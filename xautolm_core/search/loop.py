@@ -90,7 +90,9 @@ class TrialLoop:
         self._saved_at = 0.0
         self.pace = SearchPace(setup)
         self._early_stops = EarlyStops.of(setup)
-        setup.sampler.adapt = lambda one: self.pace.fit(one, self.records)
+        setup.sampler.adapt = lambda one, is_first: self.pace.fit(
+            one, self.records, is_first=is_first
+        )
         self._spending = Spending(
             setup.spec.spending, resumed, expected=setup.state.expected_shares
         )

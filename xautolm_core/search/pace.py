@@ -18,6 +18,7 @@ from xautolm_core.search.epochs import fit_epochs
 from xautolm_core.search.forecast import Forecaster
 from xautolm_core.search.plan import MAX_VALIDATION_ROWS
 from xautolm_core.search.plan import SHARE_OF_COMPARISON
+from xautolm_core.search.plan import SHARE_OF_FIRST
 from xautolm_core.search.plan import SHARE_OF_WHOLE_EPOCHS
 from xautolm_core.search.plan import data_fraction
 from xautolm_core.search.plan import final_reserve_seconds
@@ -178,8 +179,16 @@ class SearchPace:
             on_overrun="stop" if is_screening(configuration) else "shrink",
         )
 
-    def fit(self, configuration: Configuration, records: Sequence[TrialRecord]) -> Configuration:
-        """Return a proposal with no more epochs than fit into the time left (``fit_epochs``)."""
+    def fit(
+        self, configuration: Configuration, records: Sequence[TrialRecord], *, is_first: bool
+    ) -> Configuration:
+        """Return a proposal with no more epochs than fit into a part of the time left.
+
+        Args:
+            configuration: A proposal.
+            records: All trials so far.
+            is_first: Whether it is a first configuration rather than a drawn one.
+        """
         left = self.left_seconds(records) - self.overhead_seconds
         timeout = self._setup.policy.trial_timeout_seconds
         left = left if timeout is None else min(left, timeout)
@@ -189,7 +198,7 @@ class SearchPace:
             self._setup.space,
             configuration,
             forecast=lambda one: self._forecaster.forecast(one, records),
-            left_seconds=left,
+            limit_seconds=(SHARE_OF_FIRST if is_first else SHARE_OF_WHOLE_EPOCHS) * left,
         )
 
     def may_continue(self, configuration: Configuration) -> bool:

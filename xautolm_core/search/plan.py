@@ -23,6 +23,10 @@ SHARE_OF_WHOLE_EPOCHS = 0.6
 """Share of the time left that the epochs of one trial may take, so that others get time too. Where
 a single epoch takes more, it gets all of it: half an epoch each of two models is worth less."""
 
+SHARE_OF_FIRST = 0.9
+"""The same for a first configuration: one that is trained for all of its epochs is worth more than
+two that are not."""
+
 SHARE_OF_COMPARISON = 0.3
 """Largest share of the budget that is reserved for the tests of two models."""
 

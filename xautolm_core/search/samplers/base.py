@@ -89,12 +89,13 @@ class SpaceSampler(BaseSampler):
 
     Attributes:
         options_type: The options that a sampler of this class has.
-        adapt: Adapts a trial's epochs to the time left, before it is proposed. The loop sets it, as
-            it knows the time. The identity by default.
+        adapt: Adapts a trial's epochs to the time left, before it is proposed; its arguments are a
+            configuration, and whether it is a first one. The loop sets it, as it knows the time.
+            The identity by default.
     """
 
     options_type: ClassVar[type[RandomOptions]] = RandomOptions
-    adapt: Callable[[Configuration], Configuration]
+    adapt: Callable[[Configuration, bool], Configuration]
 
     @classmethod
     def build(cls, inputs: SamplerInputs) -> Self:
@@ -177,7 +178,7 @@ class SpaceSampler(BaseSampler):
             whole = handles_key(encode(self.space, first.configuration))
             if whole in tried or _without_epochs(whole) in shortened:
                 continue
-            configuration = self.adapt(first.configuration)
+            configuration = self.adapt(first.configuration, True)
             handles = encode(self.space, configuration)
             if handles_key(handles) in tried or self._infeasible(configuration) is not None:
                 continue
@@ -288,7 +289,7 @@ class SpaceSampler(BaseSampler):
         least_risky: dict[str, Value] | None = None
         lowest = np.inf
         for _ in range(MAX_TRIES):
-            configuration = self.adapt(draw(self.space, chooser))
+            configuration = self.adapt(draw(self.space, chooser), False)
             handles = encode(self.space, configuration)
             if handles_key(handles) in tried or self._infeasible(configuration) is not None:
                 continue
@@ -300,7 +301,7 @@ class SpaceSampler(BaseSampler):
         return least_risky
 
 
-def _as_it_is(configuration: Configuration) -> Configuration:
+def _as_it_is(configuration: Configuration, is_first: bool) -> Configuration:
     return configuration
 
 

@@ -180,7 +180,7 @@ class GuardedSampler(SpaceSampler):
             front = [own.scored[place] for place in _front(own.costs)]
             found = drawn(self.space, generator, history=self._memory.candidates, front=front)
         # Costs are predicted once for all candidates that can run.
-        adapted = unique(self.adapt(one) for one in found if self._infeasible(one) is None)
+        adapted = unique(self.adapt(one, False) for one in found if self._infeasible(one) is None)
         return [
             one
             for one in adapted
