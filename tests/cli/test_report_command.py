@@ -62,7 +62,7 @@ def test_since_leaves_out_what_ended_before(call: Call, store: Path) -> None:
         (["--tenant", "nobody"], "There are no trials to report (tenant nobody)"),
         (["--pue", "0.5"], "pue: Input should be greater than or equal to 1"),
         (["--grams-per-kwh", "nan"], "location_grams_per_kwh"),
-        (["--price", "0.1EUR/h"], "has no place here"),
+        (["--price", "0.1EUR/h"], "cannot be used here"),
         (["--price", "0.1EUR/kWh", "--price", "2USD/gpuh"], "do not compare"),
         (["--intensities", "none.csv"], "has many zones, and none is given"),
         (["--zone", "DEU", "--intensities", "none.csv"], "none.csv cannot be read"),

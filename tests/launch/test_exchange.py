@@ -232,7 +232,7 @@ def test_a_launcher_killed_while_it_sends_has_sent_nothing(
 
 
 def test_a_task_that_is_gone_is_told(run: Run, exchange: TrialExchange) -> None:
-    with pytest.raises(LaunchError, match="not there"):
+    with pytest.raises(LaunchError, match="is missing"):
         exchange.send(run.spec(task_folder=run.folder / "gone"))
 
 

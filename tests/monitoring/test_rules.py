@@ -58,7 +58,7 @@ def test_each_alert_says_what_to_do(rule: dict[str, Any]) -> None:
     assert {"summary", "description", "runbook_url"} == set(rule["annotations"])
     assert rule["annotations"]["runbook_url"] == f"docs/runbooks/{rule['alert']}.md"
     book = (ROOT / rule["annotations"]["runbook_url"]).read_text()
-    for part in (f"# {rule['alert']}", "## What it means", "## How to look", "## How to mend"):
+    for part in (f"# {rule['alert']}", "## Meaning", "## Diagnosis", "## Fix"):
         assert part in book
 
 

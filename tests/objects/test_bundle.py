@@ -165,7 +165,7 @@ def test_a_manifest_cannot_name_what_is_outside(
     files = [{"name": name, "size_bytes": 1, "sha256": "0" * 64}]
     storage.put("p/manifest.json", json.dumps({"files": files}).encode())
     reference = BundleReference(prefix="p", digest="0" * 64)
-    with pytest.raises(DamagedBundleError, match="no manifest"):
+    with pytest.raises(DamagedBundleError, match="not a manifest"):
         fetch_bundle(storage, reference, tmp_path / "in" / "target")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["objects"]
 

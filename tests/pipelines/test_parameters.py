@@ -105,7 +105,7 @@ def test_bad_pairs(package: Package, pairs: list[str], words: str) -> None:
         ("text: a\nitmes: [1]\n", ":2: the pipeline tiny has no parameter 'itmes'"),
         ("text: a\nitems: [2026-11-27]\n", "holds what JSON cannot"),
         ("- text\n", "is no mapping"),
-        ("text: [\n", "Mend the YAML"),
+        ("text: [\n", "Fix the YAML"),
         ("", "needs the parameter text"),
     ],
 )

@@ -150,7 +150,7 @@ def test_damaged_files_are_refused(registry, model_folder, tmp_path):
     model = registry.register("moods", model_folder, make_record())
     digest = hashlib.sha256(b"weights").hexdigest()
     _spoil(tmp_path, f"models/moods/*/parts/{digest}-00000", b"weights", b"WEIGHTS")
-    with pytest.raises(DamagedVersionError, match=r"model\.safetensors is not what its digest"):
+    with pytest.raises(DamagedVersionError, match=r"model\.safetensors does not match its digest"):
         registry.fetch(model, tmp_path / "fetched")
     assert not (tmp_path / "fetched").exists()
 

@@ -76,7 +76,7 @@ def test_warnings_of_the_data_stand_once_and_before_the_scores(tmp_path: Path) -
 
 
 def test_without_warnings_of_the_data_there_is_no_box_of_them(tmp_path: Path) -> None:
-    assert "before you believe a score" not in report_page(search_result(tmp_path, warnings=()))
+    assert "scores may mislead" not in report_page(search_result(tmp_path, warnings=()))
 
 
 def test_it_shows_what_it_must(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_only_hopeless_configurations_are_refused() -> None:
     assert reason() is None
     assert reason(host_bytes=int(1.29 * 2**30)) is None
     assert reason(host_bytes=int(1.31 * 2**30)) == (
-        "m with method full needs about 1.3 GiB of memory, 1.0 GiB are there"
+        "m with method full needs about 1.3 GiB of memory, 1.0 GiB are available"
     )
     # A trial can shrink to a twentieth of its steps.
     assert reason(train_seconds=2_500.0) is None

@@ -87,7 +87,7 @@ def test_a_package_is_found_without_being_imported(
 
 
 def test_nothing_left_is_an_error_with_a_remedy(space_file: Path) -> None:
-    with pytest.raises(SpaceError, match="No model of search space 'mine' can be had") as caught:
+    with pytest.raises(SpaceError, match="No model of search space 'mine' is available") as caught:
         load_space(str(space_file), offline=True)
     assert "XAUTOLM_MODELS" in caught.value.hint
 
@@ -108,12 +108,12 @@ def test_a_branch_without_models_leaves(tmp_path: Path) -> None:
     [
         (lambda f: (f / "model.safetensors").unlink(), "no model*.safetensors"),
         (lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"), "safetensors"),
-        (lambda f: _cut(f / "model.safetensors"), "is cut off"),
-        (lambda f: (f / "model.safetensors").write_bytes(b"\xff" * 20), "is cut off"),
-        (lambda f: (f / "model.safetensors").write_bytes(b"x"), "no readable safetensors"),
+        (lambda f: _cut(f / "model.safetensors"), "is truncated"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"\xff" * 20), "is truncated"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"x"), "not a readable safetensors"),
         (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer"),
         (lambda f: (f / "config.json").write_text("{"), "is not JSON"),
-        (lambda f: (f / "config.json").write_text("[]"), "no JSON object"),
+        (lambda f: (f / "config.json").write_text("[]"), "not a JSON object"),
         (lambda f: (f / "config.json").write_text('{"model_type": "mamba"}'), "'mamba'"),
         (
             lambda f: (f / "config.json").write_text('{"model_type": "bert", "hidden_size": "x"}'),
