@@ -236,7 +236,7 @@ def start_of(since: object, now: datetime) -> datetime:
 
 
 def _folders(runs: Run | Sequence[Run]) -> list[Path]:
-    several = [runs] if isinstance(runs, str | Path | SearchResult) else runs
+    several: object = [runs] if isinstance(runs, str | Path | SearchResult) else runs
     if not isinstance(several, Sequence):
         several = [given_path(several, "runs")]
     return [
