@@ -23,7 +23,13 @@ from pydantic import ConfigDict
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import XautolmError
 
-GROUPS = ("xautolm.samplers", "xautolm.launchers", "xautolm.energy", "xautolm.storages")
+GROUPS = (
+    "xautolm.samplers",
+    "xautolm.launchers",
+    "xautolm.energy",
+    "xautolm.storages",
+    "xautolm.task_types",
+)
 
 
 class PluginReference(BaseModel):

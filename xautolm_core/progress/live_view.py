@@ -144,7 +144,7 @@ class LiveView:
     def _running_table(self, running: Sequence[ShownTrial]) -> Table:
         table = Table(box=None, pad_edge=False, show_header=False, expand=False)
         for trial in running:
-            best = trial.heartbeat.get("best_macro_f1")
+            best = trial.heartbeat.get("best_score")
             table.add_row(
                 Text(f"#{trial.number}"),
                 ProgressBar(total=1.0, completed=trial.share_done, width=20),

@@ -84,7 +84,7 @@ def _describe_task(setup: SearchSetup) -> dict[str, Any]:
     task = setup.task
     return {
         "name": task.name,
-        "type": task.type.value,
+        "type": task.type,
         "fingerprint": task.fingerprint,
         "labels": list(task.labels),
         "rows": {name: len(split) for name, split in task.splits.items()},

@@ -83,7 +83,7 @@ class ExperienceWriter:
             attempt=spec.attempt,
             task_name=self.task.name,
             task_fingerprint=self.task.fingerprint,
-            task_type=self.task.type.value,
+            task_type=self.task.type,
             task_features=self.task_features,
             system_features=self.system_features,
             configuration=spec.configuration,
@@ -170,7 +170,7 @@ def scores_of(result: TrialResult) -> Mapping[str, Score]:
     """
     if result.outcome is not Outcome.PRUNED or not result.evaluations:
         return result.scores
-    return {"macro_f1": Score(value=max(one.macro_f1 for one in result.evaluations))}
+    return {"macro_f1": Score(value=max(one.score for one in result.evaluations))}
 
 
 def failure_of(failure: Failure, labels: Sequence[str]) -> Failure:

@@ -100,7 +100,7 @@ def set_up(
             space=opening.space,
             objectives=spec.objectives,
             seed=spec.seed,
-            task_type=opening.task.type.value,
+            task_type=opening.task.type,
             task_features=task_features,
             system_features=system_features,
             options=spec.sampler_options,
@@ -215,7 +215,7 @@ def _history(
     if not opening.space.branches or not reads_history(spec.sampler, spec.sampler_options):
         return spec, None
     relevance = Relevance(
-        opening.task.type.value,
+        opening.task.type,
         (task.extractor, task.version),
         (system.extractor, system.version),
     )

@@ -26,6 +26,7 @@ from xautolm_core.tasks.quality import warnings_of
 from xautolm_core.tasks.sampling import grouped_partition
 from xautolm_core.tasks.spec import SplitFractions
 from xautolm_core.tasks.spec import TaskSpec
+from xautolm_core.tasks.spec import TaskType
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.task import SPLIT_NAMES
 from xautolm_core.tasks.task import Finding
@@ -143,7 +144,7 @@ def load_task(spec: TaskSpec) -> Task:
     findings = (*unlabelled, *find_faults(splits, names, cut=missing, pool=given["train"]))
     return Task(
         name=spec.name or "task",
-        type=spec.type,
+        type=spec.type or TaskType.TEXT_CLASSIFICATION,
         fingerprint=fingerprint({split: part.rows for split, part in given.items()}, names),
         labels=names,
         splits={split: part.rows for split, part in splits.items()},

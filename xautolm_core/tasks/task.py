@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from typing import Generic
 from typing import Literal
+from typing import TypeAlias
 
-from xautolm_core.tasks.spec import TaskType
+from typing_extensions import TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +53,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Split:
-    """The rows of one split.
+    """The rows of one split of a classification task.
 
     Attributes:
         texts: Texts, in row order (Arrow large strings: memory-mapped where they come from a file).
@@ -67,15 +70,21 @@ class Split:
         return len(self.labels)
 
 
+S_co = TypeVar("S_co", bound=Sized, covariant=True, default=Split)
+
+
 @dataclass(frozen=True)
-class Task:
-    """A task whose data have been read and checked.
+class Task(Generic[S_co]):
+    """A task whose data have been read and checked, by the type of its splits.
+
+    ``Task`` alone is a classification task, ``Task[QuestionSplit]`` one of questions, ``AnyTask``
+    whichever kind, of whose splits nothing is known but how many rows they have.
 
     Attributes:
         name: The user's name of it, stable over retrainings.
-        type: Kind of task.
+        type: Name of the kind of task.
         fingerprint: Digest of the content (hex); changes with any row, not with their order.
-        labels: Class names; a row's label is an index into them.
+        labels: Class names; a row's label is an index into them. Empty where rows have no class.
         splits: All three splits.
         languages: ISO 639-1 codes, if known.
         warnings: What the user should know of the data (dropped rows, duplicates, long texts).
@@ -84,30 +93,33 @@ class Task:
     """
 
     name: str
-    type: TaskType
+    type: str
     fingerprint: str
     labels: tuple[str, ...]
-    splits: Mapping[SplitName, Split]
+    splits: Mapping[SplitName, S_co]
     languages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property
-    def train(self) -> Split:
+    def train(self) -> S_co:
         """The training split."""
         return self.splits["train"]
 
     @property
-    def validation(self) -> Split:
+    def validation(self) -> S_co:
         """The validation split, which the search sees."""
         return self.splits["validation"]
 
     @property
-    def test(self) -> Split:
+    def test(self) -> S_co:
         """The test split, which only the final report touches."""
         return self.splits["test"]
 
     @property
-    def has_pairs(self) -> bool:
-        """Whether a row consists of two texts."""
+    def has_pairs(self: Task[Split]) -> bool:
+        """Whether a row of a classification task consists of two texts."""
         return self.train.text_pairs is not None
+
+
+AnyTask: TypeAlias = Task[Sized]

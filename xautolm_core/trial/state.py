@@ -71,7 +71,7 @@ class TrialState:
 
     Attributes:
         spec: What was asked.
-        best_score: Best macro-F1 on validation so far.
+        best_score: Best primary score on validation so far.
         meter: Meters training and evaluation; None before.
         The others are those of ``TrialResult`` and ``TrialProgress``.
     """
@@ -113,15 +113,15 @@ class TrialState:
         readings = self.energy()
         return sum(reading.joules for reading in readings) if readings else None
 
-    def note_evaluation(self, macro_f1: float) -> None:
-        """Keep what an evaluation has found, with the costs up to now."""
+    def note_evaluation(self, score: float) -> None:
+        """Keep the primary score that an evaluation has found, with the costs up to now."""
         seconds, joules = self.clock.seconds(), self.joules()
         own = seconds.get("train", 0.0) + seconds.get("evaluate", 0.0)
         chain = chain_facts(self.spec, seconds, joules)
         self.evaluations.append(
             TrialEvaluation(
                 epoch=round(self.epochs, 4),
-                macro_f1=macro_f1,
+                score=score,
                 seconds=chain.get("cumulative_seconds", own + self.reused_seconds),
                 joules=chain.get("cumulative_joules") if chain else joules,
             )
@@ -149,7 +149,7 @@ class TrialState:
             "step": self.steps,
             "scheduled_steps": self.scheduled_steps,
             "epoch": round(self.epochs, 4),
-            "best_macro_f1": self.best_score,
+            "best_score": self.best_score,
             "evaluations": [one.model_dump(mode="json") for one in list(self.evaluations)],
             "seconds": self.clock.seconds(),
             "rss_bytes": _status_bytes("VmRSS"),

@@ -1,0 +1,44 @@
+"""Extractive question answering: answers that stand in the passage that comes with the question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from xautolm_core.tasks.arrow_columns import one_array
+from xautolm_core.tasks.questions import QuestionSplit
+from xautolm_core.tasks.spec import TaskType
+from xautolm_core.tasks.task_type import PrimaryScore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class QuestionAnswering:
+    """The kind of task whose answers are spans of a passage."""
+
+    name: str = TaskType.QUESTION_ANSWERING
+    primary = PrimaryScore("f1", "F1")
+
+    def columns(self, split: QuestionSplit) -> Mapping[str, pa.Array]:
+        """Return questions, passages, accepted answers and where these begin."""
+        import pyarrow as pa
+
+        return {
+            "question": one_array(split.questions, pa.large_string()),
+            "context": one_array(split.contexts, pa.large_string()),
+            "answers": one_array(split.answers, pa.list_(pa.large_string())),
+            "starts": one_array(split.starts, pa.list_(pa.int64())),
+        }
+
+    def split(self, table: pa.Table) -> QuestionSplit:
+        """Return the split that these columns hold."""
+        return QuestionSplit(
+            questions=table.column("question"),
+            contexts=table.column("context"),
+            answers=table.column("answers"),
+            starts=table.column("starts"),
+        )
+
+
+QUESTION_ANSWERING = QuestionAnswering()
