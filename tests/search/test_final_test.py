@@ -9,10 +9,10 @@ import pytest
 
 from tests.search.test_comparison import CHEAP
 from tests.search.test_comparison import LANGUAGE_MODEL
-from xautolm_core.search.asking import TestedModel
-from xautolm_core.search.contract import TestReport
 from xautolm_core.search.final_test import no_time
 from xautolm_core.search.final_test import run_test
+from xautolm_core.search.test_kinds import TestedModel
+from xautolm_core.search.test_report import TestReport
 
 TRUTH = [0, 1, 1, 0]
 TASK = SimpleNamespace(test=SimpleNamespace(labels=TRUTH), labels=("a", "b"))
@@ -38,7 +38,7 @@ def test_both_answer_the_same_rows_and_the_report_is_of_the_chosen_one(best, oth
     assert problem == ""
     assert report.macro_f1 == sum(ANSWERS[best.number])
     assert (report.comparison.language_model, report.comparison.cheap) == (3, 0)
-    assert report.comparison.language_model_macro_f1 == 1.0
+    assert report.comparison.language_model_score == 1.0
     assert report.comparison.gain > 0
 
 

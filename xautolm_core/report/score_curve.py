@@ -18,6 +18,7 @@ from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.pareto import staircase
+from xautolm_core.tasks.task_type import primary_title
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
@@ -180,7 +181,8 @@ def _point(frame: Frame, step: Improvement, *, is_chosen: bool) -> str:
     colour = svg_plot.CHOSEN if is_chosen else svg_plot.FRONT
     title = (
         f"Trial {step.record.number}: {configuration_words(step.record.configuration)}; "
-        f"macro F1 {score_words(step.score)} after {seconds_words(step.seconds)}"
+        f"{primary_title(step.record.result.scores)} {score_words(step.score)} after "
+        f"{seconds_words(step.seconds)}"
     )
     radius = RADIUS + (2 if is_chosen else 0)
     x, y = frame.x(step.seconds), frame.y(step.score)
@@ -205,7 +207,8 @@ def _description(curve: ScoreCurve, cheap_score: float | None) -> str:
         f"{step.record.number}, {configuration_label(step.record.configuration)})"
         for step in curve.improvements
     ]
-    words = f"The best macro F1 on validation was {', '.join(steps)}."
+    title = primary_title(curve.improvements[0].record.result.scores) if steps else "score"
+    words = f"The best {title} on validation was {', '.join(steps)}."
     words += f" The last trial ended after {seconds_words(curve.end_seconds)}."
     if cheap_score is None:
         return words
