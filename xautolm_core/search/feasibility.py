@@ -121,6 +121,7 @@ class Feasibility:
             classes=self.statistics.classes,
             threads=self.threads,
             gpu=self.gpu_bytes is not None,
+            task_type=self.space.task_type,
         )
 
     def load(self, configuration: Configuration) -> ResourceLoad:

@@ -72,6 +72,7 @@ class TrialState:
     Attributes:
         spec: What was asked.
         best_score: Best primary score on validation so far.
+        decoding: What the best evaluation chose beside the weights, for the saved model's card.
         meter: Meters training and evaluation; None before.
         The others are those of ``TrialResult`` and ``TrialProgress``.
     """
@@ -90,6 +91,7 @@ class TrialState:
     padded_tokens: int = 0
     evaluations: list[TrialEvaluation] = field(default_factory=list)
     scores: dict[str, Score] = field(default_factory=dict)
+    decoding: dict[str, float] = field(default_factory=dict)
     saved_scores: dict[str, Score] = field(default_factory=dict)
     cut_by: CutBy | None = None
     reused_seconds: float = 0.0
