@@ -21,10 +21,10 @@ from xautolm_core.trial.contract import MODEL_CARD_FILE
 
 if TYPE_CHECKING:
     import numpy as np
-    from xautolm_core.trial.answerer import Answerer
-    from xautolm_core.trial.answerer import TextAnswer
 
     from xautolm._result import SearchResult
+    from xautolm_core.trial.answerer import Answerer
+    from xautolm_core.trial.answerer import TextAnswer
     from xautolm_core.trial.classifier import Classifier
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xautolm_core.energy.surroundings import SWITCH_VARIABLE
 from xautolm_core.energy.surroundings import is_switched_off
 from xautolm_core.errors import ConfigError
+from xautolm_core.errors import SpaceError
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.feasibility import Feasibility
 from xautolm_core.search.feasibility import text_statistics
@@ -99,6 +100,12 @@ def open_search(
             offline=spec.offline,
             methods=spec.methods,
         )
+        if space.task_type != task.type:
+            raise SpaceError(
+                f"Search space {space_name} is for {space.task_type}, and task {task.name} is one"
+                f" of {task.type}",
+                hint=f"Use another one, such as --space {task_kind(task.type).space}",
+            )
         space = weigh_classes(space, task_kind(task.type).class_rows(task))
         policy = BudgetPolicy(
             spec.budget_seconds,

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel
-from pydantic import ConfigDict
-from pydantic import Field
 
 from xautolm_core.records.methods import is_cheap
 from xautolm_core.search.test_kinds import TestedModel
@@ -19,6 +16,7 @@ from xautolm_core.search.test_report import QuestionTestReport
 from xautolm_core.tasks.answer_scores import AnswerScores
 from xautolm_core.tasks.answer_scores import answer_scores
 from xautolm_core.tasks.grouped import mean_gain_interval
+from xautolm_core.trial.answers import TextAnswers
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
@@ -30,21 +28,12 @@ SHOWN_EXAMPLES = 6
 _PASSAGE_CHARACTERS = 400
 
 
-class _Answers(BaseModel):
-    """What ``trial.answers`` writes for a question answering task."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    texts: tuple[str, ...]
-    seconds: float = Field(ge=0)
-
-
 class QuestionTest:
     """See ``TestKind``."""
 
     def read(self, document: bytes, task: QuestionTask) -> TestedModel:
         """Score the answers that a model gave to the test split."""
-        answers = _Answers.model_validate_json(document)
+        answers = TextAnswers.model_validate_json(document)
         if len(answers.texts) != len(task.test):
             raise ValueError("its answers do not belong to the rows")
         accepted = task.test.answers.to_pylist()
