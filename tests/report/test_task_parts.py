@@ -57,7 +57,7 @@ def result(tmp_path):
 
 def test_the_page_shows_answers_and_no_classes(result):
     page = report_page(result)
-    assert "acro F1" not in page and "classes" not in page and "text classifier" not in page
+    assert "acro F1" not in page and "Confusion" not in page and "text classifier" not in page
     for words in (
         "F1 on test",
         "Exact match on test",
@@ -85,7 +85,7 @@ def test_summary_and_verdict_name_the_score(result):
 def test_the_card_says_how_to_ask(result):
     card = model_card(result)
     assert "pipeline_tag: question-answering" in card and "macro" not in card
-    assert "| test | 120 | .7012 | .6501 |" in card
+    assert "| test | 120 | 0.7012 | 0.6501 |" in card
     assert "AutoModelForQuestionAnswering" in card and "exact match" in card
     assert "30 of the test rows have no answer" in card
 

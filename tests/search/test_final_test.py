@@ -11,7 +11,7 @@ from tests.search.test_comparison import CHEAP
 from tests.search.test_comparison import LANGUAGE_MODEL
 from xautolm_core.search.final_test import no_time
 from xautolm_core.search.final_test import run_test
-from xautolm_core.search.test_kinds import TestedModel
+from xautolm_core.search.final_test_kinds import TestedModel
 from xautolm_core.search.test_report import TestReport
 
 TRUTH = [0, 1, 1, 0]

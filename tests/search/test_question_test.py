@@ -8,9 +8,9 @@ from pydantic import TypeAdapter
 
 from tests.report.samples import record
 from tests.tasks.question_rows import write_squad
+from xautolm_core.search.final_test_kinds import final_test_kind
 from xautolm_core.search.question_test import QUESTION_TEST
 from xautolm_core.search.question_test import passage_around
-from xautolm_core.search.test_kinds import test_kind
 from xautolm_core.search.test_report import AnyTestReport
 from xautolm_core.search.test_report import QuestionTestReport
 from xautolm_core.tasks.grouped import mean_gain_interval
@@ -56,7 +56,7 @@ def test_answers_are_scored_and_shown(task):
 def test_answers_to_other_rows_are_refused(task):
     with pytest.raises(ValueError, match="do not belong to the rows"):
         QUESTION_TEST.read(document(right(task)[1:]), task)
-    assert test_kind("question-answering") is QUESTION_TEST
+    assert final_test_kind("question-answering") is QUESTION_TEST
 
 
 @pytest.mark.parametrize("cheap_first", [True, False])

@@ -15,8 +15,8 @@ from tests.report.samples import search_result
 from xautolm_components.conftest import parameters_for
 from xautolm_components.conftest import write_data
 from xautolm_core.search import asking
+from xautolm_core.search.final_test_kinds import TestedModel
 from xautolm_core.search.result_file import write_result
-from xautolm_core.search.test_kinds import TestedModel
 from xautolm_core.search.test_report import TestReport
 from xautolm_core.steps.evaluate import evaluate
 from xautolm_core.steps.fingerprint import fingerprint_task

@@ -104,6 +104,7 @@ def _plot(
                 if form == "wide"
                 else cost_label.replace("Training and evaluation", "Train and evaluate"),
                 name=f"{name}-{form}",
+                score_title=result.primary.title,
                 width=width,
                 height=height,
             )

@@ -158,7 +158,9 @@ def curve_plot(
     unit, unit_seconds = next((word, s) for most, word, s in _UNITS if end <= most)
     values = svg_plot.round_numbers(0.0, frame.high_x / unit_seconds, at_most=frame.most_ticks)
     ticks = [(value * unit_seconds, f"{value:g}") for value in values]
-    parts = svg_plot.axes(frame, ticks, f"{unit} since the first launch")
+    title = primary_title(steps[0].record.result.scores)
+    label = f"{unit} since the first launch"
+    parts = svg_plot.axes(frame, ticks, label, score_title=title)
     if cheap_score is not None:
         parts.append(svg_plot.cheap_line(frame, cheap_score))
     parts.append(svg_plot.staircase(frame, [(step.seconds, step.score) for step in steps]))

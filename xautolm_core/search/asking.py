@@ -23,14 +23,14 @@ from pydantic import ValidationError
 from xautolm_core.errors import LaunchError
 from xautolm_core.launch.processes import die_with_parent
 from xautolm_core.search.class_test import read_classes
-from xautolm_core.search.test_kinds import test_kind
+from xautolm_core.search.final_test_kinds import final_test_kind
 from xautolm_core.trial.answers import MODULE
 from xautolm_core.trial.answers import Answers
 from xautolm_core.trial.answers import AnswersRequest
 from xautolm_core.whole_files import write_json
 
 if TYPE_CHECKING:
-    from xautolm_core.search.test_kinds import TestedModel
+    from xautolm_core.search.final_test_kinds import TestedModel
     from xautolm_core.tasks.task import AnyTask
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ def score_on_test(
     Returns:
         The scores with the answers, or None and the reason in words.
     """
-    kind = test_kind(task.type)
+    kind = final_test_kind(task.type)
     return _answers_of(
         model_folder, task_folder, work_folder, asking, read=lambda found: kind.read(found, task)
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xautolm_core.records.methods import is_cheap
-from xautolm_core.search.test_kinds import TestedModel
+from xautolm_core.search.final_test_kinds import TestedModel
 from xautolm_core.search.test_report import INTERVAL_LEVEL
 from xautolm_core.search.test_report import ModelComparison
 from xautolm_core.search.test_report import TestReport
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ClassTest:
-    """See ``TestKind``."""
+    """See ``FinalTestKind``."""
 
     def read(self, document: bytes, task: Task) -> TestedModel:
         """Score the classes that a model gave to the test split."""

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from xautolm_core.search.asking import Asking
 from xautolm_core.search.asking import score_on_test
+from xautolm_core.search.final_test_kinds import final_test_kind
 from xautolm_core.search.models import model_folder
 from xautolm_core.search.records import choose_alternative
-from xautolm_core.search.test_kinds import test_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Sequence
 
     from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.final_test_kinds import TestedModel
     from xautolm_core.search.setup import SearchSetup
-    from xautolm_core.search.test_kinds import TestedModel
     from xautolm_core.search.test_report import AnyTestReport
     from xautolm_core.tasks.task import AnyTask
 
@@ -105,7 +105,7 @@ def run_test(
     beside, problem = evaluate(other)
     if beside is None:
         return chosen.report, f"Trial {other.number} could not be compared: {problem}"
-    compared = test_kind(task.type).compare((best, other), (chosen, beside), task, seed=seed)
+    compared = final_test_kind(task.type).compare((best, other), (chosen, beside), task, seed=seed)
     return replace(chosen.report, comparison=compared), ""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xautolm_core.records.methods import is_cheap
-from xautolm_core.search.test_kinds import TestedModel
+from xautolm_core.search.final_test_kinds import TestedModel
 from xautolm_core.search.test_report import INTERVAL_LEVEL
 from xautolm_core.search.test_report import AnsweredQuestion
 from xautolm_core.search.test_report import ModelComparison
@@ -29,7 +29,7 @@ _PASSAGE_CHARACTERS = 400
 
 
 class QuestionTest:
-    """See ``TestKind``."""
+    """See ``FinalTestKind``."""
 
     def read(self, document: bytes, task: QuestionTask) -> TestedModel:
         """Score the answers that a model gave to the test split."""

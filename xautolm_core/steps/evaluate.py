@@ -41,9 +41,9 @@ def evaluate(request: str, result_folder: str, test_file: str) -> None:
     from xautolm_core.search.contract import ALTERNATIVE_FOLDER
     from xautolm_core.search.contract import BEST_MODEL_FOLDER
     from xautolm_core.search.final_test import run_test
+    from xautolm_core.search.final_test_kinds import TestedModel
     from xautolm_core.search.records import choose_alternative
     from xautolm_core.search.result_file import read_result
-    from xautolm_core.search.test_kinds import TestedModel
     from xautolm_core.tasks.load import load_task
     from xautolm_core.tasks.prepared import write_prepared
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xautolm_core.search.test_report import ModelComparison
     from xautolm_core.tasks.task import Task
 
-TEST_KINDS = Registry(
+FINAL_TEST_KINDS = Registry(
     "xautolm.task_tests",
     "test of a task type",
     {
@@ -48,7 +48,7 @@ class TestedModel:
     answers: np.ndarray
 
 
-class TestKind(Protocol):
+class FinalTestKind(Protocol):
     """How models of one kind of task are tested."""
 
     def read(self, document: bytes, task: Task[Any]) -> TestedModel:
@@ -80,11 +80,11 @@ class TestKind(Protocol):
         """
 
 
-def test_kind(name: str) -> TestKind:
+def final_test_kind(name: str) -> FinalTestKind:
     """Return how models of a kind of task are tested.
 
     Raises:
         ConfigError: There is no such kind, or its package is broken.
     """
-    kind: TestKind = TEST_KINDS.load(name)
+    kind: FinalTestKind = FINAL_TEST_KINDS.load(name)
     return kind
