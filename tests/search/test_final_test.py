@@ -15,7 +15,9 @@ from xautolm_core.search.final_test_kinds import TestedModel
 from xautolm_core.search.test_report import TestReport
 
 TRUTH = [0, 1, 1, 0]
-TASK = SimpleNamespace(test=SimpleNamespace(labels=TRUTH), labels=("a", "b"))
+TASK = SimpleNamespace(
+    type="text-classification", test=SimpleNamespace(labels=TRUTH), labels=("a", "b")
+)
 ANSWERS = {LANGUAGE_MODEL.number: [0, 1, 1, 0], CHEAP.number: [0, 0, 1, 0]}
 
 
