@@ -35,10 +35,13 @@ def search(
     budget: Time | None = None,
     trials: int | None = None,
     text_pair: str | None = None,
+    question: str | None = None,
+    context: str | None = None,
+    answers: str | None = None,
     name: str | None = None,
     drop_invalid: bool = False,
     quoting: Literal["auto", "quoted", "none"] | None = None,
-    space: str | Path | SearchSpace = "starter",
+    space: str | Path | SearchSpace | None = None,
     methods: str | Sequence[str] = (),
     models: str | Path | Sequence[str | Path] = (),
     objectives: str | Sequence[str] = ("f1", "time"),
@@ -68,7 +71,9 @@ def search(
     offline: bool = False,
     progress: Progress = True,
 ) -> SearchResult:
-    """Search for the best text classifier, and return it with all trials.
+    """Search for the best model of a task, and return it with all trials.
+
+    The columns determine the task type: texts with classes, or questions with passages and answers.
 
     Each trial runs in a process of its own. Ctrl-C (or the stop button of a notebook) ends the
     search cleanly: what was found is returned, and ``resume`` continues it.
@@ -87,11 +92,17 @@ def search(
             ``"300gCO2e"``; several with commas. 15 minutes if nothing else bounds the search.
         trials: Stop after this many trials of language models; cheap candidates do not count.
         text_pair: Column of a second text, for pairs of texts.
+        question: Column of the question, for question answering; found by its name if None, as are
+            the other two.
+        context: Column of the passage that holds the answer.
+        answers: Column of the accepted answers.
         name: Name of the task, the same at each retraining; by default the data's name.
-        drop_invalid: Leave out rows without text or label, instead of refusing the data.
+        drop_invalid: Leave out rows without text or label, or without an answer in the passage,
+            instead of refusing the data.
         quoting: What the double quotes in CSV and TSV files are: ``"auto"``, ``"quoted"``
             (they enclose cells) or ``"none"`` (they are text).
-        space: What may be tried: a preset (``"starter"``), a YAML file, or a ``SearchSpace``.
+        space: What may be tried: a preset, a YAML file, or a ``SearchSpace``; ``"starter"`` if
+            None, or ``"starter-qa"`` for questions.
         methods: Which of the space's methods, such as ``["tfidf", "lora"]``; all if empty.
         models: Folders with local models.
         objectives: ``"f1"``, and what is traded for it: ``"time"``, ``"energy"``, ``"latency"``.
@@ -148,9 +159,8 @@ def search(
     """
     given = dict(locals())  # nothing else is there yet
     with in_callers_words():
-        options = _options(given)
-        found = given_data(data, text=text, text_pair=text_pair, label=label)
-        request = new_search(options.model_copy(update={"data": found}))
+        columns = _complete([(text, label), (question, context, answers)], text_pair)
+        request = new_search(_options(given).model_copy(update={"data": given_data(data, columns)}))
         return SearchResult.of(run_request(request, progress))
 
 
@@ -212,6 +222,15 @@ def resume(
     with in_callers_words():
         folder = run.out_folder if isinstance(run, SearchResult) else given_path(run, "run")
         return SearchResult.of(run_request(resumed_search(_options(given), folder), progress))
+
+
+def _complete(kinds: Sequence[Sequence[str | None]], text_pair: str | None) -> list[str]:
+    """Return the columns that the caller has named, if these are all that a kind of task needs."""
+    for needed in kinds:
+        if all(name is not None for name in needed):
+            return [name for name in (*needed, text_pair) if name is not None]
+    # A column that is not named is looked for among all.
+    return []
 
 
 def _options(arguments: dict[str, Any]) -> SearchOptions:

@@ -7,7 +7,7 @@ from pathlib import Path
 from xautolm._words import given_path
 from xautolm._words import in_callers_words
 from xautolm_core.errors import SpaceError
-from xautolm_core.records.methods import CHEAP_METHODS
+from xautolm_core.records.methods import cheap_methods_of
 from xautolm_core.space.definition import parse_definition
 from xautolm_core.space.definition import read_definition
 from xautolm_core.space.presets import preset_names
@@ -24,6 +24,7 @@ class SearchSpace:
     Attributes:
         name: Its name.
         description: What it is for.
+        task_type: Type of the tasks that it is for.
         text: Its YAML.
         methods: Its methods, such as ``tfidf``, ``lora`` and ``full``.
         models: Ids of its models, whether they are available here or not.
@@ -56,8 +57,9 @@ class SearchSpace:
                 )
         self.name = found.name
         self.description = found.description
+        self.task_type = found.task_type
         of_branches = dict.fromkeys(branch.method for branch in found.branches)
-        self.methods = (*(CHEAP_METHODS if found.cheap else ()), *of_branches)
+        self.methods = (*(cheap_methods_of(found.task_type) if found.cheap else ()), *of_branches)
         self.models = tuple(found.models)
 
     @staticmethod

@@ -23,7 +23,16 @@ from pydantic import ConfigDict
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import XautolmError
 
-GROUPS = ("xautolm.samplers", "xautolm.launchers", "xautolm.energy", "xautolm.storages")
+GROUPS = (
+    "xautolm.samplers",
+    "xautolm.launchers",
+    "xautolm.energy",
+    "xautolm.storages",
+    "xautolm.task_types",
+    "xautolm.task_features",
+    "xautolm.task_tests",
+    "xautolm.task_reports",
+)
 
 
 class PluginReference(BaseModel):

@@ -39,7 +39,7 @@ def _play(view: SearchObserver, folder: Path) -> None:
             "step": 5,
             "scheduled_steps": 10,
             "epoch": 0.5,
-            "best_macro_f1": 0.77,
+            "best_score": 0.77,
         }
         view.tick(42.0, {one.number: heartbeat})
         done.append(one)

@@ -135,7 +135,7 @@ class EpochsLauncher(InstantLauncher):
         stopped, number = self._stopped.get(handle.native_id, ""), spec.trial_number
         if stopped or len(told) == self.EPOCHS:
             progress = TrialProgress(rows=10, planned_steps=4, scheduled_steps=4, steps=len(told))
-            score = {"macro_f1": Score(value=told[-1].macro_f1)}
+            score = {"macro_f1": Score(value=told[-1].score)}
             result = TrialResult(
                 search_id=spec.search_id,
                 trial_number=number,
@@ -155,7 +155,7 @@ class EpochsLauncher(InstantLauncher):
         told.append(
             TrialEvaluation(
                 epoch=epoch,
-                macro_f1=0.9 - 0.05 * number + 0.01 * epoch,
+                score=0.9 - 0.05 * number + 0.01 * epoch,
                 seconds=(number + 1) * epoch,
             )
         )

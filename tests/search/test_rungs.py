@@ -25,7 +25,7 @@ BOTH = (Objective.F1, Objective.TIME)
 
 
 def evaluation(f1: float, seconds: float, joules: float | None = None, epoch: float = 1.0):
-    return TrialEvaluation(epoch=epoch, macro_f1=f1, seconds=seconds, joules=joules)
+    return TrialEvaluation(epoch=epoch, score=f1, seconds=seconds, joules=joules)
 
 
 def point(number: int, f1: float, seconds: float, *, joules=None, method="full") -> RungPoint:
@@ -51,10 +51,10 @@ def stopped(points: list[RungPoint]) -> set[int]:
 @given(rung_points())
 def test_neither_the_first_front_nor_the_best_score_is_stopped_and_never_over_half(points):
     gone = stopped(points)
-    costs = {one.number: (-one.at.macro_f1, one.at.seconds) for one in points}
+    costs = {one.number: (-one.at.score, one.at.seconds) for one in points}
     assert all(any(dominates(costs[b], costs[a]) for b in costs) for a in gone)
     assert (
-        not {one.number for one in points if one.at.macro_f1 == max(-c for c, _ in costs.values())}
+        not {one.number for one in points if one.at.score == max(-c for c, _ in costs.values())}
         & gone
     )
     assert len(gone) <= len(points) / 2
@@ -128,7 +128,7 @@ def test_a_search_stops_what_falls_behind_and_keeps_it_as_censored(make_spec, tm
         assert read_result(out / "trials" / f"{number:04d}-0") == record.result
         assert kept[number].outcome is Outcome.PRUNED
         # It had one epoch, and the next was over before it ended.
-        assert kept[number].scores["macro_f1"].value == record.result.evaluations[-1].macro_f1
+        assert kept[number].scores["macro_f1"].value == record.result.evaluations[-1].score
         assert not (out / "trials" / f"{number:04d}-0" / "model").exists()
     launcher = EpochsLauncher()
     resumed = search(spec.model_copy(update={"max_trials": 9}), out, launcher, resume=True)

@@ -15,7 +15,9 @@ from xautolm_core.space.classifiers import CLASSIFIERS
 from xautolm_core.space.classifiers import misfit
 from xautolm_core.space.definition import parse_definition
 from xautolm_core.space.load import resolve
+from xautolm_core.space.model import ModelKind
 from xautolm_core.space.sources import ModelSources
+from xautolm_core.tasks.spec import TaskType
 
 SPACE = """\
 schema: 1
@@ -79,3 +81,33 @@ def test_most_pairs_fit() -> None:
     unfit = [(a, m) for a in CLASSIFIERS for m in MODEL_METHODS if misfit(a, m)]
     assert 0 < len(unfit) < 0.2 * len(CLASSIFIERS) * len(MODEL_METHODS)
     assert misfit("bert", "lora") is None
+
+
+def test_encoders_alone_find_spans_and_those_without_a_head_are_told() -> None:
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES as KNOWN,
+    )
+
+    for architecture, kind in CLASSIFIERS.items():
+        reason = misfit(architecture, "full", TaskType.QUESTION_ANSWERING)
+        if kind is not ModelKind.ENCODER:
+            assert reason is not None
+        elif misfit(architecture, "full") is None:
+            assert (reason is None) == (architecture in KNOWN), architecture
+    assert misfit("bert", "lora", TaskType.QUESTION_ANSWERING) is None
+    assert misfit("squeezebert", "lora", TaskType.QUESTION_ANSWERING) is not None
+    told = misfit("bert", "linear_probe", TaskType.QUESTION_ANSWERING)
+    assert told == "linear_probe is not a method of question-answering"
+
+
+def test_a_space_of_questions_has_their_cheap_method_and_no_screening(tmp_path: Path) -> None:
+    sources = _sources(tmp_path, "gpt2")
+    text = SPACE.format(other="gpt2").replace("name: mine", "name: mine\ntask: question-answering")
+    space = resolve(parse_definition(text, "x.yaml"), sources)
+    assert space.task_type == TaskType.QUESTION_ANSWERING
+    assert [one.method for one in space.cheap] == ["lexical_span"]
+    assert space.screening == () and space.contains(space.cheap[0])
+    assert {choice for branch in space.branches for choice in branch.model.choices} == {"org/bert"}
+    wrong = text.replace("question-answering", "chess")
+    with pytest.raises(SpaceError, match=r"chess.*use text-classification or question-answering"):
+        parse_definition(wrong, "x.yaml")

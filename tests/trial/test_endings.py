@@ -66,14 +66,14 @@ def test_without_a_result(
         "step": 4,
         "seconds": {"train": 2.5},
         "energy": [{"component": "gpu", "joules": 7.0, "source": "nvml", "quality": "A"}],
-        "evaluations": [{"epoch": 1, "macro_f1": 0.5, "seconds": 2.0}, {"epoch": 2}],
+        "evaluations": [{"epoch": 1, "score": 0.5, "seconds": 2.0}, {"epoch": 2}],
     }
     result = result_of_end(make_spec(), end, None, heartbeat)
     assert (result.outcome, result.failure and result.failure.kind) == (outcome, kind)
     assert result.progress.steps == 4
     assert result.seconds == {"train": 2.5}
     assert [reading.joules for reading in result.energy] == [7.0]
-    assert [(one.epoch, one.macro_f1) for one in result.evaluations] == [(1, 0.5)]
+    assert [(one.epoch, one.score) for one in result.evaluations] == [(1, 0.5)]
     assert result.ended_at is not None
 
 

@@ -105,9 +105,9 @@ def test_a_result_tells_everything(make_spec: MakeSpec) -> None:
     assert 0 < progress.tokens <= progress.padded_tokens < 1.5 * progress.tokens
     heartbeat = read_heartbeat(spec.out_folder)
     assert heartbeat is not None and heartbeat["step"] == 12
-    assert heartbeat["best_macro_f1"] == result.scores["macro_f1"].value
+    assert heartbeat["best_score"] == result.scores["macro_f1"].value
     assert evaluations_of(heartbeat) == result.evaluations
-    assert max(one.macro_f1 for one in result.evaluations) == heartbeat["best_macro_f1"]
+    assert max(one.score for one in result.evaluations) == heartbeat["best_score"]
     assert result.evaluations[-1].epoch == progress.epochs
     assert 0 < result.evaluations[-1].seconds <= result.time_seconds
 

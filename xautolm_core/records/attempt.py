@@ -49,14 +49,14 @@ class TrialEvaluation(Record):
     Attributes:
         epoch: Passes over the training rows by then, those of a continuation's earlier trials
             included; fractional where the schedule ends within one.
-        macro_f1: In [0, 1].
+        score: The primary score of the kind of task: macro-F1, or the F1 of answers; in [0, 1].
         seconds: Training plus evaluation up to then, as ``AttemptRecord.time_seconds`` counts them;
             of a continuation with the trials that it continues.
         joules: Likewise the energy; None where nothing was metered.
     """
 
     epoch: float = Field(ge=0)
-    macro_f1: float = Field(ge=0, le=1)
+    score: float = Field(ge=0, le=1)
     seconds: float = Field(ge=0)
     joules: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
@@ -73,7 +73,8 @@ class AttemptRecord(Record):
             deadline or its wall limit. Its seconds are right-censored: the whole schedule would
             have taken longer. None for a schedule that reached its end, also for one that was
             shrunk to fit.
-        scores: Score name to score on validation data: ``macro_f1``, ``accuracy``.
+        scores: Score name to score on validation data: ``macro_f1``, ``accuracy``; of answers
+            ``f1``, ``exact_match``.
         seconds: Phase to wall-clock seconds: ``startup`` (launch to the trial's first line),
             ``download`` (of task and model, on another machine), ``load_data``, ``tokenize``,
             ``load_model``, ``train`` (with the probe), ``evaluate``, ``latency``, ``save``.

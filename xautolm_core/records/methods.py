@@ -1,4 +1,4 @@
-"""The names of the methods that make a classifier."""
+"""The names of the methods that make a model."""
 
 from __future__ import annotations
 
@@ -8,17 +8,32 @@ from types import MappingProxyType
 TFIDF = "tfidf"
 LINEAR_PROBE = "linear_probe"
 LINEAR_PROBE_TFIDF = "linear_probe_tfidf"
+LEXICAL_SPAN = "lexical_span"
 
 FINE_TUNING_METHODS = ("full", "partial", "lora", "head")
 """Methods that train weights of a language model; samplers draw their hyper-parameters."""
 
-CHEAP_METHODS = (TFIDF, LINEAR_PROBE, LINEAR_PROBE_TFIDF)
-"""Logistic regressions that cost seconds, in the order in which they are tried: on TF-IDF, on the
-features of a frozen language model, and on both."""
+CHEAP_METHODS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "text-classification": (TFIDF, LINEAR_PROBE, LINEAR_PROBE_TFIDF),
+        "question-answering": (LEXICAL_SPAN,),
+    }
+)
+"""Type of task to its methods that cost seconds, in the order in which they are tried.
+
+Of text classification: logistic regressions on TF-IDF, on the features of a frozen language model,
+and on both. Of question answering: spans ranked by the words that they and their surroundings share
+with the question."""
+
+CHEAP_METHODS = tuple(method for methods in CHEAP_METHODS_OF.values() for method in methods)
+"""The cheap methods of all types of tasks."""
 
 METHODS = (*FINE_TUNING_METHODS, *CHEAP_METHODS)
 
-MODEL_METHODS = tuple(method for method in METHODS if method != TFIDF)
+MODELLESS_METHODS = (TFIDF, LEXICAL_SPAN)
+"""Methods that do without a language model."""
+
+MODEL_METHODS = tuple(method for method in METHODS if method not in MODELLESS_METHODS)
 """Methods that work with a language model."""
 
 LEARNING_RATE = "learning_rate"
@@ -39,5 +54,15 @@ def is_cheap(method: str) -> bool:
 
 
 def has_model(method: str) -> bool:
-    """Whether a method works with a language model: all do but ``tfidf``."""
-    return method != TFIDF
+    """Whether a method works with a language model: all but the ``MODELLESS_METHODS`` do."""
+    return method not in MODELLESS_METHODS
+
+
+def cheap_methods_of(task_type: str) -> tuple[str, ...]:
+    """Return the cheap methods of a type of task, in the order in which they are tried."""
+    return CHEAP_METHODS_OF.get(task_type, ())
+
+
+def methods_of(task_type: str) -> tuple[str, ...]:
+    """Return all methods of a type of task."""
+    return (*FINE_TUNING_METHODS, *cheap_methods_of(task_type))

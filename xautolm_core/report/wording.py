@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from xautolm_core.records.methods import LEXICAL_SPAN
 from xautolm_core.records.methods import LINEAR_PROBE
 from xautolm_core.records.methods import LINEAR_PROBE_TFIDF
 from xautolm_core.records.methods import TFIDF
@@ -185,11 +186,13 @@ _CHEAP_WORDS: Mapping[str, str] = {
     TFIDF: "TF-IDF, logistic regression",
     LINEAR_PROBE: "linear probe on {model}",
     LINEAR_PROBE_TFIDF: "linear probe on {model}, with TF-IDF",
+    LEXICAL_SPAN: "spans ranked by shared words",
 }
 _LABELS: Mapping[str, str] = {
     TFIDF: "TF-IDF",
     LINEAR_PROBE: "probe",
     LINEAR_PROBE_TFIDF: "probe + TF-IDF",
+    LEXICAL_SPAN: "shared words",
 }
 
 

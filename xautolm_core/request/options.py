@@ -130,6 +130,9 @@ class SearchOptions(BaseModel):
     text: str | None = None
     text_pair: str | None = None
     label: str | None = None
+    question: str | None = None
+    context: str | None = None
+    answers: str | None = None
     name: str | None = None
     drop_invalid: bool = False
     quoting: Annotated[Quoting, Field(strict=False)] | None = None
@@ -199,6 +202,9 @@ def described_task(options: SearchOptions, data: object) -> TaskSpec:
         "text": options.text,
         "text_pair": options.text_pair,
         "label": options.label,
+        "question": options.question,
+        "context": options.context,
+        "answers": options.answers,
         "name": options.name,
         "seed": options.seed or 0,
         "drop_invalid": options.drop_invalid,

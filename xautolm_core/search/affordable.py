@@ -145,7 +145,7 @@ def _past(spec: SearchSpec, opening: Opening) -> Past:
                 tenant=None if spec.all_tenants else spec.tenant,
                 device=opening.device,
                 task_name=opening.task.name,
-                task_type=opening.task.type.value,
+                task_type=opening.task.type,
                 methods=FINE_TUNING_METHODS if opening.space.branches else CHEAP_METHODS,
             )
         except SegmentGoneError:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from xautolm_core.search.contract import SearchResult
-from xautolm_core.search.contract import TestReport
+from xautolm_core.search.test_report import AnyTestReport
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EARLY_SHARE = 0.05
 """Share of the budget: a search that ends earlier than this before it notes the reason."""
 
-_TEST = TypeAdapter(TestReport)
+_TEST: TypeAdapter[AnyTestReport] = TypeAdapter(AnyTestReport)
 
 
 def conclude(
@@ -84,7 +84,7 @@ def _describe_task(setup: SearchSetup) -> dict[str, Any]:
     task = setup.task
     return {
         "name": task.name,
-        "type": task.type.value,
+        "type": task.type,
         "fingerprint": task.fingerprint,
         "labels": list(task.labels),
         "rows": {name: len(split) for name, split in task.splits.items()},

@@ -103,12 +103,11 @@ def why_to_stop(
     points = [point, *others]
     fronts = non_dominated_fronts(_costs(points, objectives))
     front = {row: place for place, rows in enumerate(fronts) for row in rows}
-    score = point.at.macro_f1
-    if front[0] == 0 or score >= max(one.at.macro_f1 for one in others):
+    score = point.at.score
+    if front[0] == 0 or score >= max(one.at.score for one in others):
         return None
     better = sum(
-        (front[row], -one.at.macro_f1) < (front[0], -score)
-        for row, one in enumerate(others, start=1)
+        (front[row], -one.at.score) < (front[0], -score) for row, one in enumerate(others, start=1)
     )
     if ETA * better < len(points):
         return None
@@ -190,7 +189,7 @@ def _costs(points: Sequence[RungPoint], objectives: Sequence[Objective]) -> NDAr
 
     Latency is measured only at the end: time is used in its place, as both depend on the model.
     """
-    columns = [[-one.at.macro_f1 for one in points]]
+    columns = [[-one.at.score for one in points]]
     joules = [one.at.joules for one in points]
     if Objective.ENERGY in objectives and None not in joules:
         columns.append([one for one in joules if one is not None])

@@ -9,21 +9,23 @@ from dataclasses import replace
 from xautolm_core.errors import SpaceError
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.configuration import Value
-from xautolm_core.records.methods import LINEAR_PROBE
-from xautolm_core.records.methods import LINEAR_PROBE_TFIDF
 from xautolm_core.records.methods import METHODS
-from xautolm_core.records.methods import TFIDF
+from xautolm_core.records.methods import cheap_methods_of
+from xautolm_core.records.methods import has_model
 from xautolm_core.space.hyperparameters import suggestion
 from xautolm_core.space.screening import comparable
 from xautolm_core.space.space import SearchSpace
 from xautolm_core.space.space import SpaceModel
+from xautolm_core.tasks.spec import TaskType
 
 _DEFAULT_LENGTH = 128
 """Default number of tokens of a text that a probe reads."""
 
 
 def cheap_candidates(
-    starts: Sequence[Configuration], models: Mapping[str, SpaceModel]
+    starts: Sequence[Configuration],
+    models: Mapping[str, SpaceModel],
+    task_type: str = TaskType.TEXT_CLASSIFICATION,
 ) -> tuple[Configuration, ...]:
     """Return the cheap candidates of a space, in the order in which they are tried.
 
@@ -33,11 +35,17 @@ def cheap_candidates(
     Args:
         starts: The space's starts.
         models: Model id to available model.
+        task_type: Type of the tasks that the space is for.
     """
-    tfidf = Configuration(branch=TFIDF, method=TFIDF, parameters={})
+    methods = cheap_methods_of(task_type)
+    modelless = tuple(
+        Configuration(branch=method, method=method, parameters={})
+        for method in methods
+        if not has_model(method)
+    )
     pretrained = {name: m for name, m in models.items() if m.descriptor.pretrained}
     if not pretrained:
-        return (tfidf,)
+        return modelless
     start = _probed_start(starts, models)
     if start is not None and start.model is not None:
         name = start.model
@@ -54,9 +62,10 @@ def cheap_candidates(
             method=method,
             parameters=parameters,
         )
-        for method in (LINEAR_PROBE, LINEAR_PROBE_TFIDF)
+        for method in methods
+        if has_model(method)
     )
-    return (tfidf, *probes)
+    return (*modelless, *probes)
 
 
 def probe_length(starts: Sequence[Configuration], models: Mapping[str, SpaceModel]) -> int:

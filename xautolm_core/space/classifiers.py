@@ -1,4 +1,4 @@
-"""The architectures that ``transformers`` has text classifiers for, and the methods that fit them.
+"""The supported architectures, and the methods and task types that fit them.
 
 It is the only table of misfits: a search leaves such a pair out before anything runs, and a trial
 of one ends at once, with the same reason.
@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xautolm_core.records.methods import MODEL_METHODS
+from xautolm_core.records.methods import methods_of
 from xautolm_core.space.model import ModelKind
+from xautolm_core.tasks.spec import TaskType
 
 _ENCODERS = """
     albert bert big_bird camembert canine cohere_compass_text convbert data2vec-text deberta
@@ -36,6 +38,14 @@ CLASSIFIERS: Mapping[str, ModelKind] = {
     **dict.fromkeys(_ENCODER_DECODERS.split(), ModelKind.ENCODER_DECODER),
 }
 """``model_type`` of each architecture with an ``AutoModelForSequenceClassification``."""
+
+
+_WITHOUT_SPANS = """
+    cohere_compass_text esm esmc eurobert gte layoutlm modernvbert nomic_bert perceiver tapas
+    ultravbert
+"""
+ENCODERS_WITHOUT_SPANS = frozenset(_WITHOUT_SPANS.split())
+"""Those encoders without an ``AutoModelForQuestionAnswering``."""
 
 
 @dataclass(frozen=True)
@@ -77,19 +87,41 @@ _MISFITS = (
 
 
 def unfit(architecture: str) -> str | None:
-    """Return why no method fits an architecture, or None if one may."""
-    reasons = [misfit(architecture, method) for method in MODEL_METHODS]
-    return reasons[0] if all(reasons) else None
+    """Return why no method of any type of task fits an architecture, or None if one may."""
+    reasons = [_misfit_of_all(architecture, method) for method in MODEL_METHODS]
+    return f"{architecture} {reasons[0]}" if all(reasons) else None
 
 
-def misfit(architecture: str, method: str) -> str | None:
+def misfit(
+    architecture: str, method: str, task_type: str = TaskType.TEXT_CLASSIFICATION
+) -> str | None:
     """Return why a method does not fit an architecture, or None if it may.
 
     Args:
         architecture: ``model_type`` of its config.
         method: Name of the method.
+        task_type: Type of the task.
     """
+    if method not in methods_of(task_type):
+        return f"{method} is not a method of {task_type}"
+    reason = _misfit_of_all(architecture, method)
+    if reason is None and task_type == TaskType.QUESTION_ANSWERING:
+        reason = _misfit_of_spans(architecture)
+    return None if reason is None else f"{architecture} {reason}"
+
+
+def _misfit_of_all(architecture: str, method: str) -> str | None:
+    """Return why a method does not fit an architecture in any task."""
     for entry in _MISFITS:
         if architecture in entry.architectures and method in entry.methods:
-            return f"{architecture} {entry.reason}"
+            return entry.reason
+    return None
+
+
+def _misfit_of_spans(architecture: str) -> str | None:
+    """Return why an architecture cannot find spans in a passage."""
+    if CLASSIFIERS.get(architecture) is not ModelKind.ENCODER:
+        return "reads from left to right; the span of an answer is found by an encoder"
+    if architecture in ENCODERS_WITHOUT_SPANS:
+        return "has no head for spans in transformers, which could not load what is saved"
     return None

@@ -113,6 +113,7 @@ class SpaceDefinition:
     Attributes:
         name: Its name.
         description: Text for the reader.
+        task_type: Type of the tasks that it is for.
         source: Preset name or path of the file.
         folder: Folder that relative paths in the file start from; None for a preset.
         models: Model id to entry, of all groups.
@@ -123,6 +124,7 @@ class SpaceDefinition:
 
     name: str
     description: str
+    task_type: str
     source: str
     folder: Path | None
     models: Mapping[str, ModelEntry]
@@ -172,6 +174,7 @@ def _definition(document: Document, *, folder: Path | None) -> SpaceDefinition:
     return SpaceDefinition(
         name=file.name,
         description=file.description,
+        task_type=file.task,
         source=document.source,
         folder=folder,
         models=models,

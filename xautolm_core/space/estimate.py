@@ -15,9 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import LEXICAL_SPAN
 from xautolm_core.records.methods import is_cheap
 from xautolm_core.space.architectures import has_gates
 from xautolm_core.space.model import ModelDescriptor
+from xautolm_core.tasks.spec import TaskType
 
 BYTES = 4
 """Weights, gradients and states are 32-bit; mixed precision keeps them so."""
@@ -71,6 +73,21 @@ TFIDF_SECONDS_PER_TOKEN = 25e-6
 TFIDF_FIT_SECONDS_PER_TOKEN = 10e-6
 """Time of the fit with all settings, per token and class."""
 
+LEXICAL_QUESTIONS = 5_000
+"""Training questions that the method ``lexical_span`` reads: more make no better weights."""
+
+LEXICAL_BASE_BYTES = 250 * 2**20
+"""A trial's process without torch."""
+
+LEXICAL_BYTES_PER_QUESTION = 60_000
+"""The numbers of the spans of a question that are fitted on, with the copies that a fit makes."""
+
+LEXICAL_SECONDS_PER_TOKEN = 25e-6
+"""Reading a passage's word for a question, its spans included, on one core."""
+
+NEW_SHARE_OF_WINDOW = 0.65
+"""Share of a window that no window before it has: without overlap (a quarter) and question."""
+
 _EAGER_ATTENTION = frozenset({"deberta", "deberta-v2"})
 _KEPT_INNER: Mapping[str, int] = {"gpt2": 6}
 _KEPT_WITH_GATES = 4
@@ -105,6 +122,7 @@ def estimate(
     threads: int,
     gpu: bool,
     gigaflops: float | None = None,
+    task_type: str = TaskType.TEXT_CLASSIFICATION,
 ) -> CostEstimate:
     """Return the probable cost of a configuration.
 
@@ -118,10 +136,16 @@ def estimate(
         threads: CPU threads of the trial.
         gpu: Whether it runs on a GPU.
         gigaflops: Speed of training, of all threads or of the GPU; a typical value if None.
+        task_type: Type of the task. Of question answering a row is a question with its passage,
+            which is read in windows where it is longer than one.
     """
+    if configuration.method == LEXICAL_SPAN:
+        return _lexical_estimate(rows, mean_tokens)
     if descriptor is None:
         return _tfidf_estimate(rows, mean_tokens, classes)
     plan = _Plan(configuration, descriptor, mean_tokens, p99_tokens, classes)
+    if task_type == TaskType.QUESTION_ANSWERING:
+        rows = plan.use_windows(rows, mean_tokens)
     weights = descriptor.parameters * BYTES
     # Gradient and optimiser state; the best epoch's weights are copied if another one follows.
     states = OPTIMIZER_STATES.get(plan.optimizer, 2)
@@ -162,6 +186,19 @@ def _tfidf_estimate(rows: int, mean_tokens: float, classes: int) -> CostEstimate
     )
 
 
+def _lexical_estimate(rows: int, mean_tokens: float) -> CostEstimate:
+    """Return the probable cost of ranking spans by shared words."""
+    tokens = min(rows, LEXICAL_QUESTIONS) * mean_tokens
+    return CostEstimate(
+        host_bytes=math.ceil(
+            LEXICAL_BASE_BYTES + min(rows, LEXICAL_QUESTIONS) * LEXICAL_BYTES_PER_QUESTION
+        ),
+        gpu_bytes=0,
+        train_seconds=tokens * LEXICAL_SECONDS_PER_TOKEN,
+        steps=1,
+    )
+
+
 class _Plan:
     """A configuration's values, with defaults for missing ones."""
 
@@ -186,12 +223,31 @@ class _Plan:
         self.peak_length = max(1.0, min(float(longest), p99_tokens))
         self.mean_length = max(1.0, min(float(longest), mean_tokens))
         self.optimizer = str(configuration.parameters.get("optimizer", "adamw"))
+        self._longest = longest
+        self._is_windowed = False
+
+    def use_windows(self, rows: int, mean_tokens: float) -> int:
+        """Count windows in place of rows; return how many there are.
+
+        A passage that is longer than a window is read in several, each of which repeats the overlap
+        of the one before and the question.
+        """
+        self._is_windowed = True
+        self._classes = 2
+        if mean_tokens <= self._longest:
+            return rows
+        new = max(1.0, self._longest * NEW_SHARE_OF_WINDOW)
+        windows = 1.0 + (mean_tokens - self._longest) / new
+        self.mean_length = float(self._longest)
+        return math.ceil(rows * windows)
 
     @property
     def trained(self) -> int:
         """Trained parameters."""
         width, layers = self.model.width, self.model.layers
-        head = width * width + width + width * self._classes + self._classes
+        head = width * self._classes + self._classes
+        if not self._is_windowed:
+            head += width * width + width
         blocks = self.model.parameters - self.model.embedding_parameters
         match self.method:
             case "head":
@@ -237,6 +293,8 @@ class _Plan:
         length = self.mean_length
         attention = 4 * model.layers * model.width * length
         forward = (2 * weights + attention) * length * rows
+        if self.method == "head" and self._is_windowed:
+            return forward * self.epochs
         if self.method == "head":
             # The frozen backbone's features are computed once and cached.
             return forward

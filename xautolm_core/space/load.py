@@ -97,10 +97,15 @@ def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
         SpaceError: None of the models is available.
     """
     models, reasons = _find_all(definition.models.values(), sources)
-    branches = tuple(b for b in (_available(b, models) for b in definition.branches) if b)
+    branches = tuple(
+        found
+        for branch in definition.branches
+        if (found := _available(branch, models, definition.task_type))
+    )
     warnings = _warnings(reasons)
     for branch in definition.branches:
-        warnings += _warnings(_misfits(branch, models), f" of branch {branch.name}")
+        left = _misfits(branch, models, definition.task_type)
+        warnings += _warnings(left, f" of branch {branch.name}")
     if definition.branches and not branches:
         raise SpaceError(
             f"No model of search space {definition.name!r} is available: {'; '.join(warnings)}",
@@ -113,9 +118,14 @@ def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
     starts = tuple(
         _pinned(start, models[start.model])
         for start in definition.starts
-        if start.model in models and not _misfit(models[start.model], start.method)
+        if start.model in models
+        and not _misfit(models[start.model], start.method, definition.task_type)
     )
-    probed = {name: m for name, m in models.items() if not _misfit(m, LINEAR_PROBE)}
+    probed = {
+        name: model
+        for name, model in models.items()
+        if not _misfit(model, LINEAR_PROBE, definition.task_type)
+    }
     length = probe_length(starts, probed)
     return SearchSpace(
         name=definition.name,
@@ -123,10 +133,11 @@ def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
         models=models,
         starts=starts,
         warnings=tuple(warnings),
-        cheap=cheap_candidates(starts, probed) if definition.cheap else (),
+        cheap=cheap_candidates(starts, probed, definition.task_type) if definition.cheap else (),
         screening=screening_candidates(branches, probed, max_length=length)
         if definition.cheap
         else (),
+        task_type=definition.task_type,
     )
 
 
@@ -156,23 +167,23 @@ def _find_all(
     return models, reasons
 
 
-def _available(branch: Branch, models: Mapping[str, SpaceModel]) -> Branch | None:
-    left = _misfits(branch, models)
+def _available(branch: Branch, models: Mapping[str, SpaceModel], task_type: str) -> Branch | None:
+    left = _misfits(branch, models, task_type)
     choices = tuple(c for c in branch.model.choices if c in models and c not in left)
     if not choices:
         return None
     return replace(branch, model=replace(branch.model, choices=choices))
 
 
-def _misfits(branch: Branch, models: Mapping[str, SpaceModel]) -> dict[str, str]:
+def _misfits(branch: Branch, models: Mapping[str, SpaceModel], task_type: str) -> dict[str, str]:
     """Return the models of a branch that its method does not fit, each with the reason."""
     offered = {str(choice) for choice in branch.model.choices} & set(models)
-    found = {name: _misfit(models[name], branch.method) for name in sorted(offered)}
+    found = {name: _misfit(models[name], branch.method, task_type) for name in sorted(offered)}
     return {name: reason for name, reason in found.items() if reason}
 
 
-def _misfit(model: SpaceModel, method: str) -> str:
-    return misfit(model.descriptor.architecture, method) or ""
+def _misfit(model: SpaceModel, method: str, task_type: str) -> str:
+    return misfit(model.descriptor.architecture, method, task_type) or ""
 
 
 def _pinned(start: Configuration, model: SpaceModel) -> Configuration:

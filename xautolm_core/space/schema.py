@@ -19,6 +19,8 @@ from pydantic import model_validator
 from xautolm_core.records.configuration import Value
 from xautolm_core.records.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
+from xautolm_core.tasks.spec import TaskType
+from xautolm_core.tasks.task_type import TASK_TYPES
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -128,6 +130,12 @@ def _branch_name(value: str) -> str:
     return _name(value)
 
 
+def _task_type(value: str) -> str:
+    if value not in TASK_TYPES:
+        raise ValueError(f"{value!r} is not a type of task: use {' or '.join(TASK_TYPES.names())}")
+    return value
+
+
 _Name = Annotated[str, AfterValidator(_name)]
 _BranchName = Annotated[str, AfterValidator(_branch_name)]
 _Group = Annotated[tuple[Annotated[ModelEntry, BeforeValidator(_entry)], ...], Field(min_length=1)]
@@ -163,11 +171,13 @@ class SpaceFile(_Strict):
         schema_version: Version of this format (key ``schema``).
         name: Its name.
         description: For the reader.
+        task: Type of the tasks that it is for.
         models: Group to its models.
         branches: Branch to its description.
         starts: Configurations to try first, in this order.
-        cheap: Whether the cheap methods (``tfidf``, ``linear_probe``, ``linear_probe_tfidf``)
-            belong to it, and with them the screening of its models.
+        cheap: Whether the cheap methods of these tasks belong to it (``tfidf``, ``linear_probe``
+            and ``linear_probe_tfidf``, or ``lexical_span``), and with the probes the screening of
+            its models.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -175,6 +185,7 @@ class SpaceFile(_Strict):
     schema_version: Literal[1] = Field(default=1, alias="schema")
     name: str
     description: str = ""
+    task: Annotated[str, AfterValidator(_task_type)] = TaskType.TEXT_CLASSIFICATION
     models: Mapping[_Name, _Group] = Field(min_length=1)
     branches: Mapping[_BranchName, BranchEntry] = Field(min_length=1)
     starts: tuple[StartEntry, ...] = ()

@@ -16,6 +16,7 @@ from xautolm_core.space.parameters import Categorical
 from xautolm_core.space.parameters import Integer
 from xautolm_core.space.parameters import Parameter
 from xautolm_core.space.parameters import value_key
+from xautolm_core.tasks.spec import TaskType
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class SearchSpace:
         screening: Probes of each pretrained model on the same few rows (see
             ``xautolm_core.space.screening``); empty where fewer than two could be compared. They
             are enqueued likewise.
+        task_type: Type of the tasks that it is for.
     """
 
     name: str
@@ -71,6 +73,7 @@ class SearchSpace:
     warnings: tuple[str, ...] = ()
     cheap: tuple[Configuration, ...] = ()
     screening: tuple[Configuration, ...] = ()
+    task_type: str = TaskType.TEXT_CLASSIFICATION
 
     def branch(self, name: str) -> Branch | None:
         """Return the branch of that name, or None."""

@@ -7,7 +7,9 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sized
 from pathlib import Path
+from typing import Any
 from typing import Literal
 
 import pyarrow as pa
@@ -16,12 +18,16 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import ValidationError
 
+from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.questions import QuestionTask
 from xautolm_core.tasks.spec import TaskType
 from xautolm_core.tasks.task import SPLIT_NAMES
-from xautolm_core.tasks.task import Split
+from xautolm_core.tasks.task import AnyTask
 from xautolm_core.tasks.task import SplitName
 from xautolm_core.tasks.task import Task
+from xautolm_core.tasks.task_type import TaskKind
+from xautolm_core.tasks.task_type import task_kind
 
 TASK_FILE = "task.json"
 TASKS_FOLDER = "tasks"
@@ -33,23 +39,21 @@ class PreparedTask(BaseModel):
 
     Attributes:
         rows: Split name to number of rows.
-        has_pairs: Whether a row has a second text.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     schema_version: Literal[1] = 1
     name: str
-    type: TaskType
+    type: str
     fingerprint: str
     labels: tuple[str, ...]
     rows: dict[SplitName, int]
-    has_pairs: bool
     languages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def write_prepared(task: Task, cache_folder: Path) -> Path:
+def write_prepared(task: AnyTask, cache_folder: Path) -> Path:
     """Write a task so that other processes can map it into memory.
 
     The folder's name is made from the task's fingerprint and a digest of exactly what is written
@@ -84,12 +88,13 @@ def write_prepared(task: Task, cache_folder: Path) -> Path:
     return folder
 
 
-def _write_files(task: Task, folder: Path) -> str:
+def _write_files(task: AnyTask, folder: Path) -> str:
     """Write the files and return their digest."""
     digest = hashlib.sha256()
+    kind = task_kind(task.type)
     for split in SPLIT_NAMES:
         path = folder / f"{split}.arrow"
-        _write_split(task.splits[split], path)
+        _write_split(kind, task.splits[split], path)
         with path.open("rb") as file:
             while chunk := file.read(_READ_BYTES):
                 digest.update(chunk)
@@ -99,7 +104,6 @@ def _write_files(task: Task, folder: Path) -> str:
         fingerprint=task.fingerprint,
         labels=task.labels,
         rows={split: len(task.splits[split]) for split in SPLIT_NAMES},
-        has_pairs=task.has_pairs,
         languages=task.languages,
         warnings=task.warnings,
     )
@@ -109,23 +113,12 @@ def _write_files(task: Task, folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _write_split(split: Split, path: Path) -> None:
+def _write_split(kind: TaskKind[Any], split: Sized, path: Path) -> None:
     """Write one split as one record batch, so that a reader need not copy to join chunks."""
-    columns: dict[str, pa.Array] = {"text": _joined(split.texts)}
-    if split.text_pairs is not None:
-        columns["text_pair"] = _joined(split.text_pairs)
-    columns["label"] = pa.array(split.labels, type=pa.int32())
+    columns = kind.columns(split)
     batch = pa.record_batch(list(columns.values()), names=list(columns))
     with pa.OSFile(str(path), "wb") as file, pyarrow.ipc.new_file(file, batch.schema) as writer:
         writer.write_batch(batch)
-
-
-def _joined(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column of strings as one array."""
-    joined = column.cast(pa.large_string()).combine_chunks()
-    if isinstance(joined, pa.ChunkedArray):
-        joined = pa.concat_arrays(joined.chunks) if joined.num_chunks else pa.array([])
-    return joined
 
 
 def _publish(draft: Path, folder: Path) -> None:
@@ -140,13 +133,52 @@ def _publish(draft: Path, folder: Path) -> None:
 
 
 def open_prepared(folder: Path) -> Task:
-    """Map a prepared task into memory.
+    """Map a prepared classification task into memory.
 
     Args:
         folder: What ``write_prepared`` returned.
 
     Returns:
         The task; its texts and labels stay on disk until they are touched.
+
+    Raises:
+        DataError: If the folder is no whole prepared task, or one of another kind.
+    """
+    task: Task = _open_kind(folder, TaskType.TEXT_CLASSIFICATION)
+    return task
+
+
+def open_prepared_questions(folder: Path) -> QuestionTask:
+    """Map a prepared question answering task into memory.
+
+    Args:
+        folder: What ``write_prepared`` returned.
+
+    Returns:
+        The task; its rows stay on disk until they are touched.
+
+    Raises:
+        DataError: If the folder is no whole prepared task, or one of another kind.
+    """
+    task: QuestionTask = _open_kind(folder, TaskType.QUESTION_ANSWERING)
+    return task
+
+
+def _open_kind(folder: Path, name: str) -> Any:
+    task = open_any_prepared(folder)
+    if task.type != name:
+        raise DataError(
+            f"{folder} is a prepared task of {task.type}, not of {name}",
+            hint="Give a task of the kind that is asked for",
+        )
+    return task
+
+
+def open_any_prepared(folder: Path) -> AnyTask:
+    """Map a prepared task of whichever kind into memory.
+
+    Args:
+        folder: What ``write_prepared`` returned.
 
     Raises:
         DataError: If the folder is no whole prepared task.
@@ -156,8 +188,18 @@ def open_prepared(folder: Path) -> Task:
         description = PreparedTask.model_validate(
             json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
         )
-        splits = {split: _open_split(folder / f"{split}.arrow") for split in SPLIT_NAMES}
-    except (OSError, ValueError, ValidationError, KeyError, pa.ArrowException) as error:
+        kind = task_kind(description.type)
+        splits = {
+            split: kind.split(_open_table(folder / f"{split}.arrow")) for split in SPLIT_NAMES
+        }
+    except (
+        OSError,
+        ValueError,
+        ValidationError,
+        KeyError,
+        ConfigError,
+        pa.ArrowException,
+    ) as error:
         raise DataError(
             f"{folder} is no whole prepared task ({type(error).__name__})",
             hint="Delete the folder and prepare the task again",
@@ -173,14 +215,7 @@ def open_prepared(folder: Path) -> Task:
     )
 
 
-def _open_split(path: Path) -> Split:
+def _open_table(path: Path) -> pa.Table:
     """Map one Arrow file into memory."""
     with pa.memory_map(str(path), "r") as source:
-        table = pyarrow.ipc.open_file(source).read_all()
-    pairs = table.column("text_pair") if "text_pair" in table.column_names else None
-    labels = table.column("label")
-    return Split(
-        texts=table.column("text"),
-        text_pairs=pairs,
-        labels=labels.chunk(0).to_numpy(zero_copy_only=True),
-    )
+        return pyarrow.ipc.open_file(source).read_all()

@@ -13,9 +13,10 @@ from xautolm_core.tasks.quoting import Quoting
 
 
 class TaskType(StrEnum):
-    """What kind of answer the model has to give. More kinds will follow."""
+    """Our own kinds of tasks; packages add others by name (see ``tasks.task_type``)."""
 
     TEXT_CLASSIFICATION = "text-classification"
+    QUESTION_ANSWERING = "question-answering"
 
 
 class SplitFractions(BaseModel):
@@ -39,7 +40,7 @@ class TaskSpec(BaseModel):
 
     Attributes:
         name: Stays the same over retrainings; derived from the file or folder name if not given.
-        type: Kind of task.
+        type: Name of the kind of task; found from the columns if None.
         data: One data file, or a folder with ``train``, ``validation``, ``test`` files, or the
             ``s3://`` address of either, or the name of a ``datasets`` data set.
         train: Path of the training split, where the splits are given one by one.
@@ -49,10 +50,13 @@ class TaskSpec(BaseModel):
         text_pair: Column of a second text (text pairs), or None.
         label: Column of the class; found by itself if None.
         labels: All class names in their order, if some may be missing in the data.
+        question: Column of the question (question answering); found by itself if None.
+        context: Column of the passage that holds the answer; found by itself if None.
+        answers: Column of the accepted answers; found by itself if None.
         splits: Shares of the splits that are not given.
         seed: Seed of the split.
-        drop_invalid: Leave out rows whose text is missing or empty, or whose label is missing,
-            instead of refusing the data.
+        drop_invalid: Leave out rows whose text is missing or empty, whose label is missing, or
+            whose answer does not stand in its passage, instead of refusing the data.
         quoting: What the double quotes in CSV and TSV files are.
         languages: ISO 639-1 codes of the languages of the texts, if known.
     """
@@ -60,7 +64,7 @@ class TaskSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str | None = None
-    type: TaskType = TaskType.TEXT_CLASSIFICATION
+    type: str | None = None
     data: str | None = None
     train: Path | None = None
     validation: Path | None = None
@@ -69,6 +73,9 @@ class TaskSpec(BaseModel):
     text_pair: str | None = None
     label: str | None = None
     labels: tuple[str, ...] | None = None
+    question: str | None = None
+    context: str | None = None
+    answers: str | None = None
     splits: SplitFractions = SplitFractions()
     seed: int = Field(default=0, ge=0)
     drop_invalid: bool = False

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from typing import Generic
 from typing import Literal
+from typing import TypeAlias
 
-from xautolm_core.tasks.spec import TaskType
+from typing_extensions import TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +22,9 @@ SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
 
 FindingKind = Literal[
     "unlabelled_split",
+    "questions_in_two_splits",
+    "passages_in_two_splits",
+    "questions_with_two_answers",
     "texts_in_two_splits",
     "texts_with_two_classes",
     "class_with_few_texts",
@@ -33,9 +39,10 @@ class Finding:
 
     Attributes:
         kind: What it is.
-        count: How much of it there is: rows of ``unlabelled_split``, ``texts_in_two_splits`` and
-            ``repeated_texts``, different texts of ``texts_with_two_classes``, the fewest texts in a
-            split of ``class_with_few_texts``, classes of ``look_alike_classes``.
+        count: How much of it there is: rows of ``unlabelled_split``, ``texts_in_two_splits``,
+            ``repeated_texts``, ``questions_in_two_splits``, ``passages_in_two_splits`` and
+            ``questions_with_two_answers``, different texts of ``texts_with_two_classes``, the
+            fewest texts in a split of ``class_with_few_texts``, classes of ``look_alike_classes``.
         rows: Source (file or data set) to the sorted numbers of the rows concerned, from 1.
         words: The finding in a sentence with its numbers.
         name: Of ``class_with_few_texts`` the class with its numbers, else nothing.
@@ -50,7 +57,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Split:
-    """The rows of one split.
+    """The rows of one split of a classification task.
 
     Attributes:
         texts: Texts, in row order (Arrow large strings: memory-mapped where they come from a file).
@@ -67,47 +74,58 @@ class Split:
         return len(self.labels)
 
 
+S_co = TypeVar("S_co", bound=Sized, covariant=True, default=Split)
+
+
 @dataclass(frozen=True)
-class Task:
-    """A task whose data have been read and checked.
+class Task(Generic[S_co]):
+    """A task whose data have been read and checked, by the type of its splits.
+
+    ``Task`` alone is a classification task, ``Task[QuestionSplit]`` one of questions, ``AnyTask``
+    whichever kind, of whose splits nothing is known but how many rows they have.
 
     Attributes:
         name: The user's name of it, stable over retrainings.
-        type: Kind of task.
+        type: Name of the kind of task.
         fingerprint: Digest of the content (hex); changes with any row, not with their order.
-        labels: Class names; a row's label is an index into them.
+        labels: Class names; a row's label is an index into them. Empty where rows have no class.
         splits: All three splits.
         languages: ISO 639-1 codes, if known.
         warnings: What the user should know of the data (dropped rows, duplicates, long texts).
+        notes: What the data were taken for, where they leave a choice; empty for a prepared task.
         findings: What makes its scores hard to believe, with the rows; empty for a prepared task,
             whose warnings have the words.
     """
 
     name: str
-    type: TaskType
+    type: str
     fingerprint: str
     labels: tuple[str, ...]
-    splits: Mapping[SplitName, Split]
+    splits: Mapping[SplitName, S_co]
     languages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property
-    def train(self) -> Split:
+    def train(self) -> S_co:
         """The training split."""
         return self.splits["train"]
 
     @property
-    def validation(self) -> Split:
+    def validation(self) -> S_co:
         """The validation split, which the search sees."""
         return self.splits["validation"]
 
     @property
-    def test(self) -> Split:
+    def test(self) -> S_co:
         """The test split, which only the final report touches."""
         return self.splits["test"]
 
     @property
-    def has_pairs(self) -> bool:
-        """Whether a row consists of two texts."""
+    def has_pairs(self: Task[Split]) -> bool:
+        """Whether a row of a classification task consists of two texts."""
         return self.train.text_pairs is not None
+
+
+AnyTask: TypeAlias = Task[Sized]

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import XautolmError
+from xautolm_core.tasks.spec import TaskType
 from xautolm_core.tasks.task import SplitName
 from xautolm_core.validation import first_problem
 from xautolm_core.whole_files import write_json
@@ -48,7 +49,7 @@ class AnswersRequest(BaseModel):
 
 
 class Answers(BaseModel):
-    """A model's answers.
+    """A classifier's answers.
 
     Attributes:
         labels: The model's class names.
@@ -63,8 +64,62 @@ class Answers(BaseModel):
     seconds: float = Field(ge=0)
 
 
-def answer_split(request: AnswersRequest) -> Answers:
+class TextAnswers(BaseModel):
+    """A model's answers in words.
+
+    Attributes:
+        texts: The answer to each row of the split, in its order; empty for "no answer".
+        scores: How sure the model is of each, in [0, 1].
+        seconds: Wall-clock seconds of tokenising and answering, the model's loading left out.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    texts: tuple[str, ...]
+    scores: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+    seconds: float = Field(ge=0)
+
+
+def answer_request(request: AnswersRequest) -> Answers | TextAnswers:
     """Let a saved model answer all rows of a split, and write the answers.
+
+    Raises:
+        ConfigError: The model is for another type of task, or one of both cannot be read.
+    """
+    from xautolm_core.tasks.prepared import open_any_prepared
+
+    if open_any_prepared(request.task_folder).type == TaskType.QUESTION_ANSWERING:
+        return answer_questions(request)
+    return answer_split(request)
+
+
+def answer_questions(request: AnswersRequest) -> TextAnswers:
+    """Let a saved model answer all questions of a split, and write the answers.
+
+    Raises:
+        ConfigError: The model answers no questions, gives no finite answers, or one of both cannot
+            be read.
+    """
+    from xautolm_core.tasks.prepared import open_prepared_questions
+    from xautolm_core.trial.predict import load_answerer
+    from xautolm_core.trial.process import prepare_process
+
+    prepare_process(request.threads, seed=0)
+    split = open_prepared_questions(request.task_folder).splits[request.split]
+    answerer = load_answerer(request.model_folder, device=request.device, threads=request.threads)
+    since = time.perf_counter()
+    found = answerer.answer(split.questions.to_pylist(), split.contexts.to_pylist())
+    answers = TextAnswers(
+        texts=tuple(one.text for one in found),
+        scores=tuple(one.score for one in found),
+        seconds=time.perf_counter() - since,
+    )
+    write_json(request.out_file, answers)
+    return answers
+
+
+def answer_split(request: AnswersRequest) -> Answers:
+    """Let a saved classifier answer all rows of a split, and write the answers.
 
     Raises:
         ConfigError: The model wants other columns than the task has, gives no finite answers, or
@@ -106,7 +161,7 @@ def main(arguments: list[str]) -> int:
         print(f"usage: python -m {MODULE} REQUEST.json", file=sys.stderr)
         return 2
     try:
-        answer_split(AnswersRequest.model_validate_json(Path(arguments[0]).read_bytes()))
+        answer_request(AnswersRequest.model_validate_json(Path(arguments[0]).read_bytes()))
     except ValidationError as error:
         print(f"xautolm: {arguments[0]}: {first_problem(error)}", file=sys.stderr)
         return 2

@@ -28,9 +28,10 @@ class TrainingPosition(BaseModel):
         padded_tokens: Tokens computed, padding included.
         evaluations: Evaluations made.
         best_epoch: The best of them, from 1 on; 0 before the first.
-        best_score: Its macro-F1; None before the first.
+        best_score: Its primary score; None before the first.
         scores: Its scores.
-        score_to_beat: Macro-F1 that early stopping compares with.
+        decoding: What it chose beside the weights.
+        score_to_beat: Primary score that early stopping compares with.
         evaluations_without_gain: That early stopping has counted.
     """
 
@@ -44,6 +45,7 @@ class TrainingPosition(BaseModel):
     best_epoch: int
     best_score: float | None
     scores: Mapping[str, Score]
+    decoding: Mapping[str, float] = {}
     score_to_beat: float
     evaluations_without_gain: int
 

@@ -92,7 +92,7 @@ class TrialSpec(BaseModel):
     search_id: str
     trial_number: int = Field(ge=0)
     attempt: int = Field(default=0, ge=0)
-    task_type: TaskType = TaskType.TEXT_CLASSIFICATION
+    task_type: str = TaskType.TEXT_CLASSIFICATION
     task_folder: Path
     out_folder: Path
     cache_folder: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,25 +55,32 @@ def predict_logits(
     return found
 
 
+def spread_rows(rows: np.ndarray) -> np.ndarray:
+    """Return evenly spread ones of some rows to measure the latency with."""
+    return rows[np.linspace(0, len(rows) - 1, LATENCY_TEXTS).astype(np.int64)]
+
+
 def measure_latency(
-    model: Any, inputs: ClassifierInput, rows: np.ndarray, device: torch.device
+    model: Any,
+    answer: Callable[[np.ndarray], object],
+    inputs: Sequence[np.ndarray],
+    device: torch.device,
 ) -> float:
-    """Return the median milliseconds of one forward pass of one text.
+    """Return the median milliseconds of one answer.
 
     Args:
         model: Put into evaluation mode.
-        inputs: The rows' split, through the whole model.
-        rows: Rows to take texts from; evenly spread ones are taken.
+        answer: Runs the rows of one input through the model.
+        inputs: The rows of each input.
         device: Where the model is.
     """
     model.eval()
-    places = np.linspace(0, len(rows) - 1, LATENCY_TEXTS).astype(np.int64)
     found: list[float] = []
     with torch.inference_mode():
-        inputs.logits(rows[places[:1]])
-        for row in rows[places]:
+        answer(inputs[0])
+        for rows in inputs:
             since = time.perf_counter()
-            inputs.logits(np.array([row]))
+            answer(rows)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             found.append(time.perf_counter() - since)

@@ -32,9 +32,9 @@ class HyperParameters:
         gradient_accumulation_steps: Forward passes of one optimiser step, >= 1.
         lr_scheduler: ``linear``, ``cosine``, ``cosine_with_restarts``, ``polynomial``,
             ``constant``; all of them with warm-up.
-        use_early_stopping: Stop when macro-F1 on validation does not improve any more.
+        use_early_stopping: Stop when the score on validation does not improve any more.
         early_stopping_patience: Evaluations without improvement that are allowed, >= 1.
-        early_stopping_delta: Least gain of macro-F1 that counts as improvement, >= 0.
+        early_stopping_delta: Least gain of the score that counts as improvement, >= 0.
         use_mixed_precision: Where the hardware is faster so; None means True.
         use_gradient_clipping: Whether gradients are clipped.
         gradient_clipping_max_norm: To this norm, > 0.

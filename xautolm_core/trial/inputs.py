@@ -72,11 +72,15 @@ class TokenInput:
             }
         return tensors
 
+    def outputs(self, rows: np.ndarray) -> Any:
+        """Return what the model puts out for some rows."""
+        with autocast(self._device, self._precision):
+            return self._model(**self.arguments(rows))
+
     def logits(self, rows: np.ndarray) -> torch.Tensor:
         """Return logits (rows, classes), float32, on the model's device."""
-        with autocast(self._device, self._precision):
-            found = self._model(**self.arguments(rows)).logits
-        return found.float()
+        logits: torch.Tensor = self.outputs(rows).logits
+        return logits.float()
 
 
 class FeatureInput:

@@ -13,18 +13,29 @@ from xautolm_core.trial.architectures import head_parameter_names
 from xautolm_core.trial.architectures import lora_targets
 from xautolm_core.trial.failures import InvalidConfiguration
 from xautolm_core.trial.hyperparameters import HyperParameters
+from xautolm_core.trial.models import CLASSIFIER_CLASS
 
 # What peft calls the only adapter of a model.
 _ADAPTER = "default"
+# Kinds of models that peft wraps in a way of their own. That of question answering loses segment
+# ids, so that it is wrapped as any other model.
+_PEFT_TASKS = {CLASSIFIER_CLASS: "SEQ_CLS"}
 
 
-def apply_method(model: Any, parameters: HyperParameters) -> Any:
+def apply_method(
+    model: Any, parameters: HyperParameters, auto_class: str = CLASSIFIER_CLASS
+) -> Any:
     """Return the model with the parameters of the method trainable and all others frozen.
 
-    ``full`` trains everything; ``head`` the classification head with the pooler; ``partial`` the
+    ``full`` trains everything; ``head`` the head with the pooler; ``partial`` the
     head and the last blocks, of encoder and decoder alike, and everything if there are no more
     blocks than that (the paper, arXiv 2508.00924, trains the rest too then); ``lora`` the head and
     low-rank updates of the attention, wrapped by peft.
+
+    Args:
+        model: The model.
+        parameters: The method, and what it wants to know.
+        auto_class: Name of the class of ``transformers`` that put the head on the model.
 
     Raises:
         InvalidConfiguration: The method does not fit the model.
@@ -39,7 +50,7 @@ def apply_method(model: Any, parameters: HyperParameters) -> Any:
             _apply_partial(model, parameters.num_trainable_layers)
             return model
         case "lora":
-            return _apply_lora(model, parameters)
+            return _apply_lora(model, parameters, _PEFT_TASKS.get(auto_class))
     raise InvalidConfiguration(f"Unknown method '{parameters.method}'")
 
 
@@ -75,7 +86,7 @@ def plain_weights(model: Any) -> tuple[Any, dict[str, Any]]:
 
 def _freeze_all_but(model: Any, names: set[str]) -> None:
     if not names:
-        raise InvalidConfiguration("The model has no classification head of its own")
+        raise InvalidConfiguration("The model has no head of its own")
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in names)
 
@@ -92,15 +103,14 @@ def _apply_partial(model: Any, layers: int) -> None:
             block.requires_grad_(True)
 
 
-def _apply_lora(model: Any, parameters: HyperParameters) -> Any:
+def _apply_lora(model: Any, parameters: HyperParameters, task: str | None) -> Any:
     from peft import LoraConfig
-    from peft import TaskType
     from peft import get_peft_model
 
     if parameters.init_lora_weights == "loftq":
         raise InvalidConfiguration("LoftQ initialises LoRA on a quantised model; this one is not")
     config = LoraConfig(
-        task_type=TaskType.SEQ_CLS,
+        task_type=task,
         r=parameters.lora_r,
         lora_alpha=parameters.lora_alpha,
         lora_dropout=parameters.lora_dropout,

@@ -10,9 +10,14 @@ import torch
 from xautolm_core.space.architectures import first_blocks
 from xautolm_core.space.classifiers import misfit
 from xautolm_core.space.model import ModelReference
+from xautolm_core.tasks.spec import TaskType
 from xautolm_core.trial.architectures import set_dropout
 from xautolm_core.trial.encoding import TokenizerTraits
 from xautolm_core.trial.failures import InvalidConfiguration
+
+CLASSIFIER_CLASS = "AutoModelForSequenceClassification"
+SPAN_CLASS = "AutoModelForQuestionAnswering"
+"""Names of the classes of ``transformers`` that put a head on a model."""
 
 
 def load_config(
@@ -20,14 +25,16 @@ def load_config(
     labels: Sequence[str],
     traits: TokenizerTraits,
     dropout_rate: float | None,
+    problem_type: str | None = "single_label_classification",
 ) -> Any:
-    """Return the model's config, made ready for a classification.
+    """Return the model's config, made ready for a new head.
 
     Args:
         model: The model.
-        labels: Class names in their order.
+        labels: Names of the head's outputs in their order, such as the classes.
         traits: Of its tokenizer.
         dropout_rate: Probability of dropout everywhere; None leaves the model's own.
+        problem_type: What kind of classification the head is for; None for no such one.
 
     Raises:
         InvalidConfiguration: There is no such architecture, or its values do not fit together.
@@ -56,7 +63,7 @@ def load_config(
     config.num_labels = len(names)
     config.id2label = dict(enumerate(names))
     config.label2id = {name: i for i, name in enumerate(names)}
-    config.problem_type = "single_label_classification"
+    config.problem_type = problem_type
     config.use_cache = False
     # Decoders find the last token by it, and many come without one.
     config.pad_token_id = config.get_text_config().pad_token_id = traits.pad_id
@@ -65,30 +72,36 @@ def load_config(
     return config
 
 
-def check_fit(config: Any, method: str) -> None:
-    """Make sure that a method fits an architecture.
+def check_fit(config: Any, method: str, task_type: str = TaskType.TEXT_CLASSIFICATION) -> None:
+    """Make sure that a method fits an architecture, for a type of task.
 
     Raises:
         InvalidConfiguration: It does not.
     """
-    reason = misfit(config.model_type, method)
+    reason = misfit(config.model_type, method, task_type)
     if reason is not None:
         raise InvalidConfiguration(f"Method '{method}' does not fit the model: {reason}")
 
 
-def load_model(model: ModelReference, config: Any) -> Any:
+def load_model(model: ModelReference, config: Any, auto_class: str = CLASSIFIER_CLASS) -> Any:
     """Return the model in float32 on the CPU; a new head has random weights.
 
+    Args:
+        model: The model.
+        config: Its config, see ``load_config``.
+        auto_class: Name of the class of ``transformers`` that puts the head on it.
+
     Raises:
-        InvalidConfiguration: There is no such classifier, or its weights do not fit.
+        InvalidConfiguration: There is no such head for it, or its weights do not fit.
         OSError: The weights cannot be had.
     """
-    from transformers import AutoModelForSequenceClassification
+    import transformers
 
+    builder = getattr(transformers, auto_class)
     try:
         if model.untrained_config is not None:
-            return AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
-        return AutoModelForSequenceClassification.from_pretrained(
+            return builder.from_config(config, dtype=torch.float32)
+        return builder.from_pretrained(
             model.source,
             config=config,
             revision=None if model.path else model.revision,
@@ -98,7 +111,7 @@ def load_model(model: ModelReference, config: Any) -> Any:
             dtype=torch.float32,
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise InvalidConfiguration("The model cannot be built as a classifier") from error
+        raise InvalidConfiguration("The model cannot be built with such a head") from error
 
 
 def check_vocabulary(model: Any, traits: TokenizerTraits) -> None:

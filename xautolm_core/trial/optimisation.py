@@ -116,7 +116,7 @@ class Loss:
 
 @dataclass
 class EarlyStopping:
-    """Watches macro-F1 on validation, if it is asked to.
+    """Watches the primary score on validation, if it is asked to.
 
     Attributes:
         parameters: ``use_early_stopping``, ``early_stopping_patience``, ``early_stopping_delta``.
@@ -128,12 +128,12 @@ class EarlyStopping:
     score_to_beat: float = -1.0
     without_gain: int = 0
 
-    def stops(self, macro_f1: float) -> bool:
+    def stops(self, score: float) -> bool:
         """Take note of an evaluation; return whether it was one too many without a gain."""
         if not self.parameters.use_early_stopping:
             return False
-        if macro_f1 > self.score_to_beat + self.parameters.early_stopping_delta:
-            self.score_to_beat = macro_f1
+        if score > self.score_to_beat + self.parameters.early_stopping_delta:
+            self.score_to_beat = score
             self.without_gain = 0
             return False
         self.without_gain += 1

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
 from xautolm_core.records.methods import is_cheap
+from xautolm_core.tasks.spec import TaskType
+from xautolm_core.trial.answerer import Answerer
 from xautolm_core.trial.classifier import Classifier
 from xautolm_core.trial.contract import MODEL_CARD_FILE
 from xautolm_core.trial.saving import ModelCard
 
 if TYPE_CHECKING:
     from xautolm_core.tasks.task import Split
+
+M = TypeVar("M")
 
 _HINT = "Give the folder of a model that a search left, such as RUN/model"
 
@@ -86,19 +92,80 @@ def load_classifier(
         ConfigError: The folder holds no model of ours, or not a whole one.
         MissingExtraError: torch or transformers is needed and not installed.
     """
-    from pydantic import ValidationError
-
     folder = Path(model_folder)
-    try:
-        card = ModelCard.model_validate_json((folder / MODEL_CARD_FILE).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ConfigError(f"{folder} holds no model of xautolm", hint=_HINT) from error
-    try:
+    card = _card_of(folder, TaskType.TEXT_CLASSIFICATION)
+
+    def load() -> Classifier:
         if is_cheap(card.configuration.method):
             from xautolm_core.trial.linear.loading import load_linear_classifier
 
             return load_linear_classifier(folder, card, device, threads)
-        return _load_language_model(folder, card, device, threads)
+        model = _load_language_model(folder, threads, "AutoModelForSequenceClassification")
+        return LanguageModelClassifier(model, card, folder, device)
+
+    return _loaded(folder, load)
+
+
+def load_answerer(
+    model_folder: Path, *, device: str = "cpu", threads: int | None = None
+) -> Answerer:
+    """Return the model in a folder that a trial saved, and that answers questions on passages.
+
+    A model without a language model needs no torch, neither to be loaded nor to answer.
+
+    Args:
+        model_folder: The folder.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: CPU threads of the language model; torch's own choice if None.
+
+    Raises:
+        ConfigError: The folder holds no such model of ours, or not a whole one.
+        MissingExtraError: torch or transformers is needed and not installed.
+    """
+    folder = Path(model_folder)
+    card = _card_of(folder, TaskType.QUESTION_ANSWERING)
+
+    def load() -> Answerer:
+        if is_cheap(card.configuration.method):
+            from xautolm_core.trial.lexical.model import load_lexical_answerer
+
+            return load_lexical_answerer(folder, card)
+        from xautolm_core.trial.spans.answerer import SpanAnswerer
+
+        model = _load_language_model(folder, threads, "AutoModelForQuestionAnswering")
+        return SpanAnswerer(model, card, folder, device)
+
+    return _loaded(folder, load)
+
+
+def read_card(model_folder: Path) -> ModelCard:
+    """Return what stands beside a saved model.
+
+    Raises:
+        ConfigError: The folder holds no model of ours.
+    """
+    from pydantic import ValidationError
+
+    folder = Path(model_folder)
+    try:
+        return ModelCard.model_validate_json((folder / MODEL_CARD_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(f"{folder} holds no model of xautolm", hint=_HINT) from error
+
+
+def _card_of(folder: Path, task_type: str) -> ModelCard:
+    card = read_card(folder)
+    if card.task_type != task_type:
+        raise ConfigError(
+            f"The model in {folder} is for {card.task_type}, not for {task_type}",
+            hint="Give a model of the type of task that is asked for",
+        )
+    return card
+
+
+def _loaded(folder: Path, load: Callable[[], M]) -> M:
+    try:
+        return load()
     except ImportError as error:
         raise MissingExtraError("trial", "Predicting with a model") from error
     except ConfigError:
@@ -107,22 +174,19 @@ def load_classifier(
         raise ConfigError(f"The model in {folder} cannot be loaded", hint=_HINT) from error
 
 
-def _load_language_model(
-    folder: Path, card: ModelCard, device: str, threads: int | None
-) -> Classifier:
+def _load_language_model(folder: Path, threads: int | None, auto_class: str) -> Any:
     import torch
-    from transformers import AutoModelForSequenceClassification
+    import transformers
     from transformers.utils import logging as transformers_logging
 
     if threads is not None:
         torch.set_num_threads(threads)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    model = AutoModelForSequenceClassification.from_pretrained(
+    return getattr(transformers, auto_class).from_pretrained(
         folder,
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,
         dtype=torch.float32,
     )
-    return LanguageModelClassifier(model, card, folder, device)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from xautolm_core.space.screening import screening_rows
+from xautolm_core.tasks.questions import QuestionSplit
+from xautolm_core.tasks.questions import QuestionTask
 from xautolm_core.tasks.sampling import stratified_sample
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.contract import TrialSpec
@@ -21,17 +23,47 @@ class TrialRows:
 
 
 def choose_rows(task: Task, spec: TrialSpec) -> TrialRows:
-    """Return the rows that a trial's budget allows, stratified and seeded.
+    """Return the rows that a trial's budget allows, stratified by class and seeded.
 
     All screening trials of a task have the same ones, whatever their seeds.
     """
+    return choose_stratified(task.train.labels, task.validation.labels, spec)
+
+
+def choose_questions(task: QuestionTask, spec: TrialSpec) -> TrialRows:
+    """Return the questions that a trial's budget allows, seeded.
+
+    They are stratified by whether the passage answers them.
+    """
+    train, validation = (has_answers(split) for split in (task.train, task.validation))
+    return choose_stratified(train, validation, spec)
+
+
+def has_answers(split: QuestionSplit) -> np.ndarray:
+    """Whether each question of a split has an accepted answer, bool."""
+    import pyarrow.compute as pc
+
+    lengths = pc.list_value_length(split.answers).to_numpy()
+    found: np.ndarray = lengths > 0
+    return found
+
+
+def choose_stratified(train: np.ndarray, validation: np.ndarray, spec: TrialSpec) -> TrialRows:
+    """Return the rows that a trial's budget allows.
+
+    Args:
+        train: Stratum of each training row.
+        validation: Stratum of each validation row.
+        spec: The trial.
+    """
     budget = spec.budget
-    size, seed = max(round(len(task.train) * budget.data_fraction), 1), spec.seed
-    limit = budget.max_validation_rows or len(task.validation)
+    size, seed = max(round(len(train) * budget.data_fraction), 1), spec.seed
+    limit = budget.max_validation_rows or len(validation)
     screened = screening_rows(spec.configuration)
     if screened is not None:
         size, limit, seed = min(size, screened), min(limit, screened), 0
-    train = stratified_sample(task.train.labels, size, seed)
-    # Not seeded by the trial: all trials of a search are scored on the same rows.
-    validation = stratified_sample(task.validation.labels, limit, 0)
-    return TrialRows(train, validation)
+    return TrialRows(
+        stratified_sample(train, size, seed),
+        # Not seeded by the trial: all trials of a search are scored on the same rows.
+        stratified_sample(validation, limit, 0),
+    )

@@ -29,6 +29,7 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
 from xautolm_core import __version__
+from xautolm_core.records.methods import LEXICAL_SPAN
 from xautolm_core.records.methods import TFIDF
 from xautolm_core.records.methods import is_cheap
 from xautolm_core.trial.contract import TrialSpec
@@ -159,7 +160,12 @@ def preload(architectures: Sequence[str] = PRELOADED_ARCHITECTURES) -> None:
     # Attributes of lazy modules are resolved on first use.
     import transformers
 
-    for name in ("AutoConfig", "AutoModelForSequenceClassification", "AutoTokenizer"):
+    for name in (
+        "AutoConfig",
+        "AutoModelForSequenceClassification",
+        "AutoModelForQuestionAnswering",
+        "AutoTokenizer",
+    ):
         getattr(transformers, name)
 
 
@@ -219,6 +225,10 @@ def _run(spec: TrialSpec, state: TrialState, interruption: Interruption) -> None
         from xautolm_core.trial.linear.run import TfidfRun
 
         TfidfRun(spec, state, interruption).run()
+    elif spec.configuration.method == LEXICAL_SPAN:
+        from xautolm_core.trial.lexical.run import LexicalRun
+
+        LexicalRun(spec, state, interruption).run()
     elif is_cheap(spec.configuration.method):
         from xautolm_core.trial.linear.probe_run import ProbeRun
 

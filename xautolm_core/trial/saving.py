@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.methods import has_model
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.storage_faults import as_os_errors
-from xautolm_core.tasks.task import Task
+from xautolm_core.tasks.spec import TaskType
+from xautolm_core.tasks.task import AnyTask
 from xautolm_core.trial.contract import MODEL_CARD_FILE
 from xautolm_core.trial.contract import MODEL_FOLDER
 from xautolm_core.trial.contract import SAVED_FILE
@@ -45,12 +47,14 @@ class ModelCard(BaseModel):
         max_length: Longest input in tokens, as in training; of a model without a language model
             None, as are precision and tokenizer.
         task: Name of the task.
+        task_type: Its type.
         fingerprint: Of the task's content.
-        has_pairs: Whether an input consists of two texts.
-        labels: Class names in their order.
+        has_pairs: Whether an input of a classifier consists of two texts.
+        labels: Class names in their order; none where an answer is no class.
         precision: Of the matrix products, in training and evaluation.
         configuration: What it was trained with.
         tokenizer: What batches need to know.
+        decoding: What was chosen on validation beside the weights, such as ``null_threshold``.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -58,12 +62,14 @@ class ModelCard(BaseModel):
     schema_version: int = 1
     max_length: int | None = None
     task: str
+    task_type: str = TaskType.TEXT_CLASSIFICATION
     fingerprint: str
-    has_pairs: bool
+    has_pairs: bool = False
     labels: tuple[str, ...]
     precision: str | None = None
     configuration: Configuration
     tokenizer: TokenizerTraits | None = None
+    decoding: Mapping[str, float] = {}
 
     @model_validator(mode="after")
     def _check_reader(self) -> ModelCard:
@@ -180,7 +186,8 @@ class StateSaver:
             plain, weights = plain_weights(self._model)
             plain.save_pretrained(folder, state_dict=weights)
             self._tokenizer.copy_to(folder)
-            write_json(folder / MODEL_CARD_FILE, self._card, durable=False)
+            card = self._card.model_copy(update={"decoding": dict(self._state.decoding)})
+            write_json(folder / MODEL_CARD_FILE, card, durable=False)
         make_readable(folder)
         files = {file.name: file.stat().st_size for file in folder.iterdir()}
         saved = SavedState(result=self._state.result(Outcome.OK), files=files)
@@ -209,21 +216,25 @@ def save_folder(out_folder: Path, card: ModelCard, fill: Callable[[Path], None])
 
 
 def make_card(
-    task: Task,
+    task: AnyTask,
     *,
     configuration: Configuration,
+    has_pairs: bool = False,
     max_length: int | None = None,
     precision: str | None = None,
     tokenizer: TokenizerFolder | None = None,
+    decoding: Mapping[str, float] | None = None,
 ) -> ModelCard:
     """Return what stands beside a task's model."""
     return ModelCard(
         max_length=max_length,
         task=task.name,
+        task_type=task.type,
         fingerprint=task.fingerprint,
-        has_pairs=task.has_pairs,
+        has_pairs=has_pairs,
         labels=task.labels,
         precision=precision,
         configuration=configuration,
         tokenizer=None if tokenizer is None else tokenizer.traits,
+        decoding=decoding or {},
     )

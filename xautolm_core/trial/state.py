@@ -71,7 +71,8 @@ class TrialState:
 
     Attributes:
         spec: What was asked.
-        best_score: Best macro-F1 on validation so far.
+        best_score: Best primary score on validation so far.
+        decoding: What the best evaluation chose beside the weights, for the saved model's card.
         meter: Meters training and evaluation; None before.
         The others are those of ``TrialResult`` and ``TrialProgress``.
     """
@@ -90,6 +91,7 @@ class TrialState:
     padded_tokens: int = 0
     evaluations: list[TrialEvaluation] = field(default_factory=list)
     scores: dict[str, Score] = field(default_factory=dict)
+    decoding: dict[str, float] = field(default_factory=dict)
     saved_scores: dict[str, Score] = field(default_factory=dict)
     cut_by: CutBy | None = None
     reused_seconds: float = 0.0
@@ -113,15 +115,15 @@ class TrialState:
         readings = self.energy()
         return sum(reading.joules for reading in readings) if readings else None
 
-    def note_evaluation(self, macro_f1: float) -> None:
-        """Keep what an evaluation has found, with the costs up to now."""
+    def note_evaluation(self, score: float) -> None:
+        """Keep the primary score that an evaluation has found, with the costs up to now."""
         seconds, joules = self.clock.seconds(), self.joules()
         own = seconds.get("train", 0.0) + seconds.get("evaluate", 0.0)
         chain = chain_facts(self.spec, seconds, joules)
         self.evaluations.append(
             TrialEvaluation(
                 epoch=round(self.epochs, 4),
-                macro_f1=macro_f1,
+                score=score,
                 seconds=chain.get("cumulative_seconds", own + self.reused_seconds),
                 joules=chain.get("cumulative_joules") if chain else joules,
             )
@@ -149,7 +151,7 @@ class TrialState:
             "step": self.steps,
             "scheduled_steps": self.scheduled_steps,
             "epoch": round(self.epochs, 4),
-            "best_macro_f1": self.best_score,
+            "best_score": self.best_score,
             "evaluations": [one.model_dump(mode="json") for one in list(self.evaluations)],
             "seconds": self.clock.seconds(),
             "rss_bytes": _status_bytes("VmRSS"),

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from xautolm_core.space.model import ModelReference
-from xautolm_core.tasks.task import Task
+from xautolm_core.tasks.task import AnyTask
+from xautolm_core.tasks.task_type import task_kind
 from xautolm_core.trial.encoding import TOKENIZER_FILE
 from xautolm_core.trial.encoding import TokenizerTraits
 from xautolm_core.trial.failures import InvalidConfiguration
@@ -55,7 +56,7 @@ class TokenizerFolder:
 
 
 def open_tokenizer(
-    model: ModelReference, task: Task, task_key: str, cache_folder: Path
+    model: ModelReference, task: AnyTask, task_key: str, cache_folder: Path
 ) -> TokenizerFolder:
     """Return the tokenizer of a model, from the cache where it has been used before.
 
@@ -153,7 +154,7 @@ def _vocabulary_limit(config: Mapping[str, Any]) -> int:
     return int(config.get("vocab_size", _DEFAULT_VOCABULARY))
 
 
-def _train(config: Mapping[str, Any], task: Task) -> Any:
+def _train(config: Mapping[str, Any], task: AnyTask) -> Any:
     """Train a tokenizer on the training split: byte-level BPE, the same for the same texts.
 
     (A WordPiece of the ``tokenizers`` library would not be: it numbers its tokens in the order of a
@@ -199,14 +200,15 @@ def _train(config: Mapping[str, Any], task: Task) -> Any:
     )
 
 
-def _training_texts(task: Task) -> Iterator[list[str]]:
+def _training_texts(task: AnyTask) -> Iterator[list[str]]:
     """Yield texts of the training split, in batches, evenly spread over it."""
     import numpy as np
+    import pyarrow as pa
 
     rows = len(task.train)
     taken = np.unique(np.linspace(0, rows - 1, min(rows, _TRAINING_ROWS)).astype(np.int64))
-    for column in (task.train.texts, task.train.text_pairs):
-        if column is not None:
+    for column in task_kind(task.type).columns(task.train).values():
+        if pa.types.is_large_string(column.type):
             for start in range(0, len(taken), 1_000):
                 # 2,000 characters of a text say enough of its words.
                 texts = column.take(taken[start : start + 1_000]).to_pylist()

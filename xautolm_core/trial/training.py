@@ -6,8 +6,6 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 from typing import Any
@@ -15,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from xautolm_core.records.scores import Score
 from xautolm_core.trial.batches import epoch_batches
 from xautolm_core.trial.batches import evaluation_batches
 from xautolm_core.trial.batches import padded_tokens
@@ -24,26 +21,19 @@ from xautolm_core.trial.checkpoint import Checkpoints
 from xautolm_core.trial.checkpoint import TrainedParts
 from xautolm_core.trial.checkpoint_manifest import TrainingPosition
 from xautolm_core.trial.evaluation import evaluation_tokens
-from xautolm_core.trial.evaluation import predict_logits
 from xautolm_core.trial.failures import Cancelled
 from xautolm_core.trial.failures import CheckpointFault
 from xautolm_core.trial.failures import DeadlineExceeded
 from xautolm_core.trial.failures import Diverged
-from xautolm_core.trial.hyperparameters import HyperParameters
-from xautolm_core.trial.inputs import ClassifierInput
+from xautolm_core.trial.objective import Objective
+from xautolm_core.trial.objective import TrialAtWork
 from xautolm_core.trial.optimisation import EarlyStopping
 from xautolm_core.trial.optimisation import LearningRate
-from xautolm_core.trial.optimisation import Loss
 from xautolm_core.trial.optimisation import build_optimizer
 from xautolm_core.trial.plan import PROBE_STEPS
-from xautolm_core.trial.plan import Deadline
 from xautolm_core.trial.plan import StepPace
 from xautolm_core.trial.plan import TrainingPlan
-from xautolm_core.trial.precision import Precision
 from xautolm_core.trial.saving import StateSaver
-from xautolm_core.trial.scoring import score_logits
-from xautolm_core.trial.sigterm import Interruption
-from xautolm_core.trial.state import TrialState
 
 # A finite check waits for the GPU; so many steps go by without one.
 _GPU_STEPS_BETWEEN_CHECKS = 16
@@ -53,42 +43,13 @@ _HANDOVER_SECONDS = 0.5
 _LAST_SAVE_SECONDS = 0.8
 
 
-@dataclass(frozen=True)
-class LabelledRows:
-    """Rows of a split with their classes.
-
-    Attributes:
-        inputs: The split as the model takes it.
-        rows: Which rows of it, int64.
-        labels: Class of each of these rows, int64.
-    """
-
-    inputs: ClassifierInput
-    rows: np.ndarray
-    labels: np.ndarray
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each of these rows."""
-        return self.inputs.lengths[self.rows]
-
-
 class FineTuning:
     """Trains a model, evaluates it after each epoch and leaves it with its best weights.
 
     Args:
         model: The model, the method applied, on its device.
-        parameters: What to train with.
-        train: Training rows.
-        validation: Rows to evaluate on.
-        names: Class names.
-        device: Where the model is.
-        precision: Of the matrix products.
-        max_steps: At most so many optimiser steps.
-        deadline: Keeps the training within its time.
-        state: Is kept up to date.
-        interruption: Is looked at between two steps.
-        seed: Of the order of the rows.
+        objective: What it learns, and how it is judged.
+        work: The trial.
         saver: Writes the best state to disk.
         checkpoints: Where a continuation starts, and where the training's end is kept.
 
@@ -100,40 +61,28 @@ class FineTuning:
         self,
         *,
         model: Any,
-        parameters: HyperParameters,
-        train: LabelledRows,
-        validation: LabelledRows,
-        names: Sequence[str],
-        device: torch.device,
-        precision: Precision,
-        max_steps: int | None,
-        deadline: Deadline,
-        state: TrialState,
-        interruption: Interruption,
-        seed: int,
+        objective: Objective,
+        work: TrialAtWork,
         saver: StateSaver,
         checkpoints: Checkpoints,
     ) -> None:
         self._model = model
-        self._parameters = parameters
-        self._train = train
-        self._validation = validation
-        self._names = names
-        self._device = device
-        self._deadline = deadline
-        self._state = state
-        self._interruption = interruption
-        self._seed = seed
+        self._objective = objective
+        self._parameters = parameters = work.parameters
+        self._device = device = work.machine.device
+        self._deadline = work.deadline
+        self._state = work.state
+        self._interruption = work.interruption
+        self._seed = work.spec.seed
         self._saver = saver
         self._checkpoints = checkpoints
-        self._loss = Loss(parameters, train.labels, len(names), device)
         self._optimizer = build_optimizer(model, parameters)
-        self._scaler = torch.GradScaler(device.type, enabled=precision == "float16")
+        self._scaler = torch.GradScaler(device.type, enabled=work.machine.precision == "float16")
         self._trainable = [p for p in model.parameters() if p.requires_grad]
         self._best = BestWeights(model)
         self._pace = StepPace()
         self._first_epoch = self._epoch(0)
-        self._plan = self._make_plan(max_steps)
+        self._plan = self._make_plan(work.spec.budget.max_steps)
         self._rate = LearningRate(self._optimizer, parameters, self._plan.scheduled_steps)
         self._unchecked: list[torch.Tensor] = []
         self._non_finite = 0
@@ -184,6 +133,7 @@ class FineTuning:
         state.tokens, state.padded_tokens = position.tokens, position.padded_tokens
         state.best_epoch, state.best_score = position.best_epoch, position.best_score
         state.scores = dict(position.scores)
+        state.decoding = dict(position.decoding)
 
     def _position(self) -> TrainingPosition:
         state = self._state
@@ -196,13 +146,14 @@ class FineTuning:
             best_epoch=state.best_epoch,
             best_score=state.best_score,
             scores=state.scores,
+            decoding=state.decoding,
             score_to_beat=self._early_stopping.score_to_beat,
             evaluations_without_gain=self._early_stopping.without_gain,
         )
 
     def _train_to_the_end(self) -> None:
         state, plan = self._state, self._plan
-        state.rows = len(self._train.rows)
+        state.rows = self._objective.rows
         state.planned_steps = plan.planned_steps
         state.scheduled_steps = plan.scheduled_steps
         state.first_step_at = state.first_step_at or datetime.now(UTC)
@@ -211,7 +162,7 @@ class FineTuning:
             since = time.perf_counter()
             self._rate.set(step - 1)
             self._take_step(batches)
-            tokens = sum(padded_tokens(self._train.lengths, b) for b in batches)
+            tokens = sum(padded_tokens(self._objective.lengths, b) for b in batches)
             self._note_step(step, batches, tokens)
             self._pace.observe(tokens, time.perf_counter() - since)
             self._mind_deadline(step)
@@ -223,7 +174,7 @@ class FineTuning:
 
     def _make_plan(self, max_steps: int | None) -> TrainingPlan:
         groups = self._groups(self._first_epoch)
-        lengths = self._train.lengths
+        lengths = self._objective.lengths
         tokens = sum(padded_tokens(lengths, b) for b in self._first_epoch)
         return TrainingPlan.of(
             steps_per_epoch=len(groups),
@@ -235,8 +186,8 @@ class FineTuning:
     def _epoch(self, epoch: int) -> list[np.ndarray]:
         generator = np.random.default_rng([self._seed, epoch])
         return epoch_batches(
-            self._train.lengths,
-            self._train.labels,
+            self._objective.lengths,
+            self._objective.strata,
             self._parameters.batch_size,
             generator,
             longest_first=epoch == 0,
@@ -259,9 +210,7 @@ class FineTuning:
         rows = sum(len(batch) for batch in batches)
         losses = []
         for batch in batches:
-            logits = self._train.inputs.logits(self._train.rows[batch])
-            labels = torch.from_numpy(self._train.labels[batch]).to(self._device)
-            loss = self._loss(logits, labels) * (len(batch) / rows)
+            loss = self._objective.loss(batch) * (len(batch) / rows)
             self._scaler.scale(loss).backward()
             losses.append(loss.detach())
         if self._is_finite(torch.stack(losses).sum()):
@@ -295,7 +244,7 @@ class FineTuning:
         state.steps = step
         state.epochs = step / self._plan.steps_per_epoch
         state.padded_tokens += tokens
-        state.tokens += sum(int(self._train.lengths[batch].sum()) for batch in batches)
+        state.tokens += sum(int(self._objective.lengths[batch].sum()) for batch in batches)
 
     def _mind_deadline(self, step: int) -> None:
         """Fit what is left of the plan to the time that is left."""
@@ -344,7 +293,7 @@ class FineTuning:
 
     def _probe_evaluation(self) -> float:
         """Predict the seconds of an evaluation from its middle batch."""
-        lengths = self._validation.lengths
+        lengths = self._objective.evaluation_lengths
         batches = evaluation_batches(lengths, max_tokens=evaluation_tokens(self._device))
         middle = batches[len(batches) // 2]
         found = []
@@ -352,7 +301,7 @@ class FineTuning:
         with torch.inference_mode():
             for _ in range(2):
                 since = time.perf_counter()
-                self._validation.inputs.logits(self._validation.rows[middle]).cpu()
+                self._objective.run_evaluation_items(middle)
                 found.append(time.perf_counter() - since)
         total = sum(padded_tokens(lengths, batch) for batch in batches)
         return min(found) * total / max(padded_tokens(lengths, middle), 1)
@@ -363,27 +312,17 @@ class FineTuning:
         state = self._state
         since = time.perf_counter()
         with state.clock.phase("evaluate"):
-            logits = predict_logits(
-                self._model,
-                self._validation.inputs,
-                self._validation.rows,
-                len(self._names),
-                max_tokens=evaluation_tokens(self._device),
-                between=self._mind_wall,
-            )
-            found = score_logits(logits, self._validation.labels, self._names)
+            found = self._objective.evaluate(self._mind_wall)
         self._pace.evaluation_seconds = time.perf_counter() - since
         self._evaluations += 1
-        state.note_evaluation(found.macro_f1)
-        if state.best_score is None or found.macro_f1 > state.best_score:
-            state.best_score = found.macro_f1
+        state.note_evaluation(found.score)
+        if state.best_score is None or found.score > state.best_score:
+            state.best_score = found.score
             state.best_epoch = self._evaluations
-            state.scores = {
-                "macro_f1": Score(value=found.macro_f1),
-                "accuracy": Score(value=found.accuracy),
-            }
+            state.scores = dict(found.scores)
+            state.decoding = dict(found.decoding)
             self._best.keep(last=step >= self._plan.scheduled_steps)
-        return self._early_stopping.stops(found.macro_f1)
+        return self._early_stopping.stops(found.score)
 
     def _mind_wall(self) -> None:
         """Give up an evaluation that takes longer than expected, for the state evaluated before.

@@ -243,7 +243,7 @@ def test_a_trial_stopped_early_is_pruned_here_and_where_a_successor_looks(
 ) -> None:
     launcher, spec = make_kubernetes(), make_spec("any")
     handle = launcher.submit(spec)
-    exchange.beat(spec, evaluations=[{"epoch": 1, "macro_f1": 0.5, "seconds": 3.0}])
+    exchange.beat(spec, evaluations=[{"epoch": 1, "score": 0.5, "seconds": 3.0}])
     launcher.begin_cancel([handle], pruned="fourth of 4 after epoch 1")
     exchange.tell(spec, "cancelled")
     launcher.wait([handle], 10)

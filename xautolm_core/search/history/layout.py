@@ -22,7 +22,7 @@ from xautolm_core.experience.columns import PLAN
 from xautolm_core.experience.columns import SCORE
 from xautolm_core.experience.columns import SECONDS
 from xautolm_core.records.configuration import NO_MODEL
-from xautolm_core.records.methods import TFIDF
+from xautolm_core.records.methods import MODELLESS_METHODS
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.history.measures import MADE_FROM
 from xautolm_core.search.history.measures import READINGS
@@ -139,13 +139,14 @@ def _put_back(columns: dict[str, pa.Array], rows: int) -> None:
 
 def _name_no_model(columns: dict[str, pa.Array]) -> None:
     """Put a word where there is no model because the method needs none, in place."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     model, method = (
         columns[f"configuration.{name}"].cast("string") for name in ("model", "method")
     )
     if model.null_count:
-        needs_none = pc.fill_null(pc.equal(method, TFIDF), False)
+        needs_none = pc.fill_null(pc.is_in(method, pa.array(MODELLESS_METHODS)), False)
         named = pc.if_else(pc.and_(pc.is_null(model), needs_none), NO_MODEL, model)
         columns["configuration.model"] = named.dictionary_encode()
 

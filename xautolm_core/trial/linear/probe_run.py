@@ -98,6 +98,7 @@ class ProbeRun:
             card = make_card(
                 trial.task,
                 configuration=spec.configuration,
+                has_pairs=trial.task.has_pairs,
                 max_length=reader.max_length,
                 precision=reader.precision,
                 tokenizer=probe.tokenizer,

@@ -67,7 +67,10 @@ class TfidfRun:
             remember(trial, "tfidf", fitted.setting)
             with state.clock.phase("evaluate"):
                 trial.note(fitted.logits, fitted.rows)
-        finish(trial, make_card(trial.task, configuration=spec.configuration), [fitted.part])
+        card = make_card(
+            trial.task, configuration=spec.configuration, has_pairs=trial.task.has_pairs
+        )
+        finish(trial, card, [fitted.part])
 
 
 def open_trial(spec: TrialSpec, state: TrialState, interruption: Interruption) -> LinearTrial:

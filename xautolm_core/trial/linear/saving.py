@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,8 +29,6 @@ def write_parts(folder: Path, parts: Sequence[LinearPart]) -> None:
     Raises:
         OSError: They cannot be written.
     """
-    from safetensors.numpy import save_file
-
     arrays: dict[str, np.ndarray] = {}
     for part in parts:
         arrays |= part.source.write(folder)
@@ -37,6 +36,13 @@ def write_parts(folder: Path, parts: Sequence[LinearPart]) -> None:
         arrays[f"{part.name}.intercepts"] = part.model.intercepts
         if len(parts) > 1:
             arrays[f"{part.name}.weight"] = np.array([part.weight], dtype=np.float32)
+    save_arrays(folder, arrays)
+
+
+def save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a model's arrays to its folder."""
+    from safetensors.numpy import save_file
+
     path = folder / WEIGHTS_FILE
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
     # safetensors makes its file readable for its owner alone.

@@ -1,0 +1,1 @@
+"""Answers by the words that question and passage share: the cheap method of question answering."""

@@ -1,0 +1,1 @@
+"""Extractive question answering by a span head: windows of tokens, training, answers."""
