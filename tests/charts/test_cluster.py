@@ -162,11 +162,13 @@ def installed(api: KubernetesApi) -> Iterator[Place]:
     """An installed release, at which tests only look."""
     one = Place(api)
     one.make()
-    with _helm(one) as helm:
-        helm.install(chart(), "xautolm", one.values(), wait="watcher", timeout=WAIT_SECONDS)
-        yield one
-        helm.uninstall("xautolm", ignore_not_found=True)
-    one.remove()
+    try:
+        with _helm(one) as helm:
+            helm.install(chart(), "xautolm", one.values(), wait="watcher", timeout=WAIT_SECONDS)
+            yield one
+            helm.uninstall("xautolm", ignore_not_found=True)
+    finally:
+        one.remove()
 
 
 def test_helm_test_is_content(installed: Place) -> None:

@@ -6,6 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from http.server import HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +304,30 @@ def test_what_retrainings_are_given_is_taken_by_the_pipeline(tmp_path: Path) -> 
     assert suspended["xautolm-retrain-stars"] is False
 
 
+def test_retrainings_are_compiled_for_the_images_of_the_release(tmp_path: Path) -> None:
+    spec = next(spec for name, _, spec in pod_specs("everything") if "retrain-stars" in name)
+    compile_, submit = containers(spec)
+    given = {one["name"]: one["value"] for one in compile_["env"]}
+    line = [one.replace("/tmp", str(tmp_path)) for one in compile_["args"]]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "xautolm_core.cli", *line],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **given},
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    compiled = Path(submit["args"][2].replace("/tmp", str(tmp_path))).read_text("utf-8")
+    images = {one["image"] for one in _executors(yaml.safe_load_all(compiled))}
+    assert images == {given["XAUTOLM_IMAGE_RUNTIME"], given["XAUTOLM_IMAGE_TRIAL"]}
+
+
+def _executors(documents: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    executors = next(iter(documents))["deploymentSpec"]["executors"]
+    return [one["container"] for one in executors.values()]
+
+
 def test_policies_of_tenants_do_not_overlap() -> None:
     (one,) = [
         one
@@ -348,6 +376,42 @@ def test_helm_test_asks_what_a_search_asks(tmp_path: Path) -> None:
         assert "may not delete jobs" in _run(script, tmp_path)
     finally:
         fake.stop()
+
+
+def test_helm_test_waits_for_the_exporter_and_says_what_it_says() -> None:
+    answers = iter([503, 200])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.path == "/readyz"
+            self.send_response(next(answers))
+            self.end_headers()
+            self.wfile.write(b"the totals are young")
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    (spec,) = [
+        spec for name, _, spec in pod_specs("minimal") if name.endswith("xautolm-test-store")
+    ]
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        script = containers(spec)[1]["args"][0]
+        assert ":9468/" in script
+        script = script.replace(":9468/", f":{server.server_address[1]}/")
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "XAUTOLM_EXPORTER_SERVICE_HOST": "127.0.0.1"},
+            timeout=60,
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert done.stdout.strip() == "the totals are young"
 
 
 def _run(script: str, folder: Path) -> str:
