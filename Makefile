@@ -125,6 +125,10 @@ describe: install ## Write the components' READMEs
 dashboards: install ## Write the Grafana dashboards
 	$(BIN)/python -m monitoring.make_dashboards
 
+.PHONY: chart-golden
+chart-golden: install ## Write what the chart renders into its golden files
+	$(BIN)/python -m tests.charts.rendering
+
 .PHONY: build
 build: install ## Build the wheel and the source distribution
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
@@ -132,6 +136,7 @@ build: install ## Build the wheel and the source distribution
 # What is empty is as the Dockerfiles have it; images/README.md explains each.
 IMAGE_RUNTIME ?= xautolm-runtime:dev
 IMAGE_TRIAL ?= xautolm-trial:dev
+IMAGE_PIPELINES ?= xautolm-pipelines:dev
 BASE_IMAGE ?=
 VARIANT ?=
 WITH_KFP ?=
@@ -148,6 +153,10 @@ images: image-runtime image-trial ## Build both container images (IMAGE_RUNTIME,
 .PHONY: image-runtime
 image-runtime: ## Build the image that searches
 	images/build.sh runtime $(IMAGE_RUNTIME) $(DOCKER_BUILD_ARGS)
+
+.PHONY: image-pipelines
+image-pipelines: ## Build the image that starts runs of Kubeflow Pipelines: the runtime with kfp
+	images/build.sh runtime $(IMAGE_PIPELINES) --build-arg EXTRAS=s3,kubernetes,monitoring,kfp $(DOCKER_BUILD_ARGS)
 
 .PHONY: image-trial
 image-trial: ## Build the image that fine-tunes (VARIANT=cpu or cuda)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 
 import pytest
 
@@ -75,3 +76,16 @@ def test_a_mistyped_prefix_is_told_and_nothing_is_written(
     assert len(ended.err.strip().splitlines()) == 1
     there = open_store(address.removesuffix("/memory"))
     assert {info.key.partition("/")[0] for info in there.storage.list()} == {"memory"}
+
+
+def test_init_makes_bucket_and_store_and_is_safe_to_repeat(
+    call: Call, s3_server: S3Server, address: str
+) -> None:
+    new = f"s3://init-{uuid.uuid4().hex[:12]}/private/team/experiences"
+    absent = call("store", "init", "--store", new)
+    assert absent.code == 3 and "bucket" in absent.err
+    made = call("store", "init", "--store", new, "--make-bucket")
+    assert (made.code, made.out, made.err) == (0, "bucket created\nstore made\n", "")
+    again = call("store", "init", "--store", new, "--make-bucket")
+    assert (again.code, again.out) == (0, "the store was there; nothing was changed\n")
+    assert call("store", "compact", "--store", new).out == "0 objects merged\n"

@@ -169,3 +169,26 @@ def test_stats_tell_how_well_trials_were_predicted(call: Call, store: Path) -> N
     document = json.loads(call("store", "stats", "--store", store, "--json").out)["predictions"]
     assert document["objectives"]["seconds"]["median_error"] == pytest.approx(2.0)
     assert document["failures"]["bins"][0]["predicted"] is None
+
+
+def test_init_makes_a_store_once_and_keeps_what_is_there(call: Call, tmp_path: Path) -> None:
+    place = tmp_path / "new"
+    assert call("store", "compact", "--store", place).code == 3
+    first = call("store", "init", "--store", place, "--tenant", "reviews")
+    assert (first.code, first.out, first.err) == (0, "store made\n", "")
+    assert call("store", "compact", "--store", place).out == "0 objects merged\n"
+    policy = place / "tenants" / "reviews.json"
+    policy.write_text('{"allow_class_names": true}')
+    again = call("store", "init", "--store", place, "--tenant", "reviews")
+    assert again.out == "the store was there; nothing was changed\n"
+    assert json.loads(policy.read_text()) == {"allow_class_names": True}
+    assert call("store", "verify", "--store", place).code == 0
+
+
+def test_init_refuses_a_bucket_for_a_folder_and_a_tenant_that_is_no_name(
+    call: Call, tmp_path: Path
+) -> None:
+    refused = call("store", "init", "--store", tmp_path / "s", "--make-bucket")
+    assert refused.code == 2 and "--make-bucket" in refused.err
+    assert call("store", "init", "--store", tmp_path / "t", "--tenant", "a/b").code == 2
+    assert not (tmp_path / "t").exists()

@@ -170,3 +170,9 @@ class TestCluster:
     def test_what_is_wrong_is_named(self, text, image, words):
         with pytest.raises(ConfigError, match=words):
             cluster_settings(text, trial_image=image)
+
+
+def test_trial_pods_may_have_keys_of_fewer_rights_than_the_steps() -> None:
+    both = {"trial_image": DIGEST, "s3_secret": "of-all-steps"}
+    assert cluster_settings(**both).s3_secret == "of-all-steps"
+    assert cluster_settings("s3_secret: of-trials", **both).s3_secret == "of-trials"

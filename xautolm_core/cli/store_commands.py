@@ -18,6 +18,7 @@ from xautolm_core.cli.store_options import report_faults
 from xautolm_core.cli.store_upkeep import copy
 from xautolm_core.cli.store_upkeep import export
 from xautolm_core.cli.store_upkeep import forget
+from xautolm_core.cli.store_upkeep import init
 from xautolm_core.cli.store_upkeep import stats
 from xautolm_core.tasks.task_type import primary_score
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at the experience store.", no_args_is_help=True)
 app.command("import")(import_experiences)
-for _command in (stats, export, copy, forget):
+for _command in (init, stats, export, copy, forget):
     app.command()(_command)
 
 EXIT_FAULTS = 3

@@ -1,4 +1,4 @@
-"""``xautolm store``: stats, export, copy and forget."""
+"""``xautolm store``: init, stats, export, copy and forget."""
 
 from __future__ import annotations
 
@@ -26,6 +26,47 @@ if TYPE_CHECKING:
 
 _MOST_LINES = 20
 _PREDICTED_WORDS = {"score": "macro F1", "seconds": "time", "joules": "energy"}
+
+
+def init(
+    *,
+    store: STORE_OPTION = None,
+    tenant: Annotated[
+        str, typer.Option(help="Whose policy is written, unless there is one.")
+    ] = "default",
+    make_bucket: Annotated[
+        bool, typer.Option("--make-bucket", help="Create the bucket unless there is one.")
+    ] = False,
+) -> None:
+    """Make a store where there is none, and see what its keys may do; safe to repeat.
+
+    Exit code 3 if objects cannot be written, listed and read there.
+    """
+    from xautolm_core.errors import ConfigError
+    from xautolm_core.experience.beginning import begin_store
+    from xautolm_core.experience.open import open_store
+    from xautolm_core.request.locations import store_location
+
+    whose = checked_tenant(tenant)
+    assert whose is not None
+    storage = open_store(store_location(store)).storage
+    if make_bucket:
+        # Only what lies in a bucket has one.
+        make = getattr(storage, "make_bucket", None)
+        if make is None:
+            raise ConfigError(
+                "--make-bucket: the store lies in no bucket",
+                hint="Leave it out; a folder is made without it",
+            )
+        if make():
+            typer.echo("bucket created")
+    begun = begin_store(storage, whose)
+    typer.echo("store made" if begun.wrote_policy else "the store was there; nothing was changed")
+    if not begun.may_delete:
+        typer.echo(
+            "warning: these keys may not delete objects, which store compact and store forget need",
+            err=True,
+        )
 
 
 def stats(*, store: STORE_OPTION = None, as_json: JSON_OPTION = False) -> None:

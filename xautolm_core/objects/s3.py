@@ -44,6 +44,8 @@ PAGE = 1000
 
 _LEAST_PART_BYTES = 5 * 1024**2
 _MOST_PART_BYTES = 5 * 1024**3  # of a single request, by the rules of S3
+_FORBIDDEN_CODE = "AccessDenied"
+_TAKEN_CODES = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 _ONE_BY_ONE_CODES = {"AccessDenied", "MethodNotAllowed", "NotImplemented"}
 _ATTEMPTS_BEFORE_WARNING = 3
 _SECONDS_BETWEEN_WARNINGS = 10.0
@@ -92,6 +94,31 @@ class S3Objects:
     def address(self) -> str:
         """The ``s3://`` address of the root, without settings."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    def make_bucket(self) -> bool:
+        """Create the bucket unless there is one, and return whether it was created.
+
+        Keys that may not look at the bucket as a whole are taken for those of one that is there:
+        the first object that is written shows it.
+
+        Raises:
+            StoreError: It cannot be created.
+        """
+        from minio.error import S3Error
+
+        def make() -> bool:
+            try:
+                if self._client.bucket_exists(self.bucket):
+                    return False
+                self._client.make_bucket(self.bucket, location=self.settings.region)
+            except S3Error as error:
+                # Somebody else has made it meanwhile, or it is there and not ours to look at.
+                if error.code not in (_FORBIDDEN_CODE, *_TAKEN_CODES):
+                    raise
+                return False
+            return True
+
+        return self._request("create the bucket of", "", make)
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object, replacing an existing one.

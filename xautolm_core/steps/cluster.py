@@ -29,6 +29,9 @@ def cluster_settings(
 ) -> KubernetesSettings:
     """Return the settings of trial pods. A parameter of its own overrides the text.
 
+    But for the secret: the parameter is that of all steps, and the text may name one with fewer
+    rights for trial pods alone.
+
     Args:
         text: YAML of ``KubernetesSettings``, or of a part of it.
         trial_image: Image of trial pods.
@@ -57,7 +60,7 @@ def cluster_settings(
         "tolerations": [dict(one) for one in tolerations or ()],
         "queue": {**dict(fields.get("queue") or {}), "name": queue} if queue else None,
         "service_account": trial_service_account,
-        "s3_secret": s3_secret,
+        "s3_secret": fields.get("s3_secret") or s3_secret,
         "model_cache_claim": model_cache_claim,
     }
     fields.update({name: value for name, value in given.items() if value})
