@@ -128,6 +128,6 @@ if __name__ == "__main__":
         serve()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=200, help="trials in flight")
-    parser.add_argument("--seconds", type=float, default=60.0, help="seconds for which they are watched")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long they are watched")
     arguments = parser.parse_args()
     sys.exit(main(arguments.trials, arguments.seconds))

@@ -52,7 +52,7 @@ class ReplayedTrial:
         observed: Its outcome.
         begin_seconds: When it began, in simulated seconds since the start of the search.
         end_seconds: When it ended.
-        sampler_ms: CPU milliseconds of the arm for proposing it, and for the outcomes it received since the
+        sampler_ms: CPU milliseconds of the arm for proposing it, and for taking outcomes since the
             last proposal.
         explanation: What was predicted of it.
     """

@@ -1,6 +1,6 @@
 """What history a search starts from: true, misleading, without meaning, scarce, or none.
 
-The stores of a seed are the same for all tasks and arms: the task that is searched on is left out of them.
+The stores of a seed are the same for all tasks and arms, without the task that is searched on.
 """
 
 from __future__ import annotations
