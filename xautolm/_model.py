@@ -120,7 +120,7 @@ def predict(
 ) -> list[str]:
     """Return the classes of new texts.
 
-    A path is loaded anew by each call: keep what ``load_model`` returns to answer often.
+    A path is loaded again by each call: keep what ``load_model`` returns to answer often.
 
     Args:
         run_or_model: A run folder, a model's folder, the result of a search, or a model.
