@@ -76,7 +76,7 @@ class Model:
 
         Raises:
             ConfigError: Second texts are missing, too many, or not wanted.
-            DataError: Something in them is no text.
+            DataError: One of them is not a text.
             MissingExtraError: A package that the model needs is not installed.
         """
         found = self.predict_proba(texts, text_pairs, batch_size=batch_size)
@@ -133,7 +133,7 @@ def predict(
 
     Raises:
         ConfigError: There is no model, or it wants pairs where single texts are given.
-        DataError: Something in them is no text.
+        DataError: One of them is not a text.
 
     Example:
         >>> xautolm.predict("runs/reviews-20261122T101500Z", ["It never worked."])
@@ -169,6 +169,6 @@ def _model_folder(run: Path) -> Path:
     if (folder / SEARCH_FILE).is_file():
         raise ConfigError(
             f"{run} has no model yet",
-            hint=f"Go on with the search: xautolm search --resume {shlex.quote(str(run))}",
+            hint=f"Continue the search: xautolm search --resume {shlex.quote(str(run))}",
         )
     raise ConfigError(f"{run} holds neither a run nor a model", hint="Give the run folder")
