@@ -1,7 +1,7 @@
 """Every method on a tiny model of each family: does it train, save, load and answer alike?
 
 Run ``python benchmarks/architectures.py`` for the ten families of the tests with all methods; with
-``--docs docs/models.md`` the table there is written anew. ``--all`` tries every architecture that
+``--docs docs/models.md`` the table there is rewritten. ``--all`` tries every architecture that
 transformers makes text classifiers of instead, shrunk to two blocks, and compares what runs with
 what the search space leaves out.
 """
@@ -54,7 +54,7 @@ _TINY_SIZES = {
 
 
 def cell(outcome: PairOutcome) -> str:
-    """Return what a table says of a pair."""
+    """Return the cell of a pair in a table."""
     if outcome.counted_parameters != outcome.saved_parameters:
         return f"{outcome.saved_parameters} parameters, not {outcome.counted_parameters}"
     if outcome.largest_difference > outcome.tolerated_difference:
@@ -106,7 +106,7 @@ def shrunk(architecture: str) -> dict[str, Any]:
 
 
 def try_all(names: Iterable[str]) -> list[str]:
-    """Try all methods on some architectures; return a line for each pair that surprises."""
+    """Try all methods on some architectures; return a line for each unexpected result."""
     lines = []
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
@@ -162,7 +162,7 @@ def write_docs(path: Path, lines: Sequence[str]) -> None:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--docs", type=Path, help="page whose table is written anew")
+    parser.add_argument("--docs", type=Path, help="page whose table is rewritten")
     parser.add_argument("--all", action="store_true", help="try all architectures")
     parser.add_argument("--only", nargs="*", help="names of architectures to try, with --all")
     options = parser.parse_args()

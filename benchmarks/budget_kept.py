@@ -1,8 +1,8 @@
 """Is the budget kept? Searches of one to five minutes on 300 to 120,000 rows, the end included.
 
 Rows are made by repeating a data set with noise (``large_data.py``); scores say nothing about the
-task. Each search runs in a process of its own with an empty store. What is measured is kept in
-``--out``, so that an interrupted run goes on where it stopped.
+task. Each search runs in a process of its own with an empty store. Results are kept in
+``--out``, so that an interrupted run continues where it stopped.
 
     XAUTOLM_DATA_DIR=... python benchmarks/budget_kept.py --out runs/budget-kept
 """
@@ -29,7 +29,7 @@ MOST_OVER_SECONDS = 5.0
 
 
 def search(data: Path, budget: str, work: Path) -> Mapping[str, Any]:
-    """Run one search; return what it took, by its own account and by the clock on the wall."""
+    """Run one search; return its seconds, as reported and by the wall clock."""
     command = [sys.executable, "-m", "xautolm_core.cli", "search", str(data), "--budget", budget]
     command += ["--offline", "--json", "--store", str(work / "store"), "--out", str(work / "run")]
     called = call(command, work / "log")
@@ -47,7 +47,7 @@ def search(data: Path, budget: str, work: Path) -> Mapping[str, Any]:
 
 
 def is_kept(measured: Mapping[str, Any], budget_seconds: float) -> bool:
-    """Whether a search took at most 3 % or 5 s more than it was given, whichever is larger."""
+    """Whether a search took at most 3 % or 5 s more than its budget, whichever is larger."""
     allowed = budget_seconds + max(MOST_OVER_SHARE * budget_seconds, MOST_OVER_SECONDS)
     return float(measured["wall_seconds"]) <= allowed
 

@@ -47,7 +47,7 @@ _WRITERS: dict[str, tuple[Callable[[], SearchStrategy[Written]], float]] = {
 def outcomes_of(
     strategy: SearchStrategy[Written], examples: int, path: Path
 ) -> collections.Counter[str]:
-    """Write and read so many random files; count how that ended."""
+    """Write and read some random files; count the outcomes."""
     outcomes: collections.Counter[str] = collections.Counter()
 
     @settings(

@@ -1,4 +1,4 @@
-"""What metering costs, and how the model of class C compares with CodeCarbon's where that is there.
+"""The cost of metering, and the model of class C against CodeCarbon's where that is installed.
 
 ``python benchmarks/energy_meter.py``: a busy process with idle neighbours that allocate threads, as
 a trial has, metered as trials are: asked every two seconds, as a heartbeat does. The target is less
@@ -28,7 +28,7 @@ IDLE_THREADS = 32
 
 
 def work(seconds: float, meter: EnergyMeter | None) -> None:
-    """Be busy, and let a thread ask for readings now and then.
+    """Keep a core busy, while a thread asks for readings now and then.
 
     Args:
         seconds: Wall-clock.
@@ -51,7 +51,7 @@ def work(seconds: float, meter: EnergyMeter | None) -> None:
 
 
 def measure_cost(seconds: float, gpu: UsedGpu | None) -> Mapping[str, object]:
-    """Return the processor seconds of metering, and what was read."""
+    """Return the processor seconds of metering, and the readings."""
     stop = threading.Event()
     idle = [threading.Thread(target=stop.wait, daemon=True) for _ in range(IDLE_THREADS)]
     for thread in idle:

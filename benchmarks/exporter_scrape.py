@@ -44,7 +44,7 @@ _HEADERS = {
 
 
 def main() -> None:
-    """Measure, print the figures, and fail where they miss what is asked for."""
+    """Measure, print the figures, and fail where they miss the targets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rows", type=int, default=1_000_000, help="experiences in the store")
     parser.add_argument("--scrapes", type=int, default=200)
@@ -62,7 +62,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
     if figures["scrape p95: s"] > LONGEST_SCRAPE_SECONDS or figures["peak MiB"] > MOST_MEMORY_MIB:
-        raise SystemExit("error: slower or larger than it may be")
+        raise SystemExit("error: slower or larger than the target")
 
 
 def measure(folder: Path, scrapes: int) -> dict[str, Any]:

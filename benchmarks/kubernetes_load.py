@@ -1,4 +1,4 @@
-"""What 200 trials in flight cost: memory of the controller, and requests to the API server.
+"""The cost of 200 trials in flight: memory of the controller, and requests to the API server.
 
 Run as ``python -m benchmarks.kubernetes_load [--trials N] [--seconds S]`` from the root of the
 repository. The API server is the tests' fake, in a process of its own: its requests are counted
@@ -84,7 +84,7 @@ def main(trials: int, seconds: float) -> int:
 
 
 def measure(port: int, trials: int, seconds: float) -> int:
-    """Submit trials to the fake at a port, watch them for a while, and print what that took."""
+    """Submit trials to the fake at a port, watch them for a while, and print the cost."""
     from kubernetes import client
 
     configuration = client.Configuration()
@@ -128,6 +128,6 @@ if __name__ == "__main__":
         serve()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=200, help="trials in flight")
-    parser.add_argument("--seconds", type=float, default=60.0, help="for how long they are watched")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long they are watched")
     arguments = parser.parse_args()
     sys.exit(main(arguments.trials, arguments.seconds))

@@ -8,7 +8,7 @@ optimiser, with learning rates off every grid.
 
 The columns are built directly, some hundred searches at a time, in the layout of
 ``xautolm_core.experience.columns.to_table``: that function takes half a millisecond a row, which is
-no matter for a compaction but is for a million. ``check_layout`` proves that the two agree.
+acceptable for a compaction, but not for a million. ``check_layout`` proves that the two agree.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def _values(
 def _configurations(
     of_search: Sequence[Mapping[str, Any]], search: np.ndarray, generator: np.random.Generator
 ) -> dict[str, Any]:
-    """Return fine-tuner, method, model and the JSON of the hyper-parameters, row by row."""
+    """Return branch, method, model and the JSON of the hyper-parameters, row by row."""
     rows = len(search)
     empty = np.full(rows, None, dtype=object)
     found: dict[str, Any] = {"branch": empty.copy(), "method": empty.copy(), "model": empty.copy()}
@@ -323,7 +323,7 @@ _OF_SEARCH = (
 def _rest(
     model: str, concurrent: int, *, ok: bool, no_latency: bool, no_failure: bool, gpu: bool
 ) -> str:
-    """Return what is left of an experience when its columns are taken out."""
+    """Return the fields of an experience that have no column."""
     score = {"high": 1.0, "low": 0.0, "maximize": True}
     rest: dict[str, Any] = {
         "concurrent_trials": concurrent,

@@ -31,7 +31,7 @@ SPACES = ("paper-classification", "small", "starter")
 
 @dataclass(frozen=True)
 class Branches:
-    """The fine-tuners of a space, with the JSON of each value that can be drawn."""
+    """The branches of a space, with the JSON of each value that can be drawn."""
 
     space: SearchSpace
     values: tuple[Mapping[str, Sequence[str]], ...]
@@ -53,7 +53,7 @@ def space_of(name: str) -> SearchSpace:
 
 @cache
 def branches_of(name: str) -> Branches:
-    """Return the fine-tuners of a preset."""
+    """Return the branches of a preset."""
     space = space_of(name)
     values = tuple(
         {p.name: [canonical(v) for v in _domain(p)] for p in branch.parameters}

@@ -41,7 +41,7 @@ def call(command: Sequence[str], log: Path, *, limit_seconds: float | None = Non
         else:
             status, usage = ended
             code = os.waitstatus_to_exitcode(status)
-        # The process was waited for by its id, to have its usage: tell its object so.
+        # The process was waited for by its id, to have its usage: record that in its object.
         process.returncode = -1 if code is None else code
     return {
         "stdout": output.read_text(encoding="utf-8"),

@@ -52,7 +52,7 @@ def source_texts() -> tuple[list[str], np.ndarray, str]:
 
 
 def make_task(rows: int) -> tuple[Task, str]:
-    """Make a task of so many training rows, no two of them alike."""
+    """Make a task of ``rows`` different training rows."""
     texts, labels, source = source_texts()
     generator = np.random.default_rng(1)
     vocabulary = np.array(sorted({word for text in texts for word in text.split()}), dtype=object)

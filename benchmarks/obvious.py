@@ -5,7 +5,7 @@ logistic regression; scikit-learn and transformers alone. Run as a process of it
 ``python benchmarks/obvious.py TASK_FOLDER``. Prints one JSON document.
 
 The joined fit takes minutes where the others take seconds: its class weights are those of the
-better part, and only C is tried anew.
+better part, and only C is tried again.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def words(texts: Mapping[str, list[str]]) -> dict[str, Any]:
 def frozen(texts: Mapping[str, list[str]]) -> dict[str, Any]:
     """Return standardised features by split, scaled so that a row has length 1 on average.
 
-    That is the length of a row of TF-IDF: joined, both weigh alike, and C means the same.
+    That is the length of a row of TF-IDF: joined, both have the same weight, and C means the same.
     """
     from sklearn.preprocessing import StandardScaler
 

@@ -58,7 +58,7 @@ def write_csv(path: Path, content: Iterable[tuple[int, str, str]]) -> None:
 
 
 def write_rows(path: Path, count: int, seed: int) -> None:
-    """Write rows in the format that a file's name tells."""
+    """Write rows in the format that a file's name ends with."""
     content = rows(count, seed)
     if ".csv" in path.suffixes:
         write_csv(path, content)

@@ -8,7 +8,7 @@ their names: each has every reason to.
 
 Each retraining does what the pipeline does: set rows aside, judge the champion, search, register,
 compare, promote. (A pipeline would not search where the champion is good enough.) What is done is
-kept in ``--out``, so that an interrupted run goes on where it stopped.
+kept in ``--out``, so that an interrupted run continues where it stopped.
 
     XAUTOLM_DATA_DIR=... python benchmarks/retraining.py --out runs/retraining
 """
@@ -60,10 +60,10 @@ branches:
 
 
 class Quiet:
-    """An observer that says nothing."""
+    """An observer that ignores all events."""
 
     def __getattr__(self, name: str) -> Any:
-        """Accept whatever is told."""
+        """Ignore an event."""
         return lambda *arguments, **named: None
 
 

@@ -45,7 +45,7 @@ _ENDLESS = 10**8
 
 
 def history_of(relevant: int, also: int, context: SearchContext, seed: int) -> History:
-    """Return a history with so many experiences that can inform the search, and so many others."""
+    """Return a history with some experiences that can inform the search, and some others."""
     useful: list[HistoryRows] = []
     others: list[HistoryRows] = []
     for table in tables(_ENDLESS, seed):

@@ -303,7 +303,7 @@ def budgets_from(text: str) -> dict[str, float]:
     for budget in text.split(","):
         number, unit = budget[:-1], budget[-1:]
         if unit not in units or not number.isdigit() or not int(number):
-            raise argparse.ArgumentTypeError(f"'{budget}' is no duration. Write 90s, 5m or 1h.")
+            raise argparse.ArgumentTypeError(f"'{budget}' is not a duration. Write 90s, 5m or 1h.")
         found[budget] = float(number) * units[unit]
     return found
 

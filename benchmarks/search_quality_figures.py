@@ -148,7 +148,7 @@ class TimeToTarget:
     Attributes:
         target: That score, macro-F1.
         cold_seconds: Of the first search.
-        warm_seconds: Of the second one; the whole budget if it never came to it.
+        warm_seconds: Of the second one; the whole budget if it never reached it.
         reached: Whether it did, within the budget.
         budget_seconds: Of each.
     """
@@ -212,7 +212,7 @@ class Difference:
 
     Attributes:
         mean: The difference.
-        standard_error: By a paired bootstrap over the test rows; it knows nothing of how much
+        standard_error: By a paired bootstrap over the test rows; it does not include how much
             another seed would change.
     """
 

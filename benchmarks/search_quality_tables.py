@@ -320,7 +320,7 @@ def _again(rows: Sequence[Row], budget: str, budget_seconds: float) -> Row | Non
         )
     soon = sum(f["language_models"] is not None and f["language_models"] <= 2 for f in figures)
     print(f"\nwith the first or second language model, or before: {soon} of {len(figures)}")
-    print("(0: a cheap candidate came to it before any language model)")
+    print("(0: a cheap candidate reached it before any language model)")
     return {"rows": figures, "soon": soon, **_ratios(figures)}
 
 

@@ -44,7 +44,7 @@ from store_measures import Figures
 
 
 class Bench:
-    """Runs measures in fresh processes and keeps what they say."""
+    """Runs measures in fresh processes and keeps their output."""
 
     def __init__(self, repeat: int) -> None:
         self.repeat = repeat
@@ -61,7 +61,7 @@ class Bench:
             check=False,
         )
         if done.returncode:
-            raise SystemExit(f"error: {name} {arguments} failed; its message stands above")
+            raise SystemExit(f"error: {name} {arguments} failed; its message is above")
         found: Figures = json.loads(done.stdout.splitlines()[-1])
         print(f"{name} {arguments}: {found}", file=sys.stderr, flush=True)
         return found
@@ -136,7 +136,7 @@ def measure_published(bench: Bench, folder: Path, rows: int) -> Figures:
     bench.once("history", cache=cache, store=str(store))
     cached = bench.median("history", cache=cache, store=str(store))
     found: Figures = {"experiences": float(rows)}
-    # On a machine that is shared, wall-clock times tell of the others too.
+    # On a shared machine, wall-clock times depend on the others, too.
     for clock, key in (("s", "ready_seconds"), ("processor s", "ready_cpu_seconds")):
         found |= {
             f"published layout, one by one: {clock}": one_by_one[key],

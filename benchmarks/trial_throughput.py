@@ -40,7 +40,7 @@ VALIDATION_ROWS = 200
 
 @dataclass(frozen=True)
 class Case:
-    """A data set and what is asked of it.
+    """A data set and its targets.
 
     Attributes:
         name: Folder in the data directory.
@@ -86,7 +86,7 @@ def read_rows(case: Case, rows: int) -> tuple[list[str], list[str], str]:
 
 
 def make_task(case: Case, rows: int) -> tuple[Task, str]:
-    """Return a task with so many training rows, and where they come from."""
+    """Return a task with some number of training rows, and their source."""
     import hashlib
 
     import numpy as np
@@ -124,7 +124,7 @@ def peak_bytes() -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    raise SystemExit("error: this system does not tell a process's peak memory")
+    raise SystemExit("error: this system does not report the peak memory of a process")
 
 
 def run_trial_side(job: dict[str, Any]) -> dict[str, float]:

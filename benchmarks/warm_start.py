@@ -6,8 +6,8 @@ from the store, ``cold`` is the same sampler with an empty store, ``random`` is 
 the space's own first configurations, which would be the same for all (``--starts preset``). With
 ``--arms warm,cold,random,paper`` there is also ``paper``: warm with the paper's own learning rates.
 
-Each search runs in a process of its own on a core of its own. What is done is kept in ``--out``, so
-that an interrupted run goes on where it stopped.
+Each search runs in a process of its own on a core of its own. Results are kept in ``--out``, so
+that an interrupted run continues where it stopped.
 
     XAUTOLM_DATA_DIR=... python benchmarks/warm_start.py --out runs/warm-start
 
@@ -122,10 +122,10 @@ def run_one(request: Mapping[str, Any]) -> None:
 
 
 class Quiet:
-    """An observer that says nothing."""
+    """An observer that ignores all events."""
 
     def __getattr__(self, name: str) -> Any:
-        """Accept whatever is told."""
+        """Ignore an event."""
         return lambda *arguments, **named: None
 
 

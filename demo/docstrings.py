@@ -21,7 +21,7 @@ from itertools import accumulate
 from itertools import pairwise
 from pathlib import Path
 
-# Library to the words that would give it away (beside its own name).
+# Library to the words that would reveal it (besides its own name).
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "networkx": ("nx",),
     "numpy": ("np", "ndarray", "ndarrays"),
@@ -42,7 +42,7 @@ MASK = "<library>"
 SPLIT_SHARES: Mapping[str, float] = {"train": 0.7, "validation": 0.15, "test": 0.15}
 MIN_CHARACTERS = 60
 MAX_CHARACTERS = 400
-# So many times the wanted texts are collected before some are chosen: parsing all of a large
+# How many times the wanted texts are collected before some are chosen: parsing all of a large
 # library takes a quarter of a minute.
 _SPARE = 2
 _SKIPPED_FOLDERS = frozenset({"tests", "test", "testing", "_vendor", "vendor", "externals"})
@@ -131,7 +131,7 @@ def mask_names(text: str) -> str:
     """Replace the names of libraries, their aliases and what is qualified by them.
 
     ``numpy``, ``NumPy``, ``np.linalg.norm`` and ``import numpy as np`` all lose their names,
-    whatever the case; the rest of a qualified name goes too, as it often tells the library.
+    whatever the case; the rest of a qualified name goes too, as it often reveals the library.
     """
     return _NAMED_INSIDE.sub(MASK, _NAMED_WHOLE.sub(MASK, text))
 
@@ -162,7 +162,7 @@ def build_rows(
 
     Args:
         libraries: The classes.
-        rows: About so many rows in all; libraries that have fewer give all they have.
+        rows: Approximate number of rows in all; a library with fewer contributes all it has.
         max_characters: Of a text, before names are masked.
     """
     share = -(-rows // len(libraries))
@@ -201,8 +201,8 @@ def write_task(name: str, folder: Path, *, rows: int) -> Path:
 
     Args:
         name: ``docstrings-a`` or ``docstrings-b``.
-        folder: Where the file goes; it is made if need be.
-        rows: About so many rows.
+        folder: Where the file goes; it is created if it does not exist.
+        rows: Approximate number of rows.
     """
     return _write_rows(build_rows(TASKS[name], rows=rows), folder / f"{name}.jsonl")
 
@@ -212,8 +212,8 @@ def write_split_task(name: str, folder: Path, *, rows: int, max_characters: int)
 
     Args:
         name: ``docstrings-a`` or ``docstrings-b``.
-        folder: Where the task's folder goes; it is made if need be.
-        rows: About so many rows, of all splits together.
+        folder: Where the task's folder goes; it is created if it does not exist.
+        rows: Approximate number of rows, of all splits together.
         max_characters: Of a text, before names are masked.
     """
     # The rows are in the order of a digest, so that neighbours have nothing in common.

@@ -1,8 +1,8 @@
 """Did memory save time? Two searches on one task, one with experiences and one without.
 
-Pure functions over the rows of ``trials.parquet``. The question has a strict answer: memory is
-given the credit only where the trial that reached the score was proposed from experiences, and in
-clearly less time. Everything else is put down as what it is.
+Pure functions over the rows of ``trials.parquet``. The question has a strict answer: memory gets
+the credit only where the trial that reached the score was proposed from experiences, and in
+clearly less time. Everything else is reported as it is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from xautolm_core.report.wording import method_words
 from xautolm_core.report.wording import score_words
 
 CLEARLY_LESS = 0.5
-"""So much of the other's time, at most: two runs of one search differ by a trial or two anyway."""
+"""Largest share of the other's time: two runs of one search differ by a trial or two anyway."""
 
 CREDIT = "Memory saved"
 """How a verdict begins that gives memory the credit."""
@@ -85,7 +85,7 @@ def demo_trials(rows: Iterable[Mapping[str, Any]], *, begun_at: datetime) -> lis
 
 
 def first_to_reach(trials: Iterable[DemoTrial], target: float) -> DemoTrial | None:
-    """Return the first trial with a score; None if none came to it.
+    """Return the first trial that reached a score; None if there is none.
 
     Args:
         trials: In the order of their end.
@@ -102,12 +102,12 @@ def best_of(trials: Iterable[DemoTrial]) -> DemoTrial | None:
 def comparison_lines(
     cold: Sequence[DemoTrial], warm: Sequence[DemoTrial], *, validation_rows: int
 ) -> list[str]:
-    """Return what memory did, line by line, for people.
+    """Return the effect of memory, line by line, for people.
 
     Args:
-        cold: Of the search with an empty store, in the order of their end.
-        warm: Of the search with experiences, likewise.
-        validation_rows: That the scores were measured on.
+        cold: Trials of the search with an empty store, in the order of their end.
+        warm: Trials of the search with experiences, likewise.
+        validation_rows: Number of rows that the scores were measured on.
     """
     lines = [f"{'best score without memory':<29}{'macro F1':>8}   {'without':<13}with memory"]
     groups = {"of all trials": (cold, warm)}
@@ -138,46 +138,46 @@ def comparison_lines(
 
 
 def verdict(cold: Sequence[DemoTrial], warm: Sequence[DemoTrial], *, validation_rows: int) -> str:
-    """Return in a sentence or two what memory may be given the credit for.
+    """Return in a sentence or two what may be credited to memory.
 
     Args:
-        cold: Of the search with an empty store, in the order of their end.
-        warm: Of the search with experiences, likewise.
-        validation_rows: That the scores were measured on.
+        cold: Trials of the search with an empty store, in the order of their end.
+        warm: Trials of the search with experiences, likewise.
+        validation_rows: Number of rows that the scores were measured on.
     """
     target, ahead = best_of(cold), best_of(warm)
     if target is None or ahead is None:
-        return "Nothing is claimed: one of the two searches has no score."
+        return "Inconclusive: one of the two searches has no score."
     reached = first_to_reach(warm, target.macro_f1)
     if reached is None:
         behind = target.macro_f1 - ahead.macro_f1
         noise = _noise(target.macro_f1, validation_rows)
         size = "within" if behind <= noise else "beyond"
         return (
-            f"Nothing is claimed: with memory it came to {score_words(ahead.macro_f1)}, not to the "
+            f"Inconclusive: with memory it reached {score_words(ahead.macro_f1)}, not the "
             f"{score_words(target.macro_f1)} of the cold search; the difference is {size} the "
             f"noise of {validation_rows} validation rows (about {score_words(noise)})."
         )
     if target.cheap:
         return (
-            f"Nothing is claimed: the cold search's final score is that of a cheap candidate "
+            f"Inconclusive: the cold search's final score is that of a cheap candidate "
             f"({target.name}), and those run first with memory or without."
         )
     share = reached.seconds / target.seconds
     times = f"{reached.seconds:.0f} s with memory, {target.seconds:.0f} s without"
     if share > CLEARLY_LESS:
         return (
-            f"Nothing is claimed: {times}; one run of each tells no difference of less than "
+            f"Inconclusive: {times}; one run of each cannot show a difference of less than "
             f"a factor of {1 / CLEARLY_LESS:g}."
         )
     if not reached.is_recalled:
         return (
-            f"Nothing is claimed: {times}, but the trial that reached the score was not taken "
+            f"Inconclusive: {times}, but the trial that reached the score was not taken "
             f"from memory ({reached.why})."
         )
     return (
         f"{CREDIT} {1 - share:.0%} of the time: {times}, by trial #{reached.number}, "
-        f"{reached.name}: {reached.why}. One run of each shows it once; it measures nothing."
+        f"{reached.name}: {reached.why}. One run of each is an example, not a measurement."
     )
 
 
@@ -186,5 +186,5 @@ def _when(trial: DemoTrial) -> str:
 
 
 def _noise(score: float, rows: int) -> float:
-    """Return two standard errors of a difference of two scores, each of so many rows."""
+    """Return two standard errors of a difference of two scores, each on ``rows`` rows."""
     return 2 * math.sqrt(2 * score * (1 - score) / max(rows, 1))

@@ -43,7 +43,7 @@ class Photographed(LiveView):
     """
 
     def __init__(self, request: SearchRequest, picture: Path) -> None:
-        # Nothing is drawn on what is no terminal, but notes are recorded.
+        # Without a terminal nothing is drawn, but notes are recorded.
         console = Console(
             file=io.StringIO(), record=True, width=COLUMNS, height=40, highlight=False
         )

@@ -49,10 +49,10 @@ FIRST_SHARE = 0.32
 END_SECONDS = 20.0
 """Kept for the predictions in the end."""
 TIMES_TEST = 2.0
-"""So many times the first search's final test is kept as well: on half the cores it takes twice as
+"""How often the first search's final test is reserved as well: on half the cores it takes twice as
 long, and where other processes want the cores it does not end in time."""
 LEAST_SECONDS = 60.0
-"""A search of the second task that has less says nothing of memory: the cold one is left out."""
+"""With less, a search of the second task says nothing about memory: the cold one is left out."""
 AS_IT_IS: Mapping[str, Any] = {"replace_whitespace": False, "break_long_words": False}
 BELOW_TFIDF = 1
 """Exit code where a model is below TF-IDF on validation, or that cannot be shown."""
@@ -140,7 +140,7 @@ def main() -> int:
     say(f"3/3  {name}: a search of {seconds:.0f} s, with what the first one has learnt")
     begun_at = datetime.now(UTC)
     if is_compared:
-        print(f"     Beside it, on as many cores: the same with an empty store ({cold.run}.log)")
+        print(f"     At the same time, on as many cores: one with an empty store ({cold.run}.log)")
         cold.run.parent.mkdir(parents=True, exist_ok=True)
         with cold.run.with_suffix(".log").open("wb") as log:
             beside = start(cold, halves[1], output=log)
@@ -156,7 +156,7 @@ def main() -> int:
     say(f"What memory did on {name}")
     for line in memory_lines(cold if cold_code == 0 else None, warm, begun_at=begun_at):
         print(textwrap.fill(line, 96, initial_indent="  ", subsequent_indent="    ", **AS_IT_IS))
-    say("Where it all is")
+    say("Where to find everything")
     print(f"  Model:    {warm.run / BEST_MODEL_FOLDER}")
     for search in (first, warm, *([cold] if cold_code == 0 else [])):
         print(f"  Report:   {search.run / 'report.html'}")
@@ -240,7 +240,7 @@ def show_models(searches: Sequence[Search]) -> int:
         if method != TFIDF:
             print_scores("", method_words(TFIDF, ""), obvious, tfidf_test(search, summary))
         if obvious is None:
-            complaints.append(f"{task}: TF-IDF came to no score, so that nothing can be said.")
+            complaints.append(f"{task}: TF-IDF has no score, so no comparison is possible.")
         elif mine < obvious:
             complaints.append(f"{task}: BELOW TF-IDF. This must not happen; please report it.")
     for line in complaints or [
@@ -293,7 +293,7 @@ def memory_lines(cold: Search | None, warm: Search, *, begun_at: datetime) -> li
         begun_at: When (UTC).
     """
     if cold is None:
-        return ["Nothing is claimed: the same search without memory was not run to its end."]
+        return ["No comparison: the same search without memory did not complete."]
     trials = [demo_trials(search.rows(), begun_at=begun_at) for search in (cold, warm)]
     return comparison_lines(*trials, validation_rows=warm.summary()["data"]["rows"]["validation"])
 

@@ -15,12 +15,12 @@ def requirements(pyproject: Path, extras: list[str]) -> list[str]:
     """Return the dependencies of a project with some of its extras.
 
     Raises:
-        SystemExit: There is no such extra. pip would only warn, and the image lack something.
+        SystemExit: There is no such extra. pip would only warn, and the image would lack something.
     """
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     known = project["optional-dependencies"]
     if unknown := sorted(set(extras) - set(known)):
-        raise SystemExit(f"error: no extra {', '.join(unknown)}; there are: {', '.join(known)}")
+        raise SystemExit(f"error: no extra {', '.join(unknown)}; known are:  {', '.join(known)}")
     found = list(project["dependencies"])
     for extra in extras:
         found += known[extra]

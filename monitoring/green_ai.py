@@ -1,4 +1,4 @@
-"""The dashboard *Green AI*: what trials use, emit and cost, and how well that is known."""
+"""The dashboard *Green AI*: what trials use, emit and cost, and how good the readings are."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ GREEN = (
         "stat",
         [(f"sum({increase('xautolm_energy_joules_total', LIVE, 'tenant')})", "")],
         "joule",
-        "Energy of the trials that ended within the time that is shown, as far as it was read: a "
+        "Energy of the trials that ended within the time shown, as far as it was measured: a "
         "trial without a meter is absent, not zero.",
         6,
     ),
     Panel(
-        "Of it in vain",
+        "Wasted share",
         "stat",
         [
             (
@@ -34,11 +34,11 @@ GREEN = (
             )
         ],
         "percentunit",
-        "Share of the energy of trials that failed.",
+        "Share of the energy that failed trials used.",
         6,
     ),
     Panel(
-        "A trial that ended well",
+        "Per successful trial",
         "stat",
         [
             (
@@ -48,7 +48,7 @@ GREEN = (
             )
         ],
         "joule",
-        "All energy, that of failed trials too, for each trial that ended well.",
+        "All energy, that of failed trials included, divided by the number of successful trials.",
         6,
     ),
     Panel(
@@ -56,7 +56,7 @@ GREEN = (
         "stat",
         [(f"sum({increase('xautolm_trial_gpu_seconds_total', LIVE, 'tenant')})", "")],
         "s",
-        "How long trials held a GPU, from the start of their process on.",
+        "Time for which trials occupied a GPU, from the start of their process.",
         6,
     ),
     Panel(
@@ -73,7 +73,7 @@ GREEN = (
         "stat",
         [(_grams('method="market", scope="operational"'), "")],
         "massg",
-        "Market-based: the same energy at the intensity of what was contracted.",
+        "Market-based: the same energy at the intensity of the contracted supply.",
         6,
     ),
     Panel(
@@ -81,7 +81,7 @@ GREEN = (
         "stat",
         [(_grams('method="location", scope="embodied"'), "")],
         "massg",
-        "Share of making the GPUs, by how long trials held them.",
+        "Share of the manufacture of the GPUs, by the time trials occupied them.",
         6,
     ),
     Panel(
@@ -103,7 +103,7 @@ GREEN = (
             )
         ],
         "watt",
-        "Mean power of trials. Energy is told when a trial ends, so short windows show peaks.",
+        "Mean power of trials. Energy is reported when a trial ends, so short windows show peaks.",
     ),
     Panel(
         "Energy by tenant",
@@ -115,7 +115,7 @@ GREEN = (
             )
         ],
         "joule",
-        "Whose trials used it.",
+        "Energy by the owner of the trials.",
     ),
     Panel(
         "Energy by outcome",
@@ -127,11 +127,11 @@ GREEN = (
             )
         ],
         "joule",
-        "Energy of trials that ran out of memory or time taught the next search something, at this "
+        "Trials that ran out of memory or time are experience for the next search; this is its "
         "price.",
     ),
     Panel(
-        "How well it was read",
+        "Quality of energy readings",
         "bargauge",
         [
             (
@@ -173,7 +173,7 @@ GREEN = (
             )
         ],
         "massg",
-        "Location-based, the share of making the GPUs included.",
+        "Location-based, the share of the manufacture of the GPUs included.",
     ),
     Panel(
         "Cost by tenant",
@@ -185,7 +185,7 @@ GREEN = (
             )
         ],
         "short",
-        "Who would get the bill.",
+        "Cost by the owner of the trials.",
     ),
     Panel(
         "Budget burn",
@@ -196,7 +196,7 @@ GREEN = (
             ("global:xautolm_energy_budget:burn3d", "3 days"),
         ],
         "short",
-        "How many times faster the energy budget of 30 days is used up than it lasts. Alerts fire "
+        "How many times too fast the energy budget of 30 days is being used up. Alerts fire "
         "where two windows are above 6, or above 1.",
     ),
 )

@@ -1,8 +1,8 @@
 """Writes the Grafana dashboards beside this file: ``make dashboards``.
 
 A dashboard is a list of panels here (``operations``, ``green_ai``), and a thousand lines of JSON in
-Grafana: the latter is made of the former, and a test makes sure that it is. Names of metrics are in
-``docs/monitoring.md``.
+Grafana: the latter is generated from the former, and a test checks that they agree. Names of
+metrics are in ``docs/monitoring.md``.
 """
 
 from __future__ import annotations

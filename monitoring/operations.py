@@ -12,7 +12,7 @@ from monitoring.panels import quantile
 
 OPERATIONS = (
     Panel(
-        "Searches that run",
+        "Running searches",
         "stat",
         [(f"sum({largest(f'xautolm_searches_active{{{TENANT}}}')})", "")],
         "short",
@@ -25,11 +25,11 @@ OPERATIONS = (
         "stat",
         [(f"sum({increase('xautolm_trials_total', LIVE, 'outcome')})", "")],
         "short",
-        "Attempts of trials that ended within the time that is shown.",
+        "Attempts of trials that ended within the time shown.",
         4,
     ),
     Panel(
-        "Trials that failed",
+        "Failed trials",
         "stat",
         [
             (
@@ -39,7 +39,7 @@ OPERATIONS = (
             )
         ],
         "percentunit",
-        "Share of them that failed by themselves or by a fault of their machine.",
+        "Share of attempts that failed, by their own fault or by one of their machine.",
         4,
     ),
     Panel(
@@ -47,7 +47,7 @@ OPERATIONS = (
         "stat",
         [(f"sum({largest(f'xautolm_store_experiences{{{TENANT}}}')})", "")],
         "short",
-        "What the next search can learn from.",
+        "Experiences that the next search can learn from.",
         4,
     ),
     Panel(
@@ -55,15 +55,15 @@ OPERATIONS = (
         "stat",
         [("min(xautolm_store_up)", "")],
         "bool_on_off",
-        "Whether every exporter could read store and workspace at its last try.",
+        "Whether every exporter could read store and workspace at its last attempt.",
         4,
     ),
     Panel(
-        "Totals are old by",
+        "Age of totals",
         "stat",
         [("time() - min(xautolm_exporter_last_refresh_timestamp_seconds)", "")],
         "s",
-        "How long ago the store was last read.",
+        "Time since the store was last read.",
         4,
     ),
     Panel(
@@ -71,7 +71,7 @@ OPERATIONS = (
         "timeseries",
         [(increase("xautolm_trials_total", LIVE, "outcome", "$__rate_interval"), "{{outcome}}")],
         "short",
-        "Trials that ended, by how they ended. Many of oom_gpu or oom_host: see the runbook "
+        "Ended trials by outcome. Many of oom_gpu or oom_host: see the runbook "
         "XautolmOutOfMemoryRatioHigh.",
     ),
     Panel(
@@ -79,7 +79,7 @@ OPERATIONS = (
         "timeseries",
         [(f"tenant:xautolm_trials_failed:ratio1h{{{TENANT}}}", "{{tenant}}")],
         "percentunit",
-        "What the alert XautolmTrialFailureRatioHigh looks at; it fires above 30 %.",
+        "What the alert XautolmTrialFailureRatioHigh evaluates; it fires above 30 %.",
     ),
     Panel(
         "Time of training",
@@ -89,7 +89,7 @@ OPERATIONS = (
             (quantile(0.95, "train"), "{{tenant}} 95 %"),
         ],
         "s",
-        "Half, and 95 of 100 trials, took no longer than that to train.",
+        "Median and 95th percentile of the training time.",
     ),
     Panel(
         "Where the time goes",
@@ -108,11 +108,11 @@ OPERATIONS = (
         "bargauge",
         [(largest(f"xautolm_search_budget_used_ratio{{{TENANT}}}"), "{{tenant}}")],
         "percentunit",
-        "Of the search of each tenant that is furthest, by whichever limit is closest to its end.",
+        "For each tenant, the search that has used most of any of its limits.",
         instant=True,
     ),
     Panel(
-        "How searches began",
+        "Warm starts",
         "timeseries",
         [
             (
@@ -121,24 +121,24 @@ OPERATIONS = (
             )
         ],
         "short",
-        "Experiences that searches began with: used as they are, used in part, not used.",
+        "Experiences that searches started with: used as they are, used in part, not used.",
     ),
     Panel(
         "Experiences by tenant",
         "timeseries",
         [(largest(f"xautolm_store_experiences{{{TENANT}}}"), "{{tenant}}")],
         "short",
-        "It falls where something is forgotten; counters do not.",
+        "It falls when experiences are forgotten; counters do not.",
     ),
     Panel(
-        "Not yet gathered",
+        "Not yet compacted",
         "timeseries",
         [
             (largest("xautolm_store_tail_experiences"), "experiences"),
             (largest("xautolm_store_faults"), "faults"),
         ],
         "short",
-        "Experiences that the next compaction gathers, and faults of the store: a night without a "
+        "Experiences that the next compaction gathers, and errors of the store: a night without a "
         "compaction leaves a step.",
     ),
 )

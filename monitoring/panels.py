@@ -1,4 +1,4 @@
-"""Panels, their PromQL, and the JSON that Grafana makes of them."""
+"""Panels, their PromQL, and the JSON that Grafana reads."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Panel:
         kind: ``timeseries``, ``stat``, ``bargauge``, ``heatmap`` or ``table``.
         queries: PromQL and the legend of each of its series.
         unit: Grafana's name of the unit.
-        description: What it shows, and what to make of it.
+        description: What it shows, and how to read it.
         width: In columns of 24.
-        instant: Whether only the last value is asked for.
+        instant: Whether only the last value is queried.
     """
 
     title: str
@@ -37,7 +37,7 @@ class Panel:
 
 
 def largest(expression: str) -> str:
-    """Return what one of several exporters of a store says: they agree, so never add them up."""
+    """Return the value of one of several exporters of a store: they agree, so never sum them."""
     return f"max without (instance, pod) ({expression})"
 
 
@@ -47,7 +47,7 @@ def increase(name: str, labels: str, by: str, window: str = "$__range") -> str:
 
 
 def quantile(share: float, phase: str) -> str:
-    """Return what a share of the trials of each tenant took no longer than, in a phase."""
+    """Return a quantile of the duration of a phase, over the trials of each tenant."""
     labels = f'{LIVE}, phase="{phase}"'
     buckets = increase(
         "xautolm_trial_duration_seconds_bucket", labels, "tenant, le", "$__rate_interval"

@@ -133,5 +133,5 @@ def _table(data: Any, named: Sequence[str]) -> pa.Table:
         if hasattr(data, "__arrow_c_stream__"):
             return pa.table(data)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"The data are no table ({error})", hint=_HINT) from error
-    raise ConfigError(f"A {type(data).__name__} is no data of a search", hint=_HINT)
+        raise DataError(f"The data are not a table ({error})", hint=_HINT) from error
+    raise ConfigError(f"A {type(data).__name__} cannot be searched on", hint=_HINT)

@@ -107,7 +107,7 @@ class Model:
 
         Raises:
             ConfigError: Second texts are missing, too many, or not wanted.
-            DataError: Something in them is no text.
+            DataError: One of them is not a text.
             MissingExtraError: A package that the model needs is not installed.
         """
         if self.answers_questions:
@@ -178,7 +178,7 @@ def predict(
 ) -> list[str]:
     """Return the classes of new texts, or the answers to new questions.
 
-    A path is loaded anew by each call: keep what ``load_model`` returns to answer often.
+    A path is loaded again by each call: keep what ``load_model`` returns to answer often.
 
     Args:
         run_or_model: A run folder, a model's folder, the result of a search, or a model.
@@ -191,7 +191,7 @@ def predict(
 
     Raises:
         ConfigError: There is no model, or it wants pairs where single texts are given.
-        DataError: Something in them is no text.
+        DataError: One of them is not a text.
 
     Example:
         >>> xautolm.predict("runs/reviews-20261122T101500Z", ["It never worked."])
@@ -240,6 +240,6 @@ def _model_folder(run: Path) -> Path:
     if (folder / SEARCH_FILE).is_file():
         raise ConfigError(
             f"{run} has no model yet",
-            hint=f"Go on with the search: xautolm search --resume {shlex.quote(str(run))}",
+            hint=f"Continue the search: xautolm search --resume {shlex.quote(str(run))}",
         )
     raise ConfigError(f"{run} holds neither a run nor a model", hint="Give the run folder")

@@ -4,7 +4,7 @@
     python -m benchmarks.replay --quick                      # two tasks, one seed
     python -m benchmarks.replay --arms guarded,portfolio --tables synthetic --tasks 4 --seeds 2
 
-What is done is kept in ``--out``, so that a run that was stopped goes on. The table of language
+Results are kept in ``--out``, so that an interrupted run continues. The table of language
 models is in the folder ``model_selection_replay`` below ``XAUTOLM_DATA_DIR``; without it, it is
 left out with a word.
 """
@@ -98,14 +98,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--arms", type=_names, help="these arms only (comma-separated)")
     add("--tables", type=_names, help="synthetic, model_selection")
     add("--regimes", type=_names, help="these histories only, such as normal,hostile")
-    add("--tasks", type=int, help="so many tasks of each table")
-    add("--seeds", type=int, help="so many seeds for every arm")
+    add("--tasks", type=int, help="number of tasks of each table")
+    add("--seeds", type=int, help="number of seeds for every arm")
     add("--workers", type=_numbers, help="these numbers of workers only")
     add("--trials", type=int, default=40, help="of a search")
     add("--processes", type=int, default=2, help="searches at once")
     add("--quick", action="store_true", help="two tasks of each table and one seed")
     add("--again", action="store_true", help="run also what has been run")
-    add("--report-only", action="store_true", help="only what is there")
+    add("--report-only", action="store_true", help="only report existing results")
     return parser.parse_args(arguments)
 
 

@@ -18,7 +18,7 @@ class ExhaustedError(Exception):
 
 
 class Arm(Protocol):
-    """What proposes configurations and hears what they came to."""
+    """Proposes configurations and receives their outcomes."""
 
     def ask(self, number: int) -> Configuration:
         """Return the configuration of a trial, which is pending from now on.
@@ -29,7 +29,7 @@ class Arm(Protocol):
         ...
 
     def tell(self, number: int, configuration: Configuration, observed: Observed) -> None:
-        """Take what a trial came to."""
+        """Take the outcome of a trial."""
         ...
 
     def explanation(self, number: int) -> TrialExplanation | None:
@@ -49,10 +49,10 @@ class ReplayedTrial:
     Attributes:
         number: In the order of asking.
         configuration: What was tried.
-        observed: What it came to.
+        observed: Its outcome.
         begin_seconds: When it began, in simulated seconds since the start of the search.
         end_seconds: When it ended.
-        sampler_ms: CPU milliseconds of the arm for proposing it, and for what it was told since the
+        sampler_ms: CPU milliseconds of the arm for proposing it, and for taking outcomes since the
             last proposal.
         explanation: What was predicted of it.
     """

@@ -1,4 +1,4 @@
-"""Engines that run in a Python environment of their own, asked and told by JSON lines."""
+"""Engines that run in a Python environment of their own, driven by JSON lines."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
     # Its transfer methods import the hub's client, which it does not ask for.
     "syne_tune": ("syne-tune==0.16.0", "huggingface_hub"),
 }
-"""Engine to what is installed into its environment."""
+"""Engine to the packages of its environment."""
 
 _SCRIPTS = Path(__file__).with_name("engines")
 _INSTALL_SECONDS = 900
@@ -43,7 +43,7 @@ _READY = ".installed"
 
 
 class EngineMissingError(Exception):
-    """The environment of an engine cannot be made; the message says why."""
+    """The environment of an engine cannot be created; the message gives the reason."""
 
 
 def environment_of(engine: str, folder: Path) -> Path:
@@ -136,7 +136,7 @@ class ExternalEngine:
         seed: Of the engine.
         python: Of the engine's environment.
         engine: One of ``REQUIREMENTS``.
-        request: What else it is told at its start.
+        request: Further fields of its first message.
     """
 
     def __init__(
@@ -176,7 +176,7 @@ class ExternalEngine:
         return decode(self._space, self._say({"ask": number})["choices"])
 
     def answer(self, number: int, observed: Observed) -> None:
-        """Tell the engine what its proposal came to."""
+        """Send the engine the outcome of its proposal."""
         self._say({"tell": number, **_told(observed)})
 
     def _told_history(self, problem: Problem, trials: list[Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The targets that the benchmark can say no to."""
+"""The targets that the benchmark checks."""
 
 from __future__ import annotations
 

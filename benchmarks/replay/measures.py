@@ -1,4 +1,4 @@
-"""What a replayed search came to, in figures."""
+"""The result of a replayed search, in figures."""
 
 from __future__ import annotations
 

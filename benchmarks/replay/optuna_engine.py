@@ -52,7 +52,7 @@ class OptunaEngine:
     Args:
         problem: What is searched on.
         sampler: The sampler.
-        failures: How failures are told.
+        failures: How failures are reported to it.
     """
 
     other_cpu_seconds = 0.0
@@ -91,7 +91,7 @@ class OptunaEngine:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Silence what Optuna says of its experimental parts."""
+    """Silence Optuna's warnings about its experimental parts."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -27,7 +27,7 @@ from xautolm_core.search.study import tell_exhausted
 
 
 class SamplerArm:
-    """A sampler by name and options, asked and told as a search does it.
+    """A sampler by name and options, driven as a search does it.
 
     Args:
         problem: What is searched on.

@@ -1,4 +1,4 @@
-"""Finished searches in files, one each, so that a benchmark that was stopped goes on."""
+"""Finished searches in files, one each, so that an interrupted benchmark continues."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Part:
-    """What a search came to.
+    """The result of a search.
 
     Attributes:
         job: Which search.

@@ -2,7 +2,7 @@
 
 ``x_next = argmax_x mean_t w_t (HV_t(P + x) - HV_t(P))`` over the tasks ``t`` of the history on
 which ``x`` was tried, shrunk towards zero by ``_DOUBT`` tasks without a gain; a task of another
-language counts half. What is told of the target changes nothing.
+language counts half. Outcomes on the target change nothing.
 """
 
 from __future__ import annotations

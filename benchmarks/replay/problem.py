@@ -36,7 +36,7 @@ _FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Observed:
-    """What a trial came to.
+    """The outcome of a trial.
 
     Attributes:
         outcome: How it ended.
@@ -51,7 +51,7 @@ class Observed:
 
 @dataclass(frozen=True)
 class RecordedTrial:
-    """A configuration and what it came to."""
+    """A configuration and its outcome."""
 
     configuration: Configuration
     observed: Observed
@@ -75,7 +75,7 @@ class Needs:
 
     @property
     def load(self) -> ResourceLoad:
-        """The needs relative to what is allowed."""
+        """The needs relative to the limits."""
         return ResourceLoad(
             log_memory=math.log(self.gpu_bytes / self.allowed_gpu_bytes),
             log_time=math.log(self.seconds / self.allowed_seconds),
@@ -121,10 +121,10 @@ class Problem:
         task: Its name.
         space: What is searched; the same for all tasks of a table.
         offered: The part of the space in which every configuration has an outcome, for engines
-            that cannot be told what is infeasible.
+            that have no notion of infeasibility.
         task_features: Meta-features of the task.
         system_features: Meta-features of the machine.
-        evaluate: From a configuration to what it comes to, always the same.
+        evaluate: From a configuration to its outcome, deterministic.
         scale: How outcomes are scaled.
         needs: What is estimated of a configuration beforehand; None if nothing is.
         infeasible: Why a configuration has no outcome, or None if it has one.

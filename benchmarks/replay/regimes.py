@@ -1,6 +1,6 @@
 """What history a search starts from: true, misleading, without meaning, scarce, or none.
 
-The stores of a seed are the same for all tasks and arms: what is searched on is left out of them.
+The stores of a seed are the same for all tasks and arms, without the task that is searched on.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def mirrored(trials: list[RecordedTrial]) -> list[RecordedTrial]:
 
 
 def permuted(trials: list[RecordedTrial], generator: np.random.Generator) -> list[RecordedTrial]:
-    """Return trials whose outcomes say nothing of their configurations."""
+    """Return trials whose outcomes are unrelated to their configurations."""
     order = generator.permutation(len(trials)).tolist()
     return [
         RecordedTrial(one.configuration, trials[other].observed)

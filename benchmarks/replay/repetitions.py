@@ -1,6 +1,6 @@
 """Arms around engines that may propose what they have proposed before.
 
-The tables are exact: a configuration that was tried is answered from what is known, and costs no
+The tables are exact: a configuration that was tried is answered from the table, and costs no
 trial. So engines that do not rule out repetitions are not charged for them.
 """
 
@@ -23,7 +23,7 @@ class Engine(Protocol):
         ...
 
     def answer(self, number: int, observed: Observed) -> None:
-        """Take what the configuration of a number came to."""
+        """Take the outcome of the configuration of a number."""
         ...
 
     @property
@@ -61,7 +61,7 @@ class EngineArm:
         self._engine.answer(self._numbers.pop(number), observed)
 
     def explanation(self, number: int) -> None:
-        """Return nothing: engines do not say what they expect."""
+        """Return nothing: engines do not report their predictions."""
 
     @property
     def other_cpu_seconds(self) -> float:

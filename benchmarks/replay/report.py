@@ -1,4 +1,4 @@
-"""Writes what a run came to: Markdown tables, a page with plots, and a CSV of every task."""
+"""Writes the results of a run: Markdown tables, a page with plots, and a CSV of every task."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def write_report(folder: Path, trials: int) -> list[Gate]:
 
     Args:
         folder: Of the run.
-        trials: Searches of so many trials are reported.
+        trials: Number of trials of the searches that are reported.
     """
     results = Results.read(folder, lambda part: part.job.trials == trials)
     gates = judge(results)
@@ -149,6 +149,6 @@ def _task_rows(cell: Cell) -> Iterator[dict[str, object]]:
 
 
 def _mean(values: Sequence[float]) -> float | str:
-    """Return the mean of what is there; nothing if there is nothing."""
+    """Return the mean of the values; nothing if there are none."""
     known = [value for value in values if not math.isnan(value)]
     return round(sum(known) / len(known), 6) if known else ""

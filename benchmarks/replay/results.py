@@ -121,7 +121,7 @@ class Results:
 
     @classmethod
     def read(cls, folder: Path, wanted: Callable[[Part], bool] = lambda _: True) -> Results:
-        """Return what is in a folder, of the arms as they are now."""
+        """Return the results in a folder, of the arms in their current form."""
         return cls(
             part
             for part in read_parts(folder)

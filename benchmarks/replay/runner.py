@@ -1,4 +1,4 @@
-"""Runs searches in several processes, and keeps what each came to."""
+"""Runs searches in several processes, and keeps the result of each."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def open_table(name: str) -> Table | None:
 def run_jobs(
     jobs: Sequence[Job], folder: Path, *, processes: int, again: bool = False
 ) -> list[Part]:
-    """Run what has no part yet, and say how far it is.
+    """Run searches that have no result yet, and print the progress.
 
     Args:
         jobs: The searches.
@@ -129,7 +129,7 @@ def _run_groups(
 def run_group(jobs: Sequence[Job], folder: Path) -> list[Part]:
     """Run searches from one start, and write their parts.
 
-    An arm that raises has a part that says so: none is left out in silence.
+    An arm that raises has a part with the error: none is left out silently.
     """
     first = jobs[0]
     table = open_table(first.table)
@@ -164,7 +164,7 @@ def run_one(job: Job, start: Start, environments: Path | None = None) -> Part:
         setup = time.process_time() - cpu
         trials = simulate(start.problem, arm, workers=job.workers, trials=job.trials)
         columns, error = as_columns(trials), ""
-    except Exception:  # noqa: BLE001 - told, not hidden
+    except Exception:  # noqa: BLE001 - reported, not hidden
         columns, error = {}, traceback.format_exc()
     return Part(job, spec.digest, setup, time.monotonic() - begin, columns, error)
 

@@ -24,7 +24,7 @@ WITH_SEVERAL_WORKERS = ("random", "tpe", "xautolm", "guarded")
 
 @dataclass(frozen=True)
 class Selection:
-    """What of the benchmark to run; None stands for what the benchmark has.
+    """The part of the benchmark to run; None stands for everything.
 
     Attributes:
         tasks: So many tasks of each table, evenly spaced.
@@ -86,7 +86,7 @@ def seeds_of(spec: ArmSpec, regime: str) -> int:
 
 
 def spread(names: Sequence[str], count: int | None) -> Sequence[str]:
-    """Return so many names, evenly spaced; all if None."""
+    """Return a number of names, evenly spaced; all if None."""
     if count is None or count >= len(names):
         return names
     return [names[i * len(names) // count] for i in range(count)]

@@ -100,7 +100,7 @@ class SyntheticTable:
 
 
 def observe(task: made_up.SyntheticTask, x: made_up.SyntheticConfiguration) -> Observed:
-    """Return what a configuration comes to on a task."""
+    """Return the outcome of a configuration on a task."""
     outcome, score, seconds = task.evaluate(x)
     return Observed(Outcome(outcome), score, seconds)
 

@@ -1,6 +1,6 @@
 """A synthetic conditional space of fine-tuning with failures: twelve related tasks.
 
-A configuration is (model, method, learning rate, batch size, epochs, length). It always comes to
+A configuration is (model, method, learning rate, batch size, epochs, length). It always has
 the same outcome: ``ok``, ``oom_gpu``, ``timeout`` or ``diverged``. 31 to 54 % of random
 configurations fail. What a tool can know beforehand is ``SyntheticTask.estimates``: the truth
 differs from it by a bias of the model and by noise.

@@ -1,7 +1,7 @@
 """Transfer alone: one Gaussian process over the trials of all tasks, and no way to doubt them.
 
 Each objective is turned into normal scores within its task. The covariance of two trials is
-``.7 k(x, x') + .3 k(x, x') [same task] + .25 [same trial]``: what the others' trials say of the
+``.7 k(x, x') + .3 k(x, x') [same task] + .25 [same trial]``: what the others' trials say about the
 shared part is the prior mean of the target, and what they leave open its prior covariance. The
 candidates are those of the history and random ones, drawn once. The acquisition is the expected
 hypervolume improvement over joint samples.
@@ -91,7 +91,7 @@ class TransferOnlyArm:
         return self._pool[best]
 
     def tell(self, number: int, configuration: Configuration, observed: Observed) -> None:
-        """Take an outcome; a failure is below all successes in score, and says nothing of time."""
+        """Take an outcome; a failure is below all successes in score, and has no time."""
         score = -math.inf if observed.score is None else observed.score
         seconds = math.nan if observed.score is None else -math.log(observed.seconds)
         self._told[self._place[configuration.model_dump_json()]] = (score, seconds)
@@ -241,7 +241,7 @@ class Encoder:
 
 
 def _descriptor(space: SearchSpace, name: str) -> list[float]:
-    """Return what is known of a model; unknown sizes are those of a middling one."""
+    """Return the descriptor of a model; unknown sizes are those of a medium one."""
     known = space.models[name].descriptor
     size = math.log10(known.parameters) if known.parameters else 8.3
     if not any(branch.parameters for branch in space.branches):

@@ -54,7 +54,7 @@ SPACE = WITH_CHEAP.replace("models:\n", "cheap: false\nmodels:\n", 1)
 
 @dataclass(frozen=True)
 class Run:
-    """What the components gave, step by step.
+    """What the components returned, step by step.
 
     Attributes:
         parameters: Those of the fingerprint step.
@@ -76,7 +76,7 @@ class Run:
 
 
 def artifact(path: Path) -> SimpleNamespace:
-    """Return what stands for an artifact: a path and metadata."""
+    """Return a stand-in for an artifact: a path and metadata."""
     return SimpleNamespace(path=str(path), metadata={})
 
 

@@ -27,7 +27,7 @@ def component_names() -> list[str]:
 
 
 def readme_of(name: str) -> str:
-    """Return what the README of a component says."""
+    """Return the README of a component."""
     metadata = yaml.safe_load((FOLDER / name / "metadata.yaml").read_text(encoding="utf-8"))
     component = getattr(import_module(f"xautolm_components.{name}.component"), name)
     spec = component.pipeline_spec.components[f"comp-{name.replace('_', '-')}"]
@@ -50,7 +50,7 @@ def readme_of(name: str) -> str:
 
 
 def stale() -> list[str]:
-    """Return the components whose README is not what it should be."""
+    """Return the components whose README is out of date."""
     found = []
     for name in component_names():
         file = FOLDER / name / "README.md"

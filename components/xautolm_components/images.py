@@ -1,4 +1,4 @@
-"""The one place that says which images the components run in.
+"""The images that the components run in, defined in one place.
 
 Set the variables to compile the pipelines for images of your own, pinned by digest.
 """
@@ -22,7 +22,7 @@ def _image(name: str) -> str:
 
 
 def unpinned(*references: str) -> list[str]:
-    """Return those references that no digest pins."""
+    """Return those references that are not pinned by a digest."""
     return [reference for reference in references if not _DIGEST.search(reference)]
 
 

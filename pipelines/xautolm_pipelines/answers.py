@@ -1,4 +1,4 @@
-"""Answers of the API, looked at before anybody relies on them."""
+"""Answers of the API, checked before they are used."""
 
 import contextlib
 import io
@@ -16,7 +16,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 @contextlib.contextmanager
 def plain(doing: str) -> Iterator[None]:
-    """Keep what kfp prints to itself, and name answers that make no sense."""
+    """Suppress what kfp prints, and report answers that make no sense."""
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -39,7 +39,7 @@ def _is_of_answers(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def gone_is_fine() -> Iterator[None]:
-    """Take "not found" for done."""
+    """Treat "not found" as success."""
     try:
         yield
     except PipelinesApiError as error:
@@ -48,7 +48,7 @@ def gone_is_fine() -> Iterator[None]:
 
 
 def has_name(name: str) -> str:
-    """Return the filter of a list: those that have a name."""
+    """Return the filter of a list by name."""
     predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
     return json.dumps({"predicates": [predicate]})
 
@@ -61,14 +61,14 @@ def present(one_id: object) -> str:
 
 
 def well_formed(one_id: str, kind: str, command: str) -> None:
-    """Refuse what cannot be an id, as it becomes a part of an address."""
+    """Reject what cannot be an id, as it becomes a part of an address."""
     if not _ID.fullmatch(one_id):
-        raise ConfigError(f"'{one_id}' is no id of a {kind}", hint=f"{command} lists them")
+        raise ConfigError(f"'{one_id}' is not an id of a {kind}", hint=f"{command} lists them")
 
 
 @contextlib.contextmanager
 def known(one_id: str, kind: str, *, endpoint: str, command: str) -> Iterator[None]:
-    """Turn "not found" into bad input: the user has named what is not there."""
+    """Turn "not found" into bad input: what the user named does not exist."""
     try:
         yield
     except PipelinesApiError as error:

@@ -1,6 +1,6 @@
 """A thin, typed layer over ``kfp.Client``: the few calls that xautolm needs, with plain errors.
 
-It leaves out what of ``kfp.Client`` surprises on a command line: printed links, a namespace from
+It avoids what is surprising about ``kfp.Client`` on a command line: printed links, a namespace from
 and into the home folder, five attempts of five seconds before the first error, a wait that does
 not end when a run is cancelled.
 """
@@ -41,7 +41,7 @@ _STATUS = "xautolm pipeline status"
 
 
 class PipelinesClient:
-    """The API of one server, seen from one namespace. Made by ``connect``.
+    """The API of one server, seen from one namespace. Created by ``connect``.
 
     Args:
         client: A ``kfp.Client`` with limits.
@@ -74,7 +74,7 @@ class PipelinesClient:
             package: The pipeline.
             parameters: Checked parameters, see ``xautolm_pipelines.parameters.gather``.
             name: Name of the run.
-            experiment: Its experiment, which is made if there is none.
+            experiment: Its experiment, which is created if there is none.
             service_account: Kubernetes service account of its pods.
             pipeline_root: Where its artifacts go.
 
@@ -96,7 +96,7 @@ class PipelinesClient:
             return run_status(run, self.connection.run_link(present(run.run_id)))
 
     def ensure_experiment(self, name: str) -> str:
-        """Return the id of an experiment, which is made if there is none."""
+        """Return the id of an experiment, which is created if there is none."""
 
         def ensure() -> str:
             with plain("looking for the experiment"):
@@ -108,7 +108,7 @@ class PipelinesClient:
         except PipelinesApiError as error:
             if error.status != CONFLICT and not error.is_transient:
                 raise
-            return ensure()  # somebody has made it meanwhile, or only the answer was lost
+            return ensure()  # somebody has created it meanwhile, or only the answer was lost
 
     def ensure_version(self, package: Package) -> tuple[str, str]:
         """Return the ids of a pipeline and of the version with exactly a package's content.
@@ -153,10 +153,10 @@ class PipelinesClient:
 
         Args:
             run_id: The run.
-            on_change: Told whenever its state has changed.
-            poll_seconds: Time between two looks.
+            on_change: Called whenever its state has changed.
+            poll_seconds: Time between two requests.
             limit_seconds: The longest wait; for ever if None.
-            patience_seconds: For so long the server may be away.
+            patience_seconds: How long the server may be unreachable.
         """
         start = answered = time.monotonic()
         state = ""
@@ -207,12 +207,12 @@ class PipelinesClient:
                 )
                 page = answer.recurring_runs or []
                 if answer.total_size and not page and not token:
-                    # Taken for an empty list, it would make a schedule twice.
+                    # Taken for an empty list, it would create a schedule twice.
                     raise ValueError("a list that counts more than it has")
                 found += [recurring_run(one) for one in page]
             token = answer.next_page_token or ""
             if not token:
-                # The filter is the server's; what it lets through is looked at again.
+                # The filter is the server's; its result is checked again.
                 return [one for one in found if name is None or one.name == name]
 
     def create_recurring_run(
@@ -229,10 +229,10 @@ class PipelinesClient:
         service_account: str | None,
         pipeline_root: str | None,
     ) -> str:
-        """Make a recurring run that fires from now on, and return its id."""
+        """Create a recurring run that fires from now on, and return its id."""
         experiment_id = self.ensure_experiment(experiment)
         pipeline_id, version_id = self.ensure_version(package)
-        with plain("making a schedule"):
+        with plain("creating a schedule"):
             made = self._client.create_recurring_run(
                 experiment_id=experiment_id,
                 job_name=name,
@@ -256,17 +256,17 @@ class PipelinesClient:
             self._patiently(self._client.enable_recurring_run, recurring_run_id)
 
     def disable(self, recurring_run_id: str) -> None:
-        """Let a recurring run fire no more; one that is gone is no error."""
+        """Stop a recurring run from firing; one that is gone is not an error."""
         with plain("disabling a schedule"), gone_is_fine():
             self._patiently(self._client.disable_recurring_run, recurring_run_id)
 
     def delete(self, recurring_run_id: str) -> None:
-        """Delete a recurring run, but not its runs; one that is gone is no error."""
+        """Delete a recurring run, but not its runs; one that is gone is not an error."""
         with plain("deleting a schedule"), gone_is_fine():
             self._patiently(self._client.delete_recurring_run, recurring_run_id)
 
     def _patiently(self, call: Callable[[str], object], recurring_run_id: str) -> None:
-        """Call what is safe to repeat until it succeeds, within the patience of the connection."""
+        """Retry a call that is safe to repeat, within the patience of the connection."""
         call_patiently(
             lambda: call(recurring_run_id),
             is_transient=lambda error: getattr(error, "is_transient", False),
@@ -293,7 +293,7 @@ def connect(connection: Connection) -> PipelinesClient:
             config.api_key["authorization"] = connection.bearer()
 
     class LimitedClient(kfp.Client):  # type: ignore[misc]
-        """Asks nothing while it is made, and keeps nothing in the home folder."""
+        """Sends nothing while it is created, and keeps nothing in the home folder."""
 
         def _load_context_setting_or_default(self) -> None:
             self._context_setting = {"namespace": ""}

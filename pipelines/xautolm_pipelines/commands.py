@@ -1,6 +1,6 @@
 """``xautolm pipeline``: runs the compiled pipelines on a Kubeflow Pipelines server.
 
-kfp is imported by what talks to the server only, so that ``--help`` answers at once.
+kfp is imported only by modules that talk to the server, so that ``--help`` answers at once.
 """
 
 from datetime import UTC
@@ -25,7 +25,7 @@ from xautolm_pipelines.options import UI_OPTION
 from xautolm_pipelines.schedule_command import schedule
 
 app = typer.Typer(
-    help="Run searches and retrainings on Kubeflow Pipelines.",
+    help="Run searches and retraining on Kubeflow Pipelines.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -38,7 +38,7 @@ def compile_pipelines(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="DIR", help="Folder for the YAML files; that of the package if none."
+            "--out", metavar="DIR", help="Folder for the YAML files; the package's by default."
         ),
     ] = None,
 ) -> None:
@@ -75,7 +75,7 @@ def submit(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")] = False,
     wait_limit: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="The longest wait; the run goes on all the same."),
+        typer.Option(metavar="TIME", help="Longest wait; the run itself continues after it."),
     ] = None,
     as_json: JSON_OPTION = False,
     endpoint: ENDPOINT_OPTION = None,
@@ -132,7 +132,7 @@ def submit(
 @app.command()
 def status(
     run_id: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Id of a run; the newest runs if none.")
+        str | None, typer.Argument(metavar="RUN", help="Id of a run; without it, the newest runs.")
     ] = None,
     *,
     limit: Annotated[int, typer.Option(min=1, max=100, help="Number of runs to list.")] = 20,
@@ -144,7 +144,7 @@ def status(
     ca_file: CA_FILE_OPTION = None,
     timeout: TIMEOUT_OPTION = "60s",
 ) -> None:
-    """Show the state of a run, and of the tasks that failed the reason; or list the newest runs."""
+    """Show the state of a run and why its tasks failed, or list the newest runs."""
     from xautolm_pipelines import showing
     from xautolm_pipelines.opening import open_client
 

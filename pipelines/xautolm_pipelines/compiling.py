@@ -17,7 +17,7 @@ PIPELINES: Mapping[str, tuple[str, str]] = {
 
 
 def pipeline_function(name: str) -> Callable[..., Any]:
-    """Return a pipeline's function. Its images are those of the moment of its first import."""
+    """Return a pipeline's function. Its images are fixed at its first import."""
     module, function = PIPELINES[name]
     found: Callable[..., Any] = getattr(import_module(module), function)
     return found
@@ -27,7 +27,7 @@ def compile_all(folder: Path = COMPILED_FOLDER) -> list[Path]:
     """Compile every pipeline; the same sources give the same bytes.
 
     Args:
-        folder: Where the files go; made if it does not exist.
+        folder: Where the files go; created if it does not exist.
 
     Returns:
         The files.

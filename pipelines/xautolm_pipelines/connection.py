@@ -1,4 +1,4 @@
-"""Where a Kubeflow Pipelines API is, and how to show who one is."""
+"""Where a Kubeflow Pipelines API is, and how to authenticate."""
 
 import os
 import re
@@ -31,12 +31,12 @@ class Connection:
     Attributes:
         endpoint: The address before ``/apis/v2beta1``, without a slash at the end.
         namespace: The user's namespace; empty on a server for a single user.
-        token: A token that does not change; never shown.
-        token_file: File of a token, read anew for every request, as it may be renewed.
+        token: A fixed token; never shown.
+        token_file: File of a token, read again for every request, as it may be renewed.
         ui: Address of the user interface, for links.
         ca_file: Certificates to trust instead of the usual ones.
         timeout_seconds: Time that one request may take.
-        patience_seconds: For so long a change that is safe to repeat is tried again.
+        patience_seconds: How long a change that is safe to repeat is retried.
     """
 
     endpoint: str
@@ -80,7 +80,7 @@ def resolve(
     ca_file: Path | None = None,
     timeout_seconds: float = 60.0,
 ) -> Connection:
-    """Return what options, environment and cluster say together; options come first.
+    """Return the connection from options, environment and cluster, in this order.
 
     Args:
         endpoint: Else ``XAUTOLM_KFP_HOST``, else the usual address, inside a cluster.
@@ -144,13 +144,13 @@ def _checked_token(token: str, where: str) -> str:
 
 def _address(given: str, option: str) -> str:
     text = given.strip()
-    # Without a scheme a name is taken as https, but on this machine.
+    # Without a scheme https is assumed, except on this machine.
     if "://" not in text:
         local = text.partition(":")[0] in {"localhost", "127.0.0.1"}
         text = f"{'http' if local else 'https'}://{text}"
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises if it is no number
+        _ = parts.port  # raises if it is not a number
     except ValueError:
         parts = urlsplit("")
     if parts.username or parts.password or "@" in parts.netloc:
@@ -160,7 +160,7 @@ def _address(given: str, option: str) -> str:
         )
     if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isprintable():
         raise ConfigError(
-            f"{option}: '{given}' is no http(s) address",
+            f"{option}: '{given}' is not an http(s) address",
             hint="Give for example https://kubeflow.example.com/pipeline",
         )
     if parts.query or parts.fragment:
@@ -179,7 +179,7 @@ def _is_inside_cluster(address: str) -> bool:
 def _namespace(given: str) -> str:
     if given and not _NAMESPACE.fullmatch(given):
         raise ConfigError(
-            f"--namespace: '{given}' is no name of a namespace",
+            f"--namespace: '{given}' is not a name of a namespace",
             hint="Use small letters, digits and hyphens",
         )
     return given

@@ -1,4 +1,4 @@
-"""From the options of a command to a client."""
+"""Opens a client from the options of a command."""
 
 from pathlib import Path
 

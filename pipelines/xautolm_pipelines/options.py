@@ -1,4 +1,4 @@
-"""Options that several of the commands have."""
+"""Options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -74,7 +74,7 @@ PARAM_OPTION = Annotated[
     typer.Option(
         "--param",
         metavar="KEY=VALUE",
-        help="Parameter of the pipeline; may be repeated. Secrets do not belong here.",
+        help="Parameter of the pipeline; may be repeated. Do not pass secrets here.",
         rich_help_panel=_RUN,
     ),
 ]
@@ -91,7 +91,7 @@ EXPERIMENT_OPTION = Annotated[
     str,
     typer.Option(
         "--experiment",
-        help="Experiment of the run; made if there is none.",
+        help="Experiment of the run; created if there is none.",
         rich_help_panel=_RUN,
     ),
 ]

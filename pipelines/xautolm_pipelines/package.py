@@ -1,4 +1,4 @@
-"""Compiled pipelines: found by name or path, and what they declare."""
+"""Compiled pipelines, found by name or path, and what they declare."""
 
 import hashlib
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ class Package:
     Attributes:
         path: Its file.
         name: The pipeline's name.
-        description: What it says of itself.
+        description: Its own description.
         digest: SHA-256 of the file, in hexadecimal.
         parameters: What it declares, by name.
     """
@@ -52,7 +52,7 @@ class Package:
 
     @property
     def version_name(self) -> str:
-        """A name of this very content, which is also valid as the name of a Kubernetes object."""
+        """A name of exactly this content, also valid as the name of a Kubernetes object."""
         return f"{self.name}-{self.digest[:12]}"
 
 
@@ -65,7 +65,7 @@ def find_package(name_or_path: str, folder: Path = COMPILED_FOLDER) -> Package:
     """Return a compiled pipeline by its name or by the path of its YAML file.
 
     Raises:
-        ConfigError: There is none, or it is no compiled pipeline.
+        ConfigError: There is none, or it is not a compiled pipeline.
     """
     if name_or_path.endswith(_SUFFIXES) or "/" in name_or_path:
         return read_package(Path(name_or_path))
@@ -83,7 +83,7 @@ def read_package(path: Path) -> Package:
     """Return the compiled pipeline of a YAML file.
 
     Raises:
-        ConfigError: It cannot be read, or is no compiled pipeline.
+        ConfigError: It cannot be read, or is not a compiled pipeline.
     """
     content = _read(path)
     document = _first_document(content, path)
@@ -94,7 +94,7 @@ def read_package(path: Path) -> Package:
         hint = "Compile it with: xautolm pipeline compile"
         if "argoproj.io" in str(document.get("apiVersion", "")):
             hint = "This is an Argo workflow of KFP 1; compile the pipeline with kfp 2"
-        raise ConfigError(f"{path} is no compiled pipeline", hint=hint)
+        raise ConfigError(f"{path} is not a compiled pipeline", hint=hint)
     description = info.get("description") if isinstance(info, dict) else None
     return Package(
         path=path,
@@ -128,7 +128,7 @@ def _first_document(content: bytes, path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}" if mark is not None else ""
         raise ConfigError(
-            f"{path}{where}: no YAML", hint="Compile it with: xautolm pipeline compile"
+            f"{path}{where}: not YAML", hint="Compile it with: xautolm pipeline compile"
         ) from error
     first = documents[0] if documents else None
     return first if isinstance(first, dict) else {}

@@ -75,7 +75,7 @@ def _of_file(package: Package, file: Path) -> dict[str, Any]:
         return {}
     if not isinstance(document.data, dict):
         raise ConfigError(
-            f"--params-file: {file} is no mapping of names to values",
+            f"--params-file: {file} is not a mapping of names to values",
             hint="Write one parameter a line, for example: trials: 20",
         )
     values = {}
@@ -97,7 +97,7 @@ def _declared(package: Package, name: str, where: str) -> Parameter:
 
 
 def _from_text(parameter: Parameter, text: str) -> Any:
-    """Return the value that a text stands for; never the text in a message, it may be a secret."""
+    """Return the value of a text; messages never show the text, as it may be a secret."""
     kind = parameter.kind
     value: Any = text
     if kind == "BOOLEAN":
@@ -140,7 +140,7 @@ def _checked(parameter: Parameter, value: Any, where: str) -> Any:
         )
     if number and isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
         raise ConfigError(
-            f"{where}: the parameter '{parameter.name}' is beyond 2**53, which the API rounds",
+            f"{where}: the parameter '{parameter.name}' is beyond 2**53; the API would round it",
             hint="Give a smaller number",
         )
     if isinstance(value, list | dict):

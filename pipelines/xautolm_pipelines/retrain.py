@@ -54,7 +54,7 @@ def xautolm_retrain(
     promote_alpha: float = 0.01,
     minimal_gain: float = 0.0,
 ):
-    """Retrain the model of a task, if the one in use is not good enough on today's data any more.
+    """Retrain the model of a task, if the one in use is no longer good enough on the current data.
 
     A small search, warm-started by all that came before, finds a challenger; it is put in use only
     if a paired test on rows that neither model was trained on says that it is better.
@@ -64,33 +64,33 @@ def xautolm_retrain(
         store: Address of the experience store, such as s3://bucket/experiences.
         workspace: Address below which searches keep their objects.
         registry: Address of the model registry.
-        space: Preset or YAML of what is searched.
+        space: Preset or YAML of the search space.
         sampler: Name of the sampler.
-        methods: Which of the space's methods, such as tfidf,full,lora; empty for all.
-        objectives: What is optimised, such as f1,time.
+        methods: Methods of the space to use, such as tfidf,full,lora; empty for all.
+        objectives: Objectives, such as f1,time.
         limits: Some of trials, hours, gpu_hours, kwh, cost, carbon_grams; others are not limited.
         prices: Some of gpu_hour, trial_hour, kwh, currency, grams_per_kwh, pue.
         trials_in_flight: Trials at the same time.
         trial_timeout_minutes: Limit of one trial; 0 for a share of the budget.
         seed: Seed of splits, sampler and trials.
-        tenant: Whose experiences they are.
+        tenant: Owner of the experiences.
         launcher: kubernetes, or local for trials in the step's own container.
         trial_image: Image of trial pods, pinned by its digest.
         gpu_count: GPUs of one trial.
         gpu_resource: Extended resource name of the GPU.
         node_selector: Labels of the nodes of trial pods.
-        tolerations: Taints that trial pods bear.
+        tolerations: Taints that trial pods tolerate.
         queue: Kueue's LocalQueue of trial Jobs.
         trial_service_account: Service account of trial pods.
         s3_secret: Secret with the S3 keys (accesskey, secretkey).
         model_cache_claim: PersistentVolumeClaim with models, shared by trials.
         cluster: YAML of further settings of trial pods (docs/launching.md).
-        webhook_secret: Secret whose key url is told how the run ended; it need not exist.
-        tolerance: Drop of macro-F1 of the model in use that does not matter.
+        webhook_secret: Secret whose key url is notified of the outcome; it may be absent.
+        tolerance: Acceptable drop of macro-F1 of the model in use.
         check_alpha: Probability of calling a model degraded at a true drop of the tolerance.
-        check_min_rows: With fewer rows that are new to the model there is no search.
+        check_min_rows: With fewer rows that are new to the model, there is no search.
         fresh_fraction: Share of the data that is set aside for the comparison.
-        promote_alpha: Probability of promoting a challenger that is no better.
+        promote_alpha: Probability of promoting a challenger that is not better.
         minimal_gain: The observed gain of a challenger must be at least this.
     """
     parameters = dict(locals())
@@ -106,7 +106,7 @@ def xautolm_retrain(
             s3_secret,
             memory="8Gi",
         )
-        # What a step returns: kfp.local knows no other output in a condition.
+        # The return value of a step: kfp.local supports no other output in a condition.
         with dsl.If(checked.outputs["Output"] == True, name="degraded"):  # noqa: E712
             divided = equip(
                 split_fresh(

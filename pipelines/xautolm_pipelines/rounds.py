@@ -1,4 +1,4 @@
-"""``xautolm-search-rounds``: rounds of trials, each a task of the pipeline itself."""
+"""``xautolm-search-rounds``: rounds of trials, each trial a task of the pipeline."""
 
 import os
 from typing import Dict
@@ -68,18 +68,18 @@ def xautolm_search_rounds(
         store: Address of the experience store, such as s3://bucket/experiences.
         workspace: Address below which searches keep their objects.
         registry: Address of the model registry.
-        space: Preset or YAML of what is searched.
+        space: Preset or YAML of the search space.
         sampler: Name of the sampler.
-        methods: Which of the space's methods, such as tfidf,full,lora; empty for all.
-        objectives: What is optimised, such as f1,time.
+        methods: Methods of the space to use, such as tfidf,full,lora; empty for all.
+        objectives: Objectives, such as f1,time.
         limits: Some of trials, hours, gpu_hours, kwh, cost, carbon_grams; others are not limited.
         prices: Some of gpu_hour, trial_hour, kwh, currency, grams_per_kwh, pue.
         trial_timeout_minutes: Limit of one trial; 0 for a share of the budget.
         seed: Seed of splits, sampler and trials.
-        tenant: Whose experiences they are.
+        tenant: Owner of the experiences.
         s3_secret: Secret with the S3 keys (accesskey, secretkey).
         model_cache_claim: PersistentVolumeClaim with models, shared by trials.
-        webhook_secret: Secret whose key url is told how the run ended; it need not exist.
+        webhook_secret: Secret whose key url is notified of the outcome; it may be absent.
     """
     parameters = dict(locals())
     start = begin(

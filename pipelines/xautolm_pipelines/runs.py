@@ -1,4 +1,4 @@
-"""What the API says of runs and schedules, as plain frozen data."""
+"""Runs and schedules as the API reports them, as plain frozen data."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _FAILED_STATES = frozenset({"FAILED", "ERROR"})
 
 @dataclass(frozen=True)
 class FailedTask:
-    """A task that failed of itself, not because one within it did.
+    """A task that failed itself, not because one within it did.
 
     Attributes:
         name: Its name in the pipeline.
@@ -35,9 +35,9 @@ class RunStatus:
         id: Its id.
         name: Its name.
         state: ``PENDING``, ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``CANCELED`` and others.
-        created_at: When it was made.
+        created_at: When it was created.
         finished_at: When it ended, or None.
-        error: What the server says of the run as a whole.
+        error: The server's message about the run as a whole.
         failed: The tasks that failed.
         tasks: Number of tasks by state.
         recurring_run_id: The schedule that started it; empty if none.
@@ -70,7 +70,7 @@ class RecurringRun:
         name: Its name, which others may have too.
         description: Its description, which holds the marker of a schedule.
         enabled: Whether it fires.
-        created_at: When it was made.
+        created_at: When it was created.
         when: Cron expression or interval, as people read it.
         max_concurrency: Number of its runs at the same time.
         no_catchup: Whether missed times are left out.
@@ -119,7 +119,7 @@ def recurring_run(one: Any) -> RecurringRun:
         id=one.recurring_run_id,
         name=one.display_name or "",
         description=one.description or "",
-        # What is neither says that its last run failed to start; it goes on firing.
+        # Any other state means that its last run failed to start; it continues to fire.
         enabled=one.mode != "DISABLE" and one.status != "DISABLED",
         created_at=one.created_at,
         when=f"cron {cron.cron}" if cron else when,

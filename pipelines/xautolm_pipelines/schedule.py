@@ -1,10 +1,10 @@
-"""Schedules: a recurring run under a name, made once and replaced when anything of it changes.
+"""Schedules: a recurring run under a name, created once and replaced when anything changes.
 
 The API can neither change a recurring run nor swap two in one step. A schedule is therefore the
 newest recurring run with its name and a marker in its description; the marker holds a digest of
 everything that makes it up, and a generation that says which is the newest whatever the clocks.
 
-Replacing makes the new one, which fires from then on, then disables and deletes the older ones. So
+Replacing creates the new one, which fires from then on, then disables and deletes the others. So
 after a kill at any moment there is at least one that fires. If the kill falls between the first
 two steps, both fire until the same command (or any later one for this name) runs to its end;
 ``--list`` says so. The other order would leave none, and nobody would notice. Ctrl-C and SIGTERM
@@ -53,7 +53,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True)
 class Schedule:
-    """What shall be run, and when.
+    """What to run, and when.
 
     Attributes:
         name: Its name, unique in the namespace.
@@ -113,7 +113,7 @@ class Marked:
 
     @property
     def age(self) -> tuple[int, datetime, str]:
-        """What orders the recurring runs of one name, the same for everybody."""
+        """Sort key of the recurring runs of one name, the same for every client."""
         created = self.run.created_at or _EPOCH
         if created.tzinfo is None:
             created = created.replace(tzinfo=UTC)
@@ -138,9 +138,9 @@ class Applied:
 
 
 def apply(client: PipelinesClient, schedule: Schedule) -> Applied:
-    """Make a schedule, or replace it if anything of it has changed.
+    """Create a schedule, or replace it if anything of it has changed.
 
-    Safe to be repeated, also after a kill, and by several at once: the newest wins.
+    Safe to repeat, also after a kill and concurrently: the newest wins.
 
     Raises:
         ConfigError: The name is malformed.
@@ -161,13 +161,13 @@ def _apply(client: PipelinesClient, schedule: Schedule) -> Applied:
         try:
             _create(client, schedule, digest, generation)
         except PipelinesApiError as error:
-            # Only the answer may be lost; what was made must not stay beside the old one.
+            # Only the answer may be lost; what was created must not stay beside the old one.
             if not error.is_transient or not _is_made(client, schedule.name, digest, generation):
                 raise
         found = marked(client.recurring_runs(schedule.name))
         if not found:
             raise ConfigError(
-                f"the schedule '{schedule.name}' was deleted while it was made",
+                f"the schedule '{schedule.name}' was deleted while it was created",
                 hint="Run the command again if it is wanted",
             )
     current = found[-1]
@@ -184,7 +184,7 @@ def _apply(client: PipelinesClient, schedule: Schedule) -> Applied:
 
 
 def delete(client: PipelinesClient, name: str) -> int:
-    """Delete a schedule with all that is left of it, and return the number of recurring runs.
+    """Delete a schedule with everything that belongs to it; return the number of recurring runs.
 
     Raises:
         ConfigError: There is no schedule with this name.
@@ -200,7 +200,7 @@ def delete(client: PipelinesClient, name: str) -> int:
 
 
 def schedules(client: PipelinesClient) -> list[tuple[Marked, bool]]:
-    """Return all that is marked, by name, each with whether it is its name's current one."""
+    """Return all marked recurring runs by name, each with whether it is the current one."""
     found = marked(client.recurring_runs())
     newest = {one.run.name: one for one in found}
     ordered = sorted(found, key=lambda one: (one.run.name, one.age))
@@ -227,7 +227,7 @@ def _create(client: PipelinesClient, schedule: Schedule, digest: str, generation
         schedule.package,
         schedule.parameters,
         name=schedule.name,
-        description=f"Made by xautolm pipeline schedule, which replaces it. {marker}",
+        description=f"Created by xautolm pipeline schedule, which replaces it. {marker}",
         when=schedule.when,
         experiment=schedule.experiment,
         max_concurrency=schedule.max_concurrency,
@@ -244,7 +244,7 @@ def _is_made(client: PipelinesClient, name: str, digest: str, generation: int) -
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait: requests have time limits, so it is not for ever."""
+    """Defer Ctrl-C and SIGTERM: requests have time limits, so the delay is bounded."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -253,7 +253,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _remove(client: PipelinesClient, runs: Sequence[Marked]) -> None:
-    # All are stopped before the first is deleted: what fires twice costs more than what lies about.
+    # All are stopped before the first is deleted: one that fires twice costs more than a leftover.
     for one in runs:
         if one.run.enabled:
             client.disable(one.run.id)

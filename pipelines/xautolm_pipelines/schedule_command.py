@@ -1,4 +1,4 @@
-"""``xautolm pipeline schedule``: runs a pipeline again and again."""
+"""``xautolm pipeline schedule``: runs a pipeline periodically."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +58,7 @@ def schedule(
     catchup: Annotated[
         bool,
         typer.Option(
-            "--catchup", help="Make up for times that were missed.", rich_help_panel=_WHEN
+            "--catchup", help="Catch up on times that were missed.", rich_help_panel=_WHEN
         ),
     ] = False,
     list_all: Annotated[
@@ -81,7 +81,7 @@ def schedule(
     ca_file: CA_FILE_OPTION = None,
     timeout: TIMEOUT_OPTION = "60s",
 ) -> None:
-    """Run a pipeline again and again; list or delete such schedules.
+    """Run a pipeline periodically; list or delete such schedules.
 
     The same command twice changes nothing; another pipeline, parameter or time under the same name
     replaces the schedule. Missed times are left out, and one run does not overlap with the next.
@@ -146,7 +146,7 @@ def _wanted(
     service_account: str | None,
     pipeline_root: str | None,
 ) -> "Schedule":
-    """Return what the options ask for; nothing is sent yet."""
+    """Return the wanted schedule from the options; nothing is sent yet."""
     from xautolm_pipelines.package import find_package
     from xautolm_pipelines.parameters import gather
     from xautolm_pipelines.schedule import Schedule

@@ -51,28 +51,28 @@ def xautolm_search(
         store: Address of the experience store, such as s3://bucket/experiences.
         workspace: Address below which searches keep their objects.
         registry: Address of the model registry.
-        space: Preset or YAML of what is searched.
+        space: Preset or YAML of the search space.
         sampler: Name of the sampler.
-        methods: Which of the space's methods, such as tfidf,full,lora; empty for all.
-        objectives: What is optimised, such as f1,time.
+        methods: Methods of the space to use, such as tfidf,full,lora; empty for all.
+        objectives: Objectives, such as f1,time.
         limits: Some of trials, hours, gpu_hours, kwh, cost, carbon_grams; others are not limited.
         prices: Some of gpu_hour, trial_hour, kwh, currency, grams_per_kwh, pue.
         trials_in_flight: Trials at the same time.
         trial_timeout_minutes: Limit of one trial; 0 for a share of the budget.
         seed: Seed of splits, sampler and trials.
-        tenant: Whose experiences they are.
+        tenant: Owner of the experiences.
         launcher: kubernetes, or local for trials in the step's own container.
         trial_image: Image of trial pods, pinned by its digest.
         gpu_count: GPUs of one trial.
         gpu_resource: Extended resource name of the GPU.
         node_selector: Labels of the nodes of trial pods.
-        tolerations: Taints that trial pods bear.
+        tolerations: Taints that trial pods tolerate.
         queue: Kueue's LocalQueue of trial Jobs.
         trial_service_account: Service account of trial pods.
         s3_secret: Secret with the S3 keys (accesskey, secretkey).
         model_cache_claim: PersistentVolumeClaim with models, shared by trials.
         cluster: YAML of further settings of trial pods (docs/launching.md).
-        webhook_secret: Secret whose key url is told how the run ended; it need not exist.
+        webhook_secret: Secret whose key url is notified of the outcome; it may be absent.
     """
     parameters = dict(locals())
     with dsl.ExitHandler(tell("xautolm-search", parameters), name="search-and-tell"):

@@ -1,4 +1,4 @@
-"""What every pipeline begins with, and what every step of it gets."""
+"""The first steps of every pipeline, and the settings of every step."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ Channel = Union[str, dsl.pipeline_channel.PipelineChannel]
 
 @dataclass(frozen=True)
 class Beginning:
-    """What the steps that every search begins with hand on.
+    """What the first steps of every search return.
 
     Attributes:
         request: The checked request.
@@ -55,7 +55,7 @@ def begin(
         parameters: Run parameters of the pipeline, those of the fingerprint step among them.
         as_trial: Gives the measuring step the image and the resources of a trial, where trials are
             steps themselves.
-        **others: Take the place of run parameters.
+        **others: Replace run parameters.
     """
     wanted = fingerprint.component_spec.inputs
     given = {**parameters, "run_id": dsl.PIPELINE_JOB_ID_PLACEHOLDER, **others}
@@ -85,11 +85,11 @@ def begin(
 def conclude(
     start: Beginning, result: Any, registry: Channel, s3_secret: Channel
 ) -> dsl.PipelineTask:
-    """Test, report and register what a search came to; return the step that registers it.
+    """Test, report and register the result of a search; return the step that registers it.
 
     Args:
         start: What the search began with.
-        result: What it wrote.
+        result: Its output.
         registry: Address of the model registry.
         s3_secret: Secret with the S3 keys.
     """
@@ -104,7 +104,7 @@ def conclude(
 
 
 def run_controller(start: Beginning, s3_secret: Channel) -> Any:
-    """Add the step that runs a whole search; return what it writes.
+    """Add the step that runs a whole search; return its output.
 
     Args:
         start: What the search begins with.
@@ -116,7 +116,7 @@ def run_controller(start: Beginning, s3_secret: Channel) -> Any:
         memory="8Gi",
         retries=5,
     )
-    # With it the controller finds the workflow that its Jobs shall go with.
+    # With it the controller finds the workflow that owns its Jobs.
     kubernetes.use_field_path_as_env(found, "POD_NAME", "metadata.name")
     return found.outputs["result"]
 
@@ -129,7 +129,7 @@ def equip(
     cached: bool = False,
     retries: int = 2,
 ) -> dsl.PipelineTask:
-    """Give a step its keys and its limits.
+    """Set keys, limits and retries of a step.
 
     Args:
         task: The step.
@@ -137,7 +137,7 @@ def equip(
         memory: Request and limit.
         cached: Whether an earlier answer to the same parameters is as good. KFP's cache does not
             see what lies behind an address.
-        retries: After a step that failed: a node that went, a server that did not answer.
+        retries: Retries of a failed step, such as after the loss of a node.
     """
     kubernetes.use_secret_as_env(task, s3_secret, S3_KEYS, optional=True)
     kubernetes.set_security_context(task, run_as_non_root=True)
@@ -153,7 +153,7 @@ def equip(
 def tell(
     pipeline: str, parameters: Mapping[str, Channel], component: Any = notify
 ) -> dsl.PipelineTask:
-    """Return the step that tells a webhook how the run ended.
+    """Return the step that notifies a webhook of the outcome of the run.
 
     Args:
         pipeline: Its name.

@@ -1,4 +1,4 @@
-"""What the commands print: lines for people, documents for programs."""
+"""Output of the commands: lines for people, documents for programs."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,16 +14,16 @@ from xautolm_pipelines.schedule import Marked
 
 
 def print_state(run: RunStatus) -> None:
-    """Tell a change of a run that is waited for, on standard error."""
+    """Print a change of state of an awaited run on standard error."""
     typer.echo(f"{datetime.now():%H:%M:%S} {run.state.lower()}", err=True)
 
 
 def print_end(run: RunStatus, *, as_json: bool) -> None:
-    """Print how a run that was waited for stands."""
+    """Print the state of an awaited run."""
     if as_json:
         print_json(_document(run))
         return
-    typer.echo(f"state {run.state.lower()}" + ("" if run.has_ended else ", which goes on"))
+    typer.echo(f"state {run.state.lower()}" + ("" if run.has_ended else ", not ended yet"))
     _print_failures(run)
 
 
@@ -34,7 +34,7 @@ def print_run(run: RunStatus, *, as_json: bool) -> None:
         return
     typer.echo(f"run {run.id} ({run.name})")
     typer.echo(f"state {run.state.lower()}")
-    typer.echo(f"made {_time(run.created_at)}, ended {_time(run.finished_at)}")
+    typer.echo(f"created {_time(run.created_at)}, ended {_time(run.finished_at)}")
     if run.tasks:
         counts = ", ".join(f"{n} {state.lower()}" for state, n in sorted(run.tasks.items()))
         typer.echo(f"tasks {counts}")
@@ -72,7 +72,7 @@ def print_applied(applied: Applied, *, as_json: bool) -> None:
         return
     typer.echo(f"schedule {one.name}: {applied.change.value}, {one.when} ({one.id})")
     if not applied.is_ours:
-        typer.echo("note: somebody else replaced it at the same time; theirs is in force", err=True)
+        typer.echo("note: somebody else replaced it at the same time; theirs is active", err=True)
 
 
 def print_deleted(name: str, count: int, *, as_json: bool) -> None:
@@ -84,7 +84,7 @@ def print_deleted(name: str, count: int, *, as_json: bool) -> None:
 
 
 def print_schedules(found: Sequence[tuple[Marked, bool]], *, as_json: bool) -> None:
-    """Print the schedules, and what a replacement that was cut off has left."""
+    """Print the schedules, and what an interrupted replacement has left behind."""
     if as_json:
         print_json([_schedule_document(one, is_current) for one, is_current in found])
         return
@@ -107,7 +107,7 @@ def print_schedules(found: Sequence[tuple[Marked, bool]], *, as_json: bool) -> N
     )
     if not all(is_current for _, is_current in found):
         typer.echo(
-            "note: a replacement was cut off; run xautolm pipeline schedule again to end it",
+            "note: a replacement was interrupted; run xautolm pipeline schedule again to end it",
             err=True,
         )
 

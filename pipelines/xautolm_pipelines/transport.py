@@ -1,4 +1,4 @@
-"""Requests to a Kubeflow Pipelines API with limits on their time, and with plain errors.
+"""Requests to a Kubeflow Pipelines API with time limits and plain errors.
 
 ``kfp.Client`` sets no time limits, follows redirects to login pages, and raises errors that hold
 whole answers with their headers. What is set right here is its HTTP client, so that everything
@@ -42,7 +42,7 @@ def set_limits(api_client: Any, connection: Connection) -> None:
     from urllib3 import Retry
 
     rest_client = api_client.rest_client
-    # What was not sent, or only reads, is repeated; nothing is followed to another place.
+    # Requests that were not sent, or only read, are repeated; redirects are not followed.
     rest_client.pool_manager.connection_pool_kw["retries"] = Retry(
         total=3,
         connect=2,
@@ -77,7 +77,7 @@ def _limited(request: Callable[..., Any], connection: Connection) -> Callable[..
             raise _unreachable(what, error, connection, sent=method != "GET") from None
         if not isinstance(_json(response.data), dict):
             raise PipelinesApiError(
-                f"{what}: what {connection.endpoint} answered is not of a Kubeflow Pipelines API",
+                f"{what}: {connection.endpoint} does not answer like a Kubeflow Pipelines API",
                 hint="Check --endpoint, and whether a login page stands before it",
             )
         return response
@@ -88,7 +88,7 @@ def _limited(request: Callable[..., Any], connection: Connection) -> Callable[..
 def _refused(what: str, error: Any, connection: Connection) -> PipelinesApiError:
     status = int(error.status or 0)
     if status == 401:
-        problem = f"{what}: {connection.endpoint} does not know who asks (401)"
+        problem = f"{what}: {connection.endpoint} rejects the credentials (401)"
         hint = "Give a valid token: --token-file, XAUTOLM_KFP_TOKEN_FILE or XAUTOLM_KFP_TOKEN"
     elif status == 403:
         problem = f"{what}: {connection.endpoint} does not allow it (403)"
@@ -114,7 +114,7 @@ def _unreachable(
     if isinstance(cause, urllib3.exceptions.SSLError):
         hint = "Check its certificate, or name the authority with --ca-file"
     elif sent and not isinstance(cause, urllib3.exceptions.NewConnectionError):
-        hint = "It may have been done all the same; look before it is tried again"
+        hint = "It may have taken effect; check before you try again"
     words = "does not answer in time" if timed_out else "cannot be reached"
     return PipelinesApiError(
         f"{what}: {connection.endpoint} {words} ({type(cause).__name__})", hint=hint
@@ -122,7 +122,7 @@ def _unreachable(
 
 
 def _message(body: object) -> str:
-    """Return what an answer says is wrong, on one line and not too long."""
+    """Return the error message of an answer, on one line and shortened."""
     document = _json(body)
     said = ""
     if isinstance(document, dict):
@@ -134,7 +134,7 @@ def _message(body: object) -> str:
 
 
 def shortened(text: str, characters: int = _LONGEST_MESSAGE) -> str:
-    """Return a text on one line, and cut where it is too long."""
+    """Return a text on one line, shortened if it is too long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= characters else f"{line[: characters - 3]}..."
 

@@ -13,7 +13,7 @@ _PAGE = 100
 
 
 class Uploads:
-    """What of the pipelines is on a server.
+    """The pipelines that are on a server.
 
     Args:
         client: A ``kfp.Client`` with limits.
@@ -48,7 +48,7 @@ class Uploads:
             return present(same[0].pipeline_id) if same else None
 
     def _make_pipeline(self, package: Package) -> str:
-        with plain("making the pipeline"):
+        with plain("creating the pipeline"):
             models = self._client.api_models
             made = self._client.pipelines.pipeline_service_create_pipeline(
                 pipeline=models.V2beta1Pipeline(

@@ -48,7 +48,7 @@ class When:
     every_seconds: int | None = None
 
     def __str__(self) -> str:
-        """Return it as people read it."""
+        """Return it in words."""
         return f"cron {self.cron}" if self.cron is not None else f"every {self.every_seconds} s"
 
 
@@ -107,12 +107,12 @@ def _check_field(
     for part in content.split(","):
         match = _PART.fullmatch(part)
         if match is None:
-            raise ConfigError(f"--cron: '{part}' is no {name}", hint=_HINT)
+            raise ConfigError(f"--cron: '{part}' is not a {name}", hint=_HINT)
         ends = [_number(end, names, lowest) for end in (match[1], match[2]) if end is not None]
         if any(end is None or not lowest <= end <= highest for end in ends):
             extra = "; Sunday is 0" if name == "day of the week" else ""
             raise ConfigError(
-                f"--cron: '{part}' is no {name} from {lowest} to {highest}{extra}", hint=_HINT
+                f"--cron: '{part}' is not a {name} from {lowest} to {highest}{extra}", hint=_HINT
             )
         if len(ends) == 2 and (ends[0] or 0) > (ends[1] or 0):
             raise ConfigError(f"--cron: in '{part}' the end is before the start", hint=_HINT)

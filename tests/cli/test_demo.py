@@ -205,7 +205,7 @@ def test_nothing_is_claimed_otherwise(
     memory_claim: ModuleType, cold: list[Any], warm: list[Any], reason: str
 ) -> None:
     said = _verdict(memory_claim, cold, warm)
-    assert said.startswith("Nothing is claimed: ")
+    assert said.startswith("Inconclusive: ")
     assert reason in said
 
 
@@ -218,7 +218,7 @@ def test_language_models_alone_are_compared_where_a_cheap_candidate_was_best(
     lines = memory_claim.comparison_lines(*trials, validation_rows=300)
     assert lines[-1] == "The model handed over is none of them."
     assert lines[-2].startswith("Among language models alone: memory saved 75%")
-    assert lines[-3].startswith("Nothing is claimed: ")
+    assert lines[-3].startswith("Inconclusive: ")
     assert all(memory_claim.comparison_lines([], trials[1], validation_rows=300))
 
 

@@ -120,9 +120,9 @@ def test_tokens(tmp_path: Path, make_client: MakeClient) -> None:
             "answered 400: too much x.*x\\.\\.\\.",
         ),
         (Answer(404, b"<html>"), "answered 404: Not Found"),
-        (Answer(200, b"<html>Log in</html>"), "is not of a Kubeflow Pipelines API"),
-        (Answer(200, b"[]"), "is not of a Kubeflow Pipelines API"),
-        (Answer(200, b"\xff"), "is not of a Kubeflow Pipelines API"),
+        (Answer(200, b"<html>Log in</html>"), "does not answer like a Kubeflow Pipelines API"),
+        (Answer(200, b"[]"), "does not answer like a Kubeflow Pipelines API"),
+        (Answer(200, b"\xff"), "does not answer like a Kubeflow Pipelines API"),
         (Answer(200, {"runs": 5}), "makes no sense"),
         (Answer(200, {"runs": [{"state": "RUNNING"}]}), "makes no sense"),
         (Answer(200, {"runs": [{"run_id": "1", "created_at": "soon"}]}), "makes no sense"),
@@ -155,7 +155,7 @@ def test_time_is_limited(fake: FakeKfp, tiny: Path) -> None:
     client = connect(Connection(endpoint=fake.url, timeout_seconds=0.3))
     fake.misbehave["runs.create"] = [Answer(200, lambda: time.sleep(2))]
     start = time.monotonic()
-    with pytest.raises(PipelinesApiError, match=r"in time .*It may have been done all the same"):
+    with pytest.raises(PipelinesApiError, match=r"in time .*It may have taken effect"):
         submit(client, tiny)
     assert time.monotonic() - start < 1.5
 
@@ -182,7 +182,7 @@ def test_unknown_runs(client: PipelinesClient) -> None:
     for ask in (client.run, client.cancel):
         with pytest.raises(ConfigError, match="there is no run 'nothing'"):
             ask("nothing")
-        with pytest.raises(ConfigError, match="is no id of a run"):
+        with pytest.raises(ConfigError, match="is not an id of a run"):
             ask("../pipelines")
 
 

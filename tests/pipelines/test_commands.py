@@ -60,7 +60,7 @@ def test_a_wait_that_gives_up(
     monkeypatch.setattr(client_module.time, "sleep", lambda _: None)
     ended = submit(call, fake, tiny, "--wait-limit", "0.01s")
     assert ended.code == 5
-    assert ended.out.endswith("state pending, which goes on\n")
+    assert ended.out.endswith("state pending, not ended yet\n")
 
 
 def test_nothing_is_sent_when_the_input_is_wrong(fake: FakeKfp, call: Call, tiny: Path) -> None:

@@ -27,9 +27,9 @@ def test_endpoints(given: str, endpoint: str) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("ftp://kf.example.com", "no http"),
-        ("https://", "no http"),
-        ("http://a:b:c", "no http"),
+        ("ftp://kf.example.com", "not an http"),
+        ("https://", "not an http"),
+        ("http://a:b:c", "not an http"),
         (f"https://me:{TOKEN}@kf.example.com", "a password"),
         ("https://kf.example.com/?token=1", "a query"),
     ],
@@ -86,7 +86,7 @@ def test_the_service_account_token_stays_in_the_cluster(
 
 
 def test_bad_namespaces_and_authorities(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no name of a namespace"):
+    with pytest.raises(ConfigError, match="not a name of a namespace"):
         resolve(endpoint="localhost", namespace="Team A")
     with pytest.raises(ConfigError, match="there is no file"):
         resolve(endpoint="localhost", ca_file=tmp_path / "none.pem")

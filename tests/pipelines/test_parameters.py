@@ -104,7 +104,7 @@ def test_bad_pairs(package: Package, pairs: list[str], words: str) -> None:
         ("text:\n", "not empty"),
         ("text: a\nitmes: [1]\n", ":2: the pipeline tiny has no parameter 'itmes'"),
         ("text: a\nitems: [2026-11-27]\n", "holds what JSON cannot"),
-        ("- text\n", "is no mapping"),
+        ("- text\n", "is not a mapping"),
         ("text: [\n", "Fix the YAML"),
         ("", "needs the parameter text"),
     ],
@@ -135,9 +135,9 @@ def test_packages_are_found_by_name(tiny: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "is no compiled pipeline"),
+        ("", "is not a compiled pipeline"),
         ("a: [", "no YAML"),
-        ("- 1\n", "is no compiled pipeline"),
+        ("- 1\n", "is not a compiled pipeline"),
         ("apiVersion: argoproj.io/v1alpha1\n", "an Argo workflow of KFP 1"),
         ("pipelineInfo: {name: a}\nroot: {inputDefinitions: {parameters: [1]}}\n", "malformed"),
         ("pipelineInfo: {name: a}\nroot: {inputDefinitions: {parameters: {a: 1}}}\n", "malformed"),

@@ -80,12 +80,12 @@ def test_rare_classes_leave_an_unclear_gain_open(
 def test_a_kind_without_a_score_is_named_with_the_reason(tmp_path: Path) -> None:
     cheap_alone = [r for r in trials() if r.number in (0, 1, 3, 6)]
     found = verdict(search_result(tmp_path, records=cheap_alone, best=1))
-    assert (found.kind, found.headline) == ("unknown", "No language model came to a score")
+    assert (found.kind, found.headline) == ("unknown", "No language model has a score")
     assert "2 trials of that kind ended without a model (1 oom_host, 1 tim" in found.explanation
     assert "The best cheap candidate is trial 1" in found.explanation
     refused = record(9, method="tfidf", outcome=Outcome.OOM_HOST)
     found = verdict(search_result(tmp_path, records=[trials()[4], refused]))
-    assert found.headline == "No cheap candidate came to a score"
+    assert found.headline == "No cheap candidate has a score"
     assert "1 trial of that kind" in found.explanation
     assert "None was tried" in verdict(search_result(tmp_path, records=[trials()[4]])).explanation
 

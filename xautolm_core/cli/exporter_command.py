@@ -238,7 +238,7 @@ def _credentials(path: Path) -> Credentials:
     try:
         user, sign, password = path.read_text("utf-8").strip("\r\n").partition(":")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is no text"
+        reason = getattr(error, "strerror", None) or "is not text"
         raise ConfigError(
             f"--credentials: {path}: {reason}", hint="Give a file that this user may read"
         ) from error

@@ -153,7 +153,7 @@ def software_carbon_intensity(
     """Return grams of CO2e a functional unit: ``SCI = (E * I + M) / R`` (ISO/IEC 21031:2024).
 
     The SCI excludes offsets, so it takes the location-based figure. Without the embodied part there
-    is no SCI.
+    is not an SCI.
 
     Args:
         operational: ``E * I`` in grams.

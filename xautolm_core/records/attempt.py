@@ -89,10 +89,10 @@ class AttemptRecord(Record):
         energy: Of training and evaluation, by component; of a trial that was killed up to its last
             heartbeat. Empty if nothing could be metered.
         failure: Why it failed, if it did.
-        continues: Number of the trial whose checkpoint it continued; None if it began anew.
+        continues: Number of the trial whose checkpoint it continued; None for a new one.
             ``seconds`` and ``energy`` are its own.
         cumulative_seconds: Training plus evaluation of a continuation and of all trials that it
-            continues; None for a trial that began anew.
+            continues; None for a new one.
         cumulative_joules: Likewise the joules; None also where one of them has no reading.
         device: ``cpu`` or ``cuda``.
         threads: CPU threads that it used.

@@ -123,7 +123,7 @@ def _without_one(
     other = "language model" if cheap is None else "cheap candidate"
     return WorthVerdict(
         "unknown",
-        f"No {missing} came to a score",
+        f"No {missing} has a score",
         f"{why}. The best {other} is {_named(found)}, with {_article(result)} of "
         f"{_validation(found)} on validation in {seconds_words(found.result.comparable_seconds)}.",
     )

@@ -31,7 +31,7 @@ _PRICED = {
 }
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _LIMITS = ("gpu_hours", "energy_kwh", "cost", "carbon_grams")
-_MENDS = {
+_FIXES = {
     "cost": f"Say what it costs, such as {PRICE_OPTION} 2.5EUR/gpuh",
     "carbon": "Say what a kWh emits: --zone DEU, or --grams-per-kwh 380",
     "pue": "Give a number of at least 1, such as --pue 1.2",
@@ -128,7 +128,7 @@ def spending_limits(
         return SpendingLimits.model_validate(fields)
     except ValidationError as error:
         problem = str(first_problem(error))
-        hint = next((mend for word, mend in _MENDS.items() if problem.startswith(word)), "")
+        hint = next((fix for word, fix in _FIXES.items() if problem.startswith(word)), "")
         raise ConfigError(f"{BUDGET_OPTION}: {problem}", hint=hint) from error
 
 

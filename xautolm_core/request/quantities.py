@@ -43,7 +43,7 @@ def parse_duration(text: str, option: str) -> float:
         seconds = sum(float(number) * _SECONDS[unit.lower()] for number, unit in parts)
     if not math.isfinite(seconds) or seconds <= 0:
         raise ConfigError(
-            f"{option}: '{text}' is no time to spend", hint="Give more than 0 seconds"
+            f"{option}: '{text}' is not a positive duration", hint="Give more than 0 seconds"
         )
     return seconds
 
@@ -67,7 +67,9 @@ def parse_size(text: str, option: str) -> int:
         )
     size = int(float(match[1]) * _BYTES[match[2].lower()])
     if size <= 0:
-        raise ConfigError(f"{option}: '{text}' is no memory at all", hint="Give more than 0 bytes")
+        raise ConfigError(
+            f"{option}: '{text}' is not a positive size", hint="Give more than 0 bytes"
+        )
     return size
 
 

@@ -132,7 +132,7 @@ class Engine:
         return found
 
     def tell(self, number: int, told: Mapping[str, Any]) -> None:
-        """Take what a trial came to."""
+        """Take the outcome of a trial."""
         info = self._pending.pop(number)
         status, costs = StatusType.SUCCESS, [1.0 - (told["score"] or 0.0), told["log_seconds"]]
         if told["score"] is None:

@@ -62,7 +62,7 @@ class Engine:
         return {"branch": self._branch, **chosen}
 
     def tell(self, number: int, told: Mapping[str, Any]) -> None:
-        """Take what a trial came to."""
+        """Take the outcome of a trial."""
         chosen = self._pending.pop(number)
         if self._is_multi_objective:
             costs = [-told["score"], told["log_seconds"]]

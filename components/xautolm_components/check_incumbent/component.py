@@ -1,4 +1,4 @@
-"""Asks whether the model in use is still good enough."""
+"""Checks whether the model in use is still good enough."""
 
 from kfp import dsl
 
@@ -14,18 +14,18 @@ def check_incumbent(
     min_rows: int,
     verdict: dsl.Output[dsl.Artifact],
 ) -> bool:
-    """Evaluate the model in use on rows of today's data that it was not trained on.
+    """Evaluate the model in use on rows of the current data that it was not trained on.
 
     Args:
         task: The s3:// address of the data, or YAML of a task.
         registry: Address of the model registry.
-        tolerance: Drop of macro-F1 that does not matter.
+        tolerance: Drop of macro-F1 that is acceptable.
         alpha: Probability of calling a model degraded at a true drop of the tolerance.
-        min_rows: With fewer rows that are new to the model nothing is said.
+        min_rows: With fewer rows that are new to the model, nothing is decided.
         verdict: The verdict with its test, as JSON.
 
     Returns:
-        Whether there is to be a search; the verdict says why.
+        Whether a search is needed; the verdict gives the reason.
     """
     from xautolm_core.steps.retraining import check_champion
 

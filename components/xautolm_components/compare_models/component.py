@@ -22,7 +22,7 @@ def compare_models(
         registry: Address of the model registry.
         model: The challenger, as register_model gave it.
         fresh: Address of the rows set aside.
-        alpha: Probability of promoting a challenger that is no better.
+        alpha: Probability of promoting a challenger that is not better.
         minimal_gain: The observed gain must be at least this.
         decision: The decision with its test, as JSON.
 

@@ -11,11 +11,11 @@ def evaluate(
     result: dsl.Input[dsl.Artifact],
     test: dsl.Output[dsl.Artifact],
 ):
-    """Let the chosen model meet the test split, once.
+    """Evaluate the chosen model on the test split, once.
 
     Args:
         request: The checked request.
-        result: What search or record_experiences wrote.
+        result: Output of search or record_experiences.
         test: Scores, scores by class and confusion matrix, as JSON.
     """
     from xautolm_core.steps.evaluate import evaluate

@@ -16,8 +16,8 @@ def extract_meta_features(
     On a cluster a small Job with a trial's resources measures the machine.
 
     Args:
-        measurement: What to measure; with the fingerprint, what a cached answer is good for.
-        fingerprint: What the data must still be.
+        measurement: What to measure; with the fingerprint, the key of a cached answer.
+        fingerprint: Expected fingerprint of the data.
         features: The meta-features, as JSON.
     """
     from xautolm_core.steps.meta_features import extract_meta_features

@@ -1,4 +1,4 @@
-"""Checks everything that a run was given, and fingerprints its data."""
+"""Checks all parameters of a run, and fingerprints its data."""
 
 from typing import Dict
 from typing import List
@@ -45,25 +45,25 @@ def fingerprint(
     Args:
         run_id: Id of the run; it is the search's.
         task: The s3:// address of the data, or YAML of a task.
-        space: Preset or YAML of what is searched.
+        space: Preset or YAML of the search space.
         store: Address of the experience store.
         workspace: Address below which searches keep their objects.
         registry: Address of the model registry; empty for none.
         sampler: Name of the sampler.
-        methods: Which of the space's methods, such as tfidf,full,lora; empty for all.
-        objectives: What is optimised, such as f1,time.
+        methods: Methods of the space to use, such as tfidf,full,lora; empty for all.
+        objectives: Objectives, such as f1,time.
         limits: Some of trials, hours, gpu_hours, kwh, cost, carbon_grams.
         prices: Some of gpu_hour, trial_hour, kwh, currency, grams_per_kwh, pue.
         trials_in_flight: Trials at the same time.
         trial_timeout_minutes: Limit of one trial; 0 for a share of the budget.
         seed: Seed of splits, sampler and trials.
-        tenant: Whose experiences they are.
+        tenant: Owner of the experiences.
         launcher: kubernetes, or local for trials in the step's own container.
         trial_image: Image of trial pods.
         gpu_count: GPUs of one trial.
         gpu_resource: Extended resource name of the GPU.
         node_selector: Labels of the nodes of trial pods.
-        tolerations: Taints that trial pods bear.
+        tolerations: Taints that trial pods tolerate.
         queue: Kueue's LocalQueue of trial Jobs.
         trial_service_account: Service account of trial pods.
         s3_secret: Secret with the S3 keys, for trial pods.

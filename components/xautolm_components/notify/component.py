@@ -1,4 +1,4 @@
-"""Tells how a run ended."""
+"""Notifies a webhook of the outcome of a run."""
 
 from kfp import dsl
 
@@ -12,13 +12,13 @@ def notify(
     run_id: str,
     status: dsl.PipelineTaskFinalStatus,
 ):
-    """Tell a webhook how a run ended, whatever the end.
+    """Notify a webhook of the outcome of a run, whether it succeeded or failed.
 
     Args:
         pipeline: Name of the pipeline.
         workspace: Address below which searches keep their objects.
         run_id: Id of the run.
-        status: How the run ended; KFP fills it in.
+        status: Final status of the run, filled in by KFP.
     """
     from xautolm_core.steps.notification import tell_end
 

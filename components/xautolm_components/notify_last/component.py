@@ -1,4 +1,4 @@
-"""Tells how a run ended, as its last step."""
+"""Notifies a webhook of the outcome of a run, as its last step."""
 
 from kfp import dsl
 
@@ -7,12 +7,12 @@ from xautolm_components.images import RUNTIME_IMAGE
 
 @dsl.component(base_image=RUNTIME_IMAGE, install_kfp_package=False)
 def notify_last(pipeline: str, workspace: str, run_id: str):
-    """Tell a webhook how a run ended, where the pipeline can have no exit handler.
+    """Notify a webhook of the outcome of a run, where the pipeline can have no exit handler.
 
     Args:
         pipeline: Name of the pipeline.
         workspace: Address below which searches keep their objects.
-        run_id: Id of the run: what the workspace holds of it tells how it ended.
+        run_id: Id of the run: its objects in the workspace show how it ended.
     """
     from xautolm_core.steps.notification import tell_end
 

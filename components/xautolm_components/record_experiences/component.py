@@ -15,19 +15,19 @@ def record_experiences(
     outcomes: List[str],
     result: dsl.Output[dsl.Artifact],
 ) -> int:
-    """Take the results of a round into the experience store and the search.
+    """Add the results of a round to the experience store and the search.
 
     Never cached: the results lie behind an address.
 
     Args:
         request: The checked request.
-        features: What extract_meta_features wrote.
+        features: Output of extract_meta_features.
         history: Digest of what the search learnt from.
-        outcomes: Of the round's trials; the results themselves are read from the workspace.
+        outcomes: Outcomes of the round's trials; their results are read from the workspace.
         result: Summary, report, trials and the best model so far.
 
     Returns:
-        Trials that have ended so far.
+        Number of trials that have ended so far.
     """
     from xautolm_core.steps.rounds import record_experiences
 

@@ -15,13 +15,13 @@ def register_model(
 ):
     """Register the model that a search chose, with its card.
 
-    The first model of a task is put in use; whether a later one is has to be decided by a
+    The first model of a task is put in use; for a later one, that is decided by a
     comparison.
 
     Args:
         request: The checked request.
-        result: What search or record_experiences wrote.
-        test: What evaluate wrote.
+        result: Output of search or record_experiences.
+        test: Output of evaluate.
         registry: Address of the model registry.
         model: The model, with address, version, scores, seconds and energy as metadata.
     """

@@ -16,8 +16,8 @@ def report(
     """Write the report of a search: its page, its scalars and the confusion matrix.
 
     Args:
-        result: What search or record_experiences wrote.
-        test: What evaluate wrote.
+        result: Output of search or record_experiences.
+        test: Output of evaluate.
         page: The report.
         metrics: Scores, seconds, joules and counts.
         confusion: The confusion matrix of the test split.

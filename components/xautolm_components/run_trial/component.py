@@ -13,7 +13,7 @@ def run_trial(trial: str) -> str:
         trial: One address that sample_trials returned.
 
     Returns:
-        The outcome, such as ok, oom_host or timeout; none of an empty address.
+        The outcome, such as ok, oom_host or timeout; none for an empty address.
     """
     from xautolm_core.steps.rounds import run_trial
 

@@ -20,9 +20,9 @@ def sample_trials(
 
     Args:
         request: The checked request.
-        features: What extract_meta_features wrote.
+        features: Output of extract_meta_features.
         history: Digest of what to learn from, of warm_start.
-        size: How many.
+        size: Number of trials.
 
     Returns:
         Addresses of the trials; an empty one once the search is over.

@@ -12,11 +12,11 @@ def search(
     history: str,
     result: dsl.Output[dsl.Artifact],
 ):
-    """Run a search, or go on with the one that this run's step has begun before.
+    """Run a search, or continue the one that an earlier attempt of this step has begun.
 
     Args:
         request: The checked request.
-        features: What extract_meta_features wrote.
+        features: Output of extract_meta_features.
         history: Digest of what to learn from, of warm_start.
         result: Summary, report, trials and the best model.
     """

@@ -15,14 +15,14 @@ def split_fresh(
     run_id: str,
     fraction: float,
 ) -> NamedTuple("Divided", [("task", str), ("fresh", str)]):
-    """Divide today's data into what the search sees and what is set aside.
+    """Divide the current data into rows for the search and rows set aside.
 
     Args:
         task: The s3:// address of the data, or YAML of a task.
         registry: Address of the model registry.
-        workspace: Address below which both sides are kept.
+        workspace: Address below which both parts are kept.
         run_id: Id of the run.
-        fraction: Share that is set aside.
+        fraction: Share of rows to set aside.
 
     Returns:
         YAML of the task to search, and the address of the rows set aside.

@@ -1,4 +1,4 @@
-"""Shows what earlier searches say of a task."""
+"""Shows what earlier searches say about a task."""
 
 from kfp import dsl
 
@@ -18,7 +18,7 @@ def warm_start(
 
     Args:
         request: The checked request.
-        features: What extract_meta_features wrote.
+        features: Output of extract_meta_features.
         prior: Neighbours, counts, prior and first suggestions, as JSON.
         view: The same for people.
 

@@ -347,7 +347,7 @@ def _factors(
 ) -> dict[tuple[int, int], float]:
     """Return by what factor a model's and method's trials failed more often than expected.
 
-    Failures that the regression expected are no news: counted as such, they would keep a search
+    Failures that the regression expected add nothing: if counted, they would keep a search
     from trying the same model at a smaller rate.
     """
     speaks = ~_is_one_of(outcomes, regression.kind.silent)
