@@ -23,6 +23,7 @@ from xautolm_core.tasks.quoting import Quoting
 
 _LONGEST_NAME_SHOWN = 60
 _CLASS_FIELDS = ("text", "text_pair", "label")
+_QUESTION_FIELDS = ("question", "context", "answers")
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,8 @@ def columns_of_run(run: Path, *, has_questions: bool = False) -> TaskColumns:
     for folder in (run, run.parent):
         try:
             task = json.loads((folder / SEARCH_FILE).read_text(encoding="utf-8"))["task"]
-            names = ("question", "context", "answers") if has_questions else _CLASS_FIELDS
-            text, text_pair, label = map(task.get, names)
-            return TaskColumns(text, text_pair, label, has_questions)
+            text, pair, label = _QUESTION_FIELDS if has_questions else _CLASS_FIELDS
+            return TaskColumns(task.get(text), task.get(pair), task.get(label), has_questions)
         except (OSError, ValueError, KeyError, AttributeError):
             continue
     return TaskColumns(has_questions=has_questions)
