@@ -18,6 +18,7 @@ RULES = Rules(Surroundings(("node-17", "bert"), ("a-secret-value",)))
     [
         "google-bert/bert-base-uncased",
         "sentence-transformers/all-MiniLM-L6-v2",
+        "all-MiniLM-L6-v2-first-3-blocks",
         "gpt2",
         "bert",
         "01-ai/Yi-1.5-6B",

@@ -66,6 +66,18 @@ def test_an_untrained_architecture_is_labelled_and_has_no_base_model(tmp_path: P
     assert "**Not pretrained.**" in model_card(result)
 
 
+def test_first_blocks_name_the_model_that_they_are_of(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    records = [record(0, f1=0.6, train_seconds=3.0, model="tiny-first-1-blocks", on_front=True)]
+    result = search_result(tmp_path, records=records, best=0)
+    described = result.models["sentence-transformers/all-MiniLM-L6-v2"]
+    cut = described.model_copy(update={"base": "org/tiny"})
+    result = replace(result, models={"tiny-first-1-blocks": cut})
+    assert _front_matter(result)["base_model"] == "org/tiny"
+    assert "`tiny-first-1-blocks`, the first blocks of `org/tiny`, fine-tuned" in model_card(result)
+
+
 def test_a_cheap_model_names_the_ways_that_it_can_be_used(tmp_path: Path) -> None:
     from dataclasses import replace
 

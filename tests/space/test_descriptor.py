@@ -11,6 +11,7 @@ import pytest
 from tests.space.folders import write_safetensors
 from xautolm_core.space.architecture_defaults import FAMILY_DEFAULTS
 from xautolm_core.space.architectures import EXACT_ARCHITECTURES
+from xautolm_core.space.architectures import first_blocks
 from xautolm_core.space.classifiers import CLASSIFIERS
 from xautolm_core.space.descriptor import describe
 from xautolm_core.space.descriptor import read_config
@@ -105,6 +106,44 @@ def test_exact_architectures_are_counted_by_what_the_library_writes(architecture
     stacks = 2 if found.kind is ModelKind.ENCODER_DECODER else 1
     assert found.layers == stacks * built.num_hidden_layers
     assert found.width == built.hidden_size
+
+
+_CUT = (
+    *("bert", "roberta", "electra", "distilbert", "mpnet", "modernbert", "eurobert", "deberta"),
+    *("deberta-v2", "gpt2", "llama", "smollm3", "qwen3", "gemma3_text"),
+)
+
+
+@pytest.mark.parametrize("architecture", _CUT)
+def test_first_blocks_are_counted_by_what_the_library_builds(architecture: str) -> None:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    whole = transformers.AutoConfig.for_model(architecture)
+    cut = type(whole).from_dict(first_blocks(whole.to_dict(), 2))
+    with torch.device("meta"):
+        model = transformers.AutoModel.from_config(cut)
+    found = describe(first_blocks(whole.to_dict(), 2), base="org/whole")
+    assert found.parameters == sum(p.numel() for p in model.parameters())
+    assert (found.layers, found.base) == (2, "org/whole")
+    assert describe(first_blocks({"model_type": architecture}, 2)).layers == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "blocks", "words"),
+    [
+        ({"model_type": "bert"}, 12, "it has 12 blocks"),
+        ({"model_type": "bert", "num_hidden_layers": 3}, 3, "it has 3 blocks"),
+        ({"model_type": "t5"}, 2, "none whose first blocks"),
+        ({"model_type": "albert"}, 2, "none whose first blocks"),
+        ({"model_type": "unknown"}, 2, "none whose first blocks"),
+        ({}, 2, "none whose first blocks"),
+    ],
+)
+def test_what_has_no_such_first_blocks_is_refused(
+    config: dict[str, Any], blocks: int, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        first_blocks(config, blocks)
 
 
 def test_all_text_classifiers_of_the_library_are_known() -> None:

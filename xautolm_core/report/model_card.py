@@ -46,6 +46,7 @@ def model_card(result: SearchResult) -> str:
         other=other,
         other_test=None if other is None else on_test[other.number],
         untrained=is_untrained(result, best.configuration),
+        whole_model=_whole_model(result, best),
         is_cheap=is_cheap(best.configuration.method),
         labels=list(result.task.get("labels") or ()),
         rows=dict(result.task.get("rows") or {}),
@@ -72,13 +73,19 @@ def _front_matter(result: SearchResult, best: TrialRecord) -> str:
     if languages:
         data["language"] = languages
     if best.configuration.model and not untrained:
-        data["base_model"] = best.configuration.model
+        data["base_model"] = _whole_model(result, best) or best.configuration.model
     data["tags"] = ["xautolm", "automl", "text-classification"]
     if untrained:
         data["tags"].append("trained-from-scratch")
     data["metrics"] = ["f1", "accuracy"]
     data["model-index"] = [_model_index(result)]
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip()
+
+
+def _whole_model(result: SearchResult, trial: TrialRecord) -> str:
+    """Return the model whose first blocks a trial's model is; empty if it is a whole one."""
+    described = result.models.get(trial.configuration.model or "")
+    return described.base if described else ""
 
 
 def _model_index(result: SearchResult) -> dict[str, Any]:

@@ -133,6 +133,10 @@ _SPECIAL: Mapping[str, Callable[[ConfigValues], Shape]] = {
 EXACT_ARCHITECTURES = (*_TRAITS, *_SPECIAL)
 """Those whose parameters are counted from the config alone, to the last one."""
 
+# GPT Neo's config says of its attention by runs of blocks.
+_OF_EACH_BLOCK = frozenset({"layer_types", "no_rope_layers"})
+_ONE_STACK = frozenset({*_TRAITS, "deberta", "deberta-v2"} - {"gpt_neo"})
+
 
 def shape_of(config: Mapping[str, Any], weights: WeightShapes | None = None) -> Shape:
     """Return the shape that a ``transformers`` config describes.
@@ -163,6 +167,30 @@ def shape_of(config: Mapping[str, Any], weights: WeightShapes | None = None) -> 
     shape = _probable_shape(values, kind)
     counts = None if weights is None else count_weights(weights)
     return shape if counts is None else _counted(shape, counts, values)
+
+
+def first_blocks(config: Mapping[str, Any], blocks: int) -> dict[str, Any]:
+    """Return the config of a model that is the first blocks of another one.
+
+    Args:
+        config: Of the whole model.
+        blocks: How many blocks are kept, from the embedding on.
+
+    Raises:
+        ValueError: The architecture is none that is one stack of blocks, or has no more than that.
+    """
+    model_type = config.get("model_type")
+    if model_type not in _ONE_STACK:
+        raise ValueError(f"its architecture {model_type!r} is none whose first blocks can be taken")
+    names = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+    written = [name for name in names if name in config]
+    whole = ConfigValues(config, FAMILY_DEFAULTS.get(model_type, {})).whole("num_hidden_layers")
+    if not 0 < blocks < whole:
+        raise ValueError(f"it has {whole} blocks, and the first {blocks} are no part of them")
+    cut = {**config, **dict.fromkeys(written or names[:1], blocks)}
+    for name in _OF_EACH_BLOCK & set(cut):
+        cut[name] = cut[name] and cut[name][:blocks]
+    return cut
 
 
 def lost_positions(architecture: str) -> bool:

@@ -41,6 +41,7 @@ def describe(
     weights: WeightShapes | None = None,
     languages: tuple[str, ...] = (),
     pretrained: bool = True,
+    base: str = "",
 ) -> ModelDescriptor:
     """Return the descriptor of a ``transformers`` config.
 
@@ -49,6 +50,7 @@ def describe(
         weights: Shapes of the weights in the model's files, where they are at hand.
         languages: ISO 639-1 codes; ``multilingual`` for many.
         pretrained: False for an architecture with random weights.
+        base: Hub id of the model whose first blocks it is; empty for a whole one.
 
     Raises:
         ValueError: The architecture is not known, or a value makes no sense.
@@ -68,6 +70,7 @@ def describe(
         computed_parameters=shape.computed,
         languages=languages,
         pretrained=pretrained,
+        base=base,
     )
 
 

@@ -37,6 +37,7 @@ class ModelDescriptor(BaseModel):
             known.
         languages: ISO 639-1 codes; ``multilingual`` for many.
         pretrained: False for an architecture with random weights.
+        base: Hub id of the model whose first blocks it is; empty for a whole one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,6 +55,7 @@ class ModelDescriptor(BaseModel):
     computed_parameters: int = 0
     languages: tuple[str, ...] = ()
     pretrained: bool = True
+    base: str = ""
 
 
 class ModelReference(BaseModel):
@@ -68,6 +70,8 @@ class ModelReference(BaseModel):
         path: Folder with config, tokenizer and safetensors weights.
         untrained_config: ``transformers`` config values including ``model_type``; the tokenizer is
             trained on the task, ``vocab_size`` is its upper limit.
+        base: Hub id of the model whose first blocks it is; None for a whole one.
+        blocks: How many of them it has; what lies in the folder or on the hub is whole.
         digest: SHA-256 over the tokenizer files (hex), so that tokenised data can be shared.
     """
 
@@ -77,4 +81,11 @@ class ModelReference(BaseModel):
     revision: str | None = None
     path: str | None = None
     untrained_config: Mapping[str, Any] | None = None
+    base: str | None = None
+    blocks: int | None = None
     digest: str = ""
+
+    @property
+    def source(self) -> str:
+        """Folder or hub id that config, tokenizer and weights are loaded from."""
+        return self.path or self.base or self.id

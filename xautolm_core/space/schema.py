@@ -21,6 +21,7 @@ from xautolm_core.records.methods import is_cheap
 from xautolm_core.space.model import ModelDescriptor
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -34,8 +35,13 @@ class ModelEntry(_Strict):
     Attributes:
         id: Hub id, or a name of your own.
         revision: Commit or tag on the hub.
-        path: Folder of the model: below the package if one is given, else relative to this file.
-        package: Installed Python package that brings the model.
+        path: Folder of the model: below the package if one is given, else relative to this file. A
+            package may also bring a file that is converted (``xautolm_core.space.conversion``).
+        package: Installed Python package that brings the model, as it is imported.
+        distribution: The same as pip installs it, for the message where it is missing.
+        base: Hub id of the model whose first blocks this one is; its folder, package and so on are
+            looked for in place of the id's.
+        blocks: How many of them it has.
         s3: ``s3://bucket/prefix`` of the model's folder.
         untrained: ``transformers`` config of an architecture without pretraining.
         languages: ISO 639-1 codes, or ``multilingual``.
@@ -47,17 +53,32 @@ class ModelEntry(_Strict):
     revision: str | None = None
     path: str | None = None
     package: str | None = None
+    distribution: str | None = None
+    base: str | None = None
+    blocks: int | None = Field(default=None, ge=1)
     s3: str | None = None
     untrained: Mapping[str, Any] | None = None
     languages: tuple[str, ...] = ()
     license: str | None = None
     descriptor: ModelDescriptor | None = None
 
-    @field_validator("id")
+    @property
+    def origin(self) -> str:
+        """Hub id of what is loaded: the model's own, or that of its base."""
+        return self.base or self.id
+
+    @field_validator("id", "base")
     @classmethod
-    def _check_id(cls, value: str) -> str:
-        if not _MODEL_ID.fullmatch(value) or ".." in value:
+    def _check_id(cls, value: str | None) -> str | None:
+        if value is not None and (not _MODEL_ID.fullmatch(value) or ".." in value):
             raise ValueError("a model's id looks like 'name' or 'organisation/name'")
+        return value
+
+    @field_validator("distribution")
+    @classmethod
+    def _check_distribution(cls, value: str | None) -> str | None:
+        if value is not None and not _DISTRIBUTION.fullmatch(value):
+            raise ValueError("that is no name of a distribution, such as 'some-models'")
         return value
 
     @field_validator("path")
@@ -70,10 +91,18 @@ class ModelEntry(_Strict):
     @model_validator(mode="after")
     def _check_sources(self) -> ModelEntry:
         if self.untrained is not None:
-            if self.path or self.package or self.s3 or self.revision:
-                raise ValueError("an untrained architecture has no path, package, s3 or revision")
+            if self.path or self.package or self.s3 or self.revision or self.base:
+                raise ValueError(
+                    "an untrained architecture has no path, package, s3, revision or base"
+                )
             if not isinstance(self.untrained.get("model_type"), str):
                 raise ValueError("an untrained architecture needs its model_type")
+        if (self.base is None) != (self.blocks is None):
+            raise ValueError("the first blocks of a model need both its base and their number")
+        if self.base == self.id:
+            raise ValueError("the first blocks of a model need an id of their own")
+        if self.distribution is not None and self.package is None:
+            raise ValueError("a distribution needs the package that it brings")
         if self.package is not None and self.path is not None:
             parts = self.path.split("/")
             if self.path.startswith("/") or ".." in parts:

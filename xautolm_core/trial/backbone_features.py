@@ -127,7 +127,7 @@ def backbone_key(
     model: ModelReference, tokens_key: str, precision: Precision, seed: int, pooling: Pooling
 ) -> str:
     """Return what identifies a backbone's features of some tokens."""
-    parts = [model.id, model.revision or "", tokens_key, precision, pooling]
+    parts = [model.id, str(model.blocks), model.revision or "", tokens_key, precision, pooling]
     if model.untrained_config is not None:
         parts += [json.dumps(dict(model.untrained_config), sort_keys=True), str(seed)]
     if model.path is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from xautolm_core.space.architectures import first_blocks
 from xautolm_core.space.classifiers import misfit
 from xautolm_core.space.model import ModelReference
 from xautolm_core.trial.architectures import set_dropout
@@ -41,11 +42,14 @@ def load_config(
             _adopt_tokenizer(config, traits)
         else:
             config = AutoConfig.from_pretrained(
-                model.path or model.id,
+                model.source,
                 revision=None if model.path else model.revision,
                 local_files_only=model.path is not None,
                 trust_remote_code=False,
             )
+            if model.blocks is not None:
+                # Loading takes the weights of these blocks alone.
+                config = type(config).from_dict(first_blocks(config.to_dict(), model.blocks))
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidConfiguration("The model's architecture cannot be configured") from error
     names = [str(label) for label in labels]
@@ -85,7 +89,7 @@ def load_model(model: ModelReference, config: Any) -> Any:
         if model.untrained_config is not None:
             return AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
         return AutoModelForSequenceClassification.from_pretrained(
-            model.path or model.id,
+            model.source,
             config=config,
             revision=None if model.path else model.revision,
             local_files_only=model.path is not None,
@@ -123,7 +127,7 @@ def load_backbone(model: ModelReference, config: Any) -> Any:
             backbone = AutoModel.from_config(config, dtype=torch.float32)
         else:
             backbone = AutoModel.from_pretrained(
-                model.path or model.id,
+                model.source,
                 config=config,
                 revision=None if model.path else model.revision,
                 local_files_only=model.path is not None,

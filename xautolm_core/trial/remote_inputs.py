@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from xautolm_core.objects.bundle_fetch import fetch_bundle
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.space.download import model_files
 from xautolm_core.space.model import ModelReference
+from xautolm_core.space.packages import package_folder
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.contract import attempt_name
 from xautolm_core.trial.files import prepare_folder
@@ -134,14 +134,13 @@ def _find_model(
 
 
 def _packaged_folder(place: PackagedModel) -> Path:
-    # Finding a top-level package does not import it.
-    found = importlib.util.find_spec(place.package)
-    if found is None or not found.submodule_search_locations:
+    package = package_folder(place.package)
+    if package is None:
         raise ConfigError(
             f"The trial's model comes with package {place.package}, which is not installed here",
             hint="Install it in the trial's image",
         )
-    folder = Path(found.submodule_search_locations[0]) / place.path
+    folder = package / place.path
     if not folder.is_dir() or describe_files(folder, model_files(folder)).digest != place.digest:
         raise ConfigError(
             f"The package {place.package} brings another model here than on the launcher's machine",

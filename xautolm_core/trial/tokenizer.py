@@ -98,17 +98,16 @@ def _tokenizer_key(model: ModelReference, task_key: str) -> str:
         stamp = "" if known is None else f"{known.st_size}:{known.st_mtime_ns}"
         parts = ["path", model.path, stamp]
     else:
-        parts = ["hub", model.id, model.revision or ""]
+        parts = ["hub", model.source, model.revision or ""]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
 def _load(model: ModelReference) -> Any:
     from transformers import AutoTokenizer
 
-    place = model.path or model.id
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            place,
+            model.source,
             revision=None if model.path else model.revision,
             local_files_only=model.path is not None,
             trust_remote_code=False,

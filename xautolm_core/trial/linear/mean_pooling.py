@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from xautolm_core.space.architectures import first_blocks
 from xautolm_core.space.descriptor import CONFIG_FILE
+from xautolm_core.space.descriptor import read_config
 from xautolm_core.space.download import model_files
 from xautolm_core.space.model import ModelReference
 from xautolm_core.tasks.task import Split
@@ -28,6 +30,7 @@ from xautolm_core.trial.saving import make_readable
 from xautolm_core.trial.tokenizer import TokenizerFolder
 from xautolm_core.trial.tokens import Tokens
 from xautolm_core.trial.tokens import encode_rows
+from xautolm_core.whole_files import write_json
 
 _LEAST_SCALE = 1e-6
 
@@ -147,7 +150,10 @@ class ProbeSource:
         else:
             source = Path(reference.path)
             for name in model_files(source):
-                if name == CONFIG_FILE or ".safetensors" in name:
+                if name == CONFIG_FILE and reference.blocks is not None:
+                    # The weights are a whole model's: of these its config takes the first blocks.
+                    write_json(target / name, first_blocks(read_config(source), reference.blocks))
+                elif name == CONFIG_FILE or ".safetensors" in name:
                     _link((source / name).resolve(), target / name)
         tokenizer.copy_to(target)
         return {"probe.mean": self._scaler.mean, "probe.scale": self._scaler.scale}

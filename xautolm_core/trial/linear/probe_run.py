@@ -181,7 +181,7 @@ def _settings_key(model: ModelReference | None, reader: TextReader | None) -> st
     if model is None or reader is None:
         return "tfidf"
     place = model.path or model.revision or ""
-    return f"probe:{model.id}:{place}:{reader.max_length}:{reader.precision}"
+    return f"probe:{model.id}:{model.blocks}:{place}:{reader.max_length}:{reader.precision}"
 
 
 def _asked_length(spec: TrialSpec) -> int:
