@@ -121,3 +121,30 @@ def whole_folder(target: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+@contextlib.contextmanager
+def folder_once(target: Path) -> Iterator[Path]:
+    """Give a folder to fill that becomes ``target`` by a rename at the end, unless that is there.
+
+    For what is the same whoever makes it: of two processes at once one is first, and the other's
+    folder is dropped.
+
+    Args:
+        target: Its place; missing parent folders are made.
+
+    Raises:
+        OSError: It cannot be written. Nothing is left behind.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+        try:
+            temporary.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

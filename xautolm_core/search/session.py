@@ -72,6 +72,9 @@ def open_session(
         ConfigError: The spec, the data or the space cannot be used.
         StoreError: The store cannot be used, or the run folder not be written.
     """
+    from xautolm_core.space.load import convert_models
+
+    convert_models(spec.space, methods=spec.methods)
     clock = Clock()
     with Interrupts() as interrupts:
         machine = None if measured is None else measured.machine

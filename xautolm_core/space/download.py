@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
-import shutil
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.space.descriptor import CONFIG_FILE
 from xautolm_core.space.descriptor import TOKENIZER_FILES
 from xautolm_core.space.descriptor import WEIGHTS_PATTERN
+from xautolm_core.whole_files import folder_once
 
 _WANTED = (CONFIG_FILE, *TOKENIZER_FILES, WEIGHTS_PATTERN, "model.safetensors.index.json")
 
@@ -47,28 +45,15 @@ def download_model(storage: ObjectStorage, prefix: str, cache: Path) -> Path | N
         return None
     target = cache / "models" / f"{_plain(prefix)}-{_listing_digest(files)}"
     if not target.is_dir():
-        _copy(storage, files, target)
+        with folder_once(target) as folder:
+            for info, name in files:
+                (folder / name).write_bytes(storage.get(info.key))
     return target
 
 
 def model_files(folder: Path) -> list[str]:
     """Return the names of a model's files in a folder: config, tokenizer and safetensors."""
     return sorted(p.name for p in folder.iterdir() if _is_wanted(p.name) and p.is_file())
-
-
-def _copy(storage: ObjectStorage, files: list[tuple[ObjectInfo, str]], target: Path) -> None:
-    temporary = target.with_name(f".tmp-{os.getpid()}-{secrets.token_hex(8)}")
-    temporary.mkdir(parents=True)
-    try:
-        for info, name in files:
-            (temporary / name).write_bytes(storage.get(info.key))
-        try:
-            temporary.rename(target)
-        except OSError:
-            if not target.is_dir():  # else another process was faster with the same content
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _is_wanted(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xautolm_core.errors import SpaceError
+from xautolm_core.errors import XautolmError
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.methods import LINEAR_PROBE
 from xautolm_core.records.methods import has_model
@@ -18,6 +20,8 @@ from xautolm_core.space.cheap import check_methods
 from xautolm_core.space.cheap import probe_length
 from xautolm_core.space.cheap import restrict
 from xautolm_core.space.classifiers import misfit
+from xautolm_core.space.conversion import conversion_of
+from xautolm_core.space.conversion import converted_folder
 from xautolm_core.space.definition import SpaceDefinition
 from xautolm_core.space.definition import read_definition
 from xautolm_core.space.schema import ModelEntry
@@ -66,6 +70,25 @@ def load_space(
     )
     space = resolve(definition, sources)
     return restrict(space, methods) if methods else space
+
+
+def convert_models(name_or_path: str, *, methods: Sequence[str] = ()) -> None:
+    """Convert what a space has of models that packages bring in another format, once for this user.
+
+    ``load_space`` does the same, and says what is wrong with the space or a model; a search calls
+    this before its time begins.
+
+    Args:
+        name_or_path: Name of a preset, or path of a YAML file.
+        methods: What the space is restricted to; empty for all that it has.
+    """
+    if methods and not any(map(has_model, methods)):
+        return
+    with contextlib.suppress(XautolmError, OSError):
+        for entry in read_definition(name_or_path).models.values():
+            conversion = conversion_of(entry.package or "", entry.path or "")
+            if conversion is not None:
+                converted_folder(conversion)
 
 
 def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:

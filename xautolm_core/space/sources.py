@@ -13,6 +13,8 @@ from typing import Any
 from xautolm_core.errors import XautolmError
 from xautolm_core.space import hub
 from xautolm_core.space.architectures import first_blocks
+from xautolm_core.space.conversion import conversion_of
+from xautolm_core.space.conversion import converted_folder
 from xautolm_core.space.descriptor import CONFIG_FILE
 from xautolm_core.space.descriptor import check_folder
 from xautolm_core.space.descriptor import describe
@@ -117,6 +119,14 @@ class ModelSources:
     def _packaged_folder(self, entry: ModelEntry) -> Path | None:
         if entry.package is None:
             return None
+        conversion = conversion_of(entry.package, entry.path or "")
+        if conversion is not None:
+            try:
+                return converted_folder(conversion)
+            except XautolmError as error:
+                raise ModelUnavailableError(str(error)) from error
+            except OSError as error:
+                raise ModelUnavailableError(f"cannot be converted: {error}") from error
         package = package_folder(entry.package)
         if package is None:
             return None
