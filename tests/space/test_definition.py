@@ -50,6 +50,13 @@ def test_a_space_is_read() -> None:
         ("    - other", "    - id: 12", 7, ["valid string", "not 12"]),
         ("    - other", "    - org/tiny", 7, ["stands twice"]),
         ("    - other", "    - {id: x, untrained: {}}", 7, ["model_type"]),
+        ("    - other", "    - {id: x, base: org/tiny}", 7, ["base and their number"]),
+        ("    - other", "    - {id: x, blocks: 2}", 7, ["base and their number"]),
+        ("    - other", "    - {id: x, base: x, blocks: 2}", 7, ["id of their own"]),
+        ("    - other", "    - {id: x, base: org/tiny, blocks: 0}", 7, ["greater than or equal"]),
+        ("    - other", "    - {id: x, base: ../x, blocks: 2}", 7, ["looks like 'name'"]),
+        ("    - other", "    - {id: x, distribution: a-b}", 7, ["the package that it brings"]),
+        ("    - other", "    - {id: x, package: a, distribution: a;b}", 7, ["no name of a dist"]),
         ("    - other", "    - {id: x, package: p, path: ../y}", 7, ["within the package"]),
         ("    - other", "    - {id: x, pth: y}", 7, ["Did you mean 'path'?"]),
         ("method: full", "method: ful", 10, ["'full', 'partial', 'lora' or 'head'", "'ful'"]),
@@ -232,7 +239,8 @@ def test_small_models_are_small_and_described_as_their_configs_are() -> None:
 
 def test_starter_begins_with_full_fine_tuning() -> None:
     starts = read_definition("starter").starts
-    assert [start.method for start in starts] == ["full", "lora", "head", "partial"]
+    assert [start.method for start in starts] == ["full", "full", "lora", "head", "partial"]
+    assert len({start.model for start in starts[:2]}) == 2
 
 
 # Laws

