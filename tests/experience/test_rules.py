@@ -121,3 +121,17 @@ def test_values_that_are_not_finite_are_left_out() -> None:
     )
     clean = scrub_experience(experience.model_copy(update={"configuration": configuration}))
     assert clean.configuration.parameters == {"r": 8, "init": None}
+
+
+def test_a_descriptor_keeps_the_model_whose_first_blocks_it_is_of() -> None:
+    for base, kept in (
+        ("org/tiny", "org/tiny"),
+        ("", ""),
+        ("/models/bert", "local:eaeae4545327520d"),
+    ):
+        sample = complete_sample().model_copy(
+            update={"model_descriptor": {"layers": 3, "base": base}}
+        )
+        clean = scrub_experience(sample)
+        assert clean.model_descriptor == {"layers": 3, "base": kept}
+        assert scrub_experience(clean) == clean

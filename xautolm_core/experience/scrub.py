@@ -178,7 +178,9 @@ def _descriptor_value(rules: Rules, value: Any) -> Any:
 
 
 def _descriptor(rules: Rules, value: Any) -> Any:
-    return None if value is None else _mapping(_descriptor_value)(rules, value)
+    kept = _mapping(_descriptor_value)(rules, value)
+    base = value.get("base") if isinstance(value, Mapping) else None
+    return {**kept, "base": rules.model(base)} if base and isinstance(base, str) else kept
 
 
 def _scores(rules: Rules, value: Any) -> Any:

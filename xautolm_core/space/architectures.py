@@ -137,6 +137,10 @@ EXACT_ARCHITECTURES = (*_TRAITS, *_SPECIAL)
 _OF_EACH_BLOCK = frozenset({"layer_types", "no_rope_layers"})
 _ONE_STACK = frozenset({*_TRAITS, "deberta", "deberta-v2"} - {"gpt_neo"})
 
+# GPT Neo's config says of its attention by runs of blocks.
+_OF_EACH_BLOCK = frozenset({"layer_types", "no_rope_layers"})
+_ONE_STACK = frozenset({*_TRAITS, "deberta", "deberta-v2"} - {"gpt_neo"})
+
 
 def shape_of(config: Mapping[str, Any], weights: WeightShapes | None = None) -> Shape:
     """Return the shape that a ``transformers`` config describes.
