@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+import numbers
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xautolm._words import given_path
 from xautolm._words import in_callers_words
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
@@ -41,7 +43,12 @@ class Model:
 
     def __init__(self, folder: str | Path, *, device: str = "cpu") -> None:
         with in_callers_words():
-            self.folder = _model_folder(Path(folder))
+            self.folder = _model_folder(given_path(folder, "run"))
+            if not isinstance(device, str):
+                raise ConfigError(
+                    f"device: a {type(device).__name__} is no device",
+                    hint="Write 'cpu', 'cuda' or 'auto'",
+                )
         self.device = device
 
     @functools.cached_property
@@ -91,6 +98,7 @@ class Model:
         """
         with in_callers_words():
             pairs = None if text_pairs is None else _checked(text_pairs)
+            _require_count(batch_size)
             return self._classifier.probabilities(_checked(texts), pairs, batch_size)
 
     def __repr__(self) -> str:
@@ -139,15 +147,28 @@ def predict(
         >>> xautolm.predict("runs/reviews-20261122T101500Z", ["It never worked."])
         ['negative']
     """
-    if isinstance(run_or_model, str | Path):
-        run_or_model = Model(run_or_model)
-    return run_or_model.predict(texts, text_pairs, batch_size=batch_size)
+    model = Model(run_or_model) if isinstance(run_or_model, str | Path) else run_or_model
+    if not callable(getattr(model, "predict", None)):
+        raise ConfigError(
+            f"A {type(model).__name__} is no model", hint="Give a run folder, or a model's folder"
+        )
+    return model.predict(texts, text_pairs, batch_size=batch_size)
+
+
+def _require_count(batch_size: object) -> None:
+    is_count = isinstance(batch_size, numbers.Integral) and int(batch_size) > 0
+    if not is_count:
+        raise ConfigError(
+            f"batch_size: {batch_size!r} is no number of texts", hint="Give 1 or more"
+        )
 
 
 def _checked(texts: Iterable[str]) -> list[str]:
     """Return texts as in training: cut where they are very long."""
     if isinstance(texts, str):
         raise ConfigError("One text was given in the place of several", hint="Write [text]")
+    if not isinstance(texts, Iterable):
+        raise ConfigError(f"A {type(texts).__name__} is no list of texts", hint="Write [text]")
     found = list(texts)
     for place, text in enumerate(found):
         if not isinstance(text, str):
@@ -160,7 +181,7 @@ def _checked(texts: Iterable[str]) -> list[str]:
 
 def _model_folder(run: Path) -> Path:
     """Return the folder of the model: of a run, or the folder itself."""
-    folder = run.expanduser()
+    folder = run
     if not folder.is_dir():
         raise ConfigError(f"{run} is no folder", hint="Give the run folder of a search")
     for candidate in (folder / BEST_MODEL_FOLDER, folder):

@@ -13,6 +13,7 @@ from typing import Literal
 from typing import Self
 
 from xautolm._model import Model
+from xautolm._words import given_path
 from xautolm._words import in_callers_words
 from xautolm_core.errors import ConfigError
 from xautolm_core.search import contract
@@ -43,7 +44,7 @@ class Plot:
         Raises:
             ConfigError: The ending is another one.
         """
-        file = Path(path)
+        file = given_path(path, "path")
         if file.suffix.lower() != ".svg":
             raise ConfigError(f"{file}: a plot is written as SVG", hint="End the name in .svg")
         file.write_text(
@@ -178,7 +179,7 @@ class SearchResult(contract.SearchResult):
         from xautolm_core.report.plots import search_plots
 
         plots = search_plots(self)
-        if kind not in plots:
+        if kind not in list(plots):
             raise ConfigError(
                 f"There is no plot {kind!r} of this search",
                 hint=f"There are {', '.join(plots)}" if plots else "No trial has a score",
@@ -214,7 +215,7 @@ def load_run(path: str | Path) -> SearchResult:
     from xautolm_core.search.result_file import RESULT_FILE
     from xautolm_core.search.result_file import read_result
 
-    folder = Path(path).expanduser().absolute()
+    folder = given_path(path, "path").absolute()
     with in_callers_words():
         if not (folder / RESULT_FILE).is_file() and (folder / contract.SEARCH_FILE).is_file():
             raise ConfigError(

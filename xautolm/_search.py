@@ -14,12 +14,14 @@ from xautolm._result import SearchResult
 from xautolm._running import Progress
 from xautolm._running import run_request
 from xautolm._space import SearchSpace
+from xautolm._words import given_path
 from xautolm._words import in_callers_words
-from xautolm_core.errors import ConfigError
 from xautolm_core.request.options import SearchOptions
+from xautolm_core.request.options import given_options
 from xautolm_core.request.search_request import new_search
 from xautolm_core.request.search_request import resumed_search
-from xautolm_core.tasks.quoting import Quoting
+
+_NO_OPTIONS = ("data", "run", "progress")
 
 Time = str | float | timedelta
 """``"10m"``, ``"1h30m"``, seconds, or a ``timedelta``."""
@@ -144,47 +146,12 @@ def search(
         >>> result.predict(["It never worked."])
         ['negative']
     """
+    given = dict(locals())  # nothing else is there yet
     with in_callers_words():
-        options = SearchOptions(
-            data=given_data(data, text=text, text_pair=text_pair, label=label),
-            text=text,
-            text_pair=text_pair,
-            label=label,
-            name=name,
-            drop_invalid=drop_invalid,
-            quoting=_quoting(quoting),
-            space=space.argument if isinstance(space, SearchSpace) else str(space),
-            methods=_listed(methods),
-            screening=screening,
-            sampler=sampler,
-            sampler_options=dict(sampler_options or {}),
-            objectives=_listed(objectives),
-            seed=seed,
-            models=tuple(map(Path, [models] if isinstance(models, str | Path) else models)),
-            offline=offline,
-            budget=_written(budget),
-            prices=_several(prices),
-            zone=zone,
-            intensities=None if intensities is None else Path(intensities),
-            grams_per_kwh=grams_per_kwh,
-            pue=pue,
-            trials=trials,
-            trial_timeout=_written(trial_timeout),
-            trial_memory=None if trial_memory is None else str(trial_memory),
-            workers=workers,
-            early_stopping=early_stopping,
-            launcher=launcher,
-            launcher_settings=_settings(launcher_settings),
-            meters=_several(meters),
-            store=None if store is None else str(store),
-            read_stores=_several(read_stores),
-            tenant=tenant,
-            all_tenants=all_tenants,
-            cold=cold,
-            out=None if out is None else Path(out),
-            keep_models=keep_models,
-        )
-        return SearchResult.of(run_request(new_search(options), progress))
+        options = _options(given)
+        found = given_data(data, text=text, text_pair=text_pair, label=label)
+        request = new_search(options.model_copy(update={"data": found}))
+        return SearchResult.of(run_request(request, progress))
 
 
 def resume(
@@ -242,54 +209,15 @@ def resume(
         StoreError: The store or the disk cannot be used.
         LaunchError: Trials cannot be started.
     """
-    folder = run.out_folder if isinstance(run, SearchResult) else Path(run)
+    given = dict(locals())  # nothing else is there yet
     with in_callers_words():
-        options = SearchOptions(
-            budget=_written(budget),
-            trials=trials,
-            trial_timeout=_written(trial_timeout),
-            trial_memory=None if trial_memory is None else str(trial_memory),
-            workers=workers,
-            screening=screening,
-            early_stopping=early_stopping,
-            prices=_several(prices),
-            zone=zone,
-            intensities=None if intensities is None else Path(intensities),
-            grams_per_kwh=grams_per_kwh,
-            pue=pue,
-            keep_models=keep_models,
-            offline=offline,
-            launcher=launcher,
-            launcher_settings=_settings(launcher_settings),
-        )
-        return SearchResult.of(run_request(resumed_search(options, folder), progress))
+        folder = run.out_folder if isinstance(run, SearchResult) else given_path(run, "run")
+        return SearchResult.of(run_request(resumed_search(_options(given), folder), progress))
 
 
-def _listed(names: str | Sequence[str]) -> str:
-    return names if isinstance(names, str) else ",".join(names)
-
-
-def _quoting(given: str | None) -> Quoting | None:
-    try:
-        return None if given is None else Quoting(given)
-    except ValueError:
-        raise ConfigError(
-            f"--quoting: {given!r} is no choice", hint=f"Known are {', '.join(Quoting)}"
-        ) from None
-
-
-def _several(given: str | Sequence[str]) -> tuple[str, ...]:
-    """Return several things, or the only one, which needs no list around it."""
-    # A string is a sequence, too: of its letters.
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
-def _settings(given: str | Path | Mapping[str, Any] | None) -> Path | Mapping[str, Any] | None:
-    return Path(given) if isinstance(given, str) else given
-
-
-def _written(given: Time | None) -> str | None:
-    """Return a time or a budget as it is written on a command line."""
-    if isinstance(given, timedelta):
-        given = given.total_seconds()
-    return None if given is None else str(given)
+def _options(arguments: dict[str, Any]) -> SearchOptions:
+    """Return the options of arguments: each is the option of its name, but for a few."""
+    given = {name: value for name, value in arguments.items() if name not in _NO_OPTIONS}
+    if isinstance(space := given.get("space"), SearchSpace):
+        given["space"] = space.argument
+    return given_options(given)

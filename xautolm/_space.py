@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from xautolm._words import given_path
 from xautolm._words import in_callers_words
 from xautolm_core.errors import SpaceError
 from xautolm_core.records.methods import CHEAP_METHODS
@@ -36,7 +37,8 @@ class SearchSpace:
     """
 
     def __init__(self, source: str | Path) -> None:
-        self._source = str(source)
+        # YAML is longer than any path.
+        self._source = source if isinstance(source, str) else str(given_path(source, "source"))
         with in_callers_words():
             if self.is_text:
                 found = parse_definition(self._source, "the space")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xautolm._words import given_path
 from xautolm._words import in_callers_words
 
 if TYPE_CHECKING:
@@ -35,5 +36,7 @@ def open_store(address: str | Path | None = None, *, create: bool = False) -> Ob
     from xautolm_core.request.locations import store_location
 
     with in_callers_words():
-        location = store_location(None if address is None else str(address))
+        if not isinstance(address, str | None):
+            address = str(given_path(address, "address"))
+        location = store_location(address)
         return opening.open_store(location, create=create)

@@ -10,6 +10,7 @@ from pydantic import ModelWrapValidatorHandler
 from pydantic import ValidationError
 from pydantic import model_validator
 
+from xautolm._words import given_path
 from xautolm._words import in_callers_words
 from xautolm_core.errors import DataError
 from xautolm_core.tasks.spec import TaskSpec
@@ -70,7 +71,8 @@ class Task(TaskSpec):
         from xautolm_core.tasks.source import read_task_spec
 
         with in_callers_words():
-            return cls.model_validate(read_task_spec(str(path)).model_dump())
+            text = path if isinstance(path, str) else str(given_path(path, "path"))
+            return cls.model_validate(read_task_spec(text).model_dump())
 
     def load(self) -> LoadedTask:
         """Read and check the data.

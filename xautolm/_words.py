@@ -1,12 +1,15 @@
-"""Messages in the words of whoever calls: arguments for Python, options for the command line."""
+"""Arguments of Python calls, and messages in the words of whoever calls."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 
+from xautolm_core.errors import ConfigError
 from xautolm_core.errors import XautolmError
 
 _SPEAKS_OPTIONS = ContextVar("speaks_options", default=False)
@@ -22,6 +25,19 @@ _TERM = re.compile(
 )
 _NEGATED = {"no_screening": "screening=False", "no_early_stopping": "early_stopping=False"}
 _SEVERAL = {"price": "prices", "read_store": "read_stores", "sampler_option": "sampler_options"}
+
+
+def given_path(given: object, argument: str) -> Path:
+    """Return the path that an argument gives, with the home folder for ``~``.
+
+    Raises:
+        ConfigError: It is neither text nor a path.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise ConfigError(
+            f"{argument}: a {type(given).__name__} is no path", hint="Give a string or a Path"
+        )
+    return Path(given).expanduser()
 
 
 @contextmanager

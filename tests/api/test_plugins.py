@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from typing import ClassVar
@@ -38,6 +37,7 @@ from xautolm_core.plugins import Registry
 from xautolm_core.plugins import installed_plugins
 from xautolm_core.progress.line_view import QuietView
 from xautolm_core.request.options import SearchOptions
+from xautolm_core.request.options import given_options
 from xautolm_core.request.search_request import new_search
 from xautolm_core.search.samplers.contract import SAMPLERS
 from xautolm_core.search.samplers.factory import check_sampler
@@ -120,7 +120,9 @@ def test_a_package_is_named_when_what_it_offers_does_not_work(
             use()
     (tmp_path / "rows.csv").write_text("text,label\na,x\n")
     options = SearchOptions(data=str(tmp_path / "rows.csv"), methods="tfidf", out=tmp_path / "run")
-    unkept = replace(options, launcher="odd", launcher_settings={"a": object()})
+    unkept = given_options(
+        {**dict(options), "launcher": "odd", "launcher_settings": {"a": object()}}
+    )
     with pytest.raises(ConfigError, match="cannot be kept with the run"):
         new_search(unkept)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import replace
 from datetime import datetime
 from datetime import timedelta
 from datetime import tzinfo
@@ -15,9 +14,9 @@ import pytest
 
 import xautolm
 from xautolm._data import given_data
-from xautolm._search import _written
 from xautolm_core.request.options import SavedData
 from xautolm_core.request.options import SearchOptions
+from xautolm_core.request.options import given_options
 from xautolm_core.request.options import remove_made
 from xautolm_core.request.search_request import new_search
 from xautolm_core.search.contract import SEARCH_FILE
@@ -67,7 +66,7 @@ def test_a_run_goes_on_with_the_data_that_it_kept(result: xautolm.SearchResult) 
         ({"meters": "magic"}, "no meter 'magic'"),
         ({"models": "nowhere"}, "models: nowhere is no folder"),
         ({"read_stores": "x@high"}, "'high' is no trust"),
-        ({"quoting": "x"}, "^quoting: 'x' is no choice"),
+        ({"quoting": "x"}, "^quoting: Input should be 'auto', 'quoted' or 'none'"),
         ({"progress": None}, "a NoneType is no observer"),
         ({"progress": object()}, "a object is no observer, it has no phase"),
         ({"progress": SearchObserver}, "SearchObserver is a class"),
@@ -99,7 +98,7 @@ def test_searches_of_one_second_keep_apart(
     monkeypatch.setattr("xautolm_core.request.search_request.check_new_run_folder", lambda _: None)
     monkeypatch.setattr("xautolm_core.request.locations.check_new_run_folder", lambda _: None)
     with pytest.raises(xautolm.ConfigError, match="not empty"):
-        new_search(replace(options, out=one.out_folder))
+        new_search(given_options({**dict(options), "out": one.out_folder}))
     assert (one.out_folder / "data" / "train.parquet").is_file()
 
 
@@ -123,9 +122,9 @@ def test_a_full_disk_is_said_and_leaves_nothing(
 
 
 def test_times_are_written_as_on_the_command_line() -> None:
-    assert (_written(90), _written(1.5), _written("10m")) == ("90", "1.5", "10m")
-    assert _written(timedelta(hours=1)) == "3600.0"
-    assert _written(None) is None
+    forms = {90: "90", 1.5: "1.5", "10m": "10m", timedelta(hours=1): "3600.0", None: None}
+    for given, written in forms.items():
+        assert given_options({"budget": given}).budget == written
 
 
 def test_a_space_in_memory_is_kept_with_the_run(place: Path) -> None:

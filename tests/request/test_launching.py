@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from xautolm_core.launch.kubernetes.settings import ClusterSettings
 from xautolm_core.request.launching import given_cluster
 from xautolm_core.request.launching import resumed_cluster
 from xautolm_core.request.options import SearchOptions
+from xautolm_core.request.options import given_options
 from xautolm_core.request.search_request import new_search
 
 SETTINGS = "image: trial:1\nworkspace: s3://bucket/searches?region=x\n"
@@ -108,4 +108,4 @@ def test_neither_torch_nor_a_gpu_is_needed_here(
     assert request.cluster is not None
     assert request.spec.spending.gpus_per_trial == 2
     with pytest.raises(ConfigError, match="trial"):
-        new_search(replace(options, launcher=None, launcher_settings=None))
+        new_search(given_options({**dict(options), "launcher": None, "launcher_settings": None}))

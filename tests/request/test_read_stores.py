@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from xautolm_core.errors import ConfigError
 from xautolm_core.request.locations import store_location
 from xautolm_core.request.options import SearchOptions
+from xautolm_core.request.options import given_options
 from xautolm_core.request.read_stores import parse_read_store
 from xautolm_core.request.read_stores import read_stores
 from xautolm_core.request.search_request import new_search
@@ -182,7 +182,9 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchOptions:
 
 
 def test_a_search_keeps_its_stores_when_it_goes_on(options: SearchOptions) -> None:
-    given = replace(options, read_stores=("team=there@0.7", "store"), all_tenants=True)
+    given = given_options(
+        {**dict(options), "read_stores": ("team=there@0.7", "store"), "all_tenants": True}
+    )
     spec = new_search(given).spec
     assert [(one.name, one.trust) for one in spec.read_stores] == [("team", 0.7)]
     assert spec.all_tenants
@@ -192,4 +194,5 @@ def test_a_search_keeps_its_stores_when_it_goes_on(options: SearchOptions) -> No
 
 
 def test_a_cold_search_reads_no_store(options: SearchOptions) -> None:
-    assert new_search(replace(options, read_stores=("x",), cold=True)).spec.read_stores == ()
+    given = given_options({**dict(options), "read_stores": ("x",), "cold": True})
+    assert new_search(given).spec.read_stores == ()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
 from xautolm_core.request.options import SearchOptions
+from xautolm_core.request.options import given_options
 from xautolm_core.request.search_request import new_search
 from xautolm_core.request.search_request import parse_objectives
 from xautolm_core.request.search_request import resumed_search
@@ -27,6 +27,10 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchOptions:
     return SearchOptions(data="reviews.csv", store="store", out=Path("out"))
 
 
+def _changed(options: SearchOptions, **changes: Any) -> SearchOptions:
+    return given_options({**dict(options), **changes})
+
+
 def test_what_is_not_given_has_sound_defaults(options: SearchOptions, tmp_path: Path) -> None:
     request = new_search(options)
     spec = request.spec
@@ -40,7 +44,7 @@ def test_what_is_not_given_has_sound_defaults(options: SearchOptions, tmp_path: 
 
 
 def test_what_is_given_arrives(options: SearchOptions, tmp_path: Path) -> None:
-    given = replace(
+    given = _changed(
         options,
         text="text",
         label="label",
@@ -84,13 +88,13 @@ def test_each_search_has_an_id_of_its_own(options: SearchOptions) -> None:
 
 
 def test_cold_leaves_the_warm_start_out(options: SearchOptions) -> None:
-    cold = new_search(replace(options, cold=True)).spec
+    cold = new_search(_changed(options, cold=True)).spec
     assert (cold.sampler, cold.sampler_options) == ("guarded", {"history": False})
-    of_paper = replace(options, cold=True, sampler="xautolm")
+    of_paper = _changed(options, cold=True, sampler="xautolm")
     assert new_search(of_paper).spec.sampler == "zero_shot"
-    assert new_search(replace(options, cold=True, sampler="random")).spec.sampler == "random"
+    assert new_search(_changed(options, cold=True, sampler="random")).spec.sampler == "random"
     with pytest.raises(ConfigError, match="knn is nothing without history"):
-        new_search(replace(options, cold=True, sampler="knn"))
+        new_search(_changed(options, cold=True, sampler="knn"))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +123,7 @@ def test_wrong_options_are_refused_and_nothing_is_made(
     options: SearchOptions, tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ConfigError, match=words):
-        new_search(replace(options, **change))
+        new_search(_changed(options, **change))
     assert [p.name for p in tmp_path.iterdir()] == ["reviews.csv"]
 
 
@@ -139,7 +143,7 @@ def _run(options: SearchOptions, folder: Path) -> Path:
 def test_a_resumed_search_is_the_same_but_for_its_limits(
     options: SearchOptions, tmp_path: Path
 ) -> None:
-    run = _run(replace(options, seed=3, trials=4, methods="full"), tmp_path / "run")
+    run = _run(_changed(options, seed=3, trials=4, methods="full"), tmp_path / "run")
     before = new_search(options).spec
     request = resumed_search(SearchOptions(trials=9, budget="1h", workers=2), Path("run"))
     assert request.resume
@@ -151,7 +155,7 @@ def test_a_resumed_search_is_the_same_but_for_its_limits(
 
 
 def test_a_budget_may_be_energy_or_money(options: SearchOptions, tmp_path: Path) -> None:
-    given = replace(options, budget="0.5kWh,2EUR", prices=("0.3EUR/kWh",))
+    given = _changed(options, budget="0.5kWh,2EUR", prices=("0.3EUR/kWh",))
     spec = new_search(given).spec
     assert spec.budget_seconds is None
     assert (spec.spending.energy_kwh, spec.spending.cost, spec.spending.currency) == (0.5, 2, "EUR")
@@ -164,7 +168,7 @@ def test_a_budget_may_be_energy_or_money(options: SearchOptions, tmp_path: Path)
 def test_a_budget_may_be_carbon(options: SearchOptions, tmp_path: Path) -> None:
     table = tmp_path / "grids.csv"
     table.write_text("zone,year,location\nDEU,2024,380\n")
-    given = replace(options, budget="0.3kgCO2e", zone="DEU", intensities=table, pue=1.2)
+    given = _changed(options, budget="0.3kgCO2e", zone="DEU", intensities=table, pue=1.2)
     spending = new_search(given).spec.spending
     assert (spending.carbon_grams, spending.grams_per_kwh, spending.pue) == (300, 380, 1.2)
     assert spending.intensity_source == "grids.csv DEU 2024"
@@ -177,7 +181,7 @@ def test_a_budget_may_be_carbon(options: SearchOptions, tmp_path: Path) -> None:
 
 def test_a_refused_budget_of_carbon_says_what_is_missing(options: SearchOptions) -> None:
     with pytest.raises(ConfigError) as caught:
-        new_search(replace(options, budget="300gCO2e"))
+        new_search(_changed(options, budget="300gCO2e"))
     assert "--zone DEU, or --grams-per-kwh 380" in caught.value.hint
 
 
@@ -187,10 +191,10 @@ def test_what_reports_assume_is_good_for_a_budget_of_carbon(
     file = tmp_path / "assumptions.yaml"
     file.write_text("location_grams_per_kwh: 380\npue: 1.3\n")
     monkeypatch.setenv("XAUTOLM_ASSUMPTIONS", str(file))
-    spending = new_search(replace(options, budget="300gCO2e")).spec.spending
+    spending = new_search(_changed(options, budget="300gCO2e")).spec.spending
     assert (spending.grams_per_kwh, spending.pue) == (380, 1.3)
     # Other limits are what they are without it.
-    plain = new_search(replace(options, budget="1EUR", prices=("1EUR/kWh",))).spec.spending
+    plain = new_search(_changed(options, budget="1EUR", prices=("1EUR/kWh",))).spec.spending
     assert (plain.grams_per_kwh, plain.pue) == (0, 1)
 
 
@@ -206,6 +210,6 @@ def test_a_search_without_language_models_needs_no_package_of_theirs(
     options: SearchOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert new_search(replace(options, methods="tfidf")).spec.methods == ("tfidf",)
+    assert new_search(_changed(options, methods="tfidf")).spec.methods == ("tfidf",)
     with pytest.raises(MissingExtraError, match="trial"):
-        new_search(replace(options, methods="tfidf,linear_probe"))
+        new_search(_changed(options, methods="tfidf,linear_probe"))

@@ -67,7 +67,6 @@ REGISTRIES = {one.group: one for one in (SAMPLERS, LAUNCHERS, METERS, STORAGES)}
 if TYPE_CHECKING:
     from xautolm_core.launch.kubernetes.settings import ClusterSettings
 
-_KEEP = ("front", "best", "all")
 _NEEDED_MODULES = ("torch", "transformers", "peft")
 
 
@@ -270,18 +269,9 @@ def _limits(
         limits["trial_timeout_seconds"] = parse_duration(options.trial_timeout, "--trial-timeout")
     if options.trial_memory is not None:
         limits["trial_memory_bytes"] = parse_size(options.trial_memory, "--trial-memory")
-    if options.workers is not None:
-        limits["workers"] = options.workers
-    for name in ("screening", "early_stopping", "offline"):
+    for name in ("workers", "screening", "early_stopping", "offline", "keep_models"):
         if getattr(options, name) is not None:
             limits[name] = getattr(options, name)
-    if options.keep_models is not None:
-        if options.keep_models not in _KEEP:
-            raise ConfigError(
-                f"--keep-models: '{options.keep_models}' is no choice",
-                hint=f"Known are {', '.join(_KEEP)}",
-            )
-        limits["keep_models"] = options.keep_models
     return limits
 
 
@@ -312,7 +302,7 @@ def _gpus_per_trial(cluster: ClusterSettings | None) -> int:
 def _sampler(options: SearchOptions) -> tuple[str, dict[str, Any]]:
     """Return the sampler and its options, which leave out the history of a cold search."""
     name = options.sampler or DEFAULT_SAMPLER
-    given = dict(options.sampler_options)
+    given = dict(options.sampler_options or {})
     checked = check_sampler(name, given)
     if not options.cold or not checked.learns:
         return name, given
