@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +16,11 @@ from tests.launch.conftest import MakeSpec
 from tests.launch.conftest import make_spec  # noqa: F401
 from tests.launch.kubernetes.fake_api import JOBS
 from tests.launch.kubernetes.fake_api import FakeApi
+from xautolm_core import cluster_search
 from xautolm_core.cluster_search import CLUSTER_FILE
 from xautolm_core.cluster_search import ClusterRun
 from xautolm_core.cluster_search import on_cluster
+from xautolm_core.cluster_search import read_cluster_run
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
 from xautolm_core.launch.kubernetes.settings import ClusterSettings
@@ -127,6 +133,43 @@ def test_settings_of_a_search_that_runs_are_not_replaced(
         raise AssertionError("unreachable")
     assert fake.created == []
     assert (run / CLUSTER_FILE).read_bytes() == before
+
+
+def _go_on(spec: SearchSpec, settings: ClusterSettings, run: Path) -> None:
+    """Go on with a search whose pods are measured as soon as the other process is, too."""
+
+    def measured(*_: object) -> Measured:
+        (run.parent / f"measured-{os.getpid()}").touch()
+        deadline = time.monotonic() + 2
+        while len(list(run.parent.glob("measured-*"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return MEASURED
+
+    cluster_search._measured = measured  # type: ignore[assignment]
+    try:
+        with on_cluster(spec, settings, run, Observer()):
+            time.sleep(0.5)
+            kept = read_cluster_run(run)
+            sys.exit(0 if kept is not None and kept.settings == settings else 9)
+    except ConfigError as error:
+        sys.exit(2 if "Another process" in str(error) else 8)
+
+
+def test_of_two_resumes_at_the_same_moment_one_goes_on_with_its_settings(
+    fake: FakeApi, settings: ClusterSettings, spec: SearchSpec, run: Path
+) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    others = [settings.model_copy(update={"environment": {"A": value}}) for value in "bc"]
+    processes = [spawn.Process(target=_go_on, args=(spec, one, run)) for one in others]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert sorted(process.exitcode or 0 for process in processes) == [0, 2]
+    winner = others[[process.exitcode for process in processes].index(0)]
+    kept = read_cluster_run(run)
+    assert kept is not None
+    assert kept.settings == winner
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def run_request(request: SearchRequest, progress: Progress) -> SearchResult:
             observer=observer,
             resume=request.resume,
             measured=measured,
+            is_locked=request.cluster is not None,
         )
     write_result_folder(found)
     return found

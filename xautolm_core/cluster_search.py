@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import ExitStack
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +88,9 @@ def on_cluster(
 ) -> Iterator[tuple[Launcher, Measured]]:
     """Check a cluster and measure a pod's machine; give what ``run_search`` needs of both.
 
+    The run folder is locked from the first check to the end: no other process replaces the settings
+    in it meanwhile.
+
     A search of that folder goes on with what was measured before, unless its settings have changed.
     After an error its Jobs go on, for a resume to take them over; Ctrl-C and the end of the search
     end them.
@@ -105,30 +109,30 @@ def on_cluster(
     """
     from xautolm_core.launch.exchange import TrialExchange
     from xautolm_core.search.opening import require_meter
-    from xautolm_core.search.run_folder import require_idle
+    from xautolm_core.search.run_folder import locked
 
     require_meter(spec, settings.environment)
-    # What follows may write other settings to the run folder.
-    require_idle(out_folder)
-    check_storage(settings.workspace, "workspace")
-    require_cluster(settings, settings.context)
-    kept = read_cluster_run(out_folder)
-    if kept is not None and kept.settings == settings:
-        measured = read_measured(kept.measured)
-    else:
-        measured = _measured(spec, settings, observer)
-    run = ClusterRun(settings=settings, measured=measured.document())
-    exchange = TrialExchange.open(join_s3_uri(settings.workspace, spec.search_id))
-    with (
-        _kept_with(run, out_folder),
-        launched(
-            settings,
-            exchange,
-            search_id=spec.search_id,
-            notes=observer,
-            context=settings.context,
-        ) as launcher,
-    ):
+    with ExitStack() as until_end:
+        until_end.enter_context(locked(out_folder))
+        check_storage(settings.workspace, "workspace")
+        require_cluster(settings, settings.context)
+        kept = read_cluster_run(out_folder)
+        if kept is not None and kept.settings == settings:
+            measured = read_measured(kept.measured)
+        else:
+            measured = _measured(spec, settings, observer)
+        run = ClusterRun(settings=settings, measured=measured.document())
+        exchange = TrialExchange.open(join_s3_uri(settings.workspace, spec.search_id))
+        until_end.enter_context(_kept_with(run, out_folder))
+        launcher = until_end.enter_context(
+            launched(
+                settings,
+                exchange,
+                search_id=spec.search_id,
+                notes=observer,
+                context=settings.context,
+            )
+        )
         try:
             yield launcher, measured
         except Exception:
@@ -320,14 +324,8 @@ def _measured(spec: SearchSpec, settings: ClusterSettings, observer: SearchObser
 @contextmanager
 def _kept_with(run: ClusterRun, out_folder: Path) -> Iterator[None]:
     """Have a run folder hold what its trials need, unless the search does not begin."""
-    from xautolm_core.search.run_folder import require_idle
-
     file = out_folder / CLUSTER_FILE
-    created = not out_folder.exists()
-    # A pod may have measured its machine for minutes meanwhile.
-    require_idle(out_folder)
     try:
-        out_folder.mkdir(parents=True, exist_ok=True)
         write_json(file, run)
     except OSError as error:
         raise ConfigError(
@@ -340,5 +338,3 @@ def _kept_with(run: ClusterRun, out_folder: Path) -> Iterator[None]:
         if not (out_folder / SEARCH_FILE).exists():
             with contextlib.suppress(OSError):
                 file.unlink(missing_ok=True)
-                if created:
-                    out_folder.rmdir()

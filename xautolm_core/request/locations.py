@@ -11,6 +11,7 @@ from pathlib import Path
 from xautolm_core.errors import ConfigError
 from xautolm_core.objects.addresses import check_slashes
 from xautolm_core.search.contract import SEARCH_FILE
+from xautolm_core.search.folders import LOCK_FILE
 
 STORE_VARIABLE = "XAUTOLM_STORE"
 
@@ -98,7 +99,8 @@ def check_new_run_folder(folder: Path) -> None:
             hint=f"Go on with it by --resume {shlex.quote(str(folder.absolute()))}, "
             "or give a new folder",
         )
-    if folder.is_dir() and any(folder.iterdir()):
+    # The lock of a process that was killed before its search began keeps nobody out.
+    if folder.is_dir() and any(path.name != LOCK_FILE for path in folder.iterdir()):
         raise ConfigError(f"--out: {folder} is not empty", hint="Give a new or empty folder")
     check_can_write(folder, "--out")
 

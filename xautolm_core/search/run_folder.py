@@ -32,7 +32,13 @@ _PROBE_BYTES = 1 << 20
 
 @contextmanager
 def locked(out_folder: Path) -> Iterator[None]:
-    """Keep other processes out of the run folder."""
+    """Keep other processes out of the run folder, which is made if it does not exist.
+
+    Nothing is left of a search that has not begun by the end.
+
+    Raises:
+        ConfigError: Another process works in it, or it cannot be written.
+    """
     created = not out_folder.exists()
     try:
         out_folder.mkdir(parents=True, exist_ok=True)
@@ -64,17 +70,6 @@ def locked(out_folder: Path) -> Iterator[None]:
             # A disk may have become read-only; a lock that nobody holds keeps nobody out.
             with contextlib.suppress(OSError):
                 (out_folder / LOCK_FILE).unlink(missing_ok=True)
-
-
-def require_idle(out_folder: Path) -> None:
-    """Make sure that no process searches in a run folder, before what it uses is changed.
-
-    Raises:
-        ConfigError: One does.
-    """
-    if (out_folder / LOCK_FILE).exists():
-        with locked(out_folder):
-            pass
 
 
 def _leave_nothing(out_folder: Path, *, created: bool) -> None:

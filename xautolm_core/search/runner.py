@@ -34,6 +34,7 @@ def run_search(
     resume: bool = False,
     with_test: bool = True,
     measured: Measured | None = None,
+    is_locked: bool = False,
 ) -> SearchResult:
     """Run a search.
 
@@ -49,6 +50,7 @@ def run_search(
         resume: Go on with the search of that folder.
         with_test: Evaluate the chosen model on the test split.
         measured: Meta-features, and what a trial has of its machine; measured here if None.
+        is_locked: The caller holds the lock of the run folder (``run_folder.locked``).
 
     Returns:
         What the search came to. Also after an interrupt: the front so far.
@@ -60,7 +62,13 @@ def run_search(
         KeyboardInterrupt: Interrupted before the first trial.
     """
     with open_session(
-        spec, out_folder, launcher=launcher, observer=observer, resume=resume, measured=measured
+        spec,
+        out_folder,
+        launcher=launcher,
+        observer=observer,
+        resume=resume,
+        measured=measured,
+        is_locked=is_locked,
     ) as session:
         return _search(session, with_test=with_test)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
@@ -54,6 +55,7 @@ def open_session(
     observer: SearchObserver,
     resume: bool = False,
     measured: Measured | None = None,
+    is_locked: bool = False,
     idle_time_counts: bool = False,
 ) -> Iterator[Session]:
     """Open a search, and keep its run folder and the signals of this process until the end.
@@ -65,6 +67,7 @@ def open_session(
         observer: Is told how it goes on.
         resume: Go on with the search of that folder.
         measured: Meta-features, and what a trial has of its machine; measured here if None.
+        is_locked: The caller holds the lock of the run folder (``locked``).
         idle_time_counts: The budget also counts the time in which no process worked on the search,
             since it was created.
 
@@ -77,7 +80,8 @@ def open_session(
         machine = None if measured is None else measured.machine
         opening = open_search(spec, observer, clock, machine=machine)
         expected = {} if resume else require_affordable(spec, opening)
-        with locked(out_folder), as_store_errors(out_folder):
+        lock = nullcontext() if is_locked else locked(out_folder)
+        with lock, as_store_errors(out_folder):
             state = begin_run(spec, out_folder, opening, resume=resume)
             state.expected_shares |= expected
             used_seconds = state.elapsed_seconds
