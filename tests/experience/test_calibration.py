@@ -62,6 +62,7 @@ def _experiences(draw: st.DrawFn) -> list[Experience]:
                 reused_joules=draw(_maybe),
                 cumulative_seconds=draw(_maybe),
                 cumulative_joules=draw(_maybe),
+                continues=draw(st.none() | st.just(3)),
                 energy=tuple(
                     EnergyReading(component="cpu", joules=one, source="rapl", quality="A")
                     for one in joules
@@ -76,17 +77,7 @@ def _seconds_of(experience: Experience) -> float | None:
 
 
 def _joules_of(experience: Experience) -> float | None:
-    if experience.cut_by:
-        return None
-    if experience.cumulative_joules is not None or not experience.energy:
-        return experience.cumulative_joules
-    joules = sum(one.joules for one in experience.energy)
-    if experience.reused_joules is not None:
-        return joules + experience.reused_joules
-    seconds = experience.comparable_seconds
-    if not seconds or experience.reused_seconds >= seconds:
-        return joules
-    return joules * seconds / (seconds - experience.reused_seconds)
+    return None if experience.cut_by else experience.comparable_joules
 
 
 def _one_by_one(experiences: Sequence[Experience], name: str) -> ObjectiveCalibration | None:

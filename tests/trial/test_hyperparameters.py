@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.methods import FINE_TUNING_METHODS
+from xautolm_core.records.methods import USUAL_LEARNING_RATES
 from xautolm_core.space import presets
 from xautolm_core.space.hyperparameters import HYPERPARAMETERS
 from xautolm_core.trial.failures import InvalidConfiguration
-from xautolm_core.trial.hyperparameters import DEFAULT_LEARNING_RATES
 from xautolm_core.trial.hyperparameters import HyperParameters
 from xautolm_core.trial.hyperparameters import read_hyperparameters
 
@@ -29,7 +29,7 @@ def _read(method: str = "full", **parameters: Any) -> HyperParameters:
 @pytest.mark.parametrize("method", FINE_TUNING_METHODS)
 def test_defaults(method: str) -> None:
     found = _read(method)
-    assert found.learning_rate == DEFAULT_LEARNING_RATES[method]
+    assert found.learning_rate == USUAL_LEARNING_RATES[method]
     assert found.clipping_norm == 1.0
     assert not found.use_early_stopping
 

@@ -21,6 +21,8 @@ from xautolm_core.experience.accounting import codes_of
 from xautolm_core.experience.columns import PREDICTED
 from xautolm_core.experience.columns import SCORE
 from xautolm_core.experience.columns import SECONDS
+from xautolm_core.experience.costs import COST_NUMBERS
+from xautolm_core.experience.costs import Costs
 from xautolm_core.records.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -131,14 +133,15 @@ def calibration_of(table: pa.Table) -> Calibration:
         return Calibration({}, None)
     outcomes = codes_of(table["outcome"])
     is_ok = _among(outcomes, {Outcome.OK})
-    left = _Rest.of(table)
+    costs = _costs(table)
     score = np.where(is_ok, _floats(table, _MACRO_F1), np.nan)
-    whole = is_ok & ~left.is_cut
-    seconds = np.where(whole, _seconds(table, left), np.nan)
+    whole = is_ok & ~_is_cut(table)
+    seconds = np.where(whole, costs.comparable_seconds(), np.nan)
+    joules = np.where(whole, costs.comparable_joules(_own_joules(table, whole)), np.nan)
     found = {
         "score": _differences(table, "score", score),
         "seconds": _factors(table, "seconds", seconds),
-        "joules": _factors(table, "joules", _joules(table, left, seconds, whole)),
+        "joules": _factors(table, "joules", joules),
     }
     return Calibration(
         {name: one for name, one in found.items() if one is not None},
@@ -230,42 +233,27 @@ def _among(codes: Codes, words: Iterable[str]) -> NDArray[np.bool_]:
 # --- what has no column of its own ---
 
 
-@dataclass(frozen=True)
-class _Rest:
-    """What the column ``rest`` says of costs, each with a shape of (rows,); NaN where nothing.
+def _costs(table: pa.Table) -> Costs:
+    """Return what the rows say of their costs, but for their readings."""
+    # Equal for many trials, and so read once.
+    rest = codes_of(table["rest"])
+    contents = [json.loads(text) if text else {} for text in rest.words]
 
-    Attributes:
-        is_cut: Whether the schedule was cut.
-        reused_seconds: Of features that were found in the cache.
-        reused_joules: Likewise.
-        cumulative_seconds: Of a continuation, of its whole chain.
-        cumulative_joules: Likewise.
-    """
+    def numbers(name: str) -> NDArray[np.float64]:
+        by_text = np.asarray([_number(one.get(name)) for one in contents])
+        return np.asarray(by_text[rest.codes])
 
-    is_cut: NDArray[np.bool_]
-    reused_seconds: NDArray[np.float64]
-    reused_joules: NDArray[np.float64]
-    cumulative_seconds: NDArray[np.float64]
-    cumulative_joules: NDArray[np.float64]
+    return Costs(
+        train_seconds=_floats(table, _TRAIN),
+        evaluate_seconds=_floats(table, _EVALUATE),
+        **{name: numbers(name) for name in COST_NUMBERS},
+    )
 
-    @classmethod
-    def of(cls, table: pa.Table) -> _Rest:
-        # Equal for many trials, and so read once.
-        rest = codes_of(table["rest"])
-        contents = [json.loads(text) if text else {} for text in rest.words]
-        is_cut = np.asarray([bool(one.get("cut_by")) for one in contents], dtype=bool)
 
-        def numbers(name: str) -> NDArray[np.float64]:
-            by_text = np.asarray([_number(one.get(name)) for one in contents])
-            return np.asarray(by_text[rest.codes])
-
-        return cls(
-            is_cut=is_cut[rest.codes],
-            reused_seconds=np.nan_to_num(numbers("reused_seconds")),
-            reused_joules=numbers("reused_joules"),
-            cumulative_seconds=numbers("cumulative_seconds"),
-            cumulative_joules=numbers("cumulative_joules"),
-        )
+def _is_cut(table: pa.Table) -> NDArray[np.bool_]:
+    rest = codes_of(table["rest"])
+    by_text = [bool(text and json.loads(text).get("cut_by")) for text in rest.words]
+    return np.asarray(np.asarray(by_text, dtype=bool)[rest.codes])
 
 
 def _number(value: Any) -> float:
@@ -273,41 +261,17 @@ def _number(value: Any) -> float:
     return float(value) if is_number else np.nan
 
 
-def _seconds(table: pa.Table, left: _Rest) -> NDArray[np.float64]:
-    """Return what ``Experience.comparable_seconds`` is."""
-    train, evaluate = _floats(table, _TRAIN), _floats(table, _EVALUATE)
-    neither = np.isnan(train) & np.isnan(evaluate)
-    own = np.nan_to_num(train) + np.nan_to_num(evaluate) + left.reused_seconds
-    return np.where(
-        np.isfinite(left.cumulative_seconds),
-        left.cumulative_seconds,
-        np.where(neither, np.nan, own),
-    )
-
-
-def _joules(
-    table: pa.Table, left: _Rest, seconds: NDArray[np.float64], counts: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return what ``TrialResult.comparable_joules`` is, of trials that count and were predicted."""
+def _own_joules(table: pa.Table, counts: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the sum of the readings of trials that count and whose joules were predicted."""
     joules = np.full(table.num_rows, np.nan)
     predicted = np.isfinite(_floats(table, f"{PREDICTED}joules_median"))
     rows = np.flatnonzero(predicted & counts)
-    if not len(rows):
-        return joules
-    energy = codes_of(table["energy"])
-    codes = energy.codes[rows]
-    by_code = {code: _joules_of(energy.words[code]) for code in np.unique(codes).tolist()}
-    joules[rows] = [by_code[code] for code in codes.tolist()]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # What is in the cache and was not metered is taken to have drawn the power of the rest.
-        scaled = joules * seconds / (seconds - left.reused_seconds)
-    whole = np.where(
-        np.isfinite(left.reused_joules),
-        joules + left.reused_joules,
-        np.where(left.reused_seconds < seconds, scaled, joules),
-    )
-    chain = np.where(np.isfinite(left.cumulative_joules), left.cumulative_joules, whole)
-    return np.where(counts, chain, np.nan)
+    if len(rows):
+        energy = codes_of(table["energy"])
+        codes = energy.codes[rows]
+        by_code = {code: _joules_of(energy.words[code]) for code in np.unique(codes).tolist()}
+        joules[rows] = [by_code[code] for code in codes.tolist()]
+    return joules
 
 
 def _joules_of(energy: str) -> float:

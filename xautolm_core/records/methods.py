@@ -27,8 +27,10 @@ LEARNING_RATE = "learning_rate"
 USUAL_LEARNING_RATES: Mapping[str, float] = MappingProxyType(
     {"full": 4e-5, "partial": 1e-4, "lora": 4e-4, "head": 4e-3}
 )
-"""Learning rate that a method is commonly used with. The fewer weights it trains, the larger; rates
-of different methods compare by their ratio to it."""
+"""Learning rate that a method is commonly used with, and which a configuration without one gets.
+
+The fewer weights it trains, the larger: fresh weights alone want, and stand, larger steps. Rates of
+different methods compare by their ratio to it."""
 
 
 def is_cheap(method: str) -> bool:

@@ -8,11 +8,9 @@ from typing import Any
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.configuration import Value
 from xautolm_core.records.methods import FINE_TUNING_METHODS
+from xautolm_core.records.methods import USUAL_LEARNING_RATES
 from xautolm_core.space.hyperparameters import HYPERPARAMETERS
 from xautolm_core.trial.failures import InvalidConfiguration
-
-# A frozen backbone leaves only fresh weights to train: they want, and stand, larger steps.
-DEFAULT_LEARNING_RATES = {"full": 5e-5, "partial": 1e-4, "lora": 5e-4, "head": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def read_hyperparameters(configuration: Configuration) -> HyperParameters:
         raise InvalidConfiguration(f"There is no fine-tuning method '{method}'")
     given = {name: v for name, v in configuration.parameters.items() if v is not None}
     values: dict[str, Any] = {
-        "learning_rate": DEFAULT_LEARNING_RATES[method],
+        "learning_rate": USUAL_LEARNING_RATES[method],
         "use_early_stopping": "early_stopping_patience" in given,
     }
     values |= {name: _checked(name, given[name]) for name in sorted(given)}

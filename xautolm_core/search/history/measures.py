@@ -10,6 +10,8 @@ import numpy as np
 
 from xautolm_core.experience.columns import PLAN
 from xautolm_core.experience.columns import SECONDS
+from xautolm_core.experience.costs import COST_NUMBERS
+from xautolm_core.experience.costs import Costs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,9 +34,8 @@ NUMBERS = (
 TRAIN, EVALUATE = SECONDS + "train", SECONDS + "evaluate"
 READINGS = "energy"
 MADE_FROM = (
-    *(TRAIN, EVALUATE, LATENCY, "reused_seconds", "cumulative_seconds", "continues"),
-    *("reused_joules", "cumulative_joules", "schedule_fraction"),
-    *("peak_host_bytes", "peak_gpu_bytes"),
+    *(TRAIN, EVALUATE, LATENCY, *COST_NUMBERS),
+    *("schedule_fraction", "peak_host_bytes", "peak_gpu_bytes"),
 )
 """Numbers of the schema that these are made from, beside ``READINGS`` and the plan's columns."""
 
@@ -52,14 +53,16 @@ def measures(columns: Columns, rows: int) -> dict[str, pa.Array]:
 
     numbers = _Numbers(columns, rows)
     with np.errstate(all="ignore"):
-        own_seconds = _own_seconds(numbers)
+        own_joules = _own_joules(columns.get(READINGS), rows)
+        costs = Costs(numbers[TRAIN], numbers[EVALUATE], *(numbers[name] for name in COST_NUMBERS))
         host, gpu = (_log_ratio(*_plan(numbers, f"{kind}_bytes")) for kind in ("host", "gpu"))
         host_error, gpu_error = (_memory_error(numbers, kind) for kind in ("host", "gpu"))
         is_gpu_scarcer = ~np.isnan(gpu) & ~(gpu < host)
         found = {
-            TIME: _time(numbers, own_seconds),
+            TIME: costs.comparable_seconds(),
             LATENCY: numbers[LATENCY],
-            ENERGY: _joules(numbers, _own_joules(columns.get(READINGS), rows), own_seconds),
+            # A chain whose own part does not compare does not either.
+            ENERGY: np.where(np.isnan(own_joules), math.nan, costs.comparable_joules(own_joules)),
             ESTIMATED: numbers[f"{PLAN}estimated_seconds"],
             MEMORY_LOAD: np.fmax(host, gpu),
             TIME_LOAD: _log_ratio(*_plan(numbers, "seconds")),
@@ -101,36 +104,6 @@ class _Numbers:
             zero_copy_only=False
         )
         return found
-
-
-def _own_seconds(numbers: _Numbers) -> NDArray[np.float64]:
-    """Return training plus evaluation; what is missing of the two adds nothing.
-
-    What was reused of earlier trials counts with what it had cost.
-    """
-    train, evaluate = numbers[TRAIN], numbers[EVALUATE]
-    both = np.where(np.isnan(evaluate), train, train + evaluate)
-    own = np.where(np.isnan(train), evaluate, both)
-    return own + np.nan_to_num(numbers["reused_seconds"])
-
-
-def _time(numbers: _Numbers, own_seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the seconds of a trial; of a continuation those of all that it continues."""
-    cumulative = numbers["cumulative_seconds"]
-    return np.where(np.isnan(cumulative), own_seconds, cumulative)
-
-
-def _joules(
-    numbers: _Numbers, own: NDArray[np.float64], own_seconds: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the comparable joules: the rule of ``TrialResult.comparable_joules``."""
-    reused_seconds = np.nan_to_num(numbers["reused_seconds"])
-    trained = own_seconds - reused_seconds
-    scaled = np.where(trained > 0, own * own_seconds / trained, own)
-    reused_joules = numbers["reused_joules"]
-    single = np.where(np.isnan(reused_joules), scaled, own + reused_joules)
-    chain = np.where(np.isnan(own), math.nan, numbers["cumulative_joules"])
-    return np.where(np.isnan(numbers["continues"]), single, chain)
 
 
 def _own_joules(readings: pa.Array | None, rows: int) -> NDArray[np.float64]:
