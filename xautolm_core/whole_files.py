@@ -19,19 +19,20 @@ from pydantic import BaseModel
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+def whole_file(path: Path, *, durable: bool = True, private: bool = False) -> Iterator[BinaryIO]:
     """Give a file to write that becomes ``path`` at the end: whole, or not at all.
 
     Args:
         path: Its place; its folder must exist. A file that is there is replaced at the end.
         durable: Wait until the disk has it; what is only a cache does without.
+        private: Only this user may read it (mode 0600), whatever the umask allows.
 
     Raises:
         OSError: It cannot be written. Nothing is left behind, and what was there stays.
     """
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
-    # Made without tempfile, which makes files private: as readable as the umask allows.
-    with temporary.open("xb") as file:
+    mode = 0o600 if private else 0o666
+    with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         try:
             yield file
             file.flush()

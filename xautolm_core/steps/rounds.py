@@ -127,7 +127,6 @@ def record_experiences(request: str, features_file: str, history: str, result_fo
     from xautolm_core.report.document import summary_document
     from xautolm_core.report.folder import write_result_folder
     from xautolm_core.search.outbox import require_kept
-    from xautolm_core.search.result_file import write_result
     from xautolm_core.search.rounds import record_round
 
     asked = read_request(request)
@@ -145,7 +144,6 @@ def record_experiences(request: str, features_file: str, history: str, result_fo
         )
         exchange.mirror(out_folder).sync()
         write_result_folder(result)
-        write_result(result, out_folder)
         keep_for_the_end(asked, SUMMARY_KEY, summary_document(result))
         copy_result(out_folder, Path(result_folder))
         require_kept(result)

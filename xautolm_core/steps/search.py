@@ -119,7 +119,6 @@ def search(request: str, features_file: str, history: str, result_folder: str) -
     from xautolm_core.report.document import summary_document
     from xautolm_core.report.folder import write_result_folder
     from xautolm_core.search.outbox import require_kept
-    from xautolm_core.search.result_file import write_result
     from xautolm_core.search.runner import run_search
 
     asked = read_request(request)
@@ -147,7 +146,6 @@ def search(request: str, features_file: str, history: str, result_folder: str) -
             print("interrupted: what was found is kept; a retry goes on", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
         write_result_folder(result)
-        write_result(result, out_folder)
         keep_for_the_end(asked, SUMMARY_KEY, summary_document(result))
         copy_result(out_folder, Path(result_folder))
         require_kept(result)

@@ -12,17 +12,16 @@ import contextlib
 import hashlib
 import os
 import stat
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xautolm_core.caches import folder_of_caches
 from xautolm_core.search.history.layout import LAYOUT_VERSION
+from xautolm_core.whole_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from collections.abc import Iterable
     from collections.abc import Mapping
 
     import pyarrow as pa
@@ -117,15 +116,9 @@ class HistoryCache:
         with pa.ipc.new_file(sink, table.schema.with_metadata(metadata)) as writer:
             writer.write_table(table)
         content = sink.getvalue()
-        handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self.folder)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.write(hashlib.sha256(content).digest())
-            Path(name).replace(self._path(key))
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with whole_file(self._path(key), durable=False, private=True) as file:
+            file.write(content)
+            file.write(hashlib.sha256(content).digest())
 
     def _path(self, key: str) -> Path:
         # The key comes from a store: only its digest gets near the file system.
@@ -192,7 +185,8 @@ def _drop_tables_with(
         else:
             found.add(name)
     if found:
-        _write_note(note, found | (free & names))
+        with whole_file(note, durable=False, private=True) as file:
+            file.write("\n".join(sorted(found | (free & names))).encode())
         _remove_oldest_notes(folder)
 
 
@@ -209,17 +203,6 @@ def _noted(note: Path) -> set[str]:
         return set(note.read_text("utf-8").split())
     except (OSError, ValueError):
         return set()
-
-
-def _write_note(note: Path, names: Iterable[str]) -> None:
-    handle, draft = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=note.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.writelines(f"{name}\n" for name in sorted(names))
-        Path(draft).replace(note)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
 
 
 def _remove_oldest_notes(folder: Path) -> None:
