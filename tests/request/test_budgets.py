@@ -8,7 +8,7 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.request.budgets import Budget
 from xautolm_core.request.budgets import parse_budget
 from xautolm_core.request.budgets import spending_limits
-from xautolm_core.search.contract import SpendingLimits
+from xautolm_core.search.spending import SpendingLimits
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from xautolm_core.records.energy import EnergyReading
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.affordable import cheapest_shares
 from xautolm_core.search.affordable import past_of
-from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.folders import read_state
 from xautolm_core.search.runner import run_search
+from xautolm_core.search.spending import SpendingLimits
 from xautolm_core.search.spending import Use
 from xautolm_core.trial.contract import TrialSpec
 

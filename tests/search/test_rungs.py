@@ -13,12 +13,12 @@ from xautolm_core.experience.open import open_store
 from xautolm_core.records.attempt import TrialEvaluation
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
-from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.pareto import dominates
 from xautolm_core.search.rungs import RungPoint
 from xautolm_core.search.rungs import rung_of
 from xautolm_core.search.rungs import why_to_stop
 from xautolm_core.search.runner import run_search
+from xautolm_core.search.spending import SpendingLimits
 from xautolm_core.trial.files import read_result
 
 BOTH = (Objective.F1, Objective.TIME)

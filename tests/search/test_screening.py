@@ -29,7 +29,6 @@ from xautolm_core.records.energy import EnergyReading
 from xautolm_core.records.methods import is_cheap
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
-from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.forecast import Forecast
 from xautolm_core.search.history import History
@@ -39,6 +38,7 @@ from xautolm_core.search.runner import run_search
 from xautolm_core.search.samplers.screening import past_screening_scores
 from xautolm_core.search.samplers.screening import screening_scores
 from xautolm_core.search.screening import Screening
+from xautolm_core.search.spending import SpendingLimits
 from xautolm_core.space.screening import SCREENING_ROWS
 from xautolm_core.space.screening import is_screening
 

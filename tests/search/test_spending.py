@@ -14,10 +14,10 @@ from tests.search.instant import analytic_result
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.energy import EnergyReading
 from xautolm_core.records.outcome import Outcome
-from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.folders import read_state
 from xautolm_core.search.runner import run_search
 from xautolm_core.search.spending import Spending
+from xautolm_core.search.spending import SpendingLimits
 from xautolm_core.search.spending import Use
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 

@@ -19,9 +19,9 @@ from xautolm_core.report.folder import write_result_folder
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import SearchResult
 from xautolm_core.search.contract import SearchSpec
-from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.opening import require_meter
 from xautolm_core.search.runner import run_search
+from xautolm_core.search.spending import SpendingLimits
 from xautolm_core.trial.contract import TrialSpec
 
 MakeSpec = Callable[..., SearchSpec]

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from xautolm_core.energy.intensity import Intensity
 from xautolm_core.errors import ConfigError
 from xautolm_core.request.quantities import parse_duration
-from xautolm_core.search.contract import SpendingLimits
+from xautolm_core.search.spending import SpendingLimits
 from xautolm_core.validation import first_problem
 
 BUDGET_OPTION = "--budget"

@@ -55,9 +55,9 @@ from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import ReadStore
 from xautolm_core.search.contract import SearchSpec
-from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.samplers.contract import SAMPLERS
 from xautolm_core.search.samplers.factory import check_sampler
+from xautolm_core.search.spending import SpendingLimits
 from xautolm_core.space.cheap import parse_methods
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.validation import first_problem

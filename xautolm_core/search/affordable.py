@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from xautolm_core.experience.view import StoreView
     from xautolm_core.search.contract import SearchSpec
-    from xautolm_core.search.contract import SpendingLimits
     from xautolm_core.search.opening import Opening
+    from xautolm_core.search.spending import SpendingLimits
 
 _METHOD = "configuration.method"
 _WORDS = ("id", "tenant", "outcome", "device", "task_name", "task_type", "energy", _METHOD)

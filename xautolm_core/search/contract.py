@@ -17,15 +17,14 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import field_validator
-from pydantic import model_validator
 
-from xautolm_core.energy.intensity import LARGEST_GRAMS_PER_KWH
 from xautolm_core.plugins import PluginReference
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import ClassificationScores
 from xautolm_core.search.explanation import TrialExplanation
+from xautolm_core.search.spending import SpendingLimits
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.tasks.spec import TaskSpec
 
@@ -85,75 +84,6 @@ class ReadStore(BaseModel):
         if value == "own":
             raise ValueError("'own' is the store that is written")
         return value
-
-
-class SpendingLimits(BaseModel):
-    """What the trials of a search may use up, and what it costs.
-
-    No trial is started that would go beyond a limit if it used as much as the largest so far; one
-    that uses more still may.
-
-    Attributes:
-        gpu_hours: Hours of GPUs, from a trial's start to its end.
-        energy_kwh: Energy that the trials' meters read; trials without a reading count as nothing.
-        cost: Money, in ``currency``.
-        carbon_grams: CO2e of that energy, location-based.
-        gpus_per_trial: GPUs that one trial holds.
-        price_per_gpu_hour: Of one GPU.
-        price_per_trial_hour: Of all else that a trial holds.
-        price_per_kwh: Of the energy that the trials' meters read.
-        currency: What prices and cost are in.
-        grams_per_kwh: CO2e of the grid.
-        intensity_source: Where that is from, such as a table with zone and year.
-        pue: Power usage effectiveness: what cost and carbon are of is drawn so many times; the
-            limit on energy is of the trials' own.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    gpu_hours: float | None = Field(default=None, gt=0)
-    energy_kwh: float | None = Field(default=None, gt=0)
-    cost: float | None = Field(default=None, gt=0)
-    carbon_grams: float | None = Field(default=None, gt=0)
-    gpus_per_trial: int = Field(default=0, ge=0)
-    price_per_gpu_hour: float = Field(default=0.0, ge=0)
-    price_per_trial_hour: float = Field(default=0.0, ge=0)
-    price_per_kwh: float = Field(default=0.0, ge=0)
-    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
-    grams_per_kwh: float = Field(default=0.0, ge=0, le=LARGEST_GRAMS_PER_KWH)
-    intensity_source: str = ""
-    pue: float = Field(default=1.0, ge=1, allow_inf_nan=False)
-
-    @model_validator(mode="after")
-    def _check_countable(self) -> SpendingLimits:
-        if self.gpu_hours is not None and not self.gpus_per_trial:
-            raise ValueError("gpu_hours limits nothing, because trials hold no GPU")
-        if self.cost is not None and not self._price_per_hour + self.price_per_kwh:
-            raise ValueError("cost limits nothing, because all prices are 0")
-        if self.carbon_grams is not None and not self.grams_per_kwh:
-            raise ValueError("carbon limits nothing, because no intensity of the grid is given")
-        return self
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether anything is limited at all."""
-        limits = (self.gpu_hours, self.energy_kwh, self.cost, self.carbon_grams)
-        return any(limit is not None for limit in limits)
-
-    @property
-    def needs_energy(self) -> bool:
-        """Whether a limit holds only if the trials' energy can be read."""
-        by_energy = self.cost is not None and self.price_per_kwh > 0
-        return self.energy_kwh is not None or self.carbon_grams is not None or by_energy
-
-    @property
-    def limits_time(self) -> bool:
-        """Whether a limit is reached in the end, whatever can be read."""
-        return self.gpu_hours is not None or (self.cost is not None and self._price_per_hour > 0)
-
-    @property
-    def _price_per_hour(self) -> float:
-        return self.price_per_gpu_hour * self.gpus_per_trial + self.price_per_trial_hour
 
 
 class SearchSpec(BaseModel):

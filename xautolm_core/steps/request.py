@@ -26,8 +26,8 @@ from xautolm_core.launch.kubernetes.settings import KubernetesSettings
 from xautolm_core.objects.s3_settings import join_s3_uri
 from xautolm_core.search.contract import DEFAULT_SAMPLER
 from xautolm_core.search.contract import SearchSpec
-from xautolm_core.search.contract import SpendingLimits
 from xautolm_core.search.samplers.factory import check_sampler
+from xautolm_core.search.spending import SpendingLimits
 from xautolm_core.space.cheap import parse_methods
 from xautolm_core.tasks.source import read_task_spec
 from xautolm_core.tasks.spec import TaskSpec

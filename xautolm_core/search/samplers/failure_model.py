@@ -392,10 +392,8 @@ def _by_group(
 
 def _is_one_of(outcomes: NDArray[np.int8], which: tuple[Outcome, ...]) -> NDArray[np.bool_]:
     codes = np.asarray([outcome in which for outcome in _OUTCOMES])
-    found: NDArray[np.bool_] = codes[outcomes]
-    return found
+    return np.asarray(codes[outcomes])
 
 
 def _sigmoid(log_odds: Numbers) -> Numbers:
-    found: Numbers = 1 / (1 + np.exp(-np.clip(log_odds, -50, 50)))
-    return found
+    return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -50, 50))))
