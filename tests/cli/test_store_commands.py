@@ -100,7 +100,7 @@ def test_a_corrupt_object_is_told_and_the_rest_is_used(call: Call, store: Path) 
 def test_verify_of_a_sound_store_is_exit_code_0(call: Call, store: Path) -> None:
     ended = call("store", "verify", "--store", store, "--json")
     assert ended.code == 0
-    sound = {"objects": 5, "faults": [], "notes": [], "quarantined": []}
+    sound = {"objects": 5, "faults": [], "notes": []}
     assert json.loads(ended.out) == sound
 
 

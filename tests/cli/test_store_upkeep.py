@@ -104,15 +104,12 @@ def test_forgetting_an_unknown_task_is_an_error(call: Call, store: Path) -> None
     assert ended.out == ""
 
 
-def test_corrupt_objects_go_to_quarantine_only_when_told(call: Call, store: Path) -> None:
+def test_corrupt_objects_are_named_and_stay(call: Call, store: Path) -> None:
     file = next(store.rglob("*-s-2-0.json"))
     file.write_bytes(file.read_bytes()[:-20])
-    assert call("store", "verify", "--store", store).code == 3
-    assert file.exists()
-    moved = call("store", "verify", "--quarantine", "--store", store)
-    assert moved.code == 3
-    assert "moved to quarantine/" in moved.out
-    assert not file.exists()
+    ended = call("store", "verify", "--store", store)
+    assert (ended.code, file.name in ended.out) == (3, True)
+    file.unlink()
     assert call("store", "verify", "--store", store).code == 0
 
 
@@ -142,7 +139,7 @@ def test_a_folder_of_something_else_is_no_store(
     assert not (tmp_path / "target").exists()
 
 
-@pytest.mark.parametrize("place", ["quarantine/experiences/a", "forgotten/a", "tenants/a.json"])
+@pytest.mark.parametrize("place", ["segments/a", "forgotten/a", "tenants/a.json"])
 def test_a_store_without_experiences_is_a_store(call: Call, tmp_path: Path, place: str) -> None:
     FolderStore(tmp_path / "store").storage.put(place, b"{}")
     ended = call("store", "stats", "--store", tmp_path / "store")

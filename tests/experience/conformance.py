@@ -8,16 +8,16 @@ from tests.experience.contract.compacting import CompactingContract
 from tests.experience.contract.corruption import CorruptionContract
 from tests.experience.contract.forgetting import ForgettingContract
 from tests.experience.contract.newer import NewerContract
-from tests.experience.contract.quarantining import QuarantineContract
 from tests.experience.contract.transferring import TransferringContract
 from tests.experience.contract.unreadable import UnreadableContract
+from tests.experience.contract.verifying import VerifyingContract
 
 
 class ExperienceStoreContract(
     AppendingContract,
     CompactingContract,
     CorruptionContract,
-    QuarantineContract,
+    VerifyingContract,
     ForgettingContract,
     TransferringContract,
     UnreadableContract,

@@ -2,7 +2,7 @@
 
 The order of listings and of scans, writers at once, late, killed in the middle and with clocks that
 are wrong. What the store does with what it has read (compaction step by step, corruption,
-forgetting, quarantine, copies) is proven on a folder: below it, every storage passes the same
+forgetting, copies) is proven on a folder: below it, every storage passes the same
 conformance suite.
 """
 

@@ -105,16 +105,12 @@ def show(
 def verify(
     *,
     store: STORE_OPTION = None,
-    quarantine: Annotated[
-        bool,
-        typer.Option("--quarantine", help="Move what is corrupt to quarantine/ in the store."),
-    ] = False,
     as_json: JSON_OPTION = False,
 ) -> int:
     """Check every object against its digest and the schema; exit code 3 on faults."""
     from xautolm_core.cli.output import print_json
 
-    report = open_existing(store).verify(quarantine=quarantine)
+    report = open_existing(store).verify()
     if as_json:
         parts = {"faults": report.faults, "notes": report.notes}
         print_json(
@@ -124,7 +120,6 @@ def verify(
                     name: [{"key": fault.key, "problem": fault.problem} for fault in found]
                     for name, found in parts.items()
                 },
-                "quarantined": list(report.quarantined),
             }
         )
     else:
@@ -132,8 +127,6 @@ def verify(
             typer.echo(f"{fault.key}: {fault.problem}")
         for note in report.notes:
             typer.echo(f"note: {note.key}: {note.problem}")
-        for key in report.quarantined:
-            typer.echo(f"moved to {key}")
         typer.echo(f"{report.objects} objects, {len(report.faults)} faults")
     return EXIT_FAULTS if report.faults else 0
 

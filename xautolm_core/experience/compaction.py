@@ -3,8 +3,8 @@
 The order of the steps makes it safe to be killed at any of them, and to run any number at once.
 What is deleted is held by others: a single object by a segment, a segment by ones that rank above
 it. Nothing is ever deleted for one that ranks below it, so that the highest segment that holds an
-experience stays, whoever deletes what at the same time. (``purge`` and quarantine delete segments
-too, but write one that ranks above them before.) Others have held it for a grace period, by the
+experience stays, whoever deletes what at the same time. (``purge`` deletes segments too, but
+writes one that ranks above them before.) Others have held it for a grace period, by the
 storage's own clock: whoever is still at work with what is deleted finds its rows there. Nothing
 corrupt is ever deleted, and nothing that a newer version wrote.
 """

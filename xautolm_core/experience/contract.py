@@ -88,13 +88,11 @@ class VerifyReport:
         objects: How many objects were checked.
         faults: What is wrong.
         notes: What is left over and does no harm.
-        quarantined: Where corrupt objects were moved to.
     """
 
     objects: int
     faults: Sequence[Fault]
     notes: Sequence[Fault] = ()
-    quarantined: Sequence[str] = ()
 
 
 class ExperienceStore(Protocol):

@@ -16,9 +16,7 @@ from xautolm_core.experience.columns import from_table
 from xautolm_core.experience.columns import to_table
 from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.contract import Fault
-from xautolm_core.experience.damage import GHOST
 from xautolm_core.experience.keys import EXPERIENCES
-from xautolm_core.experience.keys import QUARANTINE
 from xautolm_core.experience.keys import check_tenant
 from xautolm_core.experience.marks import each_id_once
 from xautolm_core.experience.purge import purge_forgotten
@@ -42,8 +40,8 @@ class ForgetReport:
         rewritten_segments: Segments that were written again without them.
         deleted_objects: Single objects that were deleted.
         left: Objects that may hold something of it and are broken, cannot be read, or are listed
-            and not there; in quarantine too. They stay: ``verify --quarantine`` moves broken ones
-            away, where they may be deleted by hand. Once others can be read, forget again.
+            and not there. They stay: broken ones may be deleted by hand. Once others can be read,
+            forget again.
     """
 
     experiences: int
@@ -85,32 +83,8 @@ def forget(
         experiences=count,
         rewritten_segments=purge.rewritten_segments,
         deleted_objects=purge.deleted_objects,
-        left=(
-            *corrupt,
-            *(fault for fault in purge.left if fault.key not in told),
-            *_in_quarantine(reader, wanted),
-        ),
+        left=(*corrupt, *(fault for fault in purge.left if fault.key not in told)),
     )
-
-
-def _in_quarantine(reader: StoreReader, wanted: ExperienceFilter) -> list[Fault]:
-    """Return what lies in quarantine and may hold something of it; delete what surely does."""
-    word = (wanted.tenant or wanted.task_fingerprint or "").encode()
-    objects = f"{QUARANTINE}{EXPERIENCES}"
-    left: list[Fault] = []
-    listed = [info.key for info in reader.storage.list(QUARANTINE)]
-    if wanted.tenant is not None:
-        # The keys of objects say whose they are; those of this tenant are gone already.
-        listed = [key for key in listed if not key.startswith(objects)]
-    absent = set(listed)
-    for key, data in reader.storage.get_many(listed):
-        absent.discard(key)
-        if key.startswith(objects) and isinstance(data, bytes) and word in data:
-            reader.storage.delete(key)
-            continue
-        left.append(Fault(key, "is in quarantine, and may hold some of it; delete it by hand"))
-    left += [Fault(key, f"is in quarantine, and {GHOST}") for key in sorted(absent)]
-    return left
 
 
 def _write_tombstone(

@@ -17,8 +17,7 @@ from xautolm_core.records.experience import Experience
 EXPERIENCES = "experiences/"
 SEGMENTS = "segments/"
 FORGOTTEN = "forgotten/"
-QUARANTINE = "quarantine/"
-PLACES = (EXPERIENCES, SEGMENTS, FORGOTTEN, QUARANTINE)
+PLACES = (EXPERIENCES, SEGMENTS, FORGOTTEN)
 """Where there is an object, there is a store."""
 
 CLOCK = "clock/now.json"

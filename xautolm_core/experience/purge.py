@@ -18,7 +18,6 @@ from xautolm_core.experience.codec import decode
 from xautolm_core.experience.contract import Fault
 from xautolm_core.experience.keys import EXPERIENCES
 from xautolm_core.experience.keys import FORGOTTEN
-from xautolm_core.experience.keys import QUARANTINE
 from xautolm_core.experience.keys import mark_of_key
 from xautolm_core.experience.marks import with_ids
 from xautolm_core.experience.policy import policy_key
@@ -166,7 +165,6 @@ def _delete_unreadable(reader: StoreReader, tenant: str) -> None:
     A listed object that is not there may have yet to appear: deleted now, it never will.
     """
     below = f"{EXPERIENCES}{tenant}/"
-    doomed = [info.key for info in reader.storage.list(f"{QUARANTINE}{below}")]
     left = {info.key for info in reader.storage.list(below)}
     for key, data in reader.storage.get_many(sorted(left)):
         if isinstance(data, StorageUnavailableError):
@@ -177,4 +175,4 @@ def _delete_unreadable(reader: StoreReader, tenant: str) -> None:
                 left.discard(key)
         except CorruptObjectError:
             continue
-    reader.storage.delete_many([*doomed, *sorted(left)])
+    reader.storage.delete_many(sorted(left))

@@ -32,10 +32,6 @@ NEWER = "was written by a newer xautolm"
 _NEEDED = ("id", "digest", "ended_at")
 
 
-class NewerLayoutError(CorruptObjectError):
-    """A segment is in a layout of a newer version of which this one can read nothing at all."""
-
-
 class SegmentReader:
     """Reads a segment, row group by row group.
 
@@ -55,8 +51,8 @@ class SegmentReader:
         column_names: Its columns, as far as they can be read.
 
     Raises:
-        NewerLayoutError: A newer version wrote it in a way that this one cannot read.
-        CorruptObjectError: The footer is not what the name says, or the file cannot be read.
+        CorruptObjectError: The footer is not what the name says, or the file cannot be read: a
+            newer version may have written it.
         FileNotFoundError: There is no such file.
     """
 
@@ -163,7 +159,7 @@ def _usable_columns(schema: pa.Schema) -> frozenset[str]:
     usable = frozenset(field.name for field in schema if field.type == column_type(field.name))
     missing = [name for name in _NEEDED if name not in usable]
     if missing:
-        raise NewerLayoutError(f"{NEWER}, without a column {missing[0]} that this one can read")
+        raise CorruptObjectError(f"{NEWER}, without a column {missing[0]} that this one can read")
     return usable
 
 

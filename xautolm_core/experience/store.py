@@ -37,7 +37,6 @@ from xautolm_core.experience.state import State
 from xautolm_core.experience.stats import StoreCounter
 from xautolm_core.experience.stats import StoreStats
 from xautolm_core.experience.stats import store_stats
-from xautolm_core.experience.verify import verify_and_quarantine
 from xautolm_core.experience.verify import verify_store
 from xautolm_core.experience.view import SegmentFile
 from xautolm_core.experience.view import StoreView
@@ -168,18 +167,12 @@ class ObjectExperienceStore:
         """
         return compact(self.reader, grace=grace_period() if grace is None else grace)
 
-    def verify(self, *, quarantine: bool = False) -> VerifyReport:
-        """Check every object against its digest, its name and the schema.
-
-        Args:
-            quarantine: Move corrupt objects to ``quarantine/``, and save what is whole in them.
-                Otherwise nothing is changed.
+    def verify(self) -> VerifyReport:
+        """Check every object against its digest, its name and the schema; change nothing.
 
         Raises:
-            StoreError: The storage cannot be read, or not be written.
+            StoreError: The storage cannot be read.
         """
-        if quarantine:
-            return verify_and_quarantine(self.reader)
         return verify_store(self.storage)
 
     def forget(

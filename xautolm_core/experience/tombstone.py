@@ -2,8 +2,8 @@
 
 One Parquet file for each time that something was forgotten, named by its content. Readers never
 show an experience whose id stands in one. Without it what was forgotten could come back: therefore
-a corrupt one is reported and stays where it is; in quarantine it would be forgotten itself. One
-that cannot be read ends what is being done: what was forgotten must not be shown again.
+a corrupt one is reported and stays where it is. One that cannot be read ends what is being done:
+what was forgotten must not be shown again.
 """
 
 from __future__ import annotations

@@ -240,24 +240,6 @@ class ForgettingContract(StoreFixtures):
         assert keys(storage, "experiences/") == [kept]
         assert report.left == ()
 
-    def test_what_lies_in_quarantine_is_deleted_or_told(
-        self, store: ObjectExperienceStore, storage: ObjectStorage
-    ) -> None:
-        store.append(_secret(0))
-        store.compact(grace=NOTHING)
-        store.append(_secret(1))
-        flip(storage, keys(storage, "segments/")[0], 5)  # in the first page
-        (single,) = keys(storage, "experiences/theirs/")
-        storage.put(single, storage.get(single)[:-9])
-        store.verify(quarantine=True)
-        moved = keys(storage, "quarantine/")
-        assert len(moved) == 2
-        report = ObjectExperienceStore(storage).forget(task_fingerprint=SECRET)
-        assert keys(storage, "quarantine/segments/") == [fault.key for fault in report.left]
-        assert keys(storage, "quarantine/") == [fault.key for fault in report.left]
-        again = ObjectExperienceStore(storage).forget(tenant="theirs")
-        assert again.left == report.left
-
     def test_one_thing_at_a_time(self, store: ObjectExperienceStore) -> None:
         with pytest.raises(ValueError, match="either"):
             store.forget()

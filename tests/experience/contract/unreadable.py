@@ -66,7 +66,7 @@ class UnreadableContract(StoreFixtures):
             assert [fault.key for fault in fresh.faults] == [lost]
         assert fresh.get(sample("lost", 1).id) is None
         assert fresh.get(sample("a", 0).id) is not None
-        assert [f.key for f in fresh.verify(quarantine=True).faults] == [lost]
+        assert [f.key for f in fresh.verify().faults] == [lost]
         for _ in range(3):
             ObjectExperienceStore(troubled).compact(grace=NOTHING)
         assert keys(storage, "experiences/") == [lost]
@@ -103,7 +103,7 @@ class UnreadableContract(StoreFixtures):
         assert fresh.stats().experiences == 4
         assert [fault.key for fault in fresh.faults] == [lost]
         assert ObjectExperienceStore(troubled).totals().trials.total() == 4
-        assert lost in {fault.key for fault in fresh.verify(quarantine=True).faults}
+        assert lost in {fault.key for fault in fresh.verify().faults}
         for trial in range(1, 12):
             fresh = ObjectExperienceStore(troubled)
             fresh.append(sample("c", trial))
@@ -124,7 +124,7 @@ class UnreadableContract(StoreFixtures):
             with pytest.raises(StoreError, match=f"{key}, which says what was forgotten") as caught:
                 act()
             assert "from a backup" in caught.value.hint
-        assert [f.key for f in fresh.verify(quarantine=True).faults] == [key]
+        assert [f.key for f in fresh.verify().faults] == [key]
         assert keys(storage, "forgotten/") == [key]
 
     @pytest.mark.parametrize("kind", ["experiences/", "segments/"])
