@@ -236,9 +236,7 @@ def start_of(since: object, now: datetime) -> datetime:
 
 
 def _folders(runs: Run | Sequence[Run]) -> list[Path]:
-    several: object = [runs] if isinstance(runs, str | Path | SearchResult) else runs
-    if not isinstance(several, Sequence):
-        several = [given_path(several, "runs")]
+    several = runs if isinstance(runs, list | tuple) else [runs]
     return [
         run.out_folder if isinstance(run, SearchResult) else given_path(run, "runs").resolve()
         for run in several

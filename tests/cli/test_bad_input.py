@@ -68,6 +68,11 @@ _CASES: list[tuple[str, Callable[[Path], None], tuple[str, ...], tuple[str, ...]
 ]
 
 
+def _cache_beside(folder: Path) -> dict[str, str]:
+    """Return an environment with the cache, which keeps converted models, outside of a folder."""
+    return {"XAUTOLM_CACHE": str(folder.parent / "cache")}
+
+
 @pytest.mark.parametrize(("name", "write", "options", "words"), _CASES)
 def test_bad_input_is_one_line_and_leaves_nothing(
     tmp_path: Path,
@@ -81,7 +86,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     ended = run_process(
         *("search", name, "--offline", "--trials", "1", "--quiet", *options),
         folder=tmp_path,
-        environment={"XAUTOLM_STORE": str(tmp_path / "store")},
+        environment={"XAUTOLM_STORE": str(tmp_path / "store"), **_cache_beside(tmp_path)},
     )
     assert ended.code == 2, ended.err
     assert ended.out == ""
@@ -101,6 +106,7 @@ def test_a_store_that_cannot_be_written_is_bad_input(tmp_path: Path, where: str)
     ended = run_process(
         *("search", "data.csv", "--offline", "--quiet", "--store", store[where], "--out", "run"),
         folder=tmp_path,
+        environment=_cache_beside(tmp_path),
     )
     assert ended.code == 2, ended.err
     assert ended.err.startswith("error: ")

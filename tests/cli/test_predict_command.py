@@ -219,7 +219,7 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
         ("b.jsonl", "int in row 2"),
         ("a.parquet", "'text' holds other values than texts .int64"),
         ("b.parquet", "bytes that are not UTF-8"),
-        ("c.parquet", "no valid Parquet file"),
+        ("c.parquet", "not a valid Parquet file"),
     ):
         with pytest.raises(DataError, match=words) as raised:
             _read(tmp_path / file)

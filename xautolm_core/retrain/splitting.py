@@ -128,7 +128,7 @@ def _with_all_classes_in_train(splits: dict[SplitName, Split]) -> dict[SplitName
 
 def _write_search_side(task: Task, splits: dict[SplitName, Split], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    document: dict[str, object] = {"name": task.name, "type": task.type}
+    document: dict[str, object] = {"name": task.name, "type": str(task.type)}
     names = np.array(task.labels, dtype=object)
     for name, split in splits.items():
         columns = {"text": split.texts}

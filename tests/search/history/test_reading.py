@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -34,7 +33,6 @@ from xautolm_core.search.history import History
 from xautolm_core.search.history.cache import HistoryCache
 from xautolm_core.search.history.kept import keep_history
 from xautolm_core.search.history.kept import kept_history
-from xautolm_core.search.history.reading import history_of_store
 from xautolm_core.search.history.reading import read_history
 from xautolm_core.search.history.reading import read_rows
 from xautolm_core.search.history.reading import read_source
@@ -63,8 +61,15 @@ def fill(store: FolderStore, *parts: Iterable[Experience]) -> None:
             store.compact(grace=timedelta(0))
 
 
-def read(store: FolderStore, cache: HistoryCache | None = None, **more) -> History:
-    return history_of_store(store, WANTED, cache=cache, **more)
+def read(
+    store: FolderStore,
+    cache: HistoryCache | None = None,
+    *,
+    tenant: str | None = None,
+    exclude_search_id: str | None = None,
+) -> History:
+    source = read_source(store, tenant=tenant, cache=cache)
+    return read_history([source], WANTED, exclude_search_id=exclude_search_id)
 
 
 def assert_same(found: History, expected: History) -> None:
@@ -188,7 +193,7 @@ def test_what_is_kept_of_a_history_is_that_history(store, tmp_path, count):
     fill(store, past[: count // 2], past[count // 2 :])
     path = tmp_path / "history.parquet"
     kept, digest = keep_history(path, *read_rows([read_source(store, trust=0.5)], WANTED))
-    expected = replace(read(store), trust=np.full(len(kept), 0.5))
+    expected = read_history([read_source(store, trust=0.5)], WANTED)
     assert_same(kept, expected)
     store.compact(grace=timedelta(0))  # whatever becomes of the store
     again = kept_history(path, digest, frozenset())
