@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from xautolm._model import Model
     from xautolm._model import load_model
     from xautolm._model import predict
+    from xautolm._report import EnergyReport
+    from xautolm._report import report
     from xautolm._result import Plot
     from xautolm._result import SearchResult
     from xautolm._result import load_run
@@ -49,6 +51,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "EnergyProvider",
+    "EnergyReport",
     "LaunchError",
     "Launcher",
     "MissingExtraError",
@@ -67,6 +70,7 @@ __all__ = [
     "load_run",
     "open_store",
     "predict",
+    "report",
     "resume",
     "search",
 ]
@@ -74,6 +78,7 @@ __all__ = [
 _SUBMODULES = ("extending", "testing")
 _MODULES = {
     "_model": ("Model", "load_model", "predict"),
+    "_report": ("EnergyReport", "report"),
     "_result": ("Plot", "SearchResult", "load_run"),
     "_search": ("resume", "search"),
     "_space": ("SearchSpace",),

@@ -19,7 +19,7 @@ _PATH = r"'[^']+'|[^\s']*[^\s',;.]"
 _TERM = re.compile(
     rf"xautolm\ search\ --resume\ (?P<run>{_PATH})"
     rf"|(?<!\S)--resume\ (?='?/)(?P<folder>{_PATH})"
-    r"|(?P<help>xautolm\ search\ --help)"
+    r"|xautolm\ (?P<help>search|report)\ --help"
     r"|(?<![^\s(\[\"'`])--(?P<option>[a-z][a-z0-9-]*)(?:\ (?P<value>[A-Z]+(?:=[A-Z]+)?)\b)?",
     re.VERBOSE,
 )
@@ -70,7 +70,7 @@ def _in_python(found: re.Match[str]) -> str:
     if run := found["run"] or found["folder"]:
         return f"xautolm.resume({run.strip(chr(39))!r})"
     if found["help"]:
-        return "help(xautolm.search)"
+        return f"help(xautolm.{found['help']})"
     name = found["option"].replace("-", "_")
     if name in _NEGATED:
         return _NEGATED[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def _calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "load_model": (xautolm.load_model, {"run": "run"}),
         "predict": (xautolm.predict, {"run_or_model": "run", "texts": ["a"]}),
         "open_store": (xautolm.open_store, {}),
+        "report": (xautolm.report, {"store": "store"}),
         "SearchSpace": (xautolm.SearchSpace, {}),
         "Plot.save": (xautolm.Plot("<svg/>").save, {}),
         "Task.read": (xautolm.Task.read, {}),
@@ -88,3 +90,14 @@ def test_a_model_refuses_what_are_no_texts(result: xautolm.SearchResult) -> None
     for wrong in WRONG:
         with pytest.raises(xautolm.ConfigError, match="no plot"):
             result.plot(wrong)  # type: ignore[arg-type]
+
+
+def test_a_report_is_of_runs_or_of_a_store(result: xautolm.SearchResult, place: Path) -> None:
+    made = xautolm.report(result, grams_per_kwh=400.0)
+    assert len(made.to_pandas()) == len(made.figures.attempts) == 1
+    assert made.document["scope"]["runs"] == [result.out_folder.name]
+    assert made.save(place / "green").page.is_file()
+    of_store = xautolm.report(store=result.spec.store, since=timedelta(days=1))
+    assert repr(of_store) == repr(made).replace("run:", "moods:")
+    with pytest.raises(xautolm.ConfigError, match="no trials to report"):
+        xautolm.report(result, task="other")

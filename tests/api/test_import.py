@@ -44,7 +44,9 @@ def test_it_is_typed() -> None:
     assert (Path(xautolm.__file__).parent / "py.typed").is_file()
 
 
-@pytest.mark.parametrize("name", ["search", "resume", "predict", "load_run", "load_model"])
+@pytest.mark.parametrize(
+    "name", ["search", "resume", "predict", "report", "load_run", "load_model"]
+)
 def test_help_has_every_argument(name: str) -> None:
     function = getattr(xautolm, name)
     text = pydoc.render_doc(function, renderer=pydoc.plaintext)
@@ -52,7 +54,9 @@ def test_help_has_every_argument(name: str) -> None:
         assert f"    {argument}: " in text
 
 
-@pytest.mark.parametrize("name", ["SearchResult", "Model", "Task", "SearchSpace", "Plot"])
+@pytest.mark.parametrize(
+    "name", ["SearchResult", "EnergyReport", "Model", "Task", "SearchSpace", "Plot"]
+)
 def test_help_has_every_method(name: str) -> None:
     kind = getattr(xautolm, name)
     for method, found in vars(kind).items():

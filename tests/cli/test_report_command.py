@@ -10,7 +10,7 @@ import pytest
 from tests.cli.running import Call
 from tests.report.green.samples import searches
 from tests.report.green.samples import trial
-from xautolm_core.cli.report_choice import parse_since
+from xautolm._report import start_of
 from xautolm_core.errors import ConfigError
 from xautolm_core.experience.folder import FolderStore
 
@@ -107,7 +107,7 @@ def test_options_replace_what_a_file_says_of_another_place(
 
 def test_a_time_may_be_a_date_or_a_duration() -> None:
     now = datetime(2026, 4, 1, tzinfo=UTC)
-    assert parse_since("2026-03-01", now) == datetime(2026, 3, 1, tzinfo=UTC)
-    assert parse_since("31d", now) == datetime(2026, 3, 1, tzinfo=UTC)
+    assert start_of("2026-03-01", now) == datetime(2026, 3, 1, tzinfo=UTC)
+    assert start_of("31d", now) == datetime(2026, 3, 1, tzinfo=UTC)
     with pytest.raises(ConfigError):
-        parse_since("900000000d", now)
+        start_of("900000000d", now)

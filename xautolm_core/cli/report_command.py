@@ -14,10 +14,11 @@ from xautolm_core.cli.carbon_options import PANEL
 from xautolm_core.cli.carbon_options import PUE_OPTION
 from xautolm_core.cli.carbon_options import ZONE_OPTION
 from xautolm_core.cli.store_options import STORE_OPTION
-from xautolm_core.cli.store_options import checked_tenant
+from xautolm_core.cli.store_options import warn_of_faults
 from xautolm_core.request.basis import ASSUMPTIONS_VARIABLE
 
 if TYPE_CHECKING:
+    from xautolm import EnergyReport
     from xautolm_core.report.green.folder import GreenFiles
     from xautolm_core.report.green.green_report import GreenReport
 
@@ -91,35 +92,28 @@ def report(
     What could not be read is told as such, never as 0. Every figure is computed from the CSV file,
     whose SHA-256 stands in the report.
     """
-    from datetime import UTC
-    from datetime import datetime
-
-    from xautolm_core.cli.report_choice import Choice
-    from xautolm_core.cli.report_choice import parse_since
-    from xautolm_core.cli.report_choice import report_on
+    import xautolm
+    from xautolm._words import as_command_line
     from xautolm_core.errors import ConfigError
-    from xautolm_core.request.basis import basis_of
 
-    now = datetime.now(UTC)
     folders = [run.resolve() for run in runs or []]
     if model_card and not folders:
         raise ConfigError("--model-card needs run folders", hint="Name them, or leave it out")
-    basis = basis_of(
-        assumptions,
-        zone=zone,
-        intensities=intensities,
-        grams_per_kwh=grams_per_kwh,
-        pue=pue,
-        prices=price or [],
-    )
-    choice = Choice(
-        folders=tuple(folders),
-        store=store,
-        since=parse_since(since, now) if since else None,
-        tenant=checked_tenant(tenant),
-        task=task,
-    )
-    made = report_on(choice, basis, now)
+    with as_command_line():
+        made = xautolm.report(
+            folders,
+            store=store,
+            since=since,
+            tenant=tenant,
+            task=task,
+            assumptions=assumptions,
+            zone=zone,
+            intensities=intensities,
+            grams_per_kwh=grams_per_kwh,
+            pue=pue,
+            prices=price or (),
+        )
+    warn_of_faults(made.skipped)
     if as_json:
         _print_document(made)
         if out is None and not model_card:
@@ -130,35 +124,33 @@ def report(
     if model_card:
         _write_cards(made, folders)
     if not as_json and files is not None:
-        _tell(made, files)
+        _tell(made.figures, files)
 
 
-def _write(made: GreenReport, out: Path | None, folders: list[Path]) -> GreenFiles:
-    from xautolm_core.report.green.folder import write_green_report
+def _write(made: EnergyReport, out: Path | None, folders: list[Path]) -> GreenFiles:
     from xautolm_core.request.locations import check_can_write
 
     if out is None:
-        stamp = made.scope.written_at.strftime("%Y%m%dT%H%M%SZ")
+        stamp = made.figures.scope.written_at.strftime("%Y%m%dT%H%M%SZ")
         out = folders[0] if len(folders) == 1 else Path(f"green-report-{stamp}")
     check_can_write(out, "--out")
-    return write_green_report(made, out)
+    return made.save(out)
 
 
-def _write_cards(made: GreenReport, folders: list[Path]) -> None:
+def _write_cards(made: EnergyReport, folders: list[Path]) -> None:
     from xautolm_core.cli.output import warn
     from xautolm_core.report.green.card import write_emissions
 
     for folder in folders:
-        problem = write_emissions(made, folder)
+        problem = write_emissions(made.figures, folder)
         if problem:
             warn(problem)
 
 
-def _print_document(made: GreenReport) -> None:
+def _print_document(made: EnergyReport) -> None:
     from xautolm_core.cli.output import print_json
-    from xautolm_core.report.green.document import green_document
 
-    print_json(green_document(made))
+    print_json(made.document)
 
 
 def _tell(made: GreenReport, files: GreenFiles) -> None:

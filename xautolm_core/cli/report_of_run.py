@@ -46,20 +46,17 @@ def report_run(folder: Path, basis: Basis) -> None:
         folder: Of the run.
         basis: What joules are turned into grams with.
     """
-    from datetime import UTC
-    from datetime import datetime
-
+    from xautolm._report import report_with
     from xautolm_core.cli.output import warn
-    from xautolm_core.cli.report_choice import Choice
-    from xautolm_core.cli.report_choice import report_on
+    from xautolm_core.cli.store_options import warn_of_faults
     from xautolm_core.errors import XautolmError
     from xautolm_core.report.green.card import write_emissions
-    from xautolm_core.report.green.folder import write_green_report
 
     try:
-        made = report_on(Choice(folders=(folder,)), basis, datetime.now(UTC))
-        write_green_report(made, folder)
-        problem = write_emissions(made, folder)
+        made = report_with(basis, folder)
+        warn_of_faults(made.skipped)
+        made.save(folder)
+        problem = write_emissions(made.figures, folder)
     except XautolmError as error:
         problem = f"no Green AI report: {error}"
     if problem:

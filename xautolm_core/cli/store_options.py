@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from xautolm_core.experience.contract import ExperienceStore
+    from xautolm_core.experience.contract import Fault
     from xautolm_core.experience.store import ObjectExperienceStore
 
 STORE_OPTION = Annotated[
@@ -51,49 +52,22 @@ def open_existing(store: str | None) -> ObjectExperienceStore:
 def open_there(location: str) -> ObjectExperienceStore:
     """Open the store at a location, where something of a store has to lie.
 
-    An empty folder is a store with nothing in it; an empty prefix of a bucket is none, as prefixes
-    are there only with something below them.
-
     Raises:
         StoreError: There is none.
     """
-    from xautolm_core.errors import StoreError
-    from xautolm_core.experience.folder import FolderStore
-    from xautolm_core.experience.keys import PLACES
-    from xautolm_core.experience.open import open_store
-    from xautolm_core.experience.policy import TENANTS
+    from xautolm_core.experience import open as opening
 
-    opened = open_store(location, create=False)
-    storage = opened.storage
-    if any(next(iter(storage.list(place)), None) for place in (*PLACES, TENANTS)):
-        return opened
-    if isinstance(opened, FolderStore):
-        if _is_empty(opened.root):
-            return opened
-        shown = str(opened.root)
-    else:
-        shown = getattr(storage, "address", "that address")
-    raise StoreError(
-        f"There is no experience store at {shown}: nothing there is an object of one",
-        hint="Give the folder or address that a search was run with (--store)",
-    )
-
-
-def _is_empty(folder: Path) -> bool:
-    from xautolm_core.errors import StoreError
-
-    try:
-        return not any(folder.iterdir())
-    except OSError as error:
-        raise StoreError(
-            f"Cannot list {folder}: {error.strerror or error}",
-            hint="Check that this user may read the folder",
-        ) from error
+    return opening.open_existing(location)
 
 
 def report_faults(store: ExperienceStore) -> None:
+    """Warn of what a store has skipped."""
+    warn_of_faults(store.faults)
+
+
+def warn_of_faults(faults: Iterable[Fault]) -> None:
     """Warn of what was skipped."""
     from xautolm_core.cli.output import warn
 
-    for fault in store.faults:
+    for fault in faults:
         warn(f"skipped {fault.key}: {fault.problem}")

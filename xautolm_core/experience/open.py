@@ -6,6 +6,8 @@ from pathlib import Path
 
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.folder import FolderStore
+from xautolm_core.experience.keys import PLACES
+from xautolm_core.experience.policy import TENANTS
 from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.objects.addresses import check_slashes
 from xautolm_core.objects.addresses import folder_of_address
@@ -45,3 +47,42 @@ def open_store(uri_or_path: str, *, create: bool = True) -> ObjectExperienceStor
     raise StoreError(
         f"A store cannot be at a {scheme}:// address", hint="Use a folder or s3://bucket/prefix"
     )
+
+
+def open_existing(uri_or_path: str) -> ObjectExperienceStore:
+    """Return the experience store at an address, where something of a store has to lie.
+
+    An empty folder is a store with nothing in it; an empty prefix of a bucket is none, as prefixes
+    are there only with something below them.
+
+    Args:
+        uri_or_path: See ``open_store``.
+
+    Raises:
+        StoreError: There is none, or it cannot be used.
+        ConfigError: Credentials are missing or the address is malformed.
+    """
+    opened = open_store(uri_or_path, create=False)
+    storage = opened.storage
+    if any(next(iter(storage.list(place)), None) for place in (*PLACES, TENANTS)):
+        return opened
+    if isinstance(opened, FolderStore):
+        if _is_empty(opened.root):
+            return opened
+        shown = str(opened.root)
+    else:
+        shown = getattr(storage, "address", "that address")
+    raise StoreError(
+        f"There is no experience store at {shown}: nothing there is an object of one",
+        hint="Give the folder or address that a search was run with (--store)",
+    )
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir())
+    except OSError as error:
+        raise StoreError(
+            f"Cannot list {folder}: {error.strerror or error}",
+            hint="Check that this user may read the folder",
+        ) from error

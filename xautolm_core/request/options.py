@@ -165,11 +165,12 @@ class SearchOptions(BaseModel):
     keep_models: Literal["front", "best", "all"] | None = None
 
 
-def given_options(given: Mapping[str, Any]) -> SearchOptions:
+def given_options(given: Mapping[str, Any], *, command: str = "search") -> SearchOptions:
     """Return the options of a search, checked for their types alone.
 
     Args:
         given: Name to what was given.
+        command: Whose options they are, for the hint.
 
     Raises:
         ConfigError: One of them is of another type, or no choice.
@@ -180,7 +181,7 @@ def given_options(given: Mapping[str, Any]) -> SearchOptions:
         problem = first_problem(error)
         option = problem.field.replace("_", "-")
         raise ConfigError(
-            f"--{option}: {problem.message}", hint="See xautolm search --help"
+            f"--{option}: {problem.message}", hint=f"See xautolm {command} --help"
         ) from error
 
 
