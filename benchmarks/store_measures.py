@@ -222,15 +222,12 @@ def _open(store: str) -> ObjectExperienceStore:
 
 def _history(store: str, relevance: Relevance, tenant: str | None = None) -> History:
     from xautolm_core.search.history.cache import HistoryCache
-    from xautolm_core.search.history.reading import history_of_store
+    from xautolm_core.search.history.reading import read_history
+    from xautolm_core.search.history.reading import read_source
 
     opened = _open(store)
-    found = history_of_store(
-        opened,
-        relevance,
-        tenant=tenant,
-        cache=HistoryCache.from_environment(),
-    )
+    source = read_source(opened, tenant=tenant, cache=HistoryCache.from_environment())
+    found = read_history([source], relevance)
     if opened.faults:
         raise RuntimeError(f"faults in {store}: {opened.faults[:3]}")
     return found

@@ -89,18 +89,6 @@ def test_faults_of_other_stores_bear_their_names(stores: Stores) -> None:
     assert [fault.key for fault in stores.union.faults] == [f"team:{key}"]
 
 
-@pytest.mark.parametrize("name", ["own", "", "a b", "1", "x" * 33, "ü"])
-def test_odd_names_of_stores_are_refused(stores: Stores, name: str) -> None:
-    with pytest.raises(ConfigError, match="cannot be called"):
-        TrustedStore(stores.team, name, 0.5)
-
-
-@pytest.mark.parametrize("trust", [0.0, -1.0, 1.5, float("nan")])
-def test_trust_is_above_zero_and_at_most_one(stores: Stores, trust: float) -> None:
-    with pytest.raises(ConfigError, match="out of range"):
-        TrustedStore(stores.team, "team", trust)
-
-
 def test_names_of_stores_differ(stores: Stores) -> None:
     with pytest.raises(ConfigError, match="same name"):
         UnionStore(

@@ -54,7 +54,7 @@ def list_experiences(
     wanted = ExperienceFilter(
         tenant=checked_tenant(tenant),
         task_name=task,
-        search_id=search,
+        search_ids=frozenset() if search is None else frozenset({search}),
         outcomes=_outcomes(outcome or []),
     )
     count = 0

@@ -10,7 +10,6 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from xautolm_core.experience.contract import ExperienceStore
     from xautolm_core.experience.contract import Fault
     from xautolm_core.experience.store import ObjectExperienceStore
 
@@ -60,7 +59,7 @@ def open_there(location: str) -> ObjectExperienceStore:
     return opening.open_existing(location)
 
 
-def report_faults(store: ExperienceStore) -> None:
+def report_faults(store: ObjectExperienceStore) -> None:
     """Warn of what a store has skipped."""
     warn_of_faults(store.faults)
 

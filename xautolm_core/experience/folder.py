@@ -10,7 +10,7 @@ from xautolm_core.objects.folder import FolderObjects
 
 
 class FolderStore(ObjectExperienceStore):
-    """``ExperienceStore`` on a folder of this machine or a shared file system.
+    """The experience store on a folder of this machine or a shared file system.
 
     Args:
         root: The folder.

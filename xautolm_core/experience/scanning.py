@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -126,9 +127,8 @@ class _Stream:
 
 def _streams(reader: StoreReader, state: State, wanted: ExperienceFilter) -> Iterator[_Stream]:
     for segment in state.segments:
-        first = segment.first_ended_at
-        if wanted.ended_before is None or first < wanted.ended_before:
-            yield _Stream(first, lambda segment=segment: _segment_rows(reader, segment, wanted))  # type: ignore[misc]
+        rows = partial(_segment_rows, reader, segment, wanted)
+        yield _Stream(segment.first_ended_at, rows)
     table = matching_rows(reader.tail(state.tail, state).table, wanted)
     if table.num_rows:
         yield _Stream(table["ended_at"][0].as_py(), lambda: from_table(table))
@@ -138,9 +138,6 @@ def _segment_rows(reader: StoreReader, segment: Segment, wanted: ExperienceFilte
     opened = reader.open(segment)
     columns = _columns_of(wanted)
     for group in reader.readable_groups(opened):
-        first = opened.first_ended_at(group)
-        if wanted.ended_before is not None and first is not None and first >= wanted.ended_before:
-            return
         if columns and not _any(_mask(reader.read(opened, group, columns), wanted)):
             continue
         table = matching_rows(reader.read(opened, group), wanted)
@@ -198,25 +195,17 @@ def _conditions(wanted: ExperienceFilter) -> list[tuple[str, Callable[[Any], Any
         return lambda column: pc.is_in(column, pa.array(values, pa.string()))
 
     found: list[tuple[str, Callable[[Any], Any]]] = []
-    for name in ("tenant", "task_name", "task_fingerprint", "search_id"):
+    for name in ("tenant", "task_name", "task_fingerprint"):
         value = getattr(wanted, name)
         if value is not None:
             found.append((name, one_of(value)))
-    if wanted.exclude_search_id is not None:
-        is_excluded = one_of(wanted.exclude_search_id)
-        found.append(("search_id", lambda column: pc.invert(is_excluded(column))))
     if wanted.search_ids:
         found.append(("search_id", one_of(*wanted.search_ids)))
-    if wanted.task_types:
-        found.append(("task_type", one_of(*wanted.task_types)))
     if wanted.outcomes:
         found.append(("outcome", one_of(*(outcome.value for outcome in wanted.outcomes))))
     if wanted.ended_from is not None:
         begin = pa.scalar(wanted.ended_from, pa.timestamp("us", tz="UTC"))
         found.append(("ended_at", lambda column: pc.greater_equal(column, begin)))
-    if wanted.ended_before is not None:
-        end = pa.scalar(wanted.ended_before, pa.timestamp("us", tz="UTC"))
-        found.append(("ended_at", lambda column: pc.less(column, end)))
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,20 +99,6 @@ class SegmentReader:
     def rows(self) -> int:
         """The number of rows."""
         return int(self._file.metadata.num_rows)
-
-    def first_ended_at(self, row_group: int) -> datetime | None:
-        """Return the end of a row group's first row (UTC), if the file says so."""
-        import pyarrow as pa
-
-        if self.is_newer:
-            return None  # its columns may be others
-        index = self._file.schema_arrow.get_field_index("ended_at")
-        try:
-            statistics = self._file.metadata.row_group(row_group).column(index).statistics
-        except pa.ArrowException:
-            return None
-        has_minimum = statistics is not None and statistics.has_min_max
-        return statistics.min if has_minimum else None
 
     def read(self, row_group: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a row group's table, with those of the columns that the file has.

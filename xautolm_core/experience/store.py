@@ -46,7 +46,9 @@ from xautolm_core.records.experience import Experience
 
 
 class ObjectExperienceStore:
-    """``ExperienceStore`` over an ``ObjectStorage``.
+    """Keeps experiences. Safe under concurrent writers and readers; nothing is ever half-written.
+
+    A corrupt object is reported (``faults``) and skipped, never fatal and never deleted.
 
     Args:
         storage: Where the objects are.

@@ -6,7 +6,6 @@ a warning; one's own has to be there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -22,8 +21,6 @@ from xautolm_core.records.experience import Experience
 
 OWN = "own"
 """What one's own store is called beside the others."""
-
-_STORE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 
 T = TypeVar("T")
 
@@ -41,10 +38,6 @@ class TrustedStore:
     store: ObjectExperienceStore
     name: str
     trust: float
-
-    def __post_init__(self) -> None:
-        check_store_name(self.name)
-        check_trust(self.trust)
 
 
 class UnionStore:
@@ -120,31 +113,3 @@ class UnionStore:
         """
         others = self.of_others(lambda other: other.store.forgotten())
         return self.own.forgotten().union(*others)
-
-
-def check_store_name(name: str) -> str:
-    """Return the name of a store that is read if it is usable.
-
-    Raises:
-        ConfigError: It is not.
-    """
-    if not _STORE_NAME.fullmatch(name) or name == OWN:
-        raise ConfigError(
-            f"A store cannot be called {name[:40]!r}",
-            hint="Use up to 32 letters, digits, '_' and '-', beginning with a letter; not 'own'",
-        )
-    return name
-
-
-def check_trust(trust: float) -> float:
-    """Return the trust in a store if it is in (0, 1].
-
-    Raises:
-        ConfigError: It is not.
-    """
-    if not 0 < trust <= 1:
-        raise ConfigError(
-            f"Trust {trust} in a store is out of range",
-            hint="Give more than 0 and at most 1; leave a store out that is not trusted",
-        )
-    return trust

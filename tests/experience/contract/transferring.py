@@ -161,7 +161,7 @@ class TransferringContract(StoreFixtures):
         else:
             found = [row.payload.text for row in from_table(pq.read_table(path))]
         assert found == expected
-        assert export_experiences(store, path, ExperienceFilter(search_id="b")) == 1
+        assert export_experiences(store, path, ExperienceFilter(search_ids=frozenset({"b"}))) == 1
         assert list(tmp_path.glob(".all*")) == []
 
     def test_an_export_that_fails_leaves_nothing(

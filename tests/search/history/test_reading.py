@@ -34,7 +34,6 @@ from xautolm_core.search.history import History
 from xautolm_core.search.history.cache import HistoryCache
 from xautolm_core.search.history.kept import keep_history
 from xautolm_core.search.history.kept import kept_history
-from xautolm_core.search.history.reading import history_of_store
 from xautolm_core.search.history.reading import read_history
 from xautolm_core.search.history.reading import read_rows
 from xautolm_core.search.history.reading import read_source
@@ -63,8 +62,15 @@ def fill(store: FolderStore, *parts: Iterable[Experience]) -> None:
             store.compact(grace=timedelta(0))
 
 
-def read(store: FolderStore, cache: HistoryCache | None = None, **more) -> History:
-    return history_of_store(store, WANTED, cache=cache, **more)
+def read(
+    store: FolderStore,
+    cache: HistoryCache | None = None,
+    *,
+    tenant: str | None = None,
+    exclude_search_id: str | None = None,
+) -> History:
+    source = read_source(store, tenant=tenant, cache=cache)
+    return read_history([source], WANTED, exclude_search_id=exclude_search_id)
 
 
 def assert_same(found: History, expected: History) -> None:

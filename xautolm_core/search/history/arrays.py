@@ -174,7 +174,7 @@ class History:
         return cls(
             ids=joined.ids,
             ended_at=joined.ended_at,
-            outcomes=_outcomes(joined.text("outcome")),
+            outcomes=outcome_codes(joined.text("outcome")),
             search=joined.text("search_id"),
             task=_pairs(joined.text("task_name"), joined.text("task_fingerprint")),
             task_type=joined.text("task_type"),
@@ -238,7 +238,13 @@ class History:
 
     def relevant(self, relevance: Relevance) -> History:
         """Return the experiences that can inform a search; the others are counted, by reason."""
-        dropped, counts = irrelevant(self, relevance)
+        dropped, counts = irrelevant(
+            relevance,
+            task_type=self.task_type,
+            task_features=self.task_features,
+            system_features=self.system_features,
+            outcomes=self.outcomes,
+        )
         return (self.take(~dropped) if counts else self).counting(counts)
 
     def counting(self, left_out: Mapping[DropReason, int]) -> History:
@@ -271,7 +277,8 @@ def _payload(experience: Experience) -> Any:
         return decode(encode(scrub_experience(experience)))
 
 
-def _outcomes(column: Coded) -> NDArray[np.int8]:
+def outcome_codes(column: Coded) -> NDArray[np.int8]:
+    """Return a column of outcomes as indices in ``tuple(Outcome)``."""
     # A value that is no outcome is one that no row has any more.
     codes = [_OUTCOME_CODES.get(value, 0) for value in column.values]
     return column.spread(codes, none=0).astype(np.int8)

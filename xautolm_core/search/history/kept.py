@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from xautolm_core.errors import StoreError
+from xautolm_core.experience.marks import among
 from xautolm_core.search.history.arrays import History
 from xautolm_core.search.history.coded import NONE
 from xautolm_core.search.history.coded import Coded
 from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.rows import HistoryRows
-from xautolm_core.search.history.rows import ids_among
 from xautolm_core.whole_files import write_bytes
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def kept_history(path: Path, digest: str, forgotten: frozenset[bytes]) -> Histor
         OSError: It cannot be written.
     """
     rows, metadata = _read(path, digest)
-    lost = ids_among(rows.ids, forgotten) if forgotten else np.zeros(len(rows), dtype=bool)
+    lost = among(rows.ids, forgotten)
     if lost.any():
         rows = rows.take(~lost)
         write_bytes(path, _encode(_compact(rows), {**metadata, _REST_OF: digest.encode()}))

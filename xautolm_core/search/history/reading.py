@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from typing import Protocol
 
 import numpy as np
 
+from xautolm_core.experience.marks import among
+from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.search.history.arrays import History
+from xautolm_core.search.history.arrays import outcome_codes
+from xautolm_core.search.history.features import FeatureRows
 from xautolm_core.search.history.layout import to_history_table
 from xautolm_core.search.history.layout import wanted_columns
 from xautolm_core.search.history.relevance import DropReason
@@ -22,8 +25,6 @@ from xautolm_core.search.history.relevance import irrelevant
 from xautolm_core.search.history.rows import HistoryRows
 from xautolm_core.search.history.rows import equals
 from xautolm_core.search.history.rows import first_of_each_id
-from xautolm_core.search.history.rows import id_array
-from xautolm_core.search.history.rows import ids_among
 from xautolm_core.search.history.rows import number_array
 from xautolm_core.search.history.rows import time_order
 
@@ -31,23 +32,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from xautolm_core.experience.contract import Fault
+    from xautolm_core.experience.store import ObjectExperienceStore
     from xautolm_core.experience.view import SegmentFile
     from xautolm_core.experience.view import StoreView
     from xautolm_core.search.history.cache import HistoryCache
-
-
-class StoreWithView(Protocol):
-    """A store that can be read as columns."""
-
-    @property
-    def faults(self) -> Sequence[Fault]:
-        """What its reads have skipped so far."""
-        ...
-
-    def view(self) -> StoreView:
-        """Return what the store holds now."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -77,7 +65,7 @@ class _Part:
 
 
 def read_source(
-    store: StoreWithView,
+    store: ObjectExperienceStore,
     *,
     trust: float = 1.0,
     tenant: str | None = None,
@@ -116,30 +104,6 @@ def read_source(
     raise changes_too_fast()
 
 
-def history_of_store(
-    store: StoreWithView,
-    relevance: Relevance,
-    *,
-    tenant: str | None = None,
-    exclude_search_id: str | None = None,
-    cache: HistoryCache | None = None,
-) -> History:
-    """Return what a store can tell a search now.
-
-    Args:
-        store: The store.
-        relevance: See ``read_history``.
-        tenant: Only this tenant's experiences; all if None.
-        exclude_search_id: See ``read_history``.
-        cache: See ``read_source``.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
-    source = read_source(store, tenant=tenant, cache=cache)
-    return read_history([source], relevance, exclude_search_id=exclude_search_id)
-
-
 def read_history(
     sources: Sequence[HistorySource],
     relevance: Relevance,
@@ -156,12 +120,8 @@ def read_history(
         relevance: What an experience must have in common with the search.
         exclude_search_id: The search's own id.
     """
-    joined, left_out = _of_its_kind(sources, relevance, exclude_search_id)
-    everything = History.of_joined(joined)
-    dropped, counts = irrelevant(everything, relevance)
-    order = _order(joined, dropped)
-    kept = everything if order is None else everything.take(order)
-    return kept.counting(left_out).counting(counts)
+    rows, left_out = read_rows(sources, relevance, exclude_search_id=exclude_search_id)
+    return History.of_joined(rows).counting(left_out)
 
 
 def read_rows(
@@ -178,7 +138,13 @@ def read_rows(
         exclude_search_id: See there.
     """
     joined, left_out = _of_its_kind(sources, relevance, exclude_search_id)
-    dropped, counts = irrelevant(History.of_joined(joined), relevance)
+    dropped, counts = irrelevant(
+        relevance,
+        task_type=joined.text("task_type"),
+        task_features=FeatureRows.parse(joined.text("task_features")),
+        system_features=FeatureRows.parse(joined.text("system_features")),
+        outcomes=outcome_codes(joined.text("outcome")),
+    )
     order = _order(joined, dropped)
     return joined if order is None else joined.take(order), {**left_out, **counts}
 
@@ -245,7 +211,7 @@ def _visible(
     if exclude_search_id is not None:
         visible &= ~equals(table, "search_id", exclude_search_id)
     if source.hidden:
-        visible &= ~ids_among(id_array(table), source.hidden)
+        visible &= ~among(fixed_bytes(table["id"]), source.hidden)
     return np.flatnonzero(visible)
 
 
@@ -254,7 +220,7 @@ def _each_once(parts: Sequence[_Part]) -> list[_Part]:
     if not parts:
         return []
     kept = first_of_each_id(
-        np.concatenate([id_array(part.table)[part.rows] for part in parts]),
+        np.concatenate([fixed_bytes(part.table["id"])[part.rows] for part in parts]),
         np.concatenate([number_array(part.table, "ended_at")[part.rows] for part in parts]),
         np.concatenate([np.full(len(part.rows), part.trust) for part in parts]),
     )

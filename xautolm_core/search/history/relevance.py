@@ -13,7 +13,7 @@ from xautolm_core.records.outcome import Outcome
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xautolm_core.search.history.arrays import History
+    from xautolm_core.search.history.coded import Coded
     from xautolm_core.search.history.features import FeatureRows
 
 
@@ -46,21 +46,33 @@ class Relevance:
 
 
 def irrelevant(
-    history: History, relevance: Relevance
+    relevance: Relevance,
+    *,
+    task_type: Coded,
+    task_features: FeatureRows,
+    system_features: FeatureRows,
+    outcomes: NDArray[np.int8],
 ) -> tuple[NDArray[np.bool_], dict[DropReason, int]]:
     """Return which experiences cannot inform the search, and how many for which reason.
 
     An experience is counted under the first reason that applies, in the order of ``DropReason``.
+
+    Args:
+        relevance: What they must have in common with it.
+        task_type: Columns of a history, as are the others.
+        task_features: See ``History``.
+        system_features: See there.
+        outcomes: See there.
     """
     reasons = {
-        DropReason.TASK_TYPE: ~history.task_type.equals(relevance.task_type),
+        DropReason.TASK_TYPE: ~task_type.equals(relevance.task_type),
         DropReason.EXTRACTOR: ~(
-            _comparable(history.task_features, relevance.task_extractor)
-            & _comparable(history.system_features, relevance.system_extractor)
+            _comparable(task_features, relevance.task_extractor)
+            & _comparable(system_features, relevance.system_extractor)
         ),
-        DropReason.OUTCOME: ~_INFORMATIVE[history.outcomes],
+        DropReason.OUTCOME: ~_INFORMATIVE[outcomes],
     }
-    dropped = np.zeros(len(history), dtype=bool)
+    dropped = np.zeros(len(outcomes), dtype=bool)
     counts: dict[DropReason, int] = {}
     for reason, applies in reasons.items():
         count = int(np.count_nonzero(applies & ~dropped))

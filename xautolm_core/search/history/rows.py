@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from xautolm_core.experience.columns import SCORE
+from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.search.history.coded import NONE
 from xautolm_core.search.history.coded import Coded
 from xautolm_core.search.history.coded import merge
@@ -66,7 +67,7 @@ class HistoryRows:
                 numbers[name] = number_array(table, name)[chosen]
             else:
                 coded[name] = _coded(table, name, chosen)
-        ids = id_array(table)[chosen]
+        ids = fixed_bytes(table.column("id"))[chosen]
         ended_at = number_array(table, "ended_at")[chosen]
         return cls(ids, ended_at, np.full(len(ids), trust), coded, numbers)
 
@@ -103,15 +104,6 @@ class HistoryRows:
     def number(self, name: str) -> NDArray[np.float64]:
         """Return a column of numbers; NaN everywhere if no table has it."""
         return self.numbers.get(name, np.full(len(self), np.nan))
-
-
-def id_array(table: pa.Table) -> NDArray[np.uint8]:
-    """Return the ids of a history table, shape (rows, 16); no copy."""
-    if len(table) == 0:
-        return np.zeros((0, 16), dtype=np.uint8)
-    array = table.column("id").chunk(0)
-    data = np.frombuffer(array.buffers()[1], dtype=np.uint8)
-    return data[array.offset * 16 :][: len(array) * 16].reshape(-1, 16)
 
 
 def number_array(table: pa.Table, name: str) -> NDArray[Any]:
@@ -153,15 +145,6 @@ def first_of_each_id(
     kept = np.ones(len(ids), dtype=bool)
     kept[suspects[order[1:][again]]] = False
     return kept
-
-
-def ids_among(ids: NDArray[np.uint8], others: frozenset[bytes]) -> NDArray[np.bool_]:
-    """Return which ids are among others that are not empty, shape (rows,)."""
-    listed = np.frombuffer(b"".join(others), dtype=np.uint8).reshape(-1, 16)
-    found = np.isin(id_words(ids)[:, 0], id_words(listed)[:, 0])
-    for row in np.flatnonzero(found):
-        found[row] = ids[row].tobytes() in others
-    return found
 
 
 def id_words(ids: NDArray[np.uint8]) -> NDArray[np.uint64]:
