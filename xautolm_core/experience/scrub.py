@@ -1,7 +1,8 @@
 """Takes out of an experience what must never be kept: texts, paths, hosts, credentials.
 
 Every string is named here with the rule that it has to pass (see ``rules``); a field without a rule
-is not written at all.
+is not written at all. Reading is lenient, because a newer writer may know more; writing is not:
+what the schema does not know is refused.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
 from typing import Any
+
+from pydantic import BaseModel
+from pydantic import ValidationError
 
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.codec import is_identity
@@ -20,9 +25,15 @@ from xautolm_core.experience.messages import MAX_MESSAGE_CHARACTERS
 from xautolm_core.experience.messages import scrub_message
 from xautolm_core.experience.policy import TenantPolicy
 from xautolm_core.experience.rules import Rules
-from xautolm_core.experience.strict import checked_experience
-from xautolm_core.experience.strict import plain_content
+from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.energy import EnergyReading
 from xautolm_core.records.experience import Experience
+from xautolm_core.records.experience import ExperiencePlan
+from xautolm_core.records.experience import ExperiencePrediction
+from xautolm_core.records.features import FeatureVector
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.scores import Score
+from xautolm_core.validation import first_problem
 
 __all__ = ["MAX_MESSAGE_CHARACTERS", "STRICTEST", "scrub_experience", "scrub_message"]
 
@@ -53,11 +64,11 @@ def scrub_experience(
         StoreError: It carries more than the schema knows, a value of a wrong type, or an id or a
             tenant's name that is none: these cannot be replaced.
     """
-    content = plain_content(experience)
+    content = _plain_content(experience)
     around = surroundings or Surroundings.of_this_process()
     rules = Rules(around, policy.allow_class_names)
     clean = {name: _FIELDS[name](rules, value) for name, value in content.items()}
-    return checked_experience(clean)
+    return _checked_experience(clean)
 
 
 def _identity(_: Rules, value: Any) -> str:
@@ -298,3 +309,70 @@ _FIELDS: Mapping[str, Cleaner] = {
         _same,
     ),
 }
+
+
+# --- what the schema does not know ---
+
+_PARTS: Mapping[str, type[BaseModel]] = {
+    "task_features": FeatureVector,
+    "system_features": FeatureVector,
+    "configuration": Configuration,
+    "failure": Failure,
+    "plan": ExperiencePlan,
+    "predicted": ExperiencePrediction,
+}
+_PARTS_IN: Mapping[str, type[BaseModel]] = {"scores": Score, "energy": EnergyReading}
+
+
+def _plain_content(experience: Experience) -> dict[str, Any]:
+    """Return an experience as plain data, made sure to hold what the schema knows and nothing else.
+
+    An experience that was built around validation (``model_construct``, ``model_copy``, a subclass)
+    is refused if it carries more than the schema, or something else in its place.
+
+    Raises:
+        StoreError: It does.
+    """
+    _require(experience, Experience, "the experience")
+    for name, kind in _PARTS.items():
+        part = getattr(experience, name)
+        if part is not None:
+            _require(part, kind, name)
+    for name, kind in _PARTS_IN.items():
+        parts = getattr(experience, name)
+        entries = parts.values() if isinstance(parts, Mapping) else parts
+        if not isinstance(entries, Sequence) and not isinstance(parts, Mapping):
+            raise StoreError(f"Experience not written: {name} is {type(parts).__name__}")
+        for part in entries:
+            _require(part, kind, name)
+    return experience.model_dump(mode="python", warnings=False)
+
+
+def _checked_experience(content: Mapping[str, Any]) -> Experience:
+    """Return the experience of plain data, with every value of its right type.
+
+    Raises:
+        StoreError: One is not; the message does not repeat it.
+    """
+    try:
+        # Strict: bytes, for one, would otherwise pass every rule for strings and then become one.
+        return Experience.model_validate(content, strict=True)
+    except ValidationError as error:
+        found = first_problem(error)
+    # Outside the handler, so that the values are in no chained exception.
+    raise StoreError(f"Experience not written: {found.field}: {found.message}")
+
+
+def _require(value: object, kind: type[BaseModel], place: str) -> None:
+    if type(value) is not kind:
+        raise StoreError(
+            f"Experience not written: {place} is no {kind.__name__}",
+            hint="Build it by the classes of the schema",
+        )
+    missing = kind.model_fields.keys() - vars(value).keys()
+    unknown = vars(value).keys() - kind.model_fields.keys()
+    if missing or unknown:
+        what = f"lacks {sorted(missing)[0]}" if missing else f"has {len(unknown)} unknown fields"
+        raise StoreError(
+            f"Experience not written: {place} {what}", hint="Build it by the classes of the schema"
+        )
