@@ -29,7 +29,8 @@ from made_up_experiences import tables
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.history import History
 from xautolm_core.search.history.layout import to_history_table
-from xautolm_core.search.history.rows import HistoryRows
+from xautolm_core.search.history.table import joined
+from xautolm_core.search.history.table import with_trust
 from xautolm_core.search.samplers import SAMPLER_NAMES
 from xautolm_core.search.samplers import make_sampler
 from xautolm_core.search.samplers.encoding import OUTCOME_ATTRIBUTE
@@ -37,6 +38,8 @@ from xautolm_core.search.samplers.encoding import ask_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pyarrow as pa
 
     from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.samplers.selection import SearchContext
@@ -46,21 +49,20 @@ _ENDLESS = 10**8
 
 def history_of(relevant: int, also: int, context: SearchContext, seed: int) -> History:
     """Return a history with so many experiences that can inform the search, and so many others."""
-    useful: list[HistoryRows] = []
-    others: list[HistoryRows] = []
+    useful: list[pa.Table] = []
+    others: list[pa.Table] = []
     for table in tables(_ENDLESS, seed):
-        rows = HistoryRows.of_table(to_history_table(table), trust=1.0)
-        known = {bytes(one) for one in History.of_rows([rows]).relevant(context.relevance).ids}
-        is_known = np.asarray([bytes(one) in known for one in rows.ids])
-        useful.append(rows.take(np.flatnonzero(is_known)[: relevant - _count(useful)]))
-        others.append(rows.take(np.flatnonzero(~is_known)[: also - _count(others)]))
+        rows = with_trust(to_history_table(table), 1.0)
+        dropped, _ = History(joined([rows])).irrelevant(context.relevance)
+        useful.append(rows.take(np.flatnonzero(~dropped)[: relevant - _count(useful)]))
+        others.append(rows.take(np.flatnonzero(dropped)[: also - _count(others)]))
         if _count(useful) == relevant and _count(others) == also:
             break
-    return History.of_rows([*useful, *others])
+    return History.of_tables([*useful, *others])
 
 
-def _count(parts: Sequence[HistoryRows]) -> int:
-    return sum(len(part.ids) for part in parts)
+def _count(parts: Sequence[pa.Table]) -> int:
+    return sum(map(len, parts))
 
 
 def outcome_of(configuration: Configuration) -> tuple[float, float] | None:

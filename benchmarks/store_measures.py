@@ -228,6 +228,8 @@ def _history(store: str, relevance: Relevance, tenant: str | None = None) -> His
     opened = _open(store)
     source = read_source(opened, tenant=tenant, cache=HistoryCache.from_environment())
     found = read_history([source], relevance)
+    # Columns are parsed when they are asked for: ready is what a sampler asks for.
+    _ = (found.task_features, found.parameters, found.model_descriptor, found.scores)
     if opened.faults:
         raise RuntimeError(f"faults in {store}: {opened.faults[:3]}")
     return found

@@ -243,9 +243,7 @@ def _written_time(text: str) -> datetime | timedelta:
 
 
 def _folders(runs: Run | Sequence[Run]) -> list[Path]:
-    several = [runs] if isinstance(runs, str | Path | SearchResult) else runs
-    if not isinstance(several, Sequence):
-        several = [given_path(several, "runs")]
+    several = runs if isinstance(runs, list | tuple) else [runs]
     return [
         run.out_folder if isinstance(run, SearchResult) else given_path(run, "runs").resolve()
         for run in several

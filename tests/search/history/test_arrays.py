@@ -30,8 +30,8 @@ from xautolm_core.search.history.layout import UNREADABLE
 from xautolm_core.search.history.layout import to_history_table
 from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.relevance import Relevance
-from xautolm_core.search.history.rows import HistoryRows
-from xautolm_core.search.history.rows import first_of_each_id
+from xautolm_core.search.history.table import first_of_each_id
+from xautolm_core.search.history.table import with_trust
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 values = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), finite, st.text())
@@ -125,7 +125,7 @@ def test_what_fits_no_column_is_put_back_in_its_place(changes):
     row = row_of(**changes)
     table = to_history_table(to_table([row]))
     assert table.schema.metadata[UNREADABLE] == b"0"
-    found = rows_of(History.of_rows([HistoryRows.of_table(table)]))
+    found = rows_of(History.of_tables([with_trust(table, 1.0)]))
     if "configuration" in changes:
         # A list is no value of a hyper-parameter: whatever it is compared with, it differs.
         assert found[0]["parameters"] == {
@@ -156,12 +156,12 @@ def experience_of_tenant(changes: dict[str, Any]) -> str:
     ids=str,
 )
 def test_rows_that_do_not_fit_the_schema_are_left_out_and_counted(changes):
-    table = to_history_table(to_table([row_of(**changes), row_of()]))
+    table = to_history_table(to_table([row_of(**changes, id="0" * 32), row_of()]))
     readable = 2 if changes == {"task_features": []} else 1
     assert len(table) == readable
     assert int(table.schema.metadata[UNREADABLE]) == 2 - readable
     # Features that are no object are there, but of no extractor: nothing can use them.
-    history = History.of_rows([HistoryRows.of_table(table)])
+    history = History.of_tables([with_trust(table, 1.0)])
     features = experience_of(row_of().payload).task_features
     wanted = Relevance(
         "text-classification", (features.extractor, features.version), ("system", "1.0")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xautolm_core.experience.contract import ExperienceFilter
-from xautolm_core.experience.contract import ExperienceStore
 from xautolm_core.experience.importers.duplicates import is_same_trial
 from xautolm_core.experience.importers.published import ORIGIN as PUBLISHED
+from xautolm_core.experience.store import ObjectExperienceStore
 from xautolm_core.records.experience import Experience
 from xautolm_core.records.outcome import Outcome
 
@@ -54,7 +54,7 @@ class ImportPlan:
         return Counts(len(self.new), self.already_there, self.twins, self.conflicts)
 
 
-def plan_import(experiences: Sequence[Experience], store: ExperienceStore) -> ImportPlan:
+def plan_import(experiences: Sequence[Experience], store: ObjectExperienceStore) -> ImportPlan:
     """Compare imported experiences with what a store holds; write nothing.
 
     A published failure is written down twice, under two times: if a part of a run was imported that
@@ -80,7 +80,7 @@ def plan_import(experiences: Sequence[Experience], store: ExperienceStore) -> Im
     return ImportPlan(new, already_there, twins, conflicts)
 
 
-def write_import(plan: ImportPlan, store: ExperienceStore) -> int:
+def write_import(plan: ImportPlan, store: ObjectExperienceStore) -> int:
     """Append what is new; return how many. It may be broken off and repeated at any point.
 
     Raises:
@@ -97,7 +97,7 @@ def _says_the_same(one: Experience, other: Experience) -> bool:
     return len(digests) == 1 or is_same_trial(one, other)
 
 
-def _present(experiences: Sequence[Experience], store: ExperienceStore) -> list[Experience]:
+def _present(experiences: Sequence[Experience], store: ObjectExperienceStore) -> list[Experience]:
     """Return what a store holds of the same searches, in one pass for each tenant."""
     searches: dict[str, set[str]] = {}
     for experience in experiences:

@@ -1,16 +1,18 @@
-"""The part of one or several experience stores that a search learns from, as arrays."""
+"""The part of one or several experience stores that a search learns from: one table."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import field
 from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from functools import cached_property
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -18,6 +20,7 @@ import numpy as np
 
 from xautolm_core.experience.columns import PARAMETER
 from xautolm_core.experience.columns import SCORE
+from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.history.coded import NONE
 from xautolm_core.search.history.coded import Coded
@@ -35,18 +38,25 @@ from xautolm_core.search.history.measures import TIME_ERROR
 from xautolm_core.search.history.measures import TIME_LOAD
 from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.relevance import Relevance
-from xautolm_core.search.history.relevance import irrelevant
-from xautolm_core.search.history.rows import HistoryRows
-from xautolm_core.search.history.rows import first_of_each_id
-from xautolm_core.search.history.rows import time_order
+from xautolm_core.search.history.table import TRUST
+from xautolm_core.search.history.table import codes_of
+from xautolm_core.search.history.table import first_of_each_id
+from xautolm_core.search.history.table import joined
+from xautolm_core.search.history.table import numbers
+from xautolm_core.search.history.table import text_column
+from xautolm_core.search.history.table import time_order
+from xautolm_core.search.history.table import times
+from xautolm_core.search.history.table import with_trust
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from xautolm_core.records.experience import Experience
 
 _OUTCOMES = tuple(Outcome)
 _OUTCOME_CODES = {outcome.value: code for code, outcome in enumerate(_OUTCOMES)}
+_INFORMATIVE = np.asarray([o.says_something_about_configuration for o in Outcome])
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -62,72 +72,31 @@ class Identity:
     trust: float
 
 
-@dataclass(frozen=True)
 class History:
-    """Experiences as arrays, ordered by end time and id. Each row is one experience.
+    """Experiences as one table, ordered by end time and id. Each row is one experience.
+
+    Its columns are arrays, or ``Coded``: a code a row, and each value once. They are taken from the
+    table when they are asked for.
+
+    Args:
+        table: As ``joined`` makes it of tables in the columns of ``layout``; none is there twice.
+        left_out: Experiences that were left out when the stores were read, by reason.
 
     Attributes:
-        ids: Shape (rows, 16), uint8.
-        ended_at: Shape (rows,), int64: microseconds since 1970 (UTC).
-        outcomes: Shape (rows,), int8: index in ``tuple(Outcome)``.
-        search: Id of the search.
-        task: Name and fingerprint of the task.
-        task_type: Kind of the task.
-        task_features: Meta-features of the task.
-        system_features: Meta-features of the machine.
-        branch: Fine-tuner.
-        method: Fine-tuning method.
-        model: Model.
-        parameters: Hyper-parameter's name to its values (active ones only). Values are told apart
-            by their JSON: 1, 1.0 and true are three.
-        model_descriptor: Descriptor of the model.
-        scores: Name of a score to its values, float64; NaN where there is none.
-        time_seconds: Training plus evaluation seconds, float64; NaN if neither ran.
-        is_cut: Whether a deadline or the wall limit ended an ``ok`` trial before the end of its
-            schedule, bool: its seconds are right-censored.
-        latency_ms: Milliseconds a text, float64; NaN if not measured.
-        energy_joules: Comparable joules, where all readings are of one quality class, A or B,
-            float64; NaN elsewhere.
-        estimated_seconds: What training and evaluation were estimated to take, float64; NaN if not
-            known.
-        log_memory_load: Natural logarithm of estimated over allowed bytes, of host or GPU memory,
-            whichever is scarcer, float64; NaN if not known or not limited.
-        log_time_load: Likewise of seconds.
-        log_memory_error: Natural logarithm of measured over estimated bytes of that memory,
-            float64; NaN if one is not known.
-        log_time_error: Likewise of the seconds of training, for the steps of its schedule.
-        trust: Weight in (0, 1] of the store that each row comes from, float64.
-        left_out: Experiences that were left out when the stores were read, by reason.
+        table: See above.
+        left_out: See above.
     """
 
-    ids: NDArray[np.uint8]
-    ended_at: NDArray[np.int64]
-    outcomes: NDArray[np.int8]
-    search: Coded
-    task: Coded
-    task_type: Coded
-    task_features: FeatureRows
-    system_features: FeatureRows
-    branch: Coded
-    method: Coded
-    model: Coded
-    parameters: Mapping[str, Coded]
-    model_descriptor: Coded
-    scores: Mapping[str, NDArray[np.float64]]
-    time_seconds: NDArray[np.float64]
-    is_cut: NDArray[np.bool_]
-    latency_ms: NDArray[np.float64]
-    energy_joules: NDArray[np.float64]
-    estimated_seconds: NDArray[np.float64]
-    log_memory_load: NDArray[np.float64]
-    log_time_load: NDArray[np.float64]
-    log_memory_error: NDArray[np.float64]
-    log_time_error: NDArray[np.float64]
-    trust: NDArray[np.float64]
-    left_out: Mapping[DropReason, int] = field(default_factory=dict)
+    def __init__(self, table: pa.Table, left_out: Mapping[DropReason, int] | None = None) -> None:
+        self.table = table
+        self.left_out = dict(left_out or {})
+        self._numbers = partial(numbers, table)
+        # What rows are taken of the table, its texts stay: each is read and parsed once.
+        self._texts: dict[str, tuple[Any, ...]] = {}
+        self._features: dict[str, FeatureRows] = {}
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return int(self.table.num_rows)
 
     @classmethod
     def empty(cls) -> History:
@@ -148,110 +117,193 @@ class History:
         from xautolm_core.experience.columns import Row
         from xautolm_core.experience.columns import to_table
 
-        table = to_table(Row("", _payload(e)) for e in experiences)
-        rows = HistoryRows.of_table(to_history_table(table), trust=trust)
-        first = first_of_each_id(rows.ids, rows.ended_at, rows.trust)
-        return cls.of_rows([rows if first is None else rows.take(first)])
+        table = to_history_table(to_table(Row("", _payload(e)) for e in experiences))
+        return cls.of_tables([with_trust(table, trust)])
 
     @classmethod
-    def of_rows(cls, parts: Iterable[HistoryRows]) -> History:
-        """Return the history of some rows, none of which is there twice.
-
-        Args:
-            parts: Rows of one or several history tables.
-        """
-        everything = cls.of_joined(HistoryRows.joined(list(parts)))
-        order = time_order(everything.ended_at, everything.ids)
-        return everything if order is None else everything.take(order)
-
-    @classmethod
-    def of_joined(cls, joined: HistoryRows) -> History:
-        """Return the history of rows in their order.
-
-        Here, and only here, meta-features, descriptors and values are parsed, each different one
-        once.
-        """
-        return cls(
-            ids=joined.ids,
-            ended_at=joined.ended_at,
-            outcomes=outcome_codes(joined.text("outcome")),
-            search=joined.text("search_id"),
-            task=_pairs(joined.text("task_name"), joined.text("task_fingerprint")),
-            task_type=joined.text("task_type"),
-            task_features=FeatureRows.parse(joined.text("task_features")),
-            system_features=FeatureRows.parse(joined.text("system_features")),
-            branch=joined.text("configuration.branch"),
-            method=joined.text("configuration.method"),
-            model=joined.text("configuration.model"),
-            parameters={
-                name.removeprefix(PARAMETER): _decoded(column)
-                for name, column in joined.coded.items()
-                if name.startswith(PARAMETER)
-            },
-            model_descriptor=_decoded(joined.text(DESCRIPTOR)),
-            scores={
-                name.removeprefix(SCORE): column
-                for name, column in joined.numbers.items()
-                if name.startswith(SCORE)
-            },
-            time_seconds=joined.number(TIME),
-            is_cut=joined.text(CUT_BY).codes != NONE,
-            latency_ms=joined.number(LATENCY),
-            energy_joules=joined.number(ENERGY),
-            estimated_seconds=joined.number(ESTIMATED),
-            log_memory_load=joined.number(MEMORY_LOAD),
-            log_time_load=joined.number(TIME_LOAD),
-            log_memory_error=joined.number(MEMORY_ERROR),
-            log_time_error=joined.number(TIME_ERROR),
-            trust=joined.trust,
-        )
+    def of_tables(cls, tables: Iterable[pa.Table]) -> History:
+        """Return the history of some tables with ``trust``, each id once, in order of time."""
+        found = cls(joined(tables))
+        first = first_of_each_id(found.ids, found.ended_at, found.trust)
+        found = found if first is None else found.take(first)
+        order = time_order(found.ended_at, found.ids)
+        return found if order is None else found.take(order)
 
     def take(self, rows: NDArray[Any]) -> History:
-        """Return some rows (a mask or indices)."""
-        return replace(
-            self,
-            ids=self.ids[rows],
-            ended_at=self.ended_at[rows],
-            outcomes=self.outcomes[rows],
-            search=self.search.take(rows),
-            task=self.task.take(rows),
-            task_type=self.task_type.take(rows),
-            task_features=self.task_features.take(rows),
-            system_features=self.system_features.take(rows),
-            branch=self.branch.take(rows),
-            method=self.method.take(rows),
-            model=self.model.take(rows),
-            parameters={name: column.take(rows) for name, column in self.parameters.items()},
-            model_descriptor=self.model_descriptor.take(rows),
-            scores={name: column[rows] for name, column in self.scores.items()},
-            time_seconds=self.time_seconds[rows],
-            is_cut=self.is_cut[rows],
-            latency_ms=self.latency_ms[rows],
-            energy_joules=self.energy_joules[rows],
-            estimated_seconds=self.estimated_seconds[rows],
-            log_memory_load=self.log_memory_load[rows],
-            log_time_load=self.log_time_load[rows],
-            log_memory_error=self.log_memory_error[rows],
-            log_time_error=self.log_time_error[rows],
-            trust=self.trust[rows],
+        """Return some rows (a mask or indices); codes stay."""
+        is_mask = rows.dtype == bool
+        found = History(
+            self.table.filter(rows) if is_mask else self.table.take(rows), self.left_out
         )
+        found._texts, found._features = self._texts, self._features
+        return found
+
+    @cached_property
+    def ids(self) -> NDArray[np.uint8]:
+        """Shape (rows, 16)."""
+        found: NDArray[np.uint8] = fixed_bytes(self.table["id"])
+        return found
+
+    @cached_property
+    def ended_at(self) -> NDArray[np.int64]:
+        """Microseconds since 1970 (UTC)."""
+        return times(self.table)
+
+    @cached_property
+    def outcomes(self) -> NDArray[np.int8]:
+        """Index in ``tuple(Outcome)``."""
+        column = self._coded("outcome")
+        # A value that is no outcome is one that no row has any more.
+        codes = [_OUTCOME_CODES.get(value, 0) for value in column.values]
+        return column.spread(codes, none=0).astype(np.int8)
+
+    @cached_property
+    def search(self) -> Coded:
+        """Id of the search."""
+        return self._coded("search_id")
+
+    @cached_property
+    def task(self) -> Coded:
+        """Name and fingerprint of the task."""
+        return _pairs(self._coded("task_name"), self._coded("task_fingerprint"))
+
+    @cached_property
+    def task_type(self) -> Coded:
+        """Kind of the task."""
+        return self._coded("task_type")
+
+    @cached_property
+    def task_features(self) -> FeatureRows:
+        """Meta-features of the task."""
+        return self._parsed("task_features")
+
+    @cached_property
+    def system_features(self) -> FeatureRows:
+        """Meta-features of the machine."""
+        return self._parsed("system_features")
+
+    @cached_property
+    def branch(self) -> Coded:
+        """Branch of the search space."""
+        return self._coded("configuration.branch")
+
+    @cached_property
+    def method(self) -> Coded:
+        """Method."""
+        return self._coded("configuration.method")
+
+    @cached_property
+    def model(self) -> Coded:
+        """Model."""
+        return self._coded("configuration.model")
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Coded]:
+        """Hyper-parameter's name to its values (active ones only).
+
+        Values are told apart by their JSON: 1, 1.0 and true are three.
+        """
+        return {name: self._coded(PARAMETER + name, json.loads) for name in self._below(PARAMETER)}
+
+    @cached_property
+    def model_descriptor(self) -> Coded:
+        """Descriptor of the model."""
+        return self._coded(DESCRIPTOR, json.loads)
+
+    @cached_property
+    def scores(self) -> Mapping[str, NDArray[np.float64]]:
+        """Name of a score to its values; NaN where there is none."""
+        return {name: self._numbers(SCORE + name) for name in self._below(SCORE)}
+
+    @cached_property
+    def time_seconds(self) -> NDArray[np.float64]:
+        """Training plus evaluation seconds; NaN if neither ran."""
+        return self._numbers(TIME)
+
+    @cached_property
+    def is_cut(self) -> NDArray[np.bool_]:
+        """Whether a deadline or the wall limit ended an ``ok`` trial before its schedule's end.
+
+        Its seconds are right-censored.
+        """
+        return np.asarray(self._coded(CUT_BY).codes != NONE)
+
+    @cached_property
+    def latency_ms(self) -> NDArray[np.float64]:
+        """Milliseconds a text; NaN if not measured."""
+        return self._numbers(LATENCY)
+
+    @cached_property
+    def energy_joules(self) -> NDArray[np.float64]:
+        """Comparable joules, where all readings are of one quality class, A or B; else NaN."""
+        return self._numbers(ENERGY)
+
+    @cached_property
+    def estimated_seconds(self) -> NDArray[np.float64]:
+        """What training and evaluation were estimated to take; NaN if not known."""
+        return self._numbers(ESTIMATED)
+
+    @cached_property
+    def log_memory_load(self) -> NDArray[np.float64]:
+        """Natural logarithm of estimated over allowed bytes, of the scarcer memory of host and GPU.
+
+        NaN if not known or not limited.
+        """
+        return self._numbers(MEMORY_LOAD)
+
+    @cached_property
+    def log_time_load(self) -> NDArray[np.float64]:
+        """Likewise of seconds."""
+        return self._numbers(TIME_LOAD)
+
+    @cached_property
+    def log_memory_error(self) -> NDArray[np.float64]:
+        """Natural logarithm of measured over estimated bytes of that memory; NaN if not known."""
+        return self._numbers(MEMORY_ERROR)
+
+    @cached_property
+    def log_time_error(self) -> NDArray[np.float64]:
+        """Likewise of the seconds of training, for the steps of its schedule."""
+        return self._numbers(TIME_ERROR)
+
+    @cached_property
+    def trust(self) -> NDArray[np.float64]:
+        """Weight in (0, 1] of the store that each row comes from."""
+        return self._numbers(TRUST)
+
+    def irrelevant(self, relevance: Relevance) -> tuple[NDArray[np.bool_], dict[DropReason, int]]:
+        """Return which experiences cannot inform a search, and how many for which reason.
+
+        An experience is counted under the first reason that applies, in the order of
+        ``DropReason``.
+        """
+        reasons = {
+            DropReason.TASK_TYPE: ~self.task_type.equals(relevance.task_type),
+            DropReason.EXTRACTOR: ~(
+                self.task_features.comparable(relevance.task_extractor)
+                & self.system_features.comparable(relevance.system_extractor)
+            ),
+            DropReason.OUTCOME: ~_INFORMATIVE[self.outcomes],
+        }
+        dropped = np.zeros(len(self), dtype=bool)
+        counts: dict[DropReason, int] = {}
+        for reason, applies in reasons.items():
+            count = int(np.count_nonzero(applies & ~dropped))
+            if count:
+                counts[reason] = count
+            dropped |= applies
+        return dropped, counts
 
     def relevant(self, relevance: Relevance) -> History:
         """Return the experiences that can inform a search; the others are counted, by reason."""
-        dropped, counts = irrelevant(
-            relevance,
-            task_type=self.task_type,
-            task_features=self.task_features,
-            system_features=self.system_features,
-            outcomes=self.outcomes,
-        )
+        dropped, counts = self.irrelevant(relevance)
         return (self.take(~dropped) if counts else self).counting(counts)
 
     def counting(self, left_out: Mapping[DropReason, int]) -> History:
         """Return the same history with more experiences counted as left out."""
         names = dict.fromkeys((*self.left_out, *left_out))
         counts = {n: self.left_out.get(n, 0) + left_out.get(n, 0) for n in names}
-        return replace(self, left_out=counts)
+        return History(self.table, counts)
 
     def identity(self, row: int) -> Identity:
         """Return which experience a row is."""
@@ -265,6 +317,24 @@ class History:
             trust=float(self.trust[row]),
         )
 
+    def _coded(self, name: str, read: Callable[[str], Any] = str) -> Coded:
+        column = text_column(self.table, name)
+        if column is None:
+            return Coded.empty(len(self))
+        if name not in self._texts:
+            self._texts[name] = tuple(map(read, column.dictionary.to_pylist()))
+        return Coded(codes_of(column), self._texts[name])
+
+    def _parsed(self, name: str) -> FeatureRows:
+        column = self._coded(name)
+        if name not in self._features:
+            self._features[name] = FeatureRows.parse(column)
+        return replace(self._features[name], codes=column.codes)
+
+    def _below(self, prefix: str) -> list[str]:
+        names = [name for name in self.table.column_names if name.startswith(prefix)]
+        return [name.removeprefix(prefix) for name in names]
+
 
 def _payload(experience: Experience) -> Any:
     from xautolm_core.experience.codec import decode
@@ -275,13 +345,6 @@ def _payload(experience: Experience) -> Any:
         return decode(encode(experience))
     except ValueError:
         return decode(encode(scrub_experience(experience)))
-
-
-def outcome_codes(column: Coded) -> NDArray[np.int8]:
-    """Return a column of outcomes as indices in ``tuple(Outcome)``."""
-    # A value that is no outcome is one that no row has any more.
-    codes = [_OUTCOME_CODES.get(value, 0) for value in column.values]
-    return column.spread(codes, none=0).astype(np.int8)
 
 
 def _pairs(names: Coded, fingerprints: Coded) -> Coded:
@@ -297,7 +360,3 @@ def _pairs(names: Coded, fingerprints: Coded) -> Coded:
     n, f = np.divmod(different, len(fingerprints.values))
     pairs = [(names.values[i], fingerprints.values[j]) for i, j in zip(n, f, strict=True)]
     return Coded(codes.astype(np.int32), tuple(pairs))
-
-
-def _decoded(column: Coded) -> Coded:
-    return replace(column, values=tuple(json.loads(value) for value in column.values))

@@ -71,17 +71,3 @@ class Coded:
         """
         # A negative code counts from the end, so the last entry is that of ``NONE``.
         return np.asarray([*by_value, none])[self.codes]
-
-
-def merge(columns: Sequence[Coded]) -> Coded:
-    """Return columns one below the other; equal values get one code."""
-    known: dict[Any, int] = {}
-    joined = np.empty(sum(len(column.codes) for column in columns), dtype=np.int32)
-    begin = 0
-    for column in columns:
-        # A negative code counts from the end.
-        new = [known.setdefault(value, len(known)) for value in column.values]
-        end = begin + len(column.codes)
-        joined[begin:end] = np.asarray([*new, NONE], dtype=np.int32)[column.codes]
-        begin = end
-    return Coded(joined, tuple(known))

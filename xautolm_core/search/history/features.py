@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from xautolm_core.search.history.coded import Coded
+from xautolm_core.search.history.relevance import same_extractor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,6 +54,13 @@ class FeatureRows:
     def take(self, rows: NDArray[Any]) -> FeatureRows:
         """Return the features of some rows (a mask or indices)."""
         return replace(self, codes=self.codes[rows])
+
+    def comparable(self, wanted: tuple[str, str]) -> NDArray[np.bool_]:
+        """Return which rows have features of an extractor, given by name and version."""
+        pairs = zip(self.extractors, self.versions, strict=True)
+        by_code = [same_extractor(*wanted, name, version) for name, version in pairs]
+        # Code -1, no features at all, comes to the last entry.
+        return np.asarray([*by_code, False])[self.codes]
 
     def columns(self, names: Sequence[str]) -> NDArray[np.float64]:
         """Return features by name, shape (vectors, names); NaN for a name that no vector has."""

@@ -13,17 +13,14 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from typing import Any
-
-import numpy as np
 
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.marks import among
+from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.search.history.arrays import History
-from xautolm_core.search.history.coded import NONE
-from xautolm_core.search.history.coded import Coded
 from xautolm_core.search.history.relevance import DropReason
-from xautolm_core.search.history.rows import HistoryRows
+from xautolm_core.search.history.table import compacted
+from xautolm_core.search.history.table import joined
 from xautolm_core.whole_files import write_bytes
 
 if TYPE_CHECKING:
@@ -35,28 +32,29 @@ _LEFT_OUT = b"xautolm.left_out"
 _REST_OF = b"xautolm.rest_of"
 """In the file's metadata: digest of the file that this one is the rest of."""
 
+_TIME = "ended_at"
 _MICROSECONDS = "us"
 _DICTIONARY_PAGE_BYTES = 8 * 1024 * 1024
 _HINT = "Restore the file from a copy of the run folder, or begin a new search"
 
 
 def keep_history(
-    path: Path, rows: HistoryRows, left_out: Mapping[DropReason, int]
+    path: Path, rows: pa.Table, left_out: Mapping[DropReason, int]
 ) -> tuple[History, str]:
     """Write the rows that a search learns from; return their history, and the digest of the file.
 
     Args:
         path: Replaced when everything is written.
-        rows: Each experience once, in order of time.
+        rows: Each experience once, in order of time (see ``read_rows``).
         left_out: How many experiences were left out, by reason.
 
     Raises:
         OSError: It cannot be written.
     """
-    rows = _compact(rows)
+    rows = compacted(rows)
     data = _encode(rows, {_LEFT_OUT: json.dumps(left_out).encode()})
     write_bytes(path, data)
-    return History.of_joined(rows).counting(left_out), hashlib.sha256(data).hexdigest()
+    return History(rows, left_out), hashlib.sha256(data).hexdigest()
 
 
 def kept_history(path: Path, digest: str, forgotten: frozenset[bytes]) -> History:
@@ -74,47 +72,29 @@ def kept_history(path: Path, digest: str, forgotten: frozenset[bytes]) -> Histor
         OSError: It cannot be written.
     """
     rows, metadata = _read(path, digest)
-    lost = among(rows.ids, forgotten)
+    lost = among(fixed_bytes(rows["id"]), forgotten)
     if lost.any():
-        rows = rows.take(~lost)
-        write_bytes(path, _encode(_compact(rows), {**metadata, _REST_OF: digest.encode()}))
+        rows = rows.filter(~lost)
+        write_bytes(path, _encode(compacted(rows), {**metadata, _REST_OF: digest.encode()}))
     left_out = json.loads(metadata.get(_LEFT_OUT, b"{}"))
     counts = {DropReason(reason): count for reason, count in left_out.items()}
-    return History.of_joined(_compact(rows)).counting(counts)
+    return History(compacted(rows), counts)
 
 
-def _compact(rows: HistoryRows) -> HistoryRows:
-    """Return the same rows; each value has the same code then, wherever the rows come from."""
-    coded = {name: column.compact() for name, column in sorted(rows.coded.items())}
-    numbers = dict(sorted(rows.numbers.items()))
-    return HistoryRows(rows.ids, rows.ended_at, rows.trust, coded, numbers)
-
-
-def _encode(rows: HistoryRows, metadata: Mapping[bytes, bytes]) -> bytes:
+def _encode(rows: pa.Table, metadata: Mapping[bytes, bytes]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    ended_at = pa.array(rows.ended_at, pa.int64())
-    columns = {
-        "id": pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(16), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows.ids))]
-        ),
-        "ended_at": ended_at.cast(pa.timestamp(_MICROSECONDS, tz="UTC")),
-        "trust": pa.array(rows.trust, pa.float64()),
-    }
-    for name, column in rows.coded.items():
-        codes = pa.array(column.codes, pa.int32(), mask=column.codes == NONE)
-        values = pa.array(column.values, pa.string())
-        columns[name] = pa.DictionaryArray.from_arrays(codes, values)
-    for name, numbers in rows.numbers.items():
-        columns[name] = pa.array(numbers, pa.float64(), from_pandas=True)
+    place = rows.schema.get_field_index(_TIME)
+    ended_at = rows.column(place).cast(pa.timestamp(_MICROSECONDS, tz="UTC"))
+    table = rows.set_column(place, _TIME, ended_at)
     sink = pa.BufferOutputStream()
     pq.write_table(
-        pa.table(columns).replace_schema_metadata(dict(metadata)),
+        table.replace_schema_metadata(dict(metadata)),
         sink,
         compression="zstd",
         compression_level=1,
-        use_dictionary=list(rows.coded),
+        use_dictionary=[f.name for f in table.schema if pa.types.is_dictionary(f.type)],
         dictionary_pagesize_limit=_DICTIONARY_PAGE_BYTES,
         write_page_checksum=True,
     )
@@ -122,7 +102,7 @@ def _encode(rows: HistoryRows, metadata: Mapping[bytes, bytes]) -> bytes:
     return data
 
 
-def _read(path: Path, digest: str) -> tuple[HistoryRows, dict[bytes, bytes]]:
+def _read(path: Path, digest: str) -> tuple[pa.Table, dict[bytes, bytes]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -136,32 +116,12 @@ def _read(path: Path, digest: str) -> tuple[HistoryRows, dict[bytes, bytes]]:
         metadata: dict[bytes, bytes] = table.schema.metadata or {}
         if not is_same and metadata.get(_REST_OF) != digest.encode():
             raise StoreError(f"{path} is not what the search has learnt from", hint=_HINT)
-        return _rows_of(table), metadata
+        place = table.schema.get_field_index(_TIME)
+        ended_at = table.column(place).cast(pa.int64())
+        return joined([table.set_column(place, _TIME, ended_at)]), metadata
     except FileNotFoundError as error:
         raise StoreError(
             f"{path} is gone, with what the search has learnt from", hint=_HINT
         ) from error
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise StoreError(f"{path} cannot be read: {type(error).__name__}", hint=_HINT) from error
-
-
-def _rows_of(table: pa.Table) -> HistoryRows:
-    import pyarrow as pa
-
-    whole = table.unify_dictionaries().combine_chunks()
-    columns: dict[str, Any] = {}
-    for name in whole.column_names:
-        column = whole.column(name)
-        columns[name] = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-    identities = np.frombuffer(columns.pop("id").buffers()[1] or b"", dtype=np.uint8)
-    ended_at = columns.pop("ended_at").cast(pa.int64()).to_numpy()
-    trust = columns.pop("trust").to_numpy()
-    coded, numbers = {}, {}
-    for name, column in columns.items():
-        if pa.types.is_dictionary(column.type):
-            codes = column.indices.fill_null(NONE).to_numpy().astype(np.int32)
-            coded[name] = Coded(codes, tuple(column.dictionary.to_pylist()))
-        else:
-            numbers[name] = column.fill_null(np.nan).to_numpy()
-    ids = identities[: len(ended_at) * 16].reshape(-1, 16)
-    return HistoryRows(ids, ended_at, trust, coded, numbers)

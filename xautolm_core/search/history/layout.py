@@ -1,9 +1,8 @@
 """The history's own columns: of an experience what a sampler can learn from, and nothing else.
 
 They are made from the store's columns (``xautolm_core.experience.columns``), so that arrays can be
-taken from them without another look: text as small codes into a dictionary without a missing index
-(a dictionary's null stands for it), numbers as float64 with NaN, training and evaluation added up
-(``measures``).
+taken from them without another look: text as small codes into a dictionary, numbers as float64 with
+NaN, training and evaluation added up (``measures``).
 What the store kept in ``rest``, because it did not fit its column, is put in its place.
 """
 
@@ -29,12 +28,13 @@ from xautolm_core.search.history.measures import READINGS
 from xautolm_core.search.history.measures import finite
 from xautolm_core.search.history.measures import measures
 from xautolm_core.search.history.measures import number
+from xautolm_core.search.history.table import codes_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-LAYOUT_VERSION = 5
+LAYOUT_VERSION = 6
 """Raised whenever these columns change, so that no older cache is used."""
 
 UNREADABLE = b"unreadable"
@@ -87,7 +87,7 @@ def to_history_table(table: pa.Table) -> pa.Table:
         if name.startswith(SCORE):
             result[name] = number(columns[name], rows)
         elif name in (*WORDS, DESCRIPTOR, CUT_BY) or name.startswith(PARAMETER):
-            result[name] = _without_missing_index(columns[name])
+            result[name] = _with_small_codes(columns[name])
     found = pa.table(result)
     readable = _readable(result)
     if not readable.all():
@@ -178,18 +178,14 @@ def _object(value: object) -> Mapping[str, Any]:
 # --- arrays without gaps ---
 
 
-def _without_missing_index(column: pa.Array) -> pa.Array:
-    """Return a dictionary-coded column with the smallest indices, none of them missing."""
+def _with_small_codes(column: pa.Array) -> pa.Array:
+    """Return a dictionary-coded column with the smallest indices."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     values = column.dictionary.cast(pa.string())
-    indices = column.indices
-    if indices.null_count:
-        indices = pc.fill_null(indices, len(values))
-        values = pa.concat_arrays([values, pa.nulls(1, pa.string())])
     kind = next(t for t in _SMALL_TYPES if len(values) <= np.iinfo(t).max)
-    return pa.DictionaryArray.from_arrays(pc.cast(indices, kind), values)
+    return pa.DictionaryArray.from_arrays(pc.cast(column.indices, kind), values)
 
 
 def _readable(columns: Mapping[str, pa.Array]) -> NDArray[np.bool_]:
@@ -200,9 +196,10 @@ def _readable(columns: Mapping[str, pa.Array]) -> NDArray[np.bool_]:
     outcomes = pa.array([outcome.value for outcome in Outcome])
     readable = np.ones(len(columns["id"]), dtype=bool)
     for name in WORDS:
-        values = columns[name].dictionary
-        usable = pc.is_in(values, outcomes) if name == "outcome" else pc.is_valid(values)
-        if not pc.all(usable).as_py():
-            by_code = usable.to_numpy(zero_copy_only=False)
-            readable &= by_code[columns[name].indices.to_numpy()]
+        column = columns[name]
+        if column.null_count:
+            readable &= column.is_valid().to_numpy(zero_copy_only=False)
+        if name == "outcome":
+            known = pc.is_in(column.dictionary, outcomes).to_numpy(zero_copy_only=False)
+            readable &= np.append(known, False)[codes_of(column)]
     return readable

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,22 +14,21 @@ import numpy as np
 from xautolm_core.experience.marks import among
 from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.search.history.arrays import History
-from xautolm_core.search.history.arrays import outcome_codes
-from xautolm_core.search.history.features import FeatureRows
 from xautolm_core.search.history.layout import to_history_table
 from xautolm_core.search.history.layout import wanted_columns
 from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.relevance import Relevance
-from xautolm_core.search.history.relevance import irrelevant
-from xautolm_core.search.history.rows import HistoryRows
-from xautolm_core.search.history.rows import equals
-from xautolm_core.search.history.rows import first_of_each_id
-from xautolm_core.search.history.rows import number_array
-from xautolm_core.search.history.rows import time_order
+from xautolm_core.search.history.table import TRUST
+from xautolm_core.search.history.table import equals
+from xautolm_core.search.history.table import first_of_each_id
+from xautolm_core.search.history.table import joined
+from xautolm_core.search.history.table import numbers
+from xautolm_core.search.history.table import time_order
+from xautolm_core.search.history.table import times
+from xautolm_core.search.history.table import with_trust
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from xautolm_core.experience.store import ObjectExperienceStore
     from xautolm_core.experience.view import SegmentFile
@@ -53,15 +51,6 @@ class HistorySource:
     hidden: frozenset[bytes] = frozenset()
     trust: float = 1.0
     tenant: str | None = None
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A history table, and which of its rows are read."""
-
-    table: pa.Table
-    rows: NDArray[np.int64]
-    trust: float
 
 
 def read_source(
@@ -113,15 +102,14 @@ def read_history(
     """Return the experiences of some stores that can inform a search, each once.
 
     What is of another tenant, of the excluded search, or forgotten is not there at all; what cannot
-    inform the search is counted in ``left_out``. Only relevant rows are parsed.
+    inform the search is counted in ``left_out``.
 
     Args:
         sources: The stores. An experience that is in several counts as one of the most trusted.
         relevance: What an experience must have in common with the search.
         exclude_search_id: The search's own id.
     """
-    rows, left_out = read_rows(sources, relevance, exclude_search_id=exclude_search_id)
-    return History.of_joined(rows).counting(left_out)
+    return History(*read_rows(sources, relevance, exclude_search_id=exclude_search_id))
 
 
 def read_rows(
@@ -129,7 +117,7 @@ def read_rows(
     relevance: Relevance,
     *,
     exclude_search_id: str | None = None,
-) -> tuple[HistoryRows, Mapping[DropReason, int]]:
+) -> tuple[pa.Table, Mapping[DropReason, int]]:
     """Return the rows of the same history, and how many were left out, by reason.
 
     Args:
@@ -137,48 +125,19 @@ def read_rows(
         relevance: See there.
         exclude_search_id: See there.
     """
-    joined, left_out = _of_its_kind(sources, relevance, exclude_search_id)
-    dropped, counts = irrelevant(
-        relevance,
-        task_type=joined.text("task_type"),
-        task_features=FeatureRows.parse(joined.text("task_features")),
-        system_features=FeatureRows.parse(joined.text("system_features")),
-        outcomes=outcome_codes(joined.text("outcome")),
-    )
-    order = _order(joined, dropped)
-    return joined if order is None else joined.take(order), {**left_out, **counts}
-
-
-def _of_its_kind(
-    sources: Sequence[HistorySource], relevance: Relevance, exclude_search_id: str | None
-) -> tuple[HistoryRows, dict[DropReason, int]]:
-    """Return the rows of the right kind of task, and how many others there are."""
-    parts = _each_once(
-        [
-            _Part(table, _visible(table, source, exclude_search_id), source.trust)
-            for source in sources
-            for table in source.tables
-        ]
-    )
-    read: list[HistoryRows] = []
+    parts: list[pa.Table] = []
     left_out: Counter[DropReason] = Counter()
-    for part in parts:
-        right = equals(part.table, "task_type", relevance.task_type)[part.rows]
+    for part in _each_once(list(_visible(sources, exclude_search_id))):
+        right = equals(part, "task_type", relevance.task_type)
         left_out[DropReason.TASK_TYPE] += int(np.count_nonzero(~right))
-        rows = part.rows if right.all() else part.rows[right]
-        whole = len(rows) == len(part.table)
-        read.append(
-            HistoryRows.of_table(part.table, rows=None if whole else rows, trust=part.trust)
-        )
-    return HistoryRows.joined(read), dict(+left_out)
-
-
-def _order(joined: HistoryRows, dropped: NDArray[np.bool_]) -> NDArray[np.int64] | None:
-    """Return which rows stay, in order of time; None if all do, and are in it."""
-    order = time_order(joined.ended_at, joined.ids)
-    if not dropped.any():
-        return order
-    return np.flatnonzero(~dropped) if order is None else order[~dropped[order]]
+        parts.append(part if right.all() else part.filter(right))
+    everything = History(joined(parts))
+    dropped, counts = everything.irrelevant(relevance)
+    order = time_order(everything.ended_at, everything.ids)
+    if dropped.any():
+        order = np.flatnonzero(~dropped) if order is None else order[~dropped[order]]
+    rows = everything.table if order is None else everything.table.take(order)
+    return rows, {**+left_out, **counts}
 
 
 def _tables(view: StoreView, cache: HistoryCache | None) -> Iterator[pa.Table]:
@@ -201,31 +160,30 @@ def _table(segment: SegmentFile, cache: HistoryCache | None) -> pa.Table:
     return table
 
 
-def _visible(
-    table: pa.Table, source: HistorySource, exclude_search_id: str | None
-) -> NDArray[np.int64]:
-    """Return the rows that are there for this search at all, ascending."""
-    visible = np.ones(len(table), dtype=bool)
-    if source.tenant is not None:
-        visible &= equals(table, "tenant", source.tenant)
-    if exclude_search_id is not None:
-        visible &= ~equals(table, "search_id", exclude_search_id)
-    if source.hidden:
-        visible &= ~among(fixed_bytes(table["id"]), source.hidden)
-    return np.flatnonzero(visible)
+def _visible(sources: Sequence[HistorySource], exclude_search_id: str | None) -> Iterator[pa.Table]:
+    """Yield the tables of all stores with the rows that are there for this search at all."""
+    for source in sources:
+        for table in source.tables:
+            visible = np.ones(len(table), dtype=bool)
+            if source.tenant is not None:
+                visible &= equals(table, "tenant", source.tenant)
+            if exclude_search_id is not None:
+                visible &= ~equals(table, "search_id", exclude_search_id)
+            if source.hidden:
+                visible &= ~among(fixed_bytes(table["id"]), source.hidden)
+            yield with_trust(table if visible.all() else table.filter(visible), source.trust)
 
 
-def _each_once(parts: Sequence[_Part]) -> list[_Part]:
-    """Return the parts without the rows whose experience another part (or row) stands for."""
+def _each_once(parts: Sequence[pa.Table]) -> list[pa.Table]:
+    """Return the tables without the rows whose experience another row stands for."""
     if not parts:
         return []
     kept = first_of_each_id(
-        np.concatenate([fixed_bytes(part.table["id"])[part.rows] for part in parts]),
-        np.concatenate([number_array(part.table, "ended_at")[part.rows] for part in parts]),
-        np.concatenate([np.full(len(part.rows), part.trust) for part in parts]),
+        np.concatenate([fixed_bytes(part["id"]) for part in parts]),
+        np.concatenate([times(part) for part in parts]),
+        np.concatenate([numbers(part, TRUST) for part in parts]),
     )
     if kept is None:
         return list(parts)
-    ends = np.cumsum([len(part.rows) for part in parts])[:-1]
-    masks = np.split(kept, ends)
-    return [replace(p, rows=p.rows[mask]) for p, mask in zip(parts, masks, strict=True)]
+    masks = np.split(kept, np.cumsum([len(part) for part in parts])[:-1])
+    return [part.filter(mask) for part, mask in zip(parts, masks, strict=True)]

@@ -27,7 +27,7 @@ import numpy as np
 
 from xautolm_core.search.contract import WarmStartReport
 from xautolm_core.search.history.relevance import DropReason
-from xautolm_core.search.history.rows import id_words
+from xautolm_core.search.history.table import id_words
 from xautolm_core.search.samplers.distance import feature_space
 from xautolm_core.search.samplers.options import WarmStartOptions
 from xautolm_core.search.samplers.probabilistic_model import ProbabilisticModel
