@@ -139,9 +139,8 @@ def _import_foreign(
     request: ImportRequest, location: str, *, dry_run: bool
 ) -> tuple[Account, Counts]:
     from xautolm_core.experience.importers.reading import read_foreign
-    from xautolm_core.experience.importers.writing import ImportPlan
+    from xautolm_core.experience.importers.writing import Counts
     from xautolm_core.experience.importers.writing import plan_import
-    from xautolm_core.experience.importers.writing import write_import
     from xautolm_core.experience.open import open_store
     from xautolm_core.experience.policy import read_policy
 
@@ -152,10 +151,13 @@ def _import_foreign(
     imported = read_foreign(request)
     if not dry_run:
         opened = open_store(location)
-    plan = plan_import(imported.experiences, opened) if opened else ImportPlan(imported.experiences)
-    if opened is not None and not dry_run:
-        write_import(plan, opened)
-    return imported.account, plan.counts
+    if opened is None:
+        return imported.account, Counts(len(imported.experiences))
+    new, counts = plan_import(imported.experiences, opened)
+    # It may be broken off and repeated at any point: an experience is appended once.
+    for experience in () if dry_run else new:
+        opened.append(experience)
+    return imported.account, counts
 
 
 def _print(account: Account, counts: Counts, *, dry_run: bool) -> None:

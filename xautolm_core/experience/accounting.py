@@ -22,6 +22,7 @@ from typing import NamedTuple
 from pydantic_core import from_json
 
 from xautolm_core.experience.codec import canonical
+from xautolm_core.experience.coded import Coded
 from xautolm_core.experience.columns import SECONDS
 from xautolm_core.experience.columns import column_type
 from xautolm_core.experience.marks import each_id_once
@@ -88,19 +89,6 @@ class Totals:
     joules: dict[JoulesLabel, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Codes:
-    """A column of words: for each row the number of its word; null is the empty word.
-
-    Attributes:
-        codes: Numpy array of the numbers.
-        words: The words.
-    """
-
-    codes: Any
-    words: list[str]
-
-
 class Groups:
     """Rows by the combination of their words in several columns.
 
@@ -109,15 +97,15 @@ class Groups:
         rows: For each row the number of its combination.
     """
 
-    def __init__(self, *columns: Codes) -> None:
+    def __init__(self, *columns: Coded) -> None:
         import numpy as np
 
-        shape = tuple(len(column.words) for column in columns)
+        shape = tuple(len(column.values) for column in columns)
         flat = np.ravel_multi_index(tuple(column.codes for column in columns), shape)
         found, self.rows = np.unique(flat, return_inverse=True)
         self._size = len(found)
         parts = np.unravel_index(found, shape)
-        words = [[c.words[i] for i in part] for c, part in zip(columns, parts, strict=True)]
+        words = [[c.values[i] for i in part] for c, part in zip(columns, parts, strict=True)]
         self.labels = list(zip(*words, strict=True))
 
     def counts(self) -> Any:
@@ -142,14 +130,14 @@ class Groups:
         return [(int(h) << 32) + int(n) for h, n in zip(high, low, strict=True)]
 
 
-def codes_of(column: pa.ChunkedArray) -> Codes:
-    """Return a column of words as numbers."""
+def words_of(column: pa.ChunkedArray) -> Coded:
+    """Return a column of words; null is the empty word."""
     import pyarrow.compute as pc
 
     words = pc.fill_null(column.cast("string"), "").combine_chunks().dictionary_encode()
     if hasattr(words, "combine_chunks"):
         words = words.combine_chunks()
-    return Codes(words.indices.to_numpy(), words.dictionary.to_pylist())
+    return Coded(words.indices.to_numpy(), tuple(words.dictionary.to_pylist()))
 
 
 def account_columns(names: Iterable[str]) -> list[str]:
@@ -194,11 +182,11 @@ def total(parts: Iterable[pa.Table]) -> Totals:
     totals = Totals()
     if not accounts.num_rows:
         return totals
-    tenants, outcomes = codes_of(accounts["tenant"]), codes_of(accounts["outcome"])
+    tenants, outcomes = words_of(accounts["tenant"]), words_of(accounts["outcome"])
     pairs = Groups(tenants, outcomes)
     for (tenant, outcome), count in zip(pairs.labels, pairs.counts(), strict=True):
         totals.trials[tenant, outcome] += int(count)
-    by_device = Groups(tenants, outcomes, codes_of(accounts["device"]))
+    by_device = Groups(tenants, outcomes, words_of(accounts["device"]))
     for name in accounts.column_names:
         if name.startswith(SECONDS):
             phase = name.removeprefix(SECONDS)
@@ -207,7 +195,7 @@ def total(parts: Iterable[pa.Table]) -> Totals:
                 if seconds:
                     label = SecondsLabel(tenant, outcome, phase, device)
                     totals.seconds[label] = float(seconds)
-    _add_joules(totals, Groups(tenants, outcomes, codes_of(accounts["energy"])))
+    _add_joules(totals, Groups(tenants, outcomes, words_of(accounts["energy"])))
     return totals
 
 

@@ -8,6 +8,7 @@ failure those trials count that ended ``ok``, or by a failure of a kind that is 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from xautolm_core.experience.accounting import Codes
-from xautolm_core.experience.accounting import codes_of
+from xautolm_core.experience.accounting import words_of
+from xautolm_core.experience.coded import Coded
 from xautolm_core.experience.columns import PREDICTED
 from xautolm_core.experience.columns import SCORE
 from xautolm_core.experience.columns import SECONDS
@@ -131,7 +132,7 @@ def calibration_of(table: pa.Table) -> Calibration:
     """Return how well rows in the layout of ``columns`` were predicted; each must be there once."""
     if not table.num_rows:
         return Calibration({}, None)
-    outcomes = codes_of(table["outcome"])
+    outcomes = words_of(table["outcome"])
     is_ok = _among(outcomes, {Outcome.OK})
     costs = _costs(table)
     score = np.where(is_ok, _floats(table, _MACRO_F1), np.nan)
@@ -224,10 +225,8 @@ def _floats(table: pa.Table, name: str) -> NDArray[np.float64]:
     return np.asarray(pc.fill_null(table[name], np.nan).to_numpy(), dtype=np.float64)
 
 
-def _among(codes: Codes, words: Iterable[str]) -> NDArray[np.bool_]:
-    wanted = set(words)
-    by_word = np.asarray([word in wanted for word in codes.words], dtype=bool)
-    return np.asarray(by_word[codes.codes])
+def _among(column: Coded, wanted: Collection[str]) -> NDArray[np.bool_]:
+    return column.spread([value in wanted for value in column.values], none=False)
 
 
 # --- what has no column of its own ---
@@ -236,8 +235,8 @@ def _among(codes: Codes, words: Iterable[str]) -> NDArray[np.bool_]:
 def _costs(table: pa.Table) -> Costs:
     """Return what the rows say of their costs, but for their readings."""
     # Equal for many trials, and so read once.
-    rest = codes_of(table["rest"])
-    contents = [json.loads(text) if text else {} for text in rest.words]
+    rest = words_of(table["rest"])
+    contents = [json.loads(text) if text else {} for text in rest.values]
 
     def numbers(name: str) -> NDArray[np.float64]:
         by_text = np.asarray([_number(one.get(name)) for one in contents])
@@ -251,8 +250,8 @@ def _costs(table: pa.Table) -> Costs:
 
 
 def _is_cut(table: pa.Table) -> NDArray[np.bool_]:
-    rest = codes_of(table["rest"])
-    by_text = [bool(text and json.loads(text).get("cut_by")) for text in rest.words]
+    rest = words_of(table["rest"])
+    by_text = [bool(text and json.loads(text).get("cut_by")) for text in rest.values]
     return np.asarray(np.asarray(by_text, dtype=bool)[rest.codes])
 
 
@@ -267,9 +266,9 @@ def _own_joules(table: pa.Table, counts: NDArray[np.bool_]) -> NDArray[np.float6
     predicted = np.isfinite(_floats(table, f"{PREDICTED}joules_median"))
     rows = np.flatnonzero(predicted & counts)
     if len(rows):
-        energy = codes_of(table["energy"])
+        energy = words_of(table["energy"])
         codes = energy.codes[rows]
-        by_code = {code: _joules_of(energy.words[code]) for code in np.unique(codes).tolist()}
+        by_code = {code: _joules_of(energy.values[code]) for code in np.unique(codes).tolist()}
         joules[rows] = [by_code[code] for code in codes.tolist()]
     return joules
 

@@ -16,10 +16,10 @@ from typing import Any
 from pydantic_core import from_json
 
 from xautolm_core.experience.accounting import ACCELERATOR
-from xautolm_core.experience.accounting import Codes
 from xautolm_core.experience.accounting import Groups
 from xautolm_core.experience.accounting import JoulesLabel
-from xautolm_core.experience.accounting import codes_of
+from xautolm_core.experience.accounting import words_of
+from xautolm_core.experience.coded import Coded
 from xautolm_core.experience.columns import SECONDS
 
 if TYPE_CHECKING:
@@ -109,9 +109,9 @@ def tally_of(accounts: pa.Table, *, nobody: str = DEFAULT_TENANT) -> Tally:
     tally = Tally()
     if not accounts.num_rows:
         return tally
-    tenants = codes_of(accounts["tenant"])
-    tenants = Codes(tenants.codes, [word or nobody for word in tenants.words])
-    outcomes = codes_of(accounts["outcome"])
+    tenants = words_of(accounts["tenant"])
+    tenants = Coded(tenants.codes, tuple(word or nobody for word in tenants.values))
+    outcomes = words_of(accounts["outcome"])
     pairs = Groups(tenants, outcomes)
     for (tenant, outcome), count in zip(pairs.labels, pairs.counts(), strict=True):
         tally.trials[tenant, outcome] += int(count)
@@ -127,7 +127,7 @@ def tally_of(accounts: pa.Table, *, nobody: str = DEFAULT_TENANT) -> Tally:
     return tally
 
 
-def _add_durations(tally: Tally, tenants: Codes, phase: str, micros: Any) -> None:
+def _add_durations(tally: Tally, tenants: Coded, phase: str, micros: Any) -> None:
     """Add a phase's microseconds; a row without a reading (negative) is in no bucket."""
     import numpy as np
 
@@ -135,7 +135,7 @@ def _add_durations(tally: Tally, tenants: Codes, phase: str, micros: Any) -> Non
     if not known.any():
         return
     values = micros[known]
-    tenant = Groups(Codes(tenants.codes[known], tenants.words))
+    tenant = Groups(tenants.take(known))
     bucket = np.searchsorted(np.array(BUCKETS_SECONDS) * MILLION, values, side="left")
     width = len(BUCKETS_SECONDS) + 1
     size = len(tenant.labels) * width
@@ -147,32 +147,30 @@ def _add_durations(tally: Tally, tenants: Codes, phase: str, micros: Any) -> Non
 
 
 def _add_gpu_seconds(
-    tally: Tally, accounts: pa.Table, tenants: Codes, phases: dict[str, Any]
+    tally: Tally, accounts: pa.Table, tenants: Coded, phases: dict[str, Any]
 ) -> None:
     import numpy as np
 
-    devices = codes_of(accounts["device"])
+    devices = words_of(accounts["device"])
     held = np.full(accounts.num_rows, -1, np.int64)
     for phase, micros in phases.items():
         if phase not in _NOT_HELD:
             held = np.where(micros >= 0, np.maximum(held, 0) + np.maximum(micros, 0), held)
-    is_gpu = np.array([word == _GPU for word in devices.words], bool)[devices.codes]
+    is_gpu = np.array([word == _GPU for word in devices.values], bool)[devices.codes]
     known = is_gpu & (held >= 0)
     if not known.any():
         return
     if ACCELERATOR in accounts.column_names:
-        names = codes_of(accounts[ACCELERATOR])
+        names = words_of(accounts[ACCELERATOR])
     else:
-        names = Codes(np.zeros(accounts.num_rows, np.int64), [""])
-    groups = Groups(
-        Codes(tenants.codes[known], tenants.words), Codes(names.codes[known], names.words)
-    )
+        names = Coded(np.zeros(accounts.num_rows, np.int32), ("",))
+    groups = Groups(tenants.take(known), names.take(known))
     for (tenant, name), total in zip(groups.labels, groups.exact_sums(held[known]), strict=True):
         tally.gpu_micros[tenant, name or UNKNOWN_ACCELERATOR] += total
 
 
-def _add_joules(tally: Tally, accounts: pa.Table, tenants: Codes, outcomes: Codes) -> None:
-    groups = Groups(tenants, outcomes, codes_of(accounts["energy"]))
+def _add_joules(tally: Tally, accounts: pa.Table, tenants: Coded, outcomes: Coded) -> None:
+    groups = Groups(tenants, outcomes, words_of(accounts["energy"]))
     for (tenant, outcome, energy), count in zip(groups.labels, groups.counts(), strict=True):
         for reading in from_json(energy) if energy else ():
             joules = reading["joules"]

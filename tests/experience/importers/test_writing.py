@@ -15,18 +15,19 @@ from xautolm_core.experience.contract import ExperienceFilter
 from xautolm_core.experience.folder import FolderStore
 from xautolm_core.experience.importers.imported import Imported
 from xautolm_core.experience.importers.published import import_published
-from xautolm_core.experience.importers.writing import ImportPlan
+from xautolm_core.experience.importers.writing import Counts
 from xautolm_core.experience.importers.writing import plan_import
-from xautolm_core.experience.importers.writing import write_import
 from xautolm_core.records.experience import Experience
 
 EARLY = "2024-11-04 06:00:00"
 
 
-def _write(imported: Imported, store: FolderStore) -> ImportPlan:
-    plan = plan_import(imported.experiences, store)
-    assert write_import(plan, store) == len(plan.new)
-    return plan
+def _write(imported: Imported, store: FolderStore) -> Counts:
+    new, counts = plan_import(imported.experiences, store)
+    assert counts.new == len(new)
+    for experience in new:
+        store.append(experience)
+    return counts
 
 
 def test_importing_twice_adds_nothing(tmp_path: Path) -> None:
@@ -34,9 +35,9 @@ def test_importing_twice_adds_nothing(tmp_path: Path) -> None:
     imported = import_published(
         write_store(tmp_path / "records", classification(), failure_with_text(timestamp=EARLY))
     )
-    assert len(_write(imported, store).new) == 2
+    assert _write(imported, store).new == 2
     again = _write(imported, store)
-    assert (again.new, again.already_there) == ([], 2)
+    assert (again.new, again.already_there) == (0, 2)
     found = list(store.scan())
     assert {e.id for e in found} == {e.id for e in imported.experiences}
     assert all(e.provenance["importer"] == "published/1" for e in found)
@@ -59,7 +60,7 @@ def test_a_part_of_a_run_first_and_the_whole_run_later(tmp_path: Path) -> None:
         tmp_path / "run", classification(timestamp=EARLY), failure_with_text(), second
     )
     plan = _write(import_published(run), store)
-    assert (len(plan.new), plan.twins) == (1, 1)
+    assert (plan.new, plan.twins) == (1, 1)
     assert len(list(store.scan())) == 2
 
 
@@ -70,9 +71,9 @@ def test_two_successes_of_one_second_whatever_is_imported_first(tmp_path: Path) 
     first = import_published(write_lines(tmp_path / "a.jsonl", classification()))
     both = import_published(write_lines(tmp_path / "ab.jsonl", other, classification()))
     store = FolderStore(tmp_path / "store")
-    assert len(_write(first, store).new) == 1
+    assert _write(first, store).new == 1
     plan = _write(both, store)
-    assert (len(plan.new), plan.already_there, plan.conflicts) == (1, 1, 0)
+    assert (plan.new, plan.already_there, plan.conflicts) == (1, 1, 0)
     assert {e.id for e in store.scan()} == {e.id for e in both.experiences}
 
 
@@ -97,7 +98,7 @@ def test_two_tenants_in_one_store_both_have_all(tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "store")
     source = write_store(tmp_path / "records", classification())
     for tenant in ("a", "b"):
-        assert len(_write(import_published(source, tenant=tenant), store).new) == 1
+        assert _write(import_published(source, tenant=tenant), store).new == 1
     for tenant in ("a", "b"):
         assert len(list(store.scan(ExperienceFilter(tenant=tenant)))) == 1
 
@@ -115,8 +116,8 @@ def test_another_content_under_the_same_id_is_told(tmp_path: Path) -> None:
         )
         for e in imported.experiences
     ]
-    plan = plan_import(changed, store)
-    assert (plan.new, plan.already_there, plan.conflicts) == ([], 0, 1)
+    _, plan = plan_import(changed, store)
+    assert (plan.new, plan.already_there, plan.conflicts) == (0, 0, 1)
 
 
 def test_a_killed_import_is_finished_by_the_next_one(tmp_path: Path) -> None:
@@ -125,4 +126,4 @@ def test_a_killed_import_is_finished_by_the_next_one(tmp_path: Path) -> None:
     imported = import_published(source)
     store.append(imported.experiences[0])
     plan = _write(imported, store)
-    assert (len(plan.new), plan.already_there) == (1, 1)
+    assert (plan.new, plan.already_there) == (1, 1)

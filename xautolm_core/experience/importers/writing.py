@@ -1,4 +1,4 @@
-"""Writes imported experiences into a store, each once, however often they are imported."""
+"""Compares imported experiences with a store, so that each is written once."""
 
 from __future__ import annotations
 
@@ -35,27 +35,10 @@ class Counts:
         return self.new + self.already_there + self.twins
 
 
-@dataclass(frozen=True)
-class ImportPlan:
-    """What of an import is new to a store; the counts are those of ``Counts``.
-
-    Attributes:
-        new: Experiences that the store does not hold.
-    """
-
-    new: Sequence[Experience]
-    already_there: int = 0
-    twins: int = 0
-    conflicts: int = 0
-
-    @property
-    def counts(self) -> Counts:
-        """How much the store takes."""
-        return Counts(len(self.new), self.already_there, self.twins, self.conflicts)
-
-
-def plan_import(experiences: Sequence[Experience], store: ObjectExperienceStore) -> ImportPlan:
-    """Compare imported experiences with what a store holds; write nothing.
+def plan_import(
+    experiences: Sequence[Experience], store: ObjectExperienceStore
+) -> tuple[list[Experience], Counts]:
+    """Return which imported experiences are new to a store, and the counts; write nothing.
 
     A published failure is written down twice, under two times: if a part of a run was imported that
     held one of the two records, a later import of the other one must not count it again.
@@ -77,18 +60,7 @@ def plan_import(experiences: Sequence[Experience], store: ObjectExperienceStore)
             twins += 1
         else:
             new.append(experience)
-    return ImportPlan(new, already_there, twins, conflicts)
-
-
-def write_import(plan: ImportPlan, store: ObjectExperienceStore) -> int:
-    """Append what is new; return how many. It may be broken off and repeated at any point.
-
-    Raises:
-        StoreError: The store cannot be written.
-    """
-    for experience in plan.new:
-        store.append(experience)
-    return len(plan.new)
+    return new, Counts(len(new), already_there, twins, conflicts)
 
 
 def _says_the_same(one: Experience, other: Experience) -> bool:

@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from xautolm_core.experience.coded import NONE
+from xautolm_core.experience.coded import Coded
 from xautolm_core.experience.columns import PARAMETER
 from xautolm_core.experience.columns import SCORE
 from xautolm_core.experience.segment import fixed_bytes
 from xautolm_core.records.outcome import Outcome
-from xautolm_core.search.history.coded import NONE
-from xautolm_core.search.history.coded import Coded
 from xautolm_core.search.history.features import FeatureRows
 from xautolm_core.search.history.layout import CUT_BY
 from xautolm_core.search.history.layout import DESCRIPTOR

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from xautolm_core.search.history.coded import Coded
+from xautolm_core.experience.coded import Coded
 from xautolm_core.search.history.relevance import same_extractor
 
 if TYPE_CHECKING:

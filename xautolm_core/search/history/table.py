@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xautolm_core.search.history.coded import NONE
-from xautolm_core.search.history.coded import Coded
+from xautolm_core.experience.coded import NONE
+from xautolm_core.experience.coded import Coded
 
 if TYPE_CHECKING:
     import pyarrow as pa

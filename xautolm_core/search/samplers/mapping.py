@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xautolm_core.search.history.coded import NONE
-from xautolm_core.search.history.coded import Coded
+from xautolm_core.experience.coded import NONE
+from xautolm_core.experience.coded import Coded
 from xautolm_core.space.parameters import Parameter
 from xautolm_core.space.space import Branch
 from xautolm_core.space.space import SearchSpace

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xautolm_core.search.history.coded import NONE
+from xautolm_core.experience.coded import NONE
 from xautolm_core.search.history.table import id_words
 from xautolm_core.search.plan import LARGE_TRAINING_ROWS
 from xautolm_core.search.samplers.base import FirstConfiguration

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xautolm_core.search.history.coded import NONE
+from xautolm_core.experience.coded import NONE
 from xautolm_core.search.samplers.probabilistic_model import Bernoulli
 from xautolm_core.search.samplers.probabilistic_model import CategoricalWeights
 from xautolm_core.search.samplers.probabilistic_model import Gaussian

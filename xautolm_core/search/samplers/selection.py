@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xautolm_core.experience.coded import NONE
 from xautolm_core.records.methods import LINEAR_PROBE
 from xautolm_core.records.methods import is_cheap
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
-from xautolm_core.search.history.coded import NONE
 from xautolm_core.search.history.relevance import DropReason
 from xautolm_core.search.history.relevance import Relevance
 from xautolm_core.search.samplers.mapping import MappedHistory

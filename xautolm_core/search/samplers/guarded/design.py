@@ -29,9 +29,9 @@ from xautolm_core.space.space import domains
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from xautolm_core.experience.coded import Coded
     from xautolm_core.records.configuration import Configuration
     from xautolm_core.search.history.arrays import History
-    from xautolm_core.search.history.coded import Coded
     from xautolm_core.search.resource_load import Load
     from xautolm_core.space.space import SearchSpace
 
