@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xautolm_core.features.task_features import extract_task_features
+from xautolm_core.features.task_extractors import extract_task_features
 from xautolm_core.records.features import FeatureVector
 from xautolm_core.tasks.spec import TaskType
 from xautolm_core.tasks.task import Split

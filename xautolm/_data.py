@@ -88,22 +88,14 @@ class SavedDataset:
         return folder
 
 
-def given_data(
-    data: object,
-    *,
-    text: str | None = None,
-    text_pair: str | None = None,
-    label: str | None = None,
-) -> str | TaskSpec | Frames | SavedDataset:
+def given_data(data: object, named: Sequence[str] = ()) -> str | TaskSpec | Frames | SavedDataset:
     """Return data as a search takes them.
 
     Args:
         data: A path or name, a task, a frame of pandas or polars, a table of pyarrow, an object of
             ``datasets``, a mapping of column names to values, or one of split names to any of the
             tables.
-        text: Column of the text, if the caller has named it.
-        text_pair: Column of a second text, likewise.
-        label: Column of the class, likewise.
+        named: The columns of the task, if the caller has named them all.
 
     Raises:
         ConfigError: They are nothing of that.
@@ -115,9 +107,6 @@ def given_data(
         return str(data)
     if _is_of("datasets", data) and hasattr(data, "save_to_disk"):
         return SavedDataset(data)
-    # A column that is not named is looked for among all.
-    is_settled = text is not None and label is not None
-    named = [name for name in (text, text_pair, label) if name is not None] if is_settled else []
     if isinstance(data, Mapping) and data and set(data) <= set(SPLIT_NAMES):
         return Frames({str(split): _table(one, named) for split, one in data.items()}, named)
     return Frames({"train": _table(data, named)}, named)

@@ -16,6 +16,7 @@ from xautolm._model import Model
 from xautolm._words import in_callers_words
 from xautolm_core.errors import ConfigError
 from xautolm_core.search import contract
+from xautolm_core.tasks.task_type import primary_score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,7 +99,7 @@ class SearchResult(contract.SearchResult):
     def best_score(self) -> float | None:
         """Macro-F1 of the chosen model on validation, in [0, 1]."""
         best = self.best_trial
-        score = None if best is None else best.result.model_scores.get("macro_f1")
+        score = None if best is None else primary_score(best.result.model_scores)
         return None if score is None else score.value
 
     @property
@@ -192,7 +193,9 @@ class SearchResult(contract.SearchResult):
 
     def __repr__(self) -> str:
         """Return task, best score and front in a line."""
-        score = "no model" if self.best_score is None else f"macro F1 {self.best_score:.4f}"
+        score = "no model"
+        if self.best_score is not None:
+            score = f"{self.primary.title} {self.best_score:.4f}"
         return (
             f"<SearchResult {self.task.get('name')}: {score}, {len(self.trials)} trials, "
             f"{len(self.front)} on the front, {self.out_folder}>"

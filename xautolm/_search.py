@@ -33,10 +33,13 @@ def search(
     budget: Time | None = None,
     trials: int | None = None,
     text_pair: str | None = None,
+    question: str | None = None,
+    context: str | None = None,
+    answers: str | None = None,
     name: str | None = None,
     drop_invalid: bool = False,
     quoting: Literal["auto", "quoted", "none"] | None = None,
-    space: str | Path | SearchSpace = "starter",
+    space: str | Path | SearchSpace | None = None,
     methods: str | Sequence[str] = (),
     models: str | Path | Sequence[str | Path] = (),
     objectives: str | Sequence[str] = ("f1", "time"),
@@ -66,7 +69,9 @@ def search(
     offline: bool = False,
     progress: Progress = True,
 ) -> SearchResult:
-    """Search for the best text classifier, and return it with everything that was found.
+    """Search for the best model of a task, and return it with everything that was found.
+
+    The columns tell the kind of task: texts with classes, or questions with passages and answers.
 
     Each trial runs in a process of its own. Ctrl-C (or the stop button of a notebook) ends the
     search cleanly: what was found is returned, and ``resume`` goes on with it.
@@ -85,11 +90,17 @@ def search(
             ``"300gCO2e"``; several with commas. 15 minutes if nothing else bounds the search.
         trials: Stop after so many trials of language models; cheap candidates come besides.
         text_pair: Column of a second text, for pairs of texts.
+        question: Column of the question, for question answering; found by its name if None, as are
+            the other two.
+        context: Column of the passage that holds the answer.
+        answers: Column of the accepted answers.
         name: Name of the task, the same over retrainings; by default the data's name.
-        drop_invalid: Leave out rows without text or label, instead of refusing the data.
+        drop_invalid: Leave out rows without text or label, or without an answer that stands in the
+            passage, instead of refusing the data.
         quoting: What the double quotes in CSV and TSV files are: ``"auto"``, ``"quoted"``
             (they enclose cells) or ``"none"`` (they are text).
-        space: What may be tried: a preset (``"starter"``), a YAML file, or a ``SearchSpace``.
+        space: What may be tried: a preset, a YAML file, or a ``SearchSpace``; ``"starter"`` if
+            None, or ``"starter-qa"`` for questions.
         methods: Which of the space's methods, such as ``["tfidf", "lora"]``; all if empty.
         models: Folders with local models.
         objectives: ``"f1"``, and what is traded for it: ``"time"``, ``"energy"``, ``"latency"``.
@@ -146,14 +157,19 @@ def search(
     """
     with in_callers_words():
         options = SearchOptions(
-            data=given_data(data, text=text, text_pair=text_pair, label=label),
+            data=given_data(
+                data, _complete([(text, label), (question, context, answers)], text_pair)
+            ),
             text=text,
             text_pair=text_pair,
             label=label,
+            question=question,
+            context=context,
+            answers=answers,
             name=name,
             drop_invalid=drop_invalid,
             quoting=_quoting(quoting),
-            space=space.argument if isinstance(space, SearchSpace) else str(space),
+            space=_space(space),
             methods=_listed(methods),
             screening=screening,
             sampler=sampler,
@@ -263,6 +279,21 @@ def resume(
             launcher_settings=_settings(launcher_settings),
         )
         return SearchResult.of(run_request(resumed_search(options, folder), progress))
+
+
+def _complete(kinds: Sequence[Sequence[str | None]], text_pair: str | None) -> list[str]:
+    """Return the columns that the caller has named, if these are all that a kind of task needs."""
+    for needed in kinds:
+        if all(name is not None for name in needed):
+            return [name for name in (*needed, text_pair) if name is not None]
+    # A column that is not named is looked for among all.
+    return []
+
+
+def _space(given: str | Path | SearchSpace | None) -> str | None:
+    if isinstance(given, SearchSpace):
+        return given.argument
+    return None if given is None else str(given)
 
 
 def _listed(names: str | Sequence[str]) -> str:

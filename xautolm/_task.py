@@ -17,7 +17,7 @@ from xautolm_core.validation import did_you_mean
 from xautolm_core.validation import first_problem
 
 if TYPE_CHECKING:
-    from xautolm_core.tasks.task import Task as LoadedTask
+    from xautolm_core.tasks.task import AnyTask
 
 
 class Task(TaskSpec):
@@ -37,9 +37,13 @@ class Task(TaskSpec):
         text_pair: Column of a second text, or None.
         label: Column of the class; found by itself if None.
         labels: All class names in their order, if some may be missing in the data.
+        question: Column of the question (question answering); found by its name if None.
+        context: Column of the passage that holds the answer, likewise.
+        answers: Column of the accepted answers, likewise.
+        type: Name of the kind of task; found from the columns if None.
         splits: Shares of the splits that are not given.
         seed: Seed of the split.
-        drop_invalid: Leave out rows without text or label.
+        drop_invalid: Leave out rows without text or label, or without an answer in the passage.
         quoting: What the double quotes in CSV and TSV files are.
         languages: ISO 639-1 codes of the languages of the texts, if known.
 
@@ -72,11 +76,11 @@ class Task(TaskSpec):
         with in_callers_words():
             return cls.model_validate(read_task_spec(str(path)).model_dump())
 
-    def load(self) -> LoadedTask:
+    def load(self) -> AnyTask:
         """Read and check the data.
 
         Returns:
-            Labels, splits (``train``, ``validation``, ``test``), fingerprint and warnings.
+            Kind, labels, splits (``train``, ``validation``, ``test``), fingerprint and warnings.
 
         Raises:
             DataError: The data cannot be used; the message says which rows and why.

@@ -287,16 +287,17 @@ def _require_plugins(needed: Sequence[PluginReference], found: Sequence[PluginRe
 
 def _measured(spec: SearchSpec, settings: ClusterSettings, observer: SearchObserver) -> Measured:
     """Measure the task, which says whether it can be used at all, then a pod's machine."""
-    from xautolm_core.features.task_features import extract_task_features
+    from xautolm_core.features.task_extractors import extract_task_features
     from xautolm_core.space.load import load_space
     from xautolm_core.space.space import tokenizer_files
     from xautolm_core.tasks.load import load_task
 
     observer.phase("load", spec.task.name or spec.task.data or "")
     task = load_task(spec.task)
-    observer.phase("space", spec.space)
+    space_name = spec.space_for(task.type)
+    observer.phase("space", space_name)
     space = load_space(
-        spec.space,
+        space_name,
         model_folders=spec.model_folders,
         offline=spec.offline,
         methods=spec.methods,

@@ -29,6 +29,9 @@ GROUPS = (
     "xautolm.energy",
     "xautolm.storages",
     "xautolm.task_types",
+    "xautolm.task_features",
+    "xautolm.task_tests",
+    "xautolm.task_reports",
 )
 
 

@@ -37,7 +37,7 @@ FORMS: dict[str, Callable[[dict[str, list[str]]], Any]] = {
 
 
 def _loaded(data: object, folder: Path) -> LoadedTask:
-    given = given_data(data, text="review", label="mood")
+    given = given_data(data, ["review", "mood"])
     assert isinstance(given, SavedData)
     return load_task(read_task_spec(str(given.save(folder)), text="review", label="mood"))
 
@@ -72,7 +72,7 @@ def test_only_the_columns_that_are_named_are_kept(tmp_path: Path) -> None:
     frame = pd.DataFrame({**ROWS, "odd": [1, "a"] * 20})
     with pytest.raises(DataError, match="odd"):
         given_data(frame)
-    given = given_data(frame, text="review", label="mood")
+    given = given_data(frame, ["review", "mood"])
     assert isinstance(given, SavedData)
     kept = pd.read_parquet(given.save(tmp_path / "data") / "train.parquet")
     assert list(kept.columns) == ["review", "mood"]
@@ -81,7 +81,7 @@ def test_only_the_columns_that_are_named_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("named", [{"text": "review"}, {"label": "mood"}])
 def test_one_column_may_be_named_and_the_other_found(named: dict[str, str], tmp_path: Path) -> None:
     for form in ("pandas", "polars", "columns"):
-        given = given_data(FORMS[form](ROWS), **named)
+        given = given_data(FORMS[form](ROWS))
         assert isinstance(given, SavedData)
         task = load_task(read_task_spec(str(given.save(tmp_path / form)), **named))
         assert task.labels == ("bad", "good")

@@ -13,9 +13,9 @@ from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier
 
 from xautolm_core.features import task_features
+from xautolm_core.features.task_extractors import extract_task_features
 from xautolm_core.features.task_features import PAPER_FEATURES
 from xautolm_core.features.task_features import UNITS
-from xautolm_core.features.task_features import extract_task_features
 from xautolm_core.features.text_shape import describe_texts
 from xautolm_core.features.text_shape import near_duplicate_rate
 from xautolm_core.tasks.spec import TaskType

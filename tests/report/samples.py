@@ -19,17 +19,17 @@ from xautolm_core.records.methods import is_cheap
 from xautolm_core.records.outcome import Failure
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
-from xautolm_core.search.contract import ModelComparison
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import SearchResult
 from xautolm_core.search.contract import SearchSpec
-from xautolm_core.search.contract import TestReport
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.contract import WarmStartReport
 from xautolm_core.search.explanation import NearTask
 from xautolm_core.search.explanation import PredictedRange
 from xautolm_core.search.explanation import TrialExplanation
 from xautolm_core.search.records import choose_alternative
+from xautolm_core.search.test_report import ModelComparison
+from xautolm_core.search.test_report import TestReport
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.space.model import ModelKind
 from xautolm_core.tasks.spec import TaskSpec
@@ -243,8 +243,8 @@ def search_result(
         comparison = ModelComparison(
             language_model=language_model[0].number,
             cheap=cheap[0].number,
-            language_model_macro_f1=language_model[1],
-            cheap_macro_f1=cheap[1],
+            language_model_score=language_model[1],
+            cheap_score=cheap[1],
             low=gain - half_width,
             high=gain + half_width,
             rare_classes=rare_classes or {},

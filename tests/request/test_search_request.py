@@ -32,7 +32,7 @@ def test_what_is_not_given_has_sound_defaults(options: SearchOptions, tmp_path: 
     spec = request.spec
     assert request.out_folder == tmp_path / "out"
     assert spec.store == str(tmp_path / "store")
-    assert (spec.task.name, spec.space, spec.sampler) == ("reviews", "starter", "guarded")
+    assert (spec.task.name, spec.space, spec.sampler) == ("reviews", "default", "guarded")
     assert spec.objectives == (Objective.F1, Objective.TIME)
     assert (spec.seed, spec.workers, spec.keep_models) == (0, 1, "front")
     assert (spec.budget_seconds, spec.max_trials, spec.trial_memory_bytes) == (None, None, None)

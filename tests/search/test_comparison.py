@@ -10,9 +10,9 @@ from sklearn.metrics import f1_score
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.outcome import Outcome
-from xautolm_core.search.contract import ModelComparison
+from xautolm_core.search.class_test import compare
 from xautolm_core.search.contract import TrialRecord
-from xautolm_core.search.final_test import compare
+from xautolm_core.search.test_report import ModelComparison
 from xautolm_core.tasks.scores import RARE_ROWS
 
 LABELS = ("a", "b", "c", "d")
@@ -78,8 +78,8 @@ def test_scores_are_those_of_scikit_learn(rows: np.ndarray) -> None:
         f1_score(truth, answers, average="macro", zero_division=0)
         for answers in (language_model, cheap)
     ]
-    assert found.language_model_macro_f1 == pytest.approx(expected[0])
-    assert found.cheap_macro_f1 == pytest.approx(expected[1])
+    assert found.language_model_score == pytest.approx(expected[0])
+    assert found.cheap_score == pytest.approx(expected[1])
     assert -1 <= found.low <= found.high <= 1
 
 

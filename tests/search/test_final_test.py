@@ -9,13 +9,15 @@ import pytest
 
 from tests.search.test_comparison import CHEAP
 from tests.search.test_comparison import LANGUAGE_MODEL
-from xautolm_core.search.asking import TestedModel
-from xautolm_core.search.contract import TestReport
 from xautolm_core.search.final_test import no_time
 from xautolm_core.search.final_test import run_test
+from xautolm_core.search.final_test_kinds import TestedModel
+from xautolm_core.search.test_report import TestReport
 
 TRUTH = [0, 1, 1, 0]
-TASK = SimpleNamespace(test=SimpleNamespace(labels=TRUTH), labels=("a", "b"))
+TASK = SimpleNamespace(
+    type="text-classification", test=SimpleNamespace(labels=TRUTH), labels=("a", "b")
+)
 ANSWERS = {LANGUAGE_MODEL.number: [0, 1, 1, 0], CHEAP.number: [0, 0, 1, 0]}
 
 
@@ -38,7 +40,7 @@ def test_both_answer_the_same_rows_and_the_report_is_of_the_chosen_one(best, oth
     assert problem == ""
     assert report.macro_f1 == sum(ANSWERS[best.number])
     assert (report.comparison.language_model, report.comparison.cheap) == (3, 0)
-    assert report.comparison.language_model_macro_f1 == 1.0
+    assert report.comparison.language_model_score == 1.0
     assert report.comparison.gain > 0
 
 

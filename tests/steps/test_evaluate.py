@@ -15,9 +15,9 @@ from tests.report.samples import search_result
 from xautolm_components.conftest import parameters_for
 from xautolm_components.conftest import write_data
 from xautolm_core.search import asking
-from xautolm_core.search.asking import TestedModel
-from xautolm_core.search.contract import TestReport
+from xautolm_core.search.final_test_kinds import TestedModel
 from xautolm_core.search.result_file import write_result
+from xautolm_core.search.test_report import TestReport
 from xautolm_core.steps.evaluate import evaluate
 from xautolm_core.steps.fingerprint import fingerprint_task
 from xautolm_core.steps.finished import read_finished

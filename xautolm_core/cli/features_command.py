@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from xautolm_core.records.features import FeatureVector
+    from xautolm_core.tasks.task import AnyTask
     from xautolm_core.tasks.task import Finding
-    from xautolm_core.tasks.task import Task
 
 # Spans of row numbers in a cell of the table.
 _SPANS_SHOWN = 20
@@ -36,9 +36,16 @@ def features(
     text: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column of a second text.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the class.")] = None,
+    question: Annotated[str | None, typer.Option(help="Column of the question.")] = None,
+    context: Annotated[str | None, typer.Option(help="Column of the passage.")] = None,
+    answers: Annotated[str | None, typer.Option(help="Column of the accepted answers.")] = None,
     space: Annotated[
-        str, typer.Option(help="Preset or file whose local models' tokenizers count tokens.")
-    ] = "starter",
+        str | None,
+        typer.Option(
+            help="Preset or file whose local models' tokenizers count tokens (default: that of "
+            "the kind of task)."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the splits.")] = 0,
     drop_invalid: Annotated[
         bool, typer.Option("--drop-invalid", help="Leave out rows without text or label.")
@@ -64,11 +71,16 @@ def features(
         text=text,
         text_pair=text_pair,
         label=label,
+        question=question,
+        context=context,
+        answers=answers,
         seed=seed,
         drop_invalid=drop_invalid,
         quoting=quoting,
     )
     task = load_task(spec)
+    for note in task.notes:
+        typer.echo(note, err=True)
     for warning in task.warnings:
         warn(warning)
     if quality:
@@ -78,10 +90,11 @@ def features(
             _print_findings(task.findings)
         return
     from xautolm_core.features.system_features import extract_system_features
-    from xautolm_core.features.task_features import extract_task_features
+    from xautolm_core.features.task_extractors import extract_task_features
+    from xautolm_core.tasks.task_type import task_kind
 
     vectors = [
-        extract_task_features(task, tokenizers=_tokenizers(space)),
+        extract_task_features(task, tokenizers=_tokenizers(space or task_kind(task.type).space)),
         extract_system_features(),
     ]
     if as_json:
@@ -91,10 +104,11 @@ def features(
         _print_vector(vector)
 
 
-def _document(task: Task) -> dict[str, Any]:
+def _document(task: AnyTask) -> dict[str, Any]:
     """Return what a JSON document says of a task in any case."""
     return {
         "task": task.name,
+        "type": task.type,
         "fingerprint": task.fingerprint,
         "labels": list(task.labels),
         "rows": {name: len(split) for name, split in task.splits.items()},

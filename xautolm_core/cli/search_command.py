@@ -1,4 +1,4 @@
-"""``xautolm search``: from a file of labelled text to a fine-tuned model."""
+"""``xautolm search``: from a file of labelled text, or of questions, to a fine-tuned model."""
 
 from __future__ import annotations
 
@@ -45,6 +45,22 @@ def search(
         str | None,
         typer.Option(metavar="COL", help="Column of the class.", rich_help_panel=_TASK),
     ] = None,
+    question: Annotated[
+        str | None,
+        typer.Option(metavar="COL", help="Column of the question.", rich_help_panel=_TASK),
+    ] = None,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL",
+            help="Column of the passage that holds the answer.",
+            rich_help_panel=_TASK,
+        ),
+    ] = None,
+    answers: Annotated[
+        str | None,
+        typer.Option(metavar="COL", help="Column of the accepted answers.", rich_help_panel=_TASK),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -55,7 +71,9 @@ def search(
     drop_invalid: Annotated[
         bool,
         typer.Option(
-            "--drop-invalid", help="Leave out rows without text or label.", rich_help_panel=_TASK
+            "--drop-invalid",
+            help="Leave out rows without text or label, or without an answer in the passage.",
+            rich_help_panel=_TASK,
         ),
     ] = False,
     quoting: Annotated[
@@ -64,7 +82,8 @@ def search(
     space: Annotated[
         str | None,
         typer.Option(
-            help="Preset or YAML file of what is searched (default: starter).",
+            help="Preset or YAML file of what is searched (default: starter; of questions "
+            "starter-qa).",
             rich_help_panel=_SEARCH,
         ),
     ] = None,
@@ -299,7 +318,9 @@ def search(
         ),
     ] = False,
 ) -> int:
-    """Search for the best fine-tuned classifier, and write it with a report to the run folder.
+    """Search for the best fine-tuned model, and write it with a report to the run folder.
+
+    Rows are texts with classes, or questions with passages and answers: the columns tell.
 
     Exit codes: 0 done, 2 bad input, 3 store or disk (can be resumed), 4 trials cannot be started,
     5 no trial gave a model, 130 interrupted (what was found is kept and can be resumed).
@@ -315,6 +336,9 @@ def search(
         "text": text,
         "text_pair": text_pair,
         "label": label,
+        "question": question,
+        "context": context,
+        "answers": answers,
         "name": name,
         "drop_invalid": drop_invalid or None,
         "quoting": quoting,

@@ -19,6 +19,7 @@ from xautolm_core.cli.store_upkeep import copy
 from xautolm_core.cli.store_upkeep import export
 from xautolm_core.cli.store_upkeep import forget
 from xautolm_core.cli.store_upkeep import stats
+from xautolm_core.tasks.task_type import primary_score
 
 if TYPE_CHECKING:
     from xautolm_core.records.experience import Experience
@@ -70,9 +71,9 @@ def list_experiences(
         typer.echo("no experiences")
         return
     print_table(
-        ("id", "ended (UTC)", "task", "model", "method", "outcome", "macro F1", "time"),
+        ("id", "ended (UTC)", "task", "model", "method", "outcome", "score", "time"),
         [_row(experience) for experience in newest],
-        right=("macro F1", "time"),
+        right=("score", "time"),
     )
     if count > len(newest):
         typer.echo(f"{count} experiences, the newest {len(newest)} shown; --limit 0 shows all")
@@ -168,7 +169,7 @@ def _row(experience: Experience) -> tuple[str, ...]:
     from xautolm_core.report.wording import score_words
     from xautolm_core.report.wording import seconds_words
 
-    score = experience.scores.get("macro_f1")
+    score = primary_score(experience.scores)
     return (
         experience.id[:10],
         f"{experience.ended_at:%Y-%m-%d %H:%M}",

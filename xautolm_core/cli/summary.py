@@ -15,6 +15,7 @@ from xautolm_core.report.document import front_by_time
 from xautolm_core.report.document import is_untrained
 from xautolm_core.report.document import task_name
 from xautolm_core.report.energy_account import account_energy
+from xautolm_core.report.task_parts import report_parts
 from xautolm_core.report.verdict import verdict
 from xautolm_core.report.wording import UNMETERED
 from xautolm_core.report.wording import configuration_words
@@ -27,6 +28,7 @@ from xautolm_core.report.wording import stop_words
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
 from xautolm_core.search.contract import REPORT_FILE
 from xautolm_core.search.contract import Objective
+from xautolm_core.tasks.task_type import primary_score
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
@@ -55,7 +57,7 @@ def print_summary(result: SearchResult) -> None:
     typer.echo(f"Report:  {result.out_folder / REPORT_FILE}")
     if best is not None:
         typer.echo(f"Model:   {result.out_folder / BEST_MODEL_FOLDER}")
-        typer.echo(f"Predict: xautolm predict {run} --text 'A text to classify'")
+        typer.echo(f"Predict: xautolm predict {run} {report_parts(result).predict_options}")
     if result.stopped_by == "interrupted":
         typer.echo(f"Resume:  {resume_command(result.out_folder)}")
 
@@ -68,7 +70,7 @@ def resume_command(out_folder: Path) -> str:
 def _print_front(result: SearchResult) -> None:
     rows = []
     for record in front_by_time(result):
-        score = record.result.scores.get("macro_f1")
+        score = primary_score(record.result.scores)
         untrained = " (not pretrained)" if is_untrained(result, record.configuration) else ""
         rows.append(
             (
@@ -78,7 +80,8 @@ def _print_front(result: SearchResult) -> None:
                 configuration_words(record.configuration) + untrained,
             )
         )
-    print_table(("front", "macro F1", "time", "configuration"), rows, right=("macro F1", "time"))
+    title = result.primary.title
+    print_table(("front", title, "time", "configuration"), rows, right=(title, "time"))
 
 
 def _print_energy(result: SearchResult) -> None:
@@ -97,13 +100,14 @@ def _print_energy(result: SearchResult) -> None:
 
 
 def _print_best(result: SearchResult, best: TrialRecord) -> None:
-    score = best.result.model_scores.get("macro_f1")
+    score = primary_score(best.result.model_scores)
     line = (
-        f"Chosen:  trial {best.number}: {made_words(best.configuration, full_id=False)}, macro F1 "
+        f"Chosen:  trial {best.number}: {made_words(best.configuration, full_id=False)}, "
+        f"{result.primary.title} "
     )
     line += f"{score_words(score.value if score else None)} on validation"
     if result.test is not None:
-        line += f", {score_words(result.test.macro_f1)} on test"
+        line += f", {score_words(result.test.score)} on test"
     if is_untrained(result, best.configuration):
         line += " (not pretrained)"
     typer.echo(line)

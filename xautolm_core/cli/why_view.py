@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
@@ -24,6 +25,7 @@ from xautolm_core.report.wording import joules_words
 from xautolm_core.report.wording import outcome_words
 from xautolm_core.report.wording import share_words
 from xautolm_core.search.contract import Objective
+from xautolm_core.tasks.task_type import primary_title
 
 if TYPE_CHECKING:
     from xautolm_core.records.attempt import TrialResult
@@ -186,12 +188,13 @@ def print_trial(proposal: Proposal, result: TrialResult | None) -> None:
     typer.echo(f"Trial {proposal.number}: {one_line(configuration_words(proposal.configuration))}")
     typer.echo(f"Came from: {one_line(proposal.why)}")
     typer.echo(f"Outcome: {outcome}")
+    words = _words(result)
     if explanation is None:
-        _print_values(came_to(result))
+        _print_values(came_to(result), words)
         return
-    _print_predictions(explanation, came_to(result))
+    _print_predictions(explanation, came_to(result), words)
     _print_failures(explanation)
-    _print_structures(explanation)
+    _print_structures(explanation, words)
     if explanation.nearest_tasks:
         typer.echo()
         print_table(
@@ -204,15 +207,23 @@ def print_trial(proposal: Proposal, result: TrialResult | None) -> None:
         )
 
 
-def _print_values(actual: dict[str, float]) -> None:
-    for name, words in OBJECTIVE_WORDS.items():
+def _words(result: TrialResult | None) -> Mapping[str, str]:
+    """Return what objectives are called; the score by its own name, where a trial came to one."""
+    scores = {} if result is None else result.scores
+    return {**OBJECTIVE_WORDS, Objective.F1: primary_title(scores)}
+
+
+def _print_values(actual: dict[str, float], words: Mapping[str, str]) -> None:
+    for name, title in words.items():
         if name in actual:
-            typer.echo(f"{words}: {amount_words(name, actual[name])}")
+            typer.echo(f"{title}: {amount_words(name, actual[name])}")
 
 
-def _print_predictions(explanation: TrialExplanation, actual: dict[str, float]) -> None:
+def _print_predictions(
+    explanation: TrialExplanation, actual: dict[str, float], words: Mapping[str, str]
+) -> None:
     objectives = objectives_of([explanation])
-    _print_values({name: value for name, value in actual.items() if name not in objectives})
+    _print_values({name: value for name, value in actual.items() if name not in objectives}, words)
     if not objectives:
         return
     typer.echo()
@@ -220,7 +231,7 @@ def _print_predictions(explanation: TrialExplanation, actual: dict[str, float]) 
         ("", "expected", "80 % interval", "came to"),
         [
             (
-                OBJECTIVE_WORDS.get(name, name),
+                words.get(name, name),
                 amount_words(name, one.median),
                 interval_words(name, one),
                 amount_words(name, actual.get(name)),
@@ -246,12 +257,12 @@ def _print_failures(explanation: TrialExplanation) -> None:
     )
 
 
-def _print_structures(explanation: TrialExplanation) -> None:
+def _print_structures(explanation: TrialExplanation, words: Mapping[str, str]) -> None:
     if not explanation.structures:
         return
     names = dict.fromkeys(n for weights in explanation.structures.values() for n in weights)
     objectives = list(explanation.structures)
-    titles = [OBJECTIVE_WORDS.get(name, name) for name in objectives]
+    titles = [words.get(name, name) for name in objectives]
     typer.echo()
     print_table(
         ("how the history is used", *titles),

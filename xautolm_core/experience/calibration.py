@@ -22,6 +22,7 @@ from xautolm_core.experience.columns import PREDICTED
 from xautolm_core.experience.columns import SCORE
 from xautolm_core.experience.columns import SECONDS
 from xautolm_core.records.outcome import Outcome
+from xautolm_core.tasks.task_type import primary_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,8 +32,7 @@ RELIABILITY_BINS = 5
 """So many bins of equal width are the probabilities of failure put in."""
 
 _TRAIN, _EVALUATE = SECONDS + "train", SECONDS + "evaluate"
-_MACRO_F1 = SCORE + "macro_f1"
-_ACTUAL = frozenset({"id", "outcome", "rest", "energy", _TRAIN, _EVALUATE, _MACRO_F1})
+_ACTUAL = frozenset({"id", "outcome", "rest", "energy", _TRAIN, _EVALUATE})
 _FAILURE = PREDICTED + "failure_probability"
 _PREDICTED_FAILURES = frozenset(outcome for outcome in Outcome if outcome.is_failure)
 
@@ -110,7 +110,8 @@ def calibration_columns(names: Iterable[str]) -> list[str]:
     there = sorted(names)
     if not any(name.startswith(PREDICTED) for name in there):
         return []
-    return [name for name in there if name in _ACTUAL or name.startswith(PREDICTED)]
+    actual = {*_ACTUAL, *(SCORE + name for name in primary_names())}
+    return [name for name in there if name in actual or name.startswith(PREDICTED)]
 
 
 def predicted_rows(table: pa.Table) -> pa.Table:
@@ -132,7 +133,10 @@ def calibration_of(table: pa.Table) -> Calibration:
     outcomes = codes_of(table["outcome"])
     is_ok = _among(outcomes, {Outcome.OK})
     left = _Rest.of(table)
-    score = np.where(is_ok, _floats(table, _MACRO_F1), np.nan)
+    score = np.full(table.num_rows, np.nan)
+    for name in primary_names():
+        score = np.where(np.isnan(score), _floats(table, SCORE + name), score)
+    score = np.where(is_ok, score, np.nan)
     whole = is_ok & ~left.is_cut
     seconds = np.where(whole, _seconds(table, left), np.nan)
     found = {

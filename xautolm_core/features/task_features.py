@@ -83,7 +83,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def extract_task_features(
+def extract_class_features(
     task: Task, *, tokenizers: Mapping[str, Path] = MappingProxyType({})
 ) -> FeatureVector:
     """Measure the training split of a classification task.

@@ -18,6 +18,8 @@ from xautolm_core.progress.state import warm_start_words
 from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
+from xautolm_core.tasks.task_type import primary_score
+from xautolm_core.tasks.task_type import primary_title
 
 if TYPE_CHECKING:
     from xautolm_core.records.configuration import Configuration
@@ -68,7 +70,7 @@ class LineView:
         self._line(f"trial {record.number} {ended_words(record)}")
         best_words = "no model yet"
         if best is not None:
-            score = best.result.model_scores.get("macro_f1")
+            score = primary_score(best.result.model_scores)
             best_words = f"best {score_words(score.value if score else None)} (#{best.number})"
         numbers = " ".join(f"#{r.number}" for r in self._progress.front) or "empty"
         parts = [
@@ -125,10 +127,10 @@ class QuietView:
 def ended_words(record: TrialRecord) -> str:
     """Return how a trial ended, on one line."""
     result = record.result
-    score = result.scores.get("macro_f1")
+    score = primary_score(result.scores)
     words = result.outcome.value
     if score is not None:
-        words += f": macro F1 {score_words(score.value)}"
+        words += f": {primary_title(result.scores)} {score_words(score.value)}"
     if result.time_seconds is not None:
         words += f" in {seconds_words(result.time_seconds)}"
     if result.failure is not None:

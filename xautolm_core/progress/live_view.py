@@ -24,6 +24,8 @@ from xautolm_core.progress.state import warm_start_words
 from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
+from xautolm_core.tasks.task_type import primary_score
+from xautolm_core.tasks.task_type import primary_title
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -136,7 +138,7 @@ class LiveView:
                 f"   {outcome_counts(progress.outcomes)}", style="yellow" if failed else "green"
             )
         if progress.best is not None:
-            score = progress.best.result.model_scores.get("macro_f1")
+            score = primary_score(progress.best.result.model_scores)
             words = score_words(score.value if score else None)
             line.append(f"   best {words} (#{progress.best.number})", style="bold green")
         return line
@@ -158,11 +160,12 @@ class LiveView:
     def _front_table(self, front: Sequence[TrialRecord]) -> Table:
         table = Table(box=None, pad_edge=False, header_style="dim")
         table.add_column("front")
-        table.add_column("macro F1", justify="right")
+        title = primary_title(front[-1].result.scores) if front else "score"
+        table.add_column(title, justify="right")
         table.add_column("time", justify="right")
         table.add_column("configuration", overflow="ellipsis", no_wrap=True)
         for record in front[-_SHOWN_FRONT:]:
-            score = record.result.scores.get("macro_f1")
+            score = primary_score(record.result.scores)
             table.add_row(
                 f"#{record.number}",
                 score_words(score.value if score else None),

@@ -22,6 +22,8 @@ from xautolm_core.progress.state import warm_start_words
 from xautolm_core.report.wording import configuration_words
 from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
+from xautolm_core.tasks.task_type import primary_score
+from xautolm_core.tasks.task_type import primary_title
 
 if TYPE_CHECKING:
     from xautolm_core.records.configuration import Configuration
@@ -127,7 +129,7 @@ class NotebookView:
         if progress.outcomes:
             parts.append(outcome_counts(progress.outcomes))
         if progress.best is not None:
-            score = progress.best.result.model_scores.get("macro_f1")
+            score = primary_score(progress.best.result.model_scores)
             words = score_words(score.value if score else None)
             parts.append(f"best {words} (#{progress.best.number})")
         head = Markup("<p><b>{}</b></p>").format(" · ".join(part for part in parts if part))
@@ -153,7 +155,7 @@ class NotebookView:
     def _front(self) -> Markup:
         rows = []
         for record in list(self._progress.front)[-_SHOWN_FRONT:]:
-            score = record.result.scores.get("macro_f1")
+            score = primary_score(record.result.scores)
             rows.append(
                 (
                     f"#{record.number}",
@@ -162,7 +164,9 @@ class NotebookView:
                     configuration_words(record.configuration),
                 )
             )
-        return _table(("front", "macro F1", "time", "configuration"), rows)
+        front = self._progress.front
+        title = primary_title(front[-1].result.scores) if front else "score"
+        return _table(("front", title, "time", "configuration"), rows)
 
     def _told(self) -> Markup:
         notes = self._notes[-_SHOWN_NOTES:]

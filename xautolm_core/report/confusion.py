@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xautolm_core.search.contract import TestReport
+    from xautolm_core.search.test_report import TestReport
 
 SHOWN_CLASSES = 20
 SHOWN_PAIRS = 10

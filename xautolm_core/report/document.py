@@ -92,14 +92,14 @@ def best_language_model_trial(result: SearchResult) -> TrialRecord | None:
 
 
 def scores_on_test(result: SearchResult) -> Mapping[int, float]:
-    """Return trial number to macro-F1 on the test split, of the trials that have met it."""
+    """Return trial number to primary score on the test split, of the trials that have met it."""
     found: dict[int, float] = {}
     if result.test is not None and result.best is not None:
-        found[result.best] = result.test.macro_f1
+        found[result.best] = result.test.score
         compared = result.test.comparison
         if compared is not None:
-            found[compared.language_model] = compared.language_model_macro_f1
-            found[compared.cheap] = compared.cheap_macro_f1
+            found[compared.language_model] = compared.language_model_score
+            found[compared.cheap] = compared.cheap_score
     return found
 
 
@@ -152,11 +152,7 @@ def _best(result: SearchResult, best: TrialRecord) -> dict[str, Any]:
 def _test(result: SearchResult) -> Mapping[str, float | int] | None:
     if result.test is None:
         return None
-    return {
-        "macro_f1": result.test.macro_f1,
-        "accuracy": result.test.accuracy,
-        "rows": result.test.rows,
-    }
+    return {**result.test.named_scores, "rows": result.test.rows}
 
 
 def _cheap(result: SearchResult) -> Mapping[str, Any] | None:
@@ -170,7 +166,7 @@ def _cheap(result: SearchResult) -> Mapping[str, Any] | None:
         "method": cheap.configuration.method,
         "model": cheap.configuration.model,
         "validation": validation_scores(cheap),
-        "test": None if test is None else {"macro_f1": test},
+        "test": None if test is None else {result.primary.name: test},
         "seconds": cheap.result.comparable_seconds,
         "energy_joules": cheap.result.comparable_joules,
     }

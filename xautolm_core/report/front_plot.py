@@ -60,6 +60,7 @@ def front_plot(
     cheap_score: float | None,
     cost_label: str,
     name: str,
+    score_title: str = svg_plot.SCORE_TITLE,
     width: int = 960,
     height: int = 420,
 ) -> Markup:
@@ -71,6 +72,7 @@ def front_plot(
         cheap_score: Of the best cheap candidate, a dashed horizontal line; None for no line.
         cost_label: Title of the x-axis, with its unit.
         name: Prefix of the element ids, unique in the page.
+        score_title: What the score is called.
         width: Pixels; choose it near to what is shown, as the texts scale along.
         height: Pixels.
     """
@@ -78,7 +80,7 @@ def front_plot(
     crosses = [f for f in failed if f.cost > 0]
     frame = _frame(drawable, crosses, cheap_score, width, height)
     ticks = [(cost, f"{cost:g}") for cost in _cost_ticks(frame)]
-    parts = svg_plot.axes(frame, ticks, cost_label)
+    parts = svg_plot.axes(frame, ticks, cost_label, score_title=score_title)
     if cheap_score is not None:
         parts.append(svg_plot.cheap_line(frame, cheap_score))
     front = [p for p in drawable if p.mark != "dominated"]
@@ -98,7 +100,9 @@ def front_plot(
         parts,
         name=name,
         title="Score against cost of all trials",
-        description=_description(drawable, crosses, cheap_score, cost_label),
+        description=_description(
+            drawable, crosses, cheap_score, cost_label, svg_plot.on_validation(score_title)
+        ),
     )
 
 
@@ -158,13 +162,14 @@ def _description(
     crosses: Sequence[FailedPoint],
     cheap_score: float | None,
     cost_label: str,
+    score_label: str,
 ) -> str:
     if not points:
         return "No trial has a score."
     best = max(points, key=lambda p: p.score)
     front = [p for p in points if p.mark != "dominated"]
     words = (
-        f"Macro F1 on validation against {cost_label} of {len(points)} trials. "
+        f"{score_label} against {cost_label} of {len(points)} trials. "
         f"{len(front)} of them form the Pareto front. The best score is {best.score:.4f} "
         f"(trial {best.number}). {len(crosses)} more trials have no score."
     )

@@ -12,6 +12,7 @@ from xautolm_core.report.document import chosen_trial
 from xautolm_core.report.document import is_untrained
 from xautolm_core.report.document import scores_on_test
 from xautolm_core.report.document import task_name
+from xautolm_core.report.task_parts import report_parts
 from xautolm_core.report.templating import template_environment
 from xautolm_core.report.verdict import verdict
 from xautolm_core.whole_files import write_text
@@ -42,6 +43,7 @@ def model_card(result: SearchResult) -> str:
         front_matter=_front_matter(result, best),
         task=task_name(result),
         result=result,
+        parts=report_parts(result),
         best=best,
         other=other,
         other_test=None if other is None else on_test[other.number],
@@ -64,19 +66,20 @@ def _front_matter(result: SearchResult, best: TrialRecord) -> str:
     import yaml
 
     untrained = is_untrained(result, best.configuration)
+    parts = report_parts(result)
     data: dict[str, Any] = {
         "library_name": "xautolm" if is_cheap(best.configuration.method) else "transformers",
-        "pipeline_tag": "text-classification",
+        "pipeline_tag": parts.tag,
     }
     languages = list(result.task.get("languages") or ())
     if languages:
         data["language"] = languages
     if best.configuration.model and not untrained:
         data["base_model"] = best.configuration.model
-    data["tags"] = ["xautolm", "automl", "text-classification"]
+    data["tags"] = ["xautolm", "automl", parts.tag]
     if untrained:
         data["tags"].append("trained-from-scratch")
-    data["metrics"] = ["f1", "accuracy"]
+    data["metrics"] = [kind for kind, _ in parts.metrics.values()]
     data["model-index"] = [_model_index(result)]
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip()
 
@@ -84,29 +87,21 @@ def _front_matter(result: SearchResult, best: TrialRecord) -> str:
 def _model_index(result: SearchResult) -> dict[str, Any]:
     # On one line, as a line of dashes in a name would end the front matter.
     name = " ".join(task_name(result).split())
+    parts = report_parts(result)
     entry: dict[str, Any] = {
-        "task": {"type": "text-classification", "name": "Text classification"},
+        "task": {"type": parts.tag, "name": parts.tag_words},
         "dataset": {"type": "private", "name": name, "split": "test"},
     }
     if result.test is not None:
-        entry["metrics"] = [
-            {"type": "f1", "name": "Macro F1 (test)", "value": round(result.test.macro_f1, 6)},
-            {
-                "type": "accuracy",
-                "name": "Accuracy (test)",
-                "value": round(result.test.accuracy, 6),
-            },
-        ]
-        return {"name": name, "results": [entry]}
-    entry["dataset"]["split"] = "validation"
-    best = chosen_trial(result)
-    scores = best.result.model_scores if best else {}
+        scores, split = result.test.named_scores, "test"
+    else:
+        best = chosen_trial(result)
+        found = best.result.model_scores if best else {}
+        scores, split = {one: score.value for one, score in found.items()}, "validation"
+    entry["dataset"]["split"] = split
     entry["metrics"] = [
-        {"type": kind, "name": words, "value": round(scores[score].value, 6)}
-        for kind, words, score in (
-            ("f1", "Macro F1 (validation)", "macro_f1"),
-            ("accuracy", "Accuracy (validation)", "accuracy"),
-        )
+        {"type": kind, "name": f"{words} ({split})", "value": round(scores[score], 6)}
+        for score, (kind, words) in parts.metrics.items()
         if score in scores
     ]
     return {"name": name, "results": [entry]}

@@ -12,7 +12,6 @@ from xautolm_core import __version__
 from xautolm_core.records.methods import is_cheap
 from xautolm_core.report.accounting import account_time
 from xautolm_core.report.accounting import failure_groups
-from xautolm_core.report.confusion import confusion_view
 from xautolm_core.report.document import best_cheap_trial
 from xautolm_core.report.document import chosen_trial
 from xautolm_core.report.document import front_by_time
@@ -23,20 +22,22 @@ from xautolm_core.report.outcome_colours import OUTCOME_COLOURS
 from xautolm_core.report.plots import cheap_score
 from xautolm_core.report.plots import cost_plots
 from xautolm_core.report.plots import curve_plots
-from xautolm_core.report.predictions import OBJECTIVE_WORDS
 from xautolm_core.report.predictions import amount_words
 from xautolm_core.report.predictions import came_to
 from xautolm_core.report.predictions import hits_words
 from xautolm_core.report.predictions import interval_words
 from xautolm_core.report.predictions import kinds_words
+from xautolm_core.report.predictions import objective_words
 from xautolm_core.report.predictions import objectives_of
 from xautolm_core.report.predictions import structure_words
 from xautolm_core.report.predictions import task_words
 from xautolm_core.report.score_curve import score_curve
+from xautolm_core.report.task_parts import report_parts
 from xautolm_core.report.templating import template_environment
 from xautolm_core.report.verdict import verdict
 from xautolm_core.report.wording import UNMETERED
 from xautolm_core.search.contract import Objective
+from xautolm_core.tasks.task_type import primary_score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,13 +59,16 @@ def page_context(result: SearchResult, *, written_at: datetime | None = None) ->
         written_at: Time of the report (UTC); now if None.
     """
     best, cheap = chosen_trial(result), best_cheap_trial(result)
+    parts, title = report_parts(result), result.primary.title
     curve = score_curve(result)
     data_warnings = list(dict.fromkeys(result.task.get("warnings") or ()))
     run = shlex.quote(str(result.out_folder))
     return {
         "result": result,
         "task": task_name(result),
-        "labels": list(result.task.get("labels") or ()),
+        "parts": parts,
+        "tile": parts.tile(result),
+        "primary_title": title[:1].upper() + title[1:],
         "rows": dict(result.task.get("rows") or {}),
         "data_warnings": data_warnings,
         "warnings": [n for n in dict.fromkeys(result.notes) if n not in data_warnings],
@@ -88,10 +92,9 @@ def page_context(result: SearchResult, *, written_at: datetime | None = None) ->
         "failures": failure_groups(result.trials),
         "account": account_time(result),
         "colours": OUTCOME_COLOURS,
-        "confusion": confusion_view(result.test) if result.test else None,
         "untrained": lambda record: is_untrained(result, record.configuration),
         "wall_seconds": lambda record: record.result.wall_seconds,
-        "predict_command": f"xautolm predict {run} --text 'A text to classify'",
+        "predict_command": f"xautolm predict {run} {parts.predict_options}",
         "resume_command": f"xautolm search --resume {run}",
         "version": __version__,
         "versions": _versions(result, best),
@@ -119,15 +122,18 @@ def _reasons(result: SearchResult) -> dict[str, Any] | None:
     objectives = objectives_of(explanation for _, explanation in explained)
     failures = [one.failure_probability for _, one in explained]
     return {
-        "objectives": [OBJECTIVE_WORDS.get(name, name) for name in objectives],
+        "objectives": [objective_words(name, result) for name in objectives],
         "has_failures": any(probability is not None for probability in failures),
-        "hits": hits_words(result.trials),
-        "rows": [_reason(record, one, objectives) for record, one in explained],
+        "hits": hits_words(result.trials, result.primary.title),
+        "rows": [_reason(result, record, one, objectives) for record, one in explained],
     }
 
 
 def _reason(
-    record: TrialRecord, explanation: TrialExplanation, objectives: Sequence[str]
+    result: SearchResult,
+    record: TrialRecord,
+    explanation: TrialExplanation,
+    objectives: Sequence[str],
 ) -> dict[str, Any]:
     actual = came_to(record.result)
     cells = []
@@ -146,7 +152,7 @@ def _reason(
         "failure": explanation.failure_probability,
         "kinds": kinds_words(explanation),
         "structures": {
-            OBJECTIVE_WORDS.get(name, name): structure_words(weights)
+            objective_words(name, result): structure_words(weights)
             for name, weights in explanation.structures.items()
         },
         "tasks": ", ".join(map(task_words, explanation.nearest_tasks[:SHOWN_TASKS])),
@@ -154,7 +160,7 @@ def _reason(
 
 
 def _score(record: TrialRecord) -> float:
-    score = record.result.scores.get("macro_f1")
+    score = primary_score(record.result.scores)
     return score.value if score else float("-inf")
 
 

@@ -21,6 +21,7 @@ from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.records import model_score
+from xautolm_core.tasks.task_type import primary_score
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,13 +70,13 @@ def _plot(
         if cost is None or cost <= 0:
             continue
         words = f"Trial {record.number}: {configuration_words(record.configuration)}"
-        score = record.result.scores.get("macro_f1")
+        score = primary_score(record.result.scores)
         if record.result.outcome is not Outcome.OK or score is None:
             how = outcome_words(record.result.outcome)
             failed.append(FailedPoint(record.number, cost, f"{words}; {how}"))
             continue
         untrained = is_untrained(result, record.configuration)
-        measured = f"macro F1 {score_words(score.value)}, {_cost_words(name, cost)}"
+        measured = f"{result.primary.title} {score_words(score.value)}, {_cost_words(name, cost)}"
         points.append(
             PlotPoint(
                 record.number,
@@ -103,6 +104,7 @@ def _plot(
                 if form == "wide"
                 else cost_label.replace("Training and evaluation", "Train and evaluate"),
                 name=f"{name}-{form}",
+                score_title=result.primary.title,
                 width=width,
                 height=height,
             )
@@ -129,7 +131,7 @@ def curve_plots(result: SearchResult, curve: ScoreCurve) -> dict[str, Markup]:
 
 
 def cheap_score(result: SearchResult) -> float | None:
-    """Return macro-F1 on validation of the best cheap candidate; None if none gave a model."""
+    """Return the score on validation of the best cheap candidate; None if none gave a model."""
     cheap = best_cheap_trial(result)
     return None if cheap is None else model_score(cheap)
 

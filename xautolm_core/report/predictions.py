@@ -17,6 +17,7 @@ from xautolm_core.search.records import objective_values
 
 if TYPE_CHECKING:
     from xautolm_core.records.attempt import TrialResult
+    from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.explanation import NearTask
     from xautolm_core.search.explanation import PredictedRange
@@ -132,7 +133,12 @@ def objectives_of(explanations: Iterable[TrialExplanation]) -> list[str]:
     return known + [name for name in found if name not in known]
 
 
-def hits_words(records: Iterable[TrialRecord]) -> str:
+def objective_words(name: str, result: SearchResult) -> str:
+    """Return what an objective of a search is called; the score by its own name."""
+    return result.primary.title if name == Objective.F1 else OBJECTIVE_WORDS.get(name, name)
+
+
+def hits_words(records: Iterable[TrialRecord], score_title: str = "macro F1") -> str:
     """Return how many outcomes lie in their interval, by objective; empty if nothing came out.
 
     The time and energy of a trial that a deadline cut do not count: it would have taken longer.
@@ -146,8 +152,9 @@ def hits_words(records: Iterable[TrialRecord]) -> str:
         for name, one in predictions.items():
             if name in values:
                 inside.setdefault(name, []).append(one.low <= values[name] <= one.high)
+    words = {**OBJECTIVE_WORDS, Objective.F1: score_title}
     return ", ".join(
-        f"{OBJECTIVE_WORDS.get(name, name)} {sum(hits)} of {len(hits)}"
+        f"{words.get(name, name)} {sum(hits)} of {len(hits)}"
         for name, hits in sorted(inside.items(), key=lambda item: _place(item[0]))
     )
 

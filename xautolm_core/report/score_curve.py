@@ -18,6 +18,7 @@ from xautolm_core.report.wording import score_words
 from xautolm_core.report.wording import seconds_words
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.pareto import staircase
+from xautolm_core.tasks.task_type import primary_title
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
@@ -157,7 +158,9 @@ def curve_plot(
     unit, unit_seconds = next((word, s) for most, word, s in _UNITS if end <= most)
     values = svg_plot.round_numbers(0.0, frame.high_x / unit_seconds, at_most=frame.most_ticks)
     ticks = [(value * unit_seconds, f"{value:g}") for value in values]
-    parts = svg_plot.axes(frame, ticks, f"{unit} since the first launch")
+    title = primary_title(steps[0].record.result.scores)
+    label = f"{unit} since the first launch"
+    parts = svg_plot.axes(frame, ticks, label, score_title=title)
     if cheap_score is not None:
         parts.append(svg_plot.cheap_line(frame, cheap_score))
     parts.append(svg_plot.staircase(frame, [(step.seconds, step.score) for step in steps]))
@@ -180,7 +183,8 @@ def _point(frame: Frame, step: Improvement, *, is_chosen: bool) -> str:
     colour = svg_plot.CHOSEN if is_chosen else svg_plot.FRONT
     title = (
         f"Trial {step.record.number}: {configuration_words(step.record.configuration)}; "
-        f"macro F1 {score_words(step.score)} after {seconds_words(step.seconds)}"
+        f"{primary_title(step.record.result.scores)} {score_words(step.score)} after "
+        f"{seconds_words(step.seconds)}"
     )
     radius = RADIUS + (2 if is_chosen else 0)
     x, y = frame.x(step.seconds), frame.y(step.score)
@@ -205,7 +209,8 @@ def _description(curve: ScoreCurve, cheap_score: float | None) -> str:
         f"{step.record.number}, {configuration_label(step.record.configuration)})"
         for step in curve.improvements
     ]
-    words = f"The best macro F1 on validation was {', '.join(steps)}."
+    title = primary_title(curve.improvements[0].record.result.scores) if steps else "score"
+    words = f"The best {title} on validation was {', '.join(steps)}."
     words += f" The last trial ended after {seconds_words(curve.end_seconds)}."
     if cheap_score is None:
         return words

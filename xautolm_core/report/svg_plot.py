@@ -20,7 +20,8 @@ CHOSEN = "#b34700"
 CHEAP = "#00664d"
 INK = "#1a1a1a"
 RADIUS = 5.0
-SCORE_LABEL = "Macro F1 on validation"
+SCORE_TITLE = "macro F1"
+"""What a score is called, unless a caller says so."""
 _GRID = "#dddddd"
 _CHARACTER_WIDTH = 6.6
 _LABEL_HEIGHT = 13.0
@@ -111,13 +112,25 @@ def svg(frame: Frame, parts: Sequence[str], *, name: str, title: str, descriptio
     )
 
 
-def axes(frame: Frame, ticks: Sequence[tuple[float, str]], label: str) -> list[str]:
+def on_validation(score_title: str) -> str:
+    """Return the title of the axis of scores, such as ``Macro F1 on validation``."""
+    return f"{score_title[:1].upper()}{score_title[1:]} on validation"
+
+
+def axes(
+    frame: Frame,
+    ticks: Sequence[tuple[float, str]],
+    label: str,
+    *,
+    score_title: str = SCORE_TITLE,
+) -> list[str]:
     """Return both axes with their grid.
 
     Args:
         frame: The area.
         ticks: Values on the x-axis with their words.
         label: Title of the x-axis, with its unit.
+        score_title: What the score is called.
     """
     parts = []
     for score in round_numbers(frame.low_score, frame.high_score, at_most=6):
@@ -134,7 +147,7 @@ def axes(frame: Frame, ticks: Sequence[tuple[float, str]], label: str) -> list[s
     parts.append(text(middle_x, frame.height - 10, label, anchor="middle", bold=True))
     parts.append(
         f'<text x="14" y="{middle_y:.1f}" fill="{INK}" text-anchor="middle" font-weight="600" '
-        f'transform="rotate(-90 14 {middle_y:.1f})">{SCORE_LABEL}</text>'
+        f'transform="rotate(-90 14 {middle_y:.1f})">{escape(on_validation(score_title))}</text>'
     )
     return parts
 

@@ -19,9 +19,9 @@ from xautolm_core.search.records import model_score
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xautolm_core.search.contract import ModelComparison
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.test_report import ModelComparison
 
 # Early stopping and a slightly shortened last epoch are no news.
 _SHORT = 0.5
@@ -86,9 +86,9 @@ def _compared(
     if result.best == cheap.number:
         chosen, other = other, chosen
     sentences = [
-        f"On {rows} test rows the best language model ({_named(language_model)}) reaches a macro "
-        f"F1 of {score_words(compared.language_model_macro_f1)}, the best cheap candidate "
-        f"({_named(cheap)}) {score_words(compared.cheap_macro_f1)}",
+        f"On {rows} test rows the best language model ({_named(language_model)}) reaches "
+        f"{_article(result)} of {score_words(compared.language_model_score)}, the best cheap "
+        f"candidate ({_named(cheap)}) {score_words(compared.cheap_score)}",
         f"The gain is {points_words(compared.gain)} points, with a 95 % interval from "
         f"{points_words(compared.low)} to {points_words(compared.high)} (paired bootstrap over the "
         "test rows)",
@@ -124,7 +124,7 @@ def _without_one(
     return WorthVerdict(
         "unknown",
         f"No {missing} came to a score",
-        f"{why}. The best {other} is {_named(found)}, with a macro F1 of "
+        f"{why}. The best {other} is {_named(found)}, with {_article(result)} of "
         f"{_validation(found)} on validation in {seconds_words(found.result.comparable_seconds)}.",
     )
 
@@ -140,12 +140,18 @@ def _without_comparison(
     return WorthVerdict(
         "unknown",
         "No comparison on the test split",
-        f"{why}. On validation the best language model ({_named(language_model)}) reaches a macro "
-        f"F1 of {_validation(language_model)} in "
+        f"{why}. On validation the best language model ({_named(language_model)}) reaches "
+        f"{_article(result)} of {_validation(language_model)} in "
         f"{seconds_words(language_model.result.comparable_seconds)}, the best cheap candidate "
         f"({_named(cheap)}) {_validation(cheap)} in "
         f"{seconds_words(cheap.result.comparable_seconds)}.",
     )
+
+
+def _article(result: SearchResult) -> str:
+    """Return the score's name with its article."""
+    title = result.primary.title
+    return f"{'an' if title[:1] in 'AEFHILMNORSX' else 'a'} {title}"
 
 
 def _named(record: TrialRecord) -> str:

@@ -59,6 +59,9 @@ class SearchOptions:
     text: str | None = None
     text_pair: str | None = None
     label: str | None = None
+    question: str | None = None
+    context: str | None = None
+    answers: str | None = None
     name: str | None = None
     drop_invalid: bool = False
     quoting: Quoting | None = None
@@ -108,6 +111,9 @@ def described_task(options: SearchOptions, data: object) -> TaskSpec:
         "text": options.text,
         "text_pair": options.text_pair,
         "label": options.label,
+        "question": options.question,
+        "context": options.context,
+        "answers": options.answers,
         "name": options.name,
         "seed": options.seed or 0,
         "drop_invalid": options.drop_invalid,

@@ -51,6 +51,7 @@ from xautolm_core.request.quantities import parse_duration
 from xautolm_core.request.quantities import parse_size
 from xautolm_core.request.read_stores import read_stores
 from xautolm_core.search.contract import DEFAULT_SAMPLER
+from xautolm_core.search.contract import DEFAULT_SPACE
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import ReadStore
@@ -131,7 +132,7 @@ def new_search(options: SearchOptions) -> SearchRequest:
         {
             "search_id": f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
             "task": task,
-            "space": _space(options.space or "starter"),
+            "space": _space(options.space or DEFAULT_SPACE),
             "methods": methods,
             "sampler": sampler,
             "sampler_options": sampler_options,

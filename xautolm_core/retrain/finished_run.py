@@ -23,9 +23,10 @@ from xautolm_core.search.folders import AttemptFolder
 from xautolm_core.search.folders import read_attempts
 from xautolm_core.search.folders import read_state
 from xautolm_core.search.run_folder import read_spec
-from xautolm_core.tasks.load import load_task
+from xautolm_core.tasks.load import load_labelled_task
 from xautolm_core.tasks.source import read_task_spec
 from xautolm_core.tasks.spec import TaskSpec
+from xautolm_core.tasks.spec import TaskType
 from xautolm_core.trial.contract import MODEL_CARD_FILE
 
 _HINT = "Give the run folder of a search that has ended (RUN, with summary.json and model/)"
@@ -61,6 +62,7 @@ def read_finished_run(folder: Path) -> FinishedRun:
     """
     spec = read_spec(folder / SEARCH_FILE)
     summary = _read_json(folder / SUMMARY_FILE)
+    _require_classes(folder, summary)
     card = _read_json(folder / BEST_MODEL_FOLDER / MODEL_CARD_FILE)
     best = summary.get("best")
     if not isinstance(best, dict):
@@ -110,7 +112,7 @@ def rows_of_run(run: FinishedRun, data: str | None) -> SeenRows:
     Raises:
         DataError: The data cannot be read, or are not those of the search.
     """
-    task = load_task(_task_spec(run.spec.task, data))
+    task = load_labelled_task(_task_spec(run.spec.task, data))
     if task.fingerprint != run.record.task_fingerprint:
         raise DataError(
             f"The data of task {run.task_name!r} are not those that the model was trained on",
@@ -133,6 +135,17 @@ def _task_spec(spec: TaskSpec, data: str | None) -> TaskSpec:
         quoting=spec.quoting,
     )
     return found if spec.labels is None else found.model_copy(update={"labels": spec.labels})
+
+
+def _require_classes(folder: Path, summary: dict[str, Any]) -> None:
+    """Refuse a search for another kind of model than the registry knows."""
+    data = summary.get("data")
+    kind = data.get("type") if isinstance(data, dict) else None
+    if kind not in (None, TaskType.TEXT_CLASSIFICATION):
+        raise ConfigError(
+            f"The search in {folder} is one of {kind}, and the registry takes classifiers alone",
+            hint=f"Keep the folder {BEST_MODEL_FOLDER} of the run; it can be used as it is",
+        )
 
 
 def _last_attempt(folder: Path, number: int) -> AttemptFolder | None:

@@ -16,21 +16,24 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import TypeVar
 
-import numpy as np
 from pydantic import ValidationError
 
 from xautolm_core.errors import LaunchError
 from xautolm_core.launch.processes import die_with_parent
-from xautolm_core.search.contract import TestReport
-from xautolm_core.tasks.scores import classification_scores
+from xautolm_core.search.class_test import read_classes
+from xautolm_core.search.final_test_kinds import final_test_kind
 from xautolm_core.trial.answers import MODULE
 from xautolm_core.trial.answers import Answers
 from xautolm_core.trial.answers import AnswersRequest
 from xautolm_core.whole_files import write_json
 
 if TYPE_CHECKING:
-    from xautolm_core.tasks.task import Task
+    from xautolm_core.search.final_test_kinds import TestedModel
+    from xautolm_core.tasks.task import AnyTask
+
+T = TypeVar("T")
 
 REQUEST_FILE = "answers-request.json"
 OUT_FILE = "answers.json"
@@ -62,23 +65,8 @@ class Asking:
     command: Sequence[str] = (sys.executable, "-m", MODULE)
 
 
-@dataclass(frozen=True)
-class TestedModel:
-    """What a model came to on the test split.
-
-    Attributes:
-        report: Its scores.
-        answers: Class index that it gave to each row, int64.
-    """
-
-    __test__ = False
-
-    report: TestReport
-    answers: np.ndarray
-
-
 def score_on_test(
-    model_folder: Path, task_folder: Path, work_folder: Path, asking: Asking, *, task: Task
+    model_folder: Path, task_folder: Path, work_folder: Path, asking: Asking, *, task: AnyTask
 ) -> tuple[TestedModel | None, str]:
     """Score a model on the test split of the task that it was trained on.
 
@@ -92,23 +80,16 @@ def score_on_test(
     Returns:
         The scores with the answers, or None and the reason in words.
     """
-    answers, problem = _answers_of(
-        model_folder, task_folder, work_folder, asking, rows=len(task.test)
+    kind = final_test_kind(task.type)
+    return _answers_of(
+        model_folder, task_folder, work_folder, asking, read=lambda found: kind.read(found, task)
     )
-    if answers is None:
-        return None, problem
-    if answers.labels != task.labels:
-        return None, "it was trained on a task with other classes"
-    predicted = np.asarray(answers.predicted, dtype=np.int64)
-    scores = classification_scores(task.test.labels, predicted, task.labels)
-    report = TestReport(**vars(scores), rows=len(predicted), seconds=answers.seconds)
-    return TestedModel(report, predicted), ""
 
 
 def ask_model(
     model_folder: Path, task_folder: Path, work_folder: Path, asking: Asking, *, rows: int
 ) -> Answers:
-    """Return a model's answers to the test split of a prepared task, whatever its classes.
+    """Return a classifier's answers to the test split of a prepared task, whatever its classes.
 
     Args:
         model_folder: The saved model.
@@ -120,7 +101,13 @@ def ask_model(
     Raises:
         LaunchError: There are no answers, for the reason given.
     """
-    answers, problem = _answers_of(model_folder, task_folder, work_folder, asking, rows=rows)
+    answers, problem = _answers_of(
+        model_folder,
+        task_folder,
+        work_folder,
+        asking,
+        read=lambda document: read_classes(document, rows=rows),
+    )
     if answers is None:
         raise LaunchError(
             f"The model could not be asked: {problem}",
@@ -130,8 +117,13 @@ def ask_model(
 
 
 def _answers_of(
-    model_folder: Path, task_folder: Path, work_folder: Path, asking: Asking, *, rows: int
-) -> tuple[Answers | None, str]:
+    model_folder: Path,
+    task_folder: Path,
+    work_folder: Path,
+    asking: Asking,
+    *,
+    read: Callable[[bytes], T],
+) -> tuple[T | None, str]:
     """Return answers, or None and why there are none; files stay only where there are none."""
     from xautolm_core.features.cgroup import cpu_count
 
@@ -154,12 +146,11 @@ def _answers_of(
     if problem:
         return None, problem
     try:
-        answers = Answers.model_validate_json(request.out_file.read_bytes())
+        answers = read(request.out_file.read_bytes())
     except (OSError, ValidationError) as error:
         return None, f"its answers cannot be read ({type(error).__name__})"
-    most = max(answers.predicted, default=-1)
-    if len(answers.predicted) != rows or (rows and most >= len(answers.labels)):
-        return None, "its answers do not belong to the rows"
+    except ValueError as error:
+        return None, str(error)
     for leftover in (request_file, request.out_file, log):
         leftover.unlink(missing_ok=True)
     return answers, ""

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from xautolm_core.search.contract import SearchResult
-from xautolm_core.search.contract import TestReport
+from xautolm_core.search.test_report import AnyTestReport
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EARLY_SHARE = 0.05
 """Of the budget: a search that ends so much before it says why."""
 
-_TEST = TypeAdapter(TestReport)
+_TEST: TypeAdapter[AnyTestReport] = TypeAdapter(AnyTestReport)
 
 
 def conclude(

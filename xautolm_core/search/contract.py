@@ -24,13 +24,18 @@ from xautolm_core.plugins import PluginReference
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.outcome import Outcome
-from xautolm_core.records.scores import ClassificationScores
 from xautolm_core.search.explanation import TrialExplanation
+from xautolm_core.search.test_report import AnyTestReport
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.tasks.spec import TaskSpec
+from xautolm_core.tasks.spec import TaskType
+from xautolm_core.tasks.task_type import PrimaryScore
+from xautolm_core.tasks.task_type import task_kind
 
 SEARCH_FILE = "search.json"
 DEFAULT_SAMPLER = "guarded"
+DEFAULT_SPACE = "default"
+"""Stands for the preset of the kind of task, which the data tell."""
 STUDY_FILE = "study.journal"
 SUMMARY_FILE = "summary.json"
 PARETO_FILE = "pareto.json"
@@ -162,7 +167,8 @@ class SearchSpec(BaseModel):
     Attributes:
         search_id: Unique id of the search.
         task: The task as the user described it.
-        space: Preset name or path of the space's file.
+        space: Preset name or path of the space's file; ``default`` for the preset of the kind of
+            task.
         methods: The space is restricted to them; empty for all that it has.
         screening: Whether the space's models are compared on a few rows first (see
             ``xautolm_core.search.screening``).
@@ -225,6 +231,10 @@ class SearchSpec(BaseModel):
     history: str | None = None
     created_at: datetime | None = None
 
+    def space_for(self, task_type: str) -> str:
+        """Return the space's name or path, for tasks of a kind."""
+        return task_kind(task_type).space if self.space == DEFAULT_SPACE else self.space
+
 
 @dataclass(frozen=True)
 class WarmStartReport:
@@ -273,54 +283,6 @@ class TrialRecord:
 
 
 @dataclass(frozen=True)
-class ModelComparison:
-    """The best language model beside the best cheap candidate, on the same test rows.
-
-    Both were chosen on validation. The gain is that of the language model.
-
-    Attributes:
-        language_model: Number of its trial.
-        cheap: Number of the cheap candidate's trial.
-        language_model_macro_f1: On the test split, in [0, 1].
-        cheap_macro_f1: Likewise.
-        low: Lower end of the gain's 95 % interval (paired bootstrap over the test rows).
-        high: Its upper end.
-        rare_classes: Class name to test rows, of classes with too few of them for an interval that
-            can be trusted.
-    """
-
-    language_model: int
-    cheap: int
-    language_model_macro_f1: float
-    cheap_macro_f1: float
-    low: float
-    high: float
-    rare_classes: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def gain(self) -> float:
-        """Macro-F1 of the language model minus that of the cheap candidate."""
-        return self.language_model_macro_f1 - self.cheap_macro_f1
-
-
-@dataclass(frozen=True)
-class TestReport(ClassificationScores):
-    """The one evaluation of the chosen model on the test split.
-
-    Attributes:
-        rows: Rows of the split.
-        seconds: Of answering them.
-        comparison: With the best model of the other kind; None if there is none.
-    """
-
-    __test__ = False
-
-    rows: int
-    seconds: float
-    comparison: ModelComparison | None = None
-
-
-@dataclass(frozen=True)
 class SearchResult:
     """What a search came to.
 
@@ -352,7 +314,7 @@ class SearchResult:
     system_features: Mapping[str, float | str | None]
     trials: Sequence[TrialRecord]
     best: int | None
-    test: TestReport | None
+    test: AnyTestReport | None
     warm_start: WarmStartReport
     seconds: float
     phase_seconds: Mapping[str, float]
@@ -360,6 +322,16 @@ class SearchResult:
     notes: Sequence[str] = ()
     models: Mapping[str, ModelDescriptor] = field(default_factory=dict)
     unkept_experiences: int = 0
+
+    @property
+    def task_type(self) -> str:
+        """Name of the kind of task."""
+        return str(self.task.get("type") or TaskType.TEXT_CLASSIFICATION)
+
+    @property
+    def primary(self) -> PrimaryScore:
+        """The score that was optimised."""
+        return task_kind(self.task_type).primary
 
     @property
     def front(self) -> Sequence[TrialRecord]:

@@ -19,6 +19,7 @@ from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 from xautolm_core.search.contract import Objective
 from xautolm_core.space.feasible import longest_schedule_seconds
+from xautolm_core.tasks.task_type import task_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from xautolm_core.search.explanation import TrialExplanation
     from xautolm_core.search.feasibility import Feasibility
     from xautolm_core.space.model import ModelDescriptor
-    from xautolm_core.tasks.task import Task
+    from xautolm_core.tasks.task import AnyTask
     from xautolm_core.trial.contract import TrialSpec
 
 _QUOTED = re.compile(r"(?P<quote>['\"`])(?P<inner>.*?)(?P=quote)")
@@ -51,7 +52,7 @@ class ExperienceWriter:
     """
 
     search: SearchSpec
-    task: Task
+    task: AnyTask
     task_features: FeatureVector
     system_features: FeatureVector
     warm_started: bool
@@ -94,7 +95,7 @@ class ExperienceWriter:
             continues=result.continues,
             cumulative_seconds=result.cumulative_seconds,
             cumulative_joules=result.cumulative_joules,
-            scores=scores_of(result),
+            scores=scores_of(result, self.task.type),
             seconds=dict(result.seconds),
             reused_seconds=result.reused_seconds,
             reused_joules=result.reused_joules,
@@ -162,7 +163,7 @@ def prediction_of(explanation: TrialExplanation | None) -> ExperiencePrediction 
     return ExperiencePrediction(**finite) if finite else None
 
 
-def scores_of(result: TrialResult) -> Mapping[str, Score]:
+def scores_of(result: TrialResult, task_type: str) -> Mapping[str, Score]:
     """Return the scores that are kept of a result.
 
     A trial that was stopped early is a censored observation: its best score so far is a lower bound
@@ -170,7 +171,8 @@ def scores_of(result: TrialResult) -> Mapping[str, Score]:
     """
     if result.outcome is not Outcome.PRUNED or not result.evaluations:
         return result.scores
-    return {"macro_f1": Score(value=max(one.score for one in result.evaluations))}
+    best = max(one.score for one in result.evaluations)
+    return {task_kind(task_type).primary.name: Score(value=best)}
 
 
 def failure_of(failure: Failure, labels: Sequence[str]) -> Failure:

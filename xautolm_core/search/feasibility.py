@@ -18,16 +18,18 @@ from xautolm_core.search.resource_load import ResourceLoad
 from xautolm_core.search.samplers.probabilistic_model import UniformChooser
 from xautolm_core.space.draw import draw
 from xautolm_core.space.screening import at_most_screened
+from xautolm_core.tasks.task_type import task_kind
 
 if TYPE_CHECKING:
     from xautolm_core.records.configuration import Configuration
     from xautolm_core.records.features import FeatureVector
     from xautolm_core.space.estimate import CostEstimate
     from xautolm_core.space.space import SearchSpace
-    from xautolm_core.tasks.task import Task
+    from xautolm_core.tasks.task import AnyTask
 
 _CHARACTERS_PER_TOKEN = 4.5
 _SPECIAL_TOKENS = 2.0
+_LEAST_OUTPUTS = 2
 _DRAWS = 200
 
 
@@ -48,23 +50,24 @@ class TextStatistics:
     classes: int
 
 
-def text_statistics(task: Task, sample_rows: int = 2_000) -> TextStatistics:
+def text_statistics(task: AnyTask, sample_rows: int = 2_000) -> TextStatistics:
     """Estimate token lengths from the lengths of a few texts; no tokenizer is needed."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    split = task.train
-    rows = len(split)
+    columns = task_kind(task.type).texts(task.train)
+    rows = len(task.train)
     chosen = pa.array(np.linspace(0, rows - 1, min(rows, sample_rows)).astype(np.int64))
-    lengths = np.asarray(pc.utf8_length(split.texts.take(chosen)), dtype=float)
-    if split.text_pairs is not None:
-        lengths = lengths + np.asarray(pc.utf8_length(split.text_pairs.take(chosen)), dtype=float)
+    lengths = np.sum(
+        [np.asarray(pc.utf8_length(column.take(chosen)), dtype=float) for column in columns], axis=0
+    )
     tokens = lengths / _CHARACTERS_PER_TOKEN + _SPECIAL_TOKENS
     return TextStatistics(
         rows=rows,
         mean_tokens=float(tokens.mean()),
         p99_tokens=float(np.quantile(tokens, 0.99)),
-        classes=len(task.labels),
+        # What is not a class is the first or the last word of a span: two outputs as well.
+        classes=max(len(task.labels), _LEAST_OUTPUTS),
     )
 
 

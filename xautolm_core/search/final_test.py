@@ -2,86 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from xautolm_core.records.methods import is_cheap
 from xautolm_core.search.asking import Asking
 from xautolm_core.search.asking import score_on_test
-from xautolm_core.search.contract import ModelComparison
+from xautolm_core.search.final_test_kinds import final_test_kind
 from xautolm_core.search.models import model_folder
 from xautolm_core.search.records import choose_alternative
-from xautolm_core.tasks.grouped import gain_interval
-from xautolm_core.tasks.grouped import group_rows
-from xautolm_core.tasks.scores import RARE_ROWS
-from xautolm_core.tasks.scores import classification_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Sequence
 
-    from xautolm_core.search.asking import TestedModel
-    from xautolm_core.search.contract import TestReport
     from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.final_test_kinds import TestedModel
     from xautolm_core.search.setup import SearchSetup
-    from xautolm_core.tasks.task import Task
+    from xautolm_core.search.test_report import AnyTestReport
+    from xautolm_core.tasks.task import AnyTask
 
 _LEAST_LIMIT_SECONDS = 300.0
 _TIMES_EXPECTED = 5.0
 # Of the budget: a comparison may end so much after it.
 _LATE_SHARE = 0.02
-
-
-_LEVEL = 0.95
-
-
-def compare(
-    first: TrialRecord,
-    second: TrialRecord,
-    *,
-    truth: np.ndarray,
-    first_answers: np.ndarray,
-    second_answers: np.ndarray,
-    labels: Sequence[str],
-    seed: int = 0,
-) -> ModelComparison:
-    """Compare a language model with a cheap candidate on the rows that both have answered.
-
-    Args:
-        first: One of both trials; the order does not matter.
-        second: The other one.
-        truth: Class index of each row.
-        first_answers: Class index that the first model gave to each row.
-        second_answers: Likewise the second one.
-        labels: Class names in their order.
-        seed: Of the bootstrap.
-
-    Raises:
-        ValueError: There are no rows, or both have answered different numbers of them.
-    """
-    if is_cheap(first.configuration.method):
-        first, second = second, first
-        first_answers, second_answers = second_answers, first_answers
-    groups = group_rows(truth, second_answers, first_answers)
-    low, high = gain_interval(groups, "macro_f1", np.random.default_rng(seed), level=_LEVEL)
-    rows = np.bincount(np.asarray(truth, dtype=np.int64), minlength=len(labels))
-    return ModelComparison(
-        language_model=first.number,
-        cheap=second.number,
-        language_model_macro_f1=classification_scores(truth, first_answers, labels).macro_f1,
-        cheap_macro_f1=classification_scores(truth, second_answers, labels).macro_f1,
-        low=low,
-        high=high,
-        rare_classes={
-            name: int(count)
-            for name, count in zip(labels, rows, strict=True)
-            if 0 < count < RARE_ROWS
-        },
-    )
 
 
 def evaluate_best(
@@ -136,10 +80,10 @@ def run_test(
     best: TrialRecord,
     other: TrialRecord | None,
     *,
-    task: Task,
+    task: AnyTask,
     evaluate: Callable[[TrialRecord], tuple[TestedModel | None, str]],
     seed: int,
-) -> tuple[TestReport | None, str]:
+) -> tuple[AnyTestReport | None, str]:
     """Let the chosen model answer the test split, and the best one of the other kind beside it.
 
     Args:
@@ -161,15 +105,7 @@ def run_test(
     beside, problem = evaluate(other)
     if beside is None:
         return chosen.report, f"Trial {other.number} could not be compared: {problem}"
-    compared = compare(
-        best,
-        other,
-        truth=np.asarray(task.test.labels),
-        first_answers=chosen.answers,
-        second_answers=beside.answers,
-        labels=task.labels,
-        seed=seed,
-    )
+    compared = final_test_kind(task.type).compare((best, other), (chosen, beside), task, seed=seed)
     return replace(chosen.report, comparison=compared), ""
 
 

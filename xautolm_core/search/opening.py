@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xautolm_core.energy.surroundings import SWITCH_VARIABLE
 from xautolm_core.energy.surroundings import is_switched_off
 from xautolm_core.errors import ConfigError
+from xautolm_core.errors import SpaceError
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.feasibility import Feasibility
 from xautolm_core.search.feasibility import text_statistics
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchSpec
     from xautolm_core.search.measured import TrialMachine
     from xautolm_core.space.space import SearchSpace
-    from xautolm_core.tasks.task import Task
+    from xautolm_core.tasks.task import AnyTask
 
 _SHARE_OF_FREE_MEMORY = 0.9
 
@@ -43,7 +44,7 @@ class Opening:
         device: What trials run on: ``cuda`` or ``cpu``.
     """
 
-    task: Task
+    task: AnyTask
     space: SearchSpace
     feasibility: Feasibility
     policy: BudgetPolicy
@@ -82,6 +83,7 @@ def open_search(
     from xautolm_core.space.load import load_space
     from xautolm_core.space.starts import weigh_classes
     from xautolm_core.tasks.load import load_task
+    from xautolm_core.tasks.task_type import task_kind
 
     check_sampler(spec.sampler, spec.sampler_options)
     if machine is None:
@@ -89,15 +91,22 @@ def open_search(
     observer.phase("load", spec.task.name or spec.task.data or "")
     with clock.phase("load"):
         task = load_task(spec.task)
-    observer.phase("space", spec.space)
+    space_name = spec.space_for(task.type)
+    observer.phase("space", space_name)
     with clock.phase("space"):
         space = load_space(
-            spec.space,
+            space_name,
             model_folders=spec.model_folders,
             offline=spec.offline,
             methods=spec.methods,
         )
-        space = weigh_classes(space, class_rows(task))
+        if space.task_type != task.type:
+            raise SpaceError(
+                f"Search space {space_name} is for {space.task_type}, and task {task.name} is one"
+                f" of {task.type}",
+                hint=f"Use another one, such as --space {task_kind(task.type).space}",
+            )
+        space = weigh_classes(space, task_kind(task.type).class_rows(task))
         policy = BudgetPolicy(
             spec.budget_seconds,
             spec.max_trials,
@@ -145,14 +154,6 @@ def require_meter(spec: SearchSpec, environment: Mapping[str, str] | None = None
         f"{what} needs readings, and no trial has any with {SWITCH_VARIABLE}=off",
         hint=f"Unset the variable, or search {way_out}",
     )
-
-
-def class_rows(task: Task) -> list[int]:
-    """Return the training rows of each class of a task."""
-    import numpy as np
-
-    counts = np.bincount(np.asarray(task.train.labels), minlength=len(task.labels))
-    return [int(count) for count in counts]
 
 
 def share_of_this_machine(workers: int) -> TrialMachine:

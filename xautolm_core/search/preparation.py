@@ -80,6 +80,7 @@ def set_up(
     from xautolm_core.tasks.prepared import write_prepared
 
     _check_space(opening, resumed)
+    spec = spec.model_copy(update={"space": spec.space_for(opening.task.type)})
     cache = out_folder / CACHE_FOLDER
     with around.clock.phase("load"):
         task_folder = write_prepared(opening.task, cache)
@@ -141,6 +142,8 @@ def set_up(
         threads=opening.threads,
         trial_memory_bytes=opening.trial_memory_bytes,
     )
+    for note in opening.task.notes:
+        setup.note(note)
     for warning in (*opening.task.warnings, *opening.space.warnings):
         setup.note(warning, warning=True)
     tell_memory(opening.store, history, setup.note)
@@ -183,7 +186,7 @@ def _features(
 ) -> tuple[FeatureVector, FeatureVector]:
     """Measure task and machine, or take what was measured before the search stopped."""
     from xautolm_core.features.system_features import extract_system_features
-    from xautolm_core.features.task_features import extract_task_features
+    from xautolm_core.features.task_extractors import extract_task_features
     from xautolm_core.records.features import FeatureVector
     from xautolm_core.space.space import tokenizer_files
 

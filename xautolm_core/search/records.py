@@ -17,6 +17,7 @@ from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.pareto import non_dominated_fronts
+from xautolm_core.tasks.task_type import primary_score
 
 if TYPE_CHECKING:
     from xautolm_core.search.folders import Proposal
@@ -29,7 +30,7 @@ def objective_values(result: TrialResult, objectives: Sequence[Objective]) -> Ma
     """
     if result.outcome is not Outcome.OK:
         return {}
-    score = result.scores.get("macro_f1")
+    score = primary_score(result.scores)
     found = {
         Objective.F1: None if score is None else score.value,
         Objective.TIME: result.comparable_seconds,
@@ -120,8 +121,8 @@ def _has_scored_model(record: TrialRecord) -> bool:
 
 
 def model_score(record: TrialRecord) -> float | None:
-    """Return macro-F1 on validation of a trial's model; None without one."""
-    score = record.result.model_scores.get("macro_f1")
+    """Return the primary score on validation of a trial's model; None without one."""
+    score = primary_score(record.result.model_scores)
     return None if score is None or not math.isfinite(score.value) else score.value
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.search.contract import SearchResult
-from xautolm_core.search.contract import TestReport
+from xautolm_core.search.test_report import AnyTestReport
 from xautolm_core.validation import first_problem
 from xautolm_core.whole_files import write_json
 
@@ -25,7 +25,7 @@ def write_result(result: SearchResult, folder: Path) -> Path:
     return path
 
 
-def read_result(folder: Path, *, test: TestReport | None = None) -> SearchResult:
+def read_result(folder: Path, *, test: AnyTestReport | None = None) -> SearchResult:
     """Return the result that a folder holds, with that folder as its run folder.
 
     Args:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xautolm_core.search.plan import BudgetPolicy
     from xautolm_core.search.samplers.base import SpaceSampler
     from xautolm_core.space.space import SearchSpace
-    from xautolm_core.tasks.task import Task
+    from xautolm_core.tasks.task import AnyTask
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class SearchSetup:
     spec: SearchSpec
     out_folder: Path
     cache_folder: Path
-    task: Task
+    task: AnyTask
     task_folder: Path
     space: SearchSpace
     sampler: SpaceSampler

@@ -37,11 +37,11 @@ def evaluate(request: str, result_folder: str, test_file: str) -> None:
         LaunchError: There is no model, or the evaluation did not succeed.
     """
     from xautolm_core.search.asking import Asking
-    from xautolm_core.search.asking import TestedModel
     from xautolm_core.search.asking import score_on_test
     from xautolm_core.search.contract import ALTERNATIVE_FOLDER
     from xautolm_core.search.contract import BEST_MODEL_FOLDER
     from xautolm_core.search.final_test import run_test
+    from xautolm_core.search.final_test_kinds import TestedModel
     from xautolm_core.search.records import choose_alternative
     from xautolm_core.search.result_file import read_result
     from xautolm_core.tasks.load import load_task
@@ -87,4 +87,4 @@ def evaluate(request: str, result_folder: str, test_file: str) -> None:
         print(problem)
     Path(test_file).parent.mkdir(parents=True, exist_ok=True)
     write_json(Path(test_file), asdict(report))
-    print(f"test: macro F1 {report.macro_f1:.4f} on {report.rows:,} rows")
+    print(f"test: {result.primary.title} {report.score:.4f} on {report.rows:,} rows")

@@ -63,6 +63,7 @@ def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
     from xautolm_core.search.opening import require_meter
     from xautolm_core.space.load import load_space
     from xautolm_core.tasks.load import load_task
+    from xautolm_core.tasks.task_type import task_kind
 
     given = {n: value for n, value in parameters.items() if value != "" or n in REQUIRED}
     registry = given.pop("registry", "")
@@ -83,18 +84,19 @@ def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
     check_storage(request.spec.store, "store")
     with tempfile.TemporaryDirectory(prefix="xautolm-space-") as folder:
         spec = request.search_spec(Path(folder))
+        task = load_task(spec.task)
         space = load_space(
-            spec.space,
+            spec.space_for(task.type),
             model_folders=spec.model_folders,
             offline=spec.offline,
             methods=spec.methods,
         )
-    task = load_task(spec.task)
     if request.cluster is not None:
         require_cluster(request.cluster)
     for warning in (*task.warnings, *space.warnings):
         print(f"warning: {warning}", flush=True)
     rows = ", ".join(f"{name} {len(split):,}" for name, split in task.splits.items())
-    print(f"task {task.name}: {len(task.labels)} classes, rows: {rows}", flush=True)
+    what = f"{len(task.labels)} classes" if task.labels else task_kind(task.type).title
+    print(f"task {task.name}: {what}, rows: {rows}", flush=True)
     measurement = MeasurementRequest.of(request, EXTRACTORS)
     return Fingerprinted(task.fingerprint, request.model_dump_json(), measurement.model_dump_json())

@@ -15,13 +15,13 @@ from pydantic import ValidationError
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import LaunchError
 from xautolm_core.report.document import chosen_trial
-from xautolm_core.search.contract import TestReport
+from xautolm_core.search.test_report import AnyTestReport
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.contract import TrialRecord
 
-_ADAPTER = TypeAdapter(TestReport)
+_ADAPTER: TypeAdapter[AnyTestReport] = TypeAdapter(AnyTestReport)
 
 
 def read_finished(result_folder: str, test_file: str = "") -> SearchResult:
@@ -72,7 +72,7 @@ def require_model(result: SearchResult) -> TrialRecord:
     )
 
 
-def _read_test(file: str) -> TestReport:
+def _read_test(file: str) -> AnyTestReport:
     try:
         return _ADAPTER.validate_json(Path(file).read_bytes())
     except (OSError, ValidationError) as error:

@@ -40,7 +40,7 @@ def extract_meta_features(measurement: str, fingerprint: str, features_file: str
         LaunchError: No pod tells what its machine is like.
     """
     from xautolm_core.errors import DataError
-    from xautolm_core.features.task_features import extract_task_features
+    from xautolm_core.features.task_extractors import extract_task_features
     from xautolm_core.space.load import load_space
     from xautolm_core.space.space import tokenizer_files
     from xautolm_core.tasks.load import load_task

@@ -38,13 +38,14 @@ def write_report(
         ConfigError: The folder holds no result.
     """
     from xautolm_core.report.page import report_page
+    from xautolm_core.search.test_report import TestReport
 
     result = read_finished(result_folder, test_file)
     Path(page_file).parent.mkdir(parents=True, exist_ok=True)
     write_text(Path(page_file), report_page(result))
     for name, value in _metrics(result).items():
         log_metric(name, value)
-    if result.test is not None and len(result.test.per_class) <= _SHOWN_CLASSES:
+    if isinstance(result.test, TestReport) and len(result.test.per_class) <= _SHOWN_CLASSES:
         confusion = [[int(count) for count in row] for row in result.test.confusion]
         log_confusion_matrix(list(result.test.per_class), confusion)
 
@@ -75,12 +76,11 @@ def _metrics(result: SearchResult) -> dict[str, float]:
         scores = validation_scores(cheap).items()
         found |= {f"cheap_validation_{name}": score for name, score in scores}
     if result.test is not None:
-        found["test_macro_f1"] = result.test.macro_f1
-        found["test_accuracy"] = result.test.accuracy
+        found |= {f"test_{name}": score for name, score in result.test.named_scores.items()}
         compared = result.test.comparison
         if compared is not None:
-            found["cheap_test_macro_f1"] = compared.cheap_macro_f1
-            found["language_model_test_macro_f1"] = compared.language_model_macro_f1
+            found[f"cheap_test_{result.primary.name}"] = compared.cheap_score
+            found[f"language_model_test_{result.primary.name}"] = compared.language_model_score
             found["language_model_gain"] = compared.gain
             found["language_model_gain_low"] = compared.low
             found["language_model_gain_high"] = compared.high

@@ -60,14 +60,14 @@ def check_incumbent(
     from xautolm_core.retrain.incumbent import judge_champion
     from xautolm_core.retrain.verdict import WearLimits
     from xautolm_core.search.asking import Asking
-    from xautolm_core.tasks.load import load_task
+    from xautolm_core.tasks.load import load_labelled_task
 
     try:
         limits = WearLimits(tolerance=tolerance, alpha=alpha, min_rows=min_rows)
     except ValueError as error:
         raise _wrong_number(error) from error
     opened = ModelRegistry.open(registry)
-    task = load_task(_read_spec(data, task_name))
+    task = load_labelled_task(_read_spec(data, task_name))
     with _work(work_folder) as work:
         return judge_champion(
             opened, task, Path(work), limits=limits, asking=Asking(threads, limit_seconds)
@@ -108,9 +108,9 @@ def split_fresh(
     from xautolm_core.registry.registry import ModelRegistry
     from xautolm_core.retrain.incumbent import seen_rows_of
     from xautolm_core.retrain.splitting import split_task
-    from xautolm_core.tasks.load import load_task
+    from xautolm_core.tasks.load import load_labelled_task
 
-    task = load_task(_read_spec(data, task_name))
+    task = load_labelled_task(_read_spec(data, task_name))
     seen = None
     if registry:
         opened = ModelRegistry.open(registry)

@@ -103,7 +103,7 @@ class Columns:
 
 def are_column_names(cells: Sequence[str]) -> bool:
     """Whether cells are the usual names of a column of texts and of one of classes."""
-    names = {_plain_name(cell) for cell in cells}
+    names = {plain_name(cell) for cell in cells}
     texts = {name for tier in (*_TEXT_NAMES, *_PAIR_NAMES) for name in tier}
     labels = {name for tier in _LABEL_NAMES for name in tier}
     return not names.isdisjoint(texts) and not names.isdisjoint(labels)
@@ -177,7 +177,7 @@ def find_text_columns(
 def is_text_name(name: str) -> bool:
     """Whether a column's name is one that texts go by."""
     names = (*_TEXT_NAMES, *_PAIR_NAMES)
-    return any(_plain_name(name) in group for group in names)
+    return any(plain_name(name) in group for group in names)
 
 
 def _refuse_missing_header(table: Table, label: str) -> None:
@@ -196,13 +196,13 @@ def require_column(table: Table, name: str, option: str) -> None:
     """Refuse a column that the table does not have, or that holds no UTF-8."""
     if name not in table.columns:
         raise DataError(
-            f"{table.source} has no column '{name}' (columns: {_listed(list(table.columns))})",
+            f"{table.source} has no column '{name}' (columns: {listed(list(table.columns))})",
             hint=did_you_mean(name, table.columns) or f"Name one of them with {option} COL",
         )
     require_utf8(table, name)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """List column names, or what is said of columns, at most a dozen."""
     shown = ", ".join(names[:_MAX_LISTED])
     return shown if len(names) <= _MAX_LISTED else f"{shown}, and {len(names) - _MAX_LISTED} more"
@@ -226,7 +226,7 @@ def _by_name(
         by_content: Whether a column of texts has to hold texts, too.
     """
     for tier in tiers:
-        found = [name for name in free if _plain_name(name) in tier]
+        found = [name for name in free if plain_name(name) in tier]
         if what == "text" and by_content:
             found = [name for name in found if is_text(table, name) or holds_bytes(table, name)]
         if len(found) == 1:
@@ -236,7 +236,7 @@ def _by_name(
     return None
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return a column's name in the form of the lists above."""
     return name.strip().lower().replace(" ", "_").replace("-", "_")
 
@@ -244,7 +244,7 @@ def _plain_name(name: str) -> str:
 def _pair_by_name(table: Table, free: Sequence[str]) -> tuple[str | None, str | None]:
     """Return the two columns that are named like a pair of texts, or two Nones."""
     by_name = {
-        _plain_name(name): name for name in free if is_text(table, name) or holds_bytes(table, name)
+        plain_name(name): name for name in free if is_text(table, name) or holds_bytes(table, name)
     }
     found = [pair for pair in _PAIR_NAMES if pair[0] in by_name and pair[1] in by_name]
     if len(found) > 1:
@@ -272,10 +272,10 @@ def _by_content(table: Table, free: Sequence[str], what: str, *, needs_label: bo
 def _ambiguous(table: Table, what: str, found: Sequence[str]) -> DataError:
     """Say that none or several columns could hold the texts or the classes."""
     if found:
-        columns = _listed(list(table.columns))
-        candidates = _listed(list(dict.fromkeys(found)))
+        columns = listed(list(table.columns))
+        candidates = listed(list(dict.fromkeys(found)))
         problem = f"the {what} could be any of {candidates} (columns: {columns})"
     else:
-        held = _listed([f"'{name}' holds {holds(table, name)}" for name in table.columns])
+        held = listed([f"'{name}' holds {holds(table, name)}" for name in table.columns])
         problem = f"no column can be taken for the {what}: {held}"
     return DataError(f"{table.source}: {problem}", hint=_OPTIONS)

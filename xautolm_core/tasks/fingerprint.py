@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,11 +18,7 @@ _MODULUS = 1 << (8 * _ROW_BYTES)
 
 
 def fingerprint(given_splits: Mapping[SplitName, Split], names: Sequence[str]) -> str:
-    """Digest the content of a task.
-
-    The digests of the rows are summed, so that their order does not matter but repetitions do.
-    Splits that were given are told apart; those cut from the training rows by a seed are not, so
-    another seed leaves the fingerprint as it is.
+    """Digest the content of a classification task.
 
     Args:
         given_splits: Split name to rows; rows of cut splits stand under ``train``.
@@ -29,22 +27,47 @@ def fingerprint(given_splits: Mapping[SplitName, Split], names: Sequence[str]) -
     Returns:
         64 hexadecimal digits.
     """
-    total = hashlib.sha256(b"xautolm task 1")
-    for name in sorted(names):
-        _add(total, name.encode())
     label_bytes = [name.encode() + b"\0" for name in names]
+    return digest_of_content(
+        b"xautolm task 1",
+        sorted(names),
+        {split: _contents(rows, label_bytes) for split, rows in given_splits.items()},
+    )
+
+
+def digest_of_content(
+    kind: bytes, names: Sequence[str], given_splits: Mapping[SplitName, Iterable[bytes]]
+) -> str:
+    """Digest the content of a task.
+
+    The digests of the rows are summed, so that their order does not matter but repetitions do.
+    Splits that were given are told apart; those cut from the training rows by a seed are not, so
+    another seed leaves the fingerprint as it is.
+
+    Args:
+        kind: What tells kinds of tasks apart.
+        names: Names that belong to the task, such as its classes.
+        given_splits: Split name to what is in each row.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    total = hashlib.sha256(kind)
+    for name in names:
+        _add(total, name.encode())
     for split in sorted(given_splits):
-        rows = given_splits[split]
-        row_sum = _sum_of_digests(rows, label_bytes)
+        rows = row_sum = 0
+        for content in given_splits[split]:
+            rows += 1
+            digest = hashlib.blake2b(content, digest_size=_ROW_BYTES).digest()
+            row_sum += int.from_bytes(digest, "little")
         _add(total, split.encode())
-        _add(total, f"{len(rows.labels)} {row_sum:x}".encode())
+        _add(total, f"{rows} {row_sum % _MODULUS:x}".encode())
     return total.hexdigest()
 
 
-def _sum_of_digests(rows: Split, label_bytes: Sequence[bytes]) -> int:
-    """Sum 128-bit digests of the rows. The lengths keep text and second text apart."""
-    row_sum = 0
-    blake2b = hashlib.blake2b
+def _contents(rows: Split, label_bytes: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield class and texts of each row. The lengths keep text and second text apart."""
     texts = rows.texts.to_pylist()
     pairs = rows.text_pairs.to_pylist() if rows.text_pairs is not None else None
     for row, (text, label) in enumerate(zip(texts, rows.labels.tolist(), strict=True)):
@@ -52,9 +75,7 @@ def _sum_of_digests(rows: Split, label_bytes: Sequence[bytes]) -> int:
         if pairs is not None:
             second = pairs[row].encode("utf-8", "surrogatepass")
             content = b"%d:%b%b" % (len(content), content, second)
-        digest = blake2b(label_bytes[label] + content, digest_size=_ROW_BYTES).digest()
-        row_sum += int.from_bytes(digest, "little")
-    return row_sum % _MODULUS
+        yield label_bytes[label] + content
 
 
 def _add(total: hashlib._Hash, part: bytes) -> None:

@@ -18,6 +18,7 @@ from xautolm_core.errors import DataError
 from xautolm_core.errors import MissingExtraError
 from xautolm_core.tasks.column_content import kind_words
 from xautolm_core.tasks.tables import Table
+from xautolm_core.tasks.tables import is_nested_text
 from xautolm_core.tasks.tables import is_scalar
 from xautolm_core.tasks.tables import readable_columns
 
@@ -139,7 +140,7 @@ def _tables(loaded: Any, source: str) -> Mapping[str, Table]:
 
 
 def _table(dataset: Any, source: str) -> Table:
-    """Turn one ``Dataset`` into a table of its scalar columns."""
+    """Turn one ``Dataset`` into a table of its scalar columns, and its lists of texts."""
     rows: pa.Table = dataset.with_format("arrow")[:]
     others = {f.name: kind_words(f.type) for f in rows.schema if not is_scalar(f.type)}
     class_names = {
@@ -147,4 +148,6 @@ def _table(dataset: Any, source: str) -> Table:
         for name, feature in dataset.features.items()
         if type(feature).__name__ == "ClassLabel"
     }
-    return Table(source, rows.num_rows, readable_columns(rows), class_names, others=others)
+    nested = {f.name: rows[f.name] for f in rows.schema if is_nested_text(f.type)}
+    columns = readable_columns(rows)
+    return Table(source, rows.num_rows, columns, class_names, others=others, nested=nested)

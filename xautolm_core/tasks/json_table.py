@@ -172,7 +172,11 @@ def _typed(values: list[Any]) -> pa.ChunkedArray | list[Any]:
 
 
 def _well_formed(value: Any) -> Any:
-    """Replace halves of surrogate pairs, which JSON may hold but UTF-8 may not."""
-    if isinstance(value, str):
+    """Replace halves of surrogate pairs, which JSON may hold but UTF-8 may not, however nested."""
+    if isinstance(value, list):
+        return [_well_formed(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _well_formed(one) for name, one in value.items()}
+    if isinstance(value, str) and not value.isascii():
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value

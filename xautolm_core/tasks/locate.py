@@ -46,6 +46,8 @@ _SHARD = re.compile(
     r"(?P<split>.+?)[-_.](?P<number>\d+)[-_.]?of[-_.]?(?P<count>\d+)(?P<rest>[-_.][0-9a-f]{6,})?",
     re.IGNORECASE,
 )
+# The version of a data set behind its split, as in SQuAD's train-v2.0.json.
+_VERSION = re.compile(r"[-_]v\d+(\.\d+)*$")
 # The files of one table, as Spark and its like write them into a folder.
 _PART = re.compile(r"part[-_.]\d+.*", re.IGNORECASE)
 _NAMED = 8
@@ -175,7 +177,8 @@ def _by_split(folder: Path, files: Sequence[Path]) -> dict[SplitName, list[Path]
     for path in files:
         stem = data_stem(path)
         shard = _SHARD.fullmatch(stem)
-        split = _ALIASES.get((shard["split"] if shard else stem).lower())
+        name = shard["split"] if shard else _VERSION.sub("", stem)
+        split = _ALIASES.get(name.lower())
         if split is None:
             continue
         if split in by_split and not (shard and _SHARD.fullmatch(data_stem(by_split[split][0]))):

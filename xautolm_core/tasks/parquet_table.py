@@ -1,4 +1,4 @@
-"""Parquet files: their scalar columns."""
+"""Parquet files: their scalar columns, and lists and structures of texts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from xautolm_core.errors import DataError
 from xautolm_core.tasks.column_content import kind_words
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.tables import as_bytes
+from xautolm_core.tasks.tables import is_nested_text
 from xautolm_core.tasks.tables import is_scalar
 from xautolm_core.tasks.tables import readable_columns
 from xautolm_core.tasks.tables import refuse_duplicate_columns
@@ -37,6 +38,7 @@ def read_parquet(path: Path) -> Table:
             # Whether strings are UTF-8 is seen to below, column by column.
             as_bytes(column).validate(full=True)
         read = readable_columns(table)
+        nested = _nested(file, [f.name for f in schema if is_nested_text(f.type)])
     except pa.ArrowInvalid as error:
         raise DataError(
             f"{path} is no valid Parquet file ({error})",
@@ -46,8 +48,22 @@ def read_parquet(path: Path) -> Table:
     columns: dict[str, pa.ChunkedArray | list[Any]] = {n: read.get(n, []) for n in schema.names}
     others = {f.name: kind_words(f.type) for f in schema if f.name not in read}
     return Table(
-        str(path), table.num_rows, columns, _hub_class_names(schema.metadata), others=others
+        str(path),
+        table.num_rows,
+        columns,
+        _hub_class_names(schema.metadata),
+        others=others,
+        nested=nested,
     )
+
+
+def _nested(file: Any, names: list[str]) -> dict[str, pa.ChunkedArray]:
+    """Read columns of lists and structures of texts."""
+    if not names:
+        return {}
+    table = file.read(columns=names, use_threads=False)
+    table.validate(full=True)
+    return dict(zip(table.column_names, table.columns, strict=True))
 
 
 def _unpacked(path: Path) -> Any:

@@ -11,14 +11,43 @@ from xautolm_core.tasks.spec import TaskType
 from xautolm_core.tasks.task_type import PrimaryScore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
+
+    from xautolm_core.tasks.questions import QuestionTask
+    from xautolm_core.tasks.spec import TaskSpec
+    from xautolm_core.tasks.tables import Table
+    from xautolm_core.tasks.task import SplitName
 
 
 class QuestionAnswering:
     """The kind of task whose answers are spans of a passage."""
 
     name: str = TaskType.QUESTION_ANSWERING
+    title = "question answering"
     primary = PrimaryScore("f1", "F1")
+    space = "starter-qa"
+
+    def claims(self, table: Table, spec: TaskSpec) -> bool:
+        """Claim tables with questions, passages and answers in these."""
+        from xautolm_core.tasks.question_columns import holds_questions
+
+        return holds_questions(table, spec)
+
+    def load(self, spec: TaskSpec, tables: dict[SplitName, Table]) -> QuestionTask:
+        """Check questions, passages and answers, and cut the missing splits by passage."""
+        from xautolm_core.tasks.question_data import load_questions
+
+        return load_questions(spec, tables)
+
+    def texts(self, split: QuestionSplit) -> Sequence[pa.ChunkedArray]:
+        """Return questions and passages."""
+        return [split.questions, split.contexts]
+
+    def class_rows(self, task: QuestionTask) -> Sequence[int]:
+        """Return nothing: answers are no classes."""
+        return ()
 
     def columns(self, split: QuestionSplit) -> Mapping[str, pa.Array]:
         """Return questions, passages, accepted answers and where these begin."""

@@ -41,6 +41,9 @@ def read_task_spec(
     text: str | None = None,
     text_pair: str | None = None,
     label: str | None = None,
+    question: str | None = None,
+    context: str | None = None,
+    answers: str | None = None,
     name: str | None = None,
     seed: int = 0,
     drop_invalid: bool = False,
@@ -58,6 +61,9 @@ def read_task_spec(
         text: Column of the text.
         text_pair: Column of a second text.
         label: Column of the class.
+        question: Column of the question.
+        context: Column of the passage.
+        answers: Column of the accepted answers.
         name: Name of the task.
         seed: Seed of the splits.
         drop_invalid: Leave out rows that cannot be used.
@@ -74,6 +80,9 @@ def read_task_spec(
         "text": text,
         "text_pair": text_pair,
         "label": label,
+        "question": question,
+        "context": context,
+        "answers": answers,
         "name": name,
         "seed": seed or None,
         "drop_invalid": drop_invalid or None,
@@ -101,6 +110,9 @@ def complete_task(
     text: str | None = None,
     text_pair: str | None = None,
     label: str | None = None,
+    question: str | None = None,
+    context: str | None = None,
+    answers: str | None = None,
     name: str | None = None,
     seed: int = 0,
     drop_invalid: bool = False,
@@ -113,6 +125,9 @@ def complete_task(
         text: As in ``read_task_spec``, and so are the others.
         text_pair: Likewise.
         label: Likewise.
+        question: Likewise.
+        context: Likewise.
+        answers: Likewise.
         name: Likewise.
         seed: Likewise.
         drop_invalid: Likewise.
@@ -136,6 +151,9 @@ def complete_task(
         "text": text,
         "text_pair": text_pair,
         "label": label,
+        "question": question,
+        "context": context,
+        "answers": answers,
         "name": name or spec.name or _derive_name(fields, Path(spec.data or str(spec.train))),
         "seed": seed or None,
         "drop_invalid": drop_invalid or None,

@@ -33,6 +33,8 @@ class Table:
         nameless: Columns whose name was made up: they are used only if they are asked for.
         others: Column name to what it holds, for columns of types that are neither text nor class;
             their values are not read.
+        nested: Column name to the values of those among them that are lists or structures of texts
+            and numbers, which answers may be.
         warnings: What the user should know of the file.
     """
 
@@ -43,6 +45,7 @@ class Table:
     untyped: bool = False
     nameless: frozenset[str] = frozenset()
     others: Mapping[str, str] = field(default_factory=dict)
+    nested: Mapping[str, pa.ChunkedArray] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -107,6 +110,30 @@ def is_scalar(kind: pa.DataType) -> bool:
         pa.types.is_boolean,
     )
     return _is_string(kind) or _is_bytes(kind) or any(test(kind) for test in tests)
+
+
+def is_nested_text(kind: pa.DataType) -> bool:
+    """Whether a column holds lists or structures of nothing but texts and whole numbers."""
+    import pyarrow as pa
+
+    if _is_list(kind):
+        return _is_leaf(kind.value_type) or is_nested_text(kind.value_type)
+    if pa.types.is_struct(kind):
+        return all(_is_leaf(field.type) or is_nested_text(field.type) for field in kind)
+    return False
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(test(kind) for test in tests)
+
+
+def _is_leaf(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return _is_string(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)
 
 
 def as_bytes(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -199,9 +226,24 @@ def concatenate(tables: Sequence[Table]) -> Table:
         rows=sum(table.rows for table in tables),
         columns=columns,
         class_names=class_names,
+        nested=_nested(tables),
         untyped=all(table.untyped for table in tables),
         warnings=tuple(warning for table in tables for warning in table.warnings),
     )
+
+
+def _nested(tables: Sequence[Table]) -> dict[str, pa.ChunkedArray]:
+    """Return the nested columns that all of the tables have."""
+    import pyarrow as pa
+
+    return {
+        name: pa.chunked_array(
+            [chunk for table in tables for chunk in table.nested[name].cast(column.type).chunks],
+            column.type,
+        )
+        for name, column in tables[0].nested.items()
+        if all(name in table.nested for table in tables)
+    }
 
 
 def _all_class_names(tables: Sequence[Table]) -> dict[str, list[str]]:

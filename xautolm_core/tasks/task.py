@@ -22,6 +22,9 @@ SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
 
 FindingKind = Literal[
     "unlabelled_split",
+    "questions_in_two_splits",
+    "passages_in_two_splits",
+    "questions_with_two_answers",
     "texts_in_two_splits",
     "texts_with_two_classes",
     "class_with_few_texts",
@@ -36,9 +39,10 @@ class Finding:
 
     Attributes:
         kind: What it is.
-        count: How much of it there is: rows of ``unlabelled_split``, ``texts_in_two_splits`` and
-            ``repeated_texts``, different texts of ``texts_with_two_classes``, the fewest texts in a
-            split of ``class_with_few_texts``, classes of ``look_alike_classes``.
+        count: How much of it there is: rows of ``unlabelled_split``, ``texts_in_two_splits``,
+            ``repeated_texts``, ``questions_in_two_splits``, ``passages_in_two_splits`` and
+            ``questions_with_two_answers``, different texts of ``texts_with_two_classes``, the
+            fewest texts in a split of ``class_with_few_texts``, classes of ``look_alike_classes``.
         rows: Source (file or data set) to the sorted numbers of the rows concerned, from 1.
         words: The finding in a sentence with its numbers.
         name: Of ``class_with_few_texts`` the class with its numbers, else nothing.
@@ -88,6 +92,7 @@ class Task(Generic[S_co]):
         splits: All three splits.
         languages: ISO 639-1 codes, if known.
         warnings: What the user should know of the data (dropped rows, duplicates, long texts).
+        notes: What the data were taken for, where they leave a choice; empty for a prepared task.
         findings: What makes its scores hard to believe, with the rows; empty for a prepared task,
             whose warnings have the words.
     """
@@ -99,6 +104,7 @@ class Task(Generic[S_co]):
     splits: Mapping[SplitName, S_co]
     languages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property

@@ -7,6 +7,7 @@ the same name.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from collections.abc import Sized
 from dataclasses import dataclass
@@ -19,7 +20,15 @@ from xautolm_core.plugins import Registry
 from xautolm_core.tasks.spec import TaskType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
+
+    from xautolm_core.records.scores import Score
+    from xautolm_core.tasks.spec import TaskSpec
+    from xautolm_core.tasks.tables import Table
+    from xautolm_core.tasks.task import SplitName
+    from xautolm_core.tasks.task import Task
 
 S = TypeVar("S", bound=Sized)
 
@@ -53,10 +62,39 @@ class PrimaryScore:
 
 
 class TaskKind(Protocol[S]):
-    """One kind of task: how its rows are stored, and what it is scored by."""
+    """One kind of task: how its data are read and stored, and what it is scored by.
+
+    Attributes:
+        name: As in ``TASK_TYPES``.
+        title: What people call it, as it stands within a sentence.
+        primary: What a search optimises.
+        space: Preset that a search draws from if none is named.
+    """
 
     name: str
+    title: str
     primary: PrimaryScore
+    space: str
+
+    def claims(self, table: Table, spec: TaskSpec) -> bool:
+        """Whether data are of this kind, by the training columns and by what is given."""
+
+    def load(self, spec: TaskSpec, tables: dict[SplitName, Table]) -> Task[S]:
+        """Check the data of a task, and cut the splits that are missing.
+
+        Args:
+            spec: The task's description.
+            tables: Its data; ``train`` is among them.
+
+        Raises:
+            DataError: The data cannot be used.
+        """
+
+    def texts(self, split: S) -> Sequence[pa.ChunkedArray]:
+        """Return the columns of texts that a model reads of each row."""
+
+    def class_rows(self, task: Task[S]) -> Sequence[int]:
+        """Return the training rows of each class; none where rows have no class."""
 
     def columns(self, split: S) -> Mapping[str, pa.Array]:
         """Return a split as columns that ``split`` reads back, for a prepared task."""
@@ -73,3 +111,38 @@ def task_kind(name: str) -> TaskKind[Any]:
     """
     kind: TaskKind[Any] = TASK_TYPES.load(name)
     return kind
+
+
+@functools.cache
+def primary_names() -> tuple[str, ...]:
+    """Return the names of the primary scores of all kinds of tasks, each once."""
+    return tuple(dict.fromkeys(task_kind(name).primary.name for name in TASK_TYPES.names()))
+
+
+def primary_score(scores: Mapping[str, Score]) -> Score | None:
+    """Return the primary score among those of a trial; None if it has none.
+
+    A trial has the scores of its own kind of task, of which one is primary.
+    """
+    return next((scores[name] for name in primary_names() if name in scores), None)
+
+
+def primary_title(scores: Mapping[str, Score]) -> str:
+    """Return what people call the primary score among those of a trial; ``score`` without one."""
+    kinds = (task_kind(name) for name in TASK_TYPES.names())
+    return next((kind.primary.title for kind in kinds if kind.primary.name in scores), "score")
+
+
+def find_kind(table: Table, spec: TaskSpec) -> TaskKind[Any]:
+    """Return the kind of task that data are of; classification if no other kind claims them.
+
+    Args:
+        table: The training split.
+        spec: The task's description.
+
+    Raises:
+        ConfigError: A package that offers a kind is broken.
+    """
+    default = TaskType.TEXT_CLASSIFICATION
+    kinds = (task_kind(name) for name in TASK_TYPES.names() if name != default)
+    return next((kind for kind in kinds if kind.claims(table, spec)), task_kind(default))

@@ -123,7 +123,8 @@ def test_a_generative_task(tmp_path: Path) -> None:
     assert found.data_fraction == 0.5
     assert found.seconds == {"train": 1429.6, "evaluate": 685.0}
     assert len(found.task_features.values) == 11 + 384
-    assert found.task_features.extractor == "GenerativeTaskFeatureExtractor"
+    assert found.task_features.extractor == "question-answering"
+    assert found.task_features.facts["measured_by"] == "GenerativeTaskFeatureExtractor"
 
 
 def test_a_failure_without_a_cause_stays_one(tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
 """The published meta-features under names, with the extractor that they are comparable to.
 
-The ten of a classification task and the five of a machine mean exactly what our own extractors
-measure under these names, so they carry the name and version of those, with a mark: a sampler that
-compares by the paper's fifteen features may use them beside its own. Those of generative tasks have
-no counterpart, and keep the name of the published extractor.
+The ten of a classification task, the eleven of a question answering task and the five of a machine
+mean what our own extractors measure under these names, so they carry the name and version of those,
+with a mark: a sampler that compares by the paper's features may use them beside its own.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from xautolm_core.records.features import FeatureVector
 
 # As in the room of the meta-features, which this room may not import; a test compares them.
 TASK_EXTRACTOR = "text-classification"
+QUESTION_EXTRACTOR = "question-answering"
 SYSTEM_EXTRACTOR = "system"
 VERSION = "1.0+published"
 
@@ -82,7 +82,7 @@ def task_features(record: PublishedRecord, account: Account) -> FeatureVector:
                 f"{EMBEDDING_FEATURE}_{i:03}": "1" for i in range(len(record.task_embedding))
             }
             numbers = record.task_meta + record.task_embedding
-            return _features((name, _FOREIGN_VERSION, name), units, numbers, account)
+            return _features((QUESTION_EXTRACTOR, VERSION, name), units, numbers, account)
     account.drop_field("task features", "not those of a known extractor")
     return _none_of(name)
 

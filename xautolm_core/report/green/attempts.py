@@ -13,6 +13,7 @@ from xautolm_core.experience.codec import digest_of
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.report.wording import method_words
 from xautolm_core.space.screening import is_screening
+from xautolm_core.tasks.task_type import primary_score
 
 if TYPE_CHECKING:
     from xautolm_core.records.energy import EnergyReading
@@ -41,7 +42,7 @@ class Attempt:
         parameters: How many it has; None if that is not known.
         pretrained: False for random weights.
         method: How it was fine-tuned, or which cheap one it is.
-        macro_f1: On validation data; None without a score.
+        macro_f1: Primary score on validation data; None without one.
         train_seconds: None if it never trained.
         evaluate_seconds: Likewise.
         wall_seconds: From its start to its end.
@@ -130,7 +131,7 @@ def _attempt(experience: Experience) -> Attempt:
     sound = tuple(one for one in experience.energy if one.joules > 0)
     descriptor = experience.model_descriptor or {}
     parameters = descriptor.get("parameters")
-    score = experience.scores.get("macro_f1")
+    score = primary_score(experience.scores)
     return Attempt(
         identity=experience.id,
         digest=digest_of(canonical(experience.model_dump(mode="json"))),

@@ -67,10 +67,10 @@ def _figures(path: Path, content: Mapping[str, Any]) -> RunFigures:
     number = int(best["trial"]) if best else None
     found: dict[int, float | None] = {}
     if compared:
-        found[int(compared["language_model"])] = _number(compared["language_model_macro_f1"])
-        found[int(compared["cheap"])] = _number(compared["cheap_macro_f1"])
+        found[int(compared["language_model"])] = _number(compared["language_model_score"])
+        found[int(compared["cheap"])] = _number(compared["cheap_score"])
     if number is not None and test:
-        found[number] = _number(test.get("macro_f1"))
+        found[number] = _number(next(iter(test.values()), None))
     scores = {trial: score for trial, score in found.items() if score is not None}
     return RunFigures(folder=path, best=number, test_scores=scores)
 

@@ -110,10 +110,12 @@ def _with_features(search: SearchContext, options: RandomOptions) -> SearchConte
 
 def _paper_features(vector: FeatureVector) -> FeatureVector:
     """Return a vector with the paper's features alone; all of them if it has none of those."""
+    from xautolm_core.features import question_features
     from xautolm_core.features import system_features
     from xautolm_core.features import task_features
 
-    paper = {*task_features.PAPER_FEATURES, *system_features.PAPER_FEATURES}
+    extractors = (task_features, question_features, system_features)
+    paper = {name for extractor in extractors for name in extractor.PAPER_FEATURES}
     values = {name: value for name, value in vector.values.items() if name in paper}
     return vector.model_copy(update={"values": values}) if values else vector
 

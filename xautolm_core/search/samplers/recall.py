@@ -24,7 +24,7 @@ from xautolm_core.search.history.coded import NONE
 from xautolm_core.search.history.rows import id_words
 from xautolm_core.search.plan import LARGE_TRAINING_ROWS
 from xautolm_core.search.samplers.base import FirstConfiguration
-from xautolm_core.search.samplers.selection import SCORE
+from xautolm_core.search.samplers.selection import primary_scores
 from xautolm_core.space.draw import BRANCH_HANDLE
 from xautolm_core.space.draw import decode
 from xautolm_core.space.feasible import TOLERANCE
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 FROM_SIMILAR_TASKS = 2
 """So many configurations are taken from the ranks on similar tasks."""
 
-ROWS_FEATURE = "n_instances"
-"""Meta-feature of a task that its costs are scaled by."""
+ROWS_FEATURES = ("n_instances", "n_samples")
+"""Meta-features of tasks that costs are scaled by: rows, as kinds of tasks call them."""
 
 _DOUBT = 1.0
 _MIDDLE = 0.5
@@ -90,7 +90,7 @@ class Recollection:
         is_own = [name == context.task_name for name, _ in tasks.values]
         self._own = tasks.spread(is_own, none=False).astype(bool)
         self._which = configuration_numbers(usable.mapped)
-        scores = usable.history.scores.get(SCORE, np.full(len(usable), np.nan))
+        scores = primary_scores(usable.history)
         self._scores = np.where(usable.succeeded, scores, np.nan)
 
     def first_configurations(
@@ -164,10 +164,12 @@ class Recollection:
     def _seconds_here(self, succeeded: NDArray[np.bool_], count: int) -> NDArray[np.float64]:
         """Return what each configuration will take on this task; NaN where nothing says it."""
         features = self._usable.history.task_features
-        now = self._context.task_features.values.get(ROWS_FEATURE)
+        values = self._context.task_features.values
+        name = next((name for name in ROWS_FEATURES if name in values), None)
+        now = None if name is None else values[name]
         seconds = self._usable.history.time_seconds
-        if now is not None and now > 0:
-            rows = np.append(features.columns([ROWS_FEATURE])[:, 0], np.nan)[features.codes]
+        if name is not None and now is not None and now > 0:
+            rows = np.append(features.columns([name])[:, 0], np.nan)[features.codes]
             # Of large data a trial gets a share, so that their size says nothing of its time.
             then = np.where(rows > 0, np.minimum(rows, LARGE_TRAINING_ROWS), np.nan)
             factor = min(now, LARGE_TRAINING_ROWS) / then

@@ -17,9 +17,9 @@ from xautolm_core.search.samplers.base import METHOD_ATTRIBUTE
 from xautolm_core.search.samplers.base import MODEL_ATTRIBUTE
 from xautolm_core.search.samplers.base import ROWS_ATTRIBUTE
 from xautolm_core.search.samplers.base import SCREENING_ATTRIBUTE
-from xautolm_core.search.samplers.recall import ROWS_FEATURE
-from xautolm_core.search.samplers.selection import SCORE
+from xautolm_core.search.samplers.recall import ROWS_FEATURES
 from xautolm_core.search.samplers.selection import has_score
+from xautolm_core.search.samplers.selection import primary_scores
 from xautolm_core.search.samplers.selection import screening_trials
 from xautolm_core.space.screening import SCREENING_ROWS
 
@@ -73,9 +73,11 @@ def past_screening_scores(history: History, rows: History | None = None) -> NDAr
     wanted = history if rows is None else rows
     is_probe = has_score(history) & history.method.equals(LINEAR_PROBE)
     is_own = is_probe & screening_trials(history)
-    sizes = history.task_features.columns([ROWS_FEATURE])[:, 0]
+    columns = history.task_features.columns(ROWS_FEATURES)
+    # A task has one of them.
+    sizes = np.where(np.isnan(columns[:, 0]), columns[:, 1], columns[:, 0])
     is_small = np.append(sizes < SCREENING_ROWS, False)[history.task_features.codes]
-    scores = history.scores.get(SCORE, np.full(len(history), np.nan))
+    scores = primary_scores(history)
     models = len(history.model.values)
     count = len(history.task.values) * models
     found = np.full(count, np.nan)

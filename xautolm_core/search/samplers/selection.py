@@ -19,6 +19,7 @@ from xautolm_core.search.samplers.mapping import MappedHistory
 from xautolm_core.search.samplers.mapping import corresponding_branches
 from xautolm_core.search.samplers.mapping import map_history
 from xautolm_core.space.screening import ROWS_PARAMETER
+from xautolm_core.tasks.task_type import primary_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from xautolm_core.records.features import FeatureVector
     from xautolm_core.search.history.arrays import History
     from xautolm_core.space.space import SearchSpace
-
-SCORE = "macro_f1"
 
 _OK = tuple(Outcome).index(Outcome.OK)
 _IS_FAILURE = np.asarray([outcome.is_failure for outcome in Outcome])
@@ -118,6 +117,15 @@ def select_usable(
     return found, +dropped
 
 
+def primary_scores(history: History) -> NDArray[np.float64]:
+    """Return the score that the search of each experience optimised, NaN without one, (rows,)."""
+    found = np.full(len(history), np.nan)
+    for name in primary_names():
+        if name in history.scores:
+            found = np.where(np.isfinite(found), found, history.scores[name])
+    return found
+
+
 def has_score(history: History) -> NDArray[np.bool_]:
     """Return which experiences are successes with a finite score, shape (rows,)."""
     return np.asarray((history.outcomes == _OK) & np.isfinite(_column(history, Objective.F1)))
@@ -146,7 +154,7 @@ def costs(history: History, objectives: tuple[Objective, ...]) -> NDArray[np.flo
 def _column(history: History, objective: Objective) -> NDArray[np.float64]:
     match objective:
         case Objective.F1:
-            return -history.scores.get(SCORE, np.full(len(history), np.nan))
+            return -primary_scores(history)
         case Objective.TIME:
             return history.time_seconds
         case Objective.LATENCY:

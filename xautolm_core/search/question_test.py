@@ -1,0 +1,143 @@
+"""The final test of question answering: answers to the test rows, compared by F1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xautolm_core.records.methods import is_cheap
+from xautolm_core.search.final_test_kinds import TestedModel
+from xautolm_core.search.test_report import INTERVAL_LEVEL
+from xautolm_core.search.test_report import AnsweredQuestion
+from xautolm_core.search.test_report import ModelComparison
+from xautolm_core.search.test_report import QuestionTestReport
+from xautolm_core.tasks.answer_scores import AnswerScores
+from xautolm_core.tasks.answer_scores import answer_scores
+from xautolm_core.tasks.grouped import mean_gain_interval
+from xautolm_core.trial.answers import TextAnswers
+
+if TYPE_CHECKING:
+    from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.tasks.questions import QuestionSplit
+    from xautolm_core.tasks.questions import QuestionTask
+
+SHOWN_EXAMPLES = 6
+"""Right answers, and wrong ones, that a report has."""
+_PASSAGE_CHARACTERS = 400
+
+
+class QuestionTest:
+    """See ``FinalTestKind``."""
+
+    def read(self, document: bytes, task: QuestionTask) -> TestedModel:
+        """Score the answers that a model gave to the test split."""
+        answers = TextAnswers.model_validate_json(document)
+        if len(answers.texts) != len(task.test):
+            raise ValueError("its answers do not belong to the rows")
+        accepted = task.test.answers.to_pylist()
+        scores = answer_scores(answers.texts, accepted)
+        report = question_report(task.test, answers.texts, scores, seconds=answers.seconds)
+        return TestedModel(report, scores.f1_of_row)
+
+    def compare(
+        self,
+        trials: tuple[TrialRecord, TrialRecord],
+        models: tuple[TestedModel, TestedModel],
+        task: QuestionTask,
+        *,
+        seed: int,
+    ) -> ModelComparison:
+        """Compare two models by F1, with an interval by a paired bootstrap over rows."""
+        if is_cheap(trials[0].configuration.method):
+            trials, models = trials[::-1], models[::-1]
+        language_model, cheap = (model.answers for model in models)
+        generator = np.random.default_rng(seed)
+        low, high = mean_gain_interval(cheap, language_model, generator, level=INTERVAL_LEVEL)
+        return ModelComparison(
+            language_model=trials[0].number,
+            cheap=trials[1].number,
+            language_model_score=float(language_model.mean()),
+            cheap_score=float(cheap.mean()),
+            low=low,
+            high=high,
+        )
+
+
+def question_report(
+    split: QuestionSplit, answers: Sequence[str], scores: AnswerScores, *, seconds: float
+) -> QuestionTestReport:
+    """Return the report on a model's answers to a split.
+
+    Args:
+        split: The questions.
+        answers: The answer to each; empty for none.
+        scores: Of these answers.
+        seconds: What answering took.
+    """
+    accepted = split.answers.to_pylist()
+    is_answerable = np.array([bool(one) for one in accepted])
+    f1 = scores.f1_of_row
+    order = np.argsort(f1, kind="stable")
+    is_right = scores.exact_match_of_row[order] > 0
+    wrong, right = order[~is_right], order[is_right]
+    return QuestionTestReport(
+        f1=scores.f1,
+        exact_match=scores.exact_match,
+        rows=len(answers),
+        seconds=seconds,
+        unanswerable_rows=int((~is_answerable).sum()),
+        f1_answerable=_mean(f1[is_answerable]),
+        f1_unanswerable=_mean(f1[~is_answerable]),
+        unanswered_rows=sum(not answer for answer in answers),
+        right=_examples(split, answers, f1, _spread(right)),
+        wrong=_examples(split, answers, f1, _spread(wrong)),
+    )
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _spread(rows: np.ndarray) -> np.ndarray:
+    """Return a few of many rows, evenly spread over their order."""
+    places = np.linspace(0, len(rows) - 1, min(len(rows), SHOWN_EXAMPLES)).round().astype(int)
+    chosen: np.ndarray = rows[places]
+    return chosen
+
+
+def _examples(
+    split: QuestionSplit, answers: Sequence[str], f1: np.ndarray, rows: np.ndarray
+) -> tuple[AnsweredQuestion, ...]:
+    """Return some rows with their answers."""
+    return tuple(
+        AnsweredQuestion(
+            row=row + 1,
+            question=split.questions[row].as_py(),
+            passage=passage_around(
+                split.contexts[row].as_py(), (answers[row], *split.answers[row].as_py())
+            ),
+            accepted=tuple(split.answers[row].as_py()),
+            answer=answers[row],
+            f1=float(f1[row]),
+        )
+        for row in rows.tolist()
+    )
+
+
+def passage_around(passage: str, answers: Sequence[str]) -> str:
+    """Return what of a long passage stands around answers in it, cut between words."""
+    if len(passage) <= _PASSAGE_CHARACTERS:
+        return passage
+    places = [passage.find(answer) for answer in answers if answer and answer in passage]
+    begin = max(0, min(places, default=0) - _PASSAGE_CHARACTERS // 4)
+    begin = min(begin, len(passage) - _PASSAGE_CHARACTERS)
+    end = begin + _PASSAGE_CHARACTERS
+    shown = passage[begin:end]
+    if begin:
+        shown = "… " + shown.partition(" ")[2]
+    return shown if end >= len(passage) else shown.rpartition(" ")[0] + " …"
+
+
+QUESTION_TEST = QuestionTest()

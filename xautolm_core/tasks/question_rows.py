@@ -1,0 +1,231 @@
+"""From the columns of a split to its questions: checked, with the place of each answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from xautolm_core.errors import DataError
+from xautolm_core.tasks.accepted_answers import Accepted
+from xautolm_core.tasks.accepted_answers import read_accepted
+from xautolm_core.tasks.question_columns import QuestionColumns
+from xautolm_core.tasks.questions import NOT_FOUND
+from xautolm_core.tasks.questions import QuestionSplit
+from xautolm_core.tasks.tables import Table
+from xautolm_core.tasks.texts import MAX_CHARACTERS
+from xautolm_core.tasks.texts import check_texts
+from xautolm_core.tasks.texts import rows_phrase
+
+_EMPTY = Accepted((), ())
+
+
+@dataclass(frozen=True, eq=False)
+class QuestionRows:
+    """The questions of a split that can be used, and where they stand.
+
+    Attributes:
+        source: File or data set, for messages.
+        numbers: Number of each row in its source, from 1.
+        rows: Questions, passages, answers.
+    """
+
+    source: str
+    numbers: np.ndarray
+    rows: QuestionSplit
+
+    def take(self, places: np.ndarray) -> QuestionRows:
+        """Return some of the rows, by index."""
+        return QuestionRows(self.source, self.numbers[places], take_questions(self.rows, places))
+
+
+def take_questions(split: QuestionSplit, places: np.ndarray) -> QuestionSplit:
+    """Return some rows of a split, by index."""
+    taken = pa.array(places, type=pa.int64())
+    return QuestionSplit(*(column.take(taken) for column in vars(split).values()))
+
+
+def read_questions(
+    table: Table, columns: QuestionColumns, *, drop_invalid: bool
+) -> tuple[QuestionRows, tuple[str, ...]]:
+    """Read the questions of a split; refuse rows that cannot be used, or drop them with a warning.
+
+    Args:
+        table: The split, one question a row.
+        columns: Where what stands.
+        drop_invalid: Leave out what cannot be used.
+
+    Returns:
+        The usable rows and what the user should know.
+
+    Raises:
+        DataError: Rows cannot be used and are not to be dropped, or none can be used.
+    """
+    questions = check_texts(table, columns.question)
+    contexts = check_texts(table, columns.context)
+    passages = contexts.texts.to_pylist()
+    answers = _answers(table, columns)
+    found = [
+        None if one is None or passage is None else _places(one, passage)
+        for one, passage in zip(answers, passages, strict=True)
+    ]
+    no_text = np.array([one is None for one in answers])
+    absent = np.array(
+        [
+            one is not None and bool(one.texts) and places is not None and max(places) < 0
+            for one, places in zip(answers, found, strict=True)
+        ]
+    )
+    faults = [
+        ("no question", questions.missing | questions.empty),
+        ("no passage", contexts.missing | contexts.empty),
+        ("an answer that is no text", no_text),
+        ("no answer that stands in the passage", absent),
+    ]
+    invalid = np.logical_or.reduce([rows for _, rows in faults])
+    warnings = _refused_or_dropped(table, faults, invalid, drop_invalid=drop_invalid)
+    kept = np.flatnonzero(~invalid)
+    usable = [(answers[row] or _EMPTY, found[row] or ()) for row in kept]
+    warnings += _notes(table, kept, usable)
+    truncated = questions.truncated + contexts.truncated
+    if truncated:
+        warnings.append(
+            f"{table.source}: texts longer than {MAX_CHARACTERS:,} characters were truncated"
+            f" to that: {truncated:,}"
+        )
+    places = pa.array(kept, type=pa.int64())
+    rows = QuestionSplit(
+        questions=questions.texts.take(places),
+        contexts=contexts.texts.take(places),
+        answers=_column([one.texts for one, _ in usable], pa.list_(pa.large_string())),
+        starts=_column([starts for _, starts in usable], pa.list_(pa.int64())),
+    )
+    return QuestionRows(table.source, kept + 1, rows), tuple(warnings)
+
+
+def _column(values: Sequence[Sequence[Any]], kind: pa.DataType) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array(values, type=kind)])
+
+
+def _answers(table: Table, columns: QuestionColumns) -> list[Accepted | None]:
+    """Return the accepted answers of each row; None where something is no text."""
+    values = _values(table, columns.answers)
+    starts = _values(table, columns.starts)
+    impossible = _values(table, columns.impossible)
+    return [
+        _EMPTY if _is_true(flag) else read_accepted(value, start, untyped=table.untyped)
+        for value, start, flag in zip(values, starts, impossible, strict=True)
+    ]
+
+
+def _values(table: Table, column: str | None) -> list[Any]:
+    """Return the values of a column as Python has them; Nones if there is no such column."""
+    if column is None or column not in table.columns:
+        return [None] * table.rows
+    if column in table.nested:
+        return list(table.nested[column].to_pylist())
+    values = table.columns[column]
+    if not isinstance(values, list):
+        return list(values.to_pylist())
+    if len(values) < table.rows:
+        raise DataError(
+            f"{table.source}: column '{column}' holds {table.others.get(column, 'other values')},"
+            " not answers",
+            hint="Name the column of the answers with --answers COL",
+        )
+    return values
+
+
+def _is_true(value: Any) -> bool:
+    return value is True or (isinstance(value, str) and value.strip().casefold() == "true")
+
+
+def _places(accepted: Accepted, passage: str) -> tuple[int, ...]:
+    """Return where each accepted answer stands in a passage; ``NOT_FOUND`` where it does not."""
+    return tuple(
+        place_of_answer(text, passage, start)
+        for text, start in zip(accepted.texts, accepted.starts, strict=True)
+    )
+
+
+def place_of_answer(answer: str, passage: str, start: int | None) -> int:
+    """Return where an answer stands in a passage.
+
+    Args:
+        answer: Not empty.
+        passage: The passage.
+        start: Where the data say that it stands, in characters; None if they do not.
+
+    Returns:
+        ``start`` if it is right. Else the occurrence nearest to it; without a start the first one
+        as a word of its own, or the first one. ``NOT_FOUND`` if there is none.
+    """
+    if start is not None and passage.startswith(answer, start):
+        return start
+    if answer not in passage:
+        return NOT_FOUND
+    if start is not None:
+        found = [match.start() for match in re.finditer(f"(?={re.escape(answer)})", passage)]
+        return min(found, key=lambda place: abs(place - start))
+    whole = re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", passage)
+    return whole.start() if whole else passage.index(answer)
+
+
+def _refused_or_dropped(
+    table: Table,
+    faults: Sequence[tuple[str, np.ndarray]],
+    invalid: np.ndarray,
+    *,
+    drop_invalid: bool,
+) -> list[str]:
+    """Refuse rows with faults, or say in a warning which are dropped."""
+    counted = [
+        f"{rows_phrase(rows)} with {fault}"
+        for fault, mask in faults
+        if len(rows := np.flatnonzero(mask))
+    ]
+    if not counted:
+        return []
+    if not drop_invalid:
+        raise DataError(
+            f"{table.source}: {', '.join(counted)}",
+            hint="Correct these rows, or leave them out with --drop-invalid",
+        )
+    if invalid.all():
+        raise DataError(
+            f"{table.source}: no row has a question, a passage and an answer in it"
+            f" ({', '.join(counted)})",
+            hint="Name the right columns with --question COL, --context COL and --answers COL",
+        )
+    return [f"{table.source}: dropped {int(invalid.sum()):,}: {', '.join(counted)}"]
+
+
+def _notes(
+    table: Table, kept: np.ndarray, usable: Sequence[tuple[Accepted, tuple[int, ...]]]
+) -> list[str]:
+    """Say which answers were found elsewhere than given, and which questions have none."""
+    moved = [
+        row
+        for row, (one, places) in zip(kept, usable, strict=True)
+        if any(
+            place != NOT_FOUND and given is not None and given != place
+            for place, given in zip(places, one.starts, strict=True)
+        )
+    ]
+    silent = [row for row, (one, _) in zip(kept, usable, strict=True) if not one.was_given]
+    notes = []
+    if moved:
+        notes.append(
+            f"{table.source}: {rows_phrase(moved)} with an answer that does not begin where the"
+            " data say: it was found elsewhere in the passage"
+        )
+    if silent:
+        notes.append(
+            f"{table.source}: {rows_phrase(silent)} with an empty answer: taken for questions that"
+            " their passage does not answer"
+        )
+    return notes
