@@ -8,12 +8,14 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 from xautolm._words import in_callers_words
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
 from xautolm_core.search.contract import SEARCH_FILE
+from xautolm_core.tasks.spec import TaskType
 from xautolm_core.tasks.texts import MAX_CHARACTERS
 from xautolm_core.trial.contract import MODEL_CARD_FILE
 
@@ -21,11 +23,15 @@ if TYPE_CHECKING:
     import numpy as np
 
     from xautolm._result import SearchResult
+    from xautolm_core.trial.answerer import Answerer
+    from xautolm_core.trial.answerer import TextAnswer
     from xautolm_core.trial.classifier import Classifier
 
 
 class Model:
-    """A saved classifier. It is loaded when it answers for the first time, and stays loaded.
+    """A saved model: a classifier, or one that answers questions on passages.
+
+    It is loaded when it answers for the first time, and stays loaded.
 
     Args:
         folder: Run folder of a search, or a folder with a model.
@@ -50,28 +56,46 @@ class Model:
 
         return load_classifier(self.folder, device=self.device)
 
+    @functools.cached_property
+    def _answerer(self) -> Answerer:
+        from xautolm_core.trial.predict import load_answerer
+
+        return load_answerer(self.folder, device=self.device)
+
+    @functools.cached_property
+    def _card(self) -> dict[str, Any]:
+        try:
+            card = json.loads((self.folder / MODEL_CARD_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return card if isinstance(card, dict) else {}
+
+    @property
+    def answers_questions(self) -> bool:
+        """Whether it answers questions on passages; a classifier does not."""
+        return self._card.get("task_type") == TaskType.QUESTION_ANSWERING
+
     @property
     def labels(self) -> tuple[str, ...]:
-        """Class names, in the order of the columns of ``predict_proba``."""
-        return self._classifier.labels
+        """Class names, in the order of the columns of ``predict_proba``; none of other models."""
+        return () if self.answers_questions else self._classifier.labels
 
     @property
     def has_pairs(self) -> bool | None:
         """Whether a row consists of two texts; None if the folder does not say."""
-        try:
-            card = json.loads((self.folder / MODEL_CARD_FILE).read_text(encoding="utf-8"))
-            return bool(card["has_pairs"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        if self.answers_questions:
+            return True
+        return bool(self._card["has_pairs"]) if "has_pairs" in self._card else None
 
     def predict(
         self, texts: Iterable[str], text_pairs: Iterable[str] | None = None, *, batch_size: int = 32
     ) -> list[str]:
-        """Return the most probable class of each text, in their order.
+        """Return the most probable class of each text, or the answer to each question, in order.
 
         Args:
-            texts: A list, a column of a frame, or any other texts.
-            text_pairs: Second texts, for a model of pairs.
+            texts: A list, a column of a frame, or any other texts. For a model that answers
+                questions: the questions.
+            text_pairs: Second texts, for a model of pairs; the passages of questions.
             batch_size: Texts of one forward pass.
 
         Raises:
@@ -79,8 +103,34 @@ class Model:
             DataError: Something in them is no text.
             MissingExtraError: A package that the model needs is not installed.
         """
+        if self.answers_questions:
+            answers = self.answer(texts, text_pairs or (), batch_size=batch_size)
+            return [one.text for one in answers]
         found = self.predict_proba(texts, text_pairs, batch_size=batch_size)
         return [self.labels[place] for place in found.argmax(1)]
+
+    def answer(
+        self, questions: Iterable[str], contexts: Iterable[str], *, batch_size: int = 32
+    ) -> list[TextAnswer]:
+        """Return the answer to each question, with a score in [0, 1], in their order.
+
+        Args:
+            questions: The questions.
+            contexts: The passage of each.
+            batch_size: Windows of passages of one forward pass.
+
+        Returns:
+            Answers with ``text`` (empty if the passage does not answer) and ``score``.
+
+        Raises:
+            ConfigError: The model is a classifier, or there is not one passage for each question.
+            DataError: Something in them is no text.
+            MissingExtraError: A package that the model needs is not installed.
+        """
+        with in_callers_words():
+            return self._answerer.answer(
+                _checked(questions), _checked(contexts), batch_size=batch_size
+            )
 
     def predict_proba(
         self, texts: Iterable[str], text_pairs: Iterable[str] | None = None, *, batch_size: int = 32
@@ -118,18 +168,18 @@ def predict(
     *,
     batch_size: int = 32,
 ) -> list[str]:
-    """Return the classes of new texts.
+    """Return the classes of new texts, or the answers to new questions.
 
     A path is loaded anew by each call: keep what ``load_model`` returns to answer often.
 
     Args:
         run_or_model: A run folder, a model's folder, the result of a search, or a model.
-        texts: The texts: a list, or a column of a frame.
-        text_pairs: Second texts, for tasks of pairs.
+        texts: The texts, or the questions: a list, or a column of a frame.
+        text_pairs: Second texts, for tasks of pairs; the passages of questions.
         batch_size: Texts of one forward pass.
 
     Returns:
-        The most probable class of each text, in their order.
+        The most probable class of each text, or the answer to each question, in their order.
 
     Raises:
         ConfigError: There is no model, or it wants pairs where single texts are given.

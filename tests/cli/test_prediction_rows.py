@@ -59,7 +59,7 @@ class DigestClassifier(Classifier):
 def digest_model() -> Model:
     """Return a model that is loaded already."""
     model = Model.__new__(Model)
-    vars(model)["_classifier"] = DigestClassifier()
+    vars(model).update(_classifier=DigestClassifier(), _card={})
     return model
 
 

@@ -1,4 +1,4 @@
-"""``xautolm predict``: classes of new texts."""
+"""``xautolm predict``: classes of new texts, or answers to new questions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xautolm_core.tasks.quoting import Quoting
 if TYPE_CHECKING:
     from xautolm import Model
     from xautolm_core.cli.prediction_input import InputRows
-    from xautolm_core.cli.prediction_output import AnsweredBatch
+    from xautolm_core.cli.prediction_output import Answered
 
 
 class Blank(StrEnum):
@@ -47,15 +47,21 @@ def predict(
         list[str] | None,
         typer.Option("--text-pair", help="Its second text, for tasks of text pairs."),
     ] = None,
+    question: Annotated[
+        list[str] | None, typer.Option("--question", help="A question; may be repeated.")
+    ] = None,
+    context: Annotated[
+        list[str] | None, typer.Option("--context", help="The passage that may answer it.")
+    ] = None,
     column: Annotated[
         str | None,
         typer.Option(
             metavar="COL",
-            help="Column of the text in FILE; its number if the columns have no names.",
+            help="Column of the text (or question) in FILE; its number if columns have no names.",
         ),
     ] = None,
     pair_column: Annotated[
-        str | None, typer.Option(metavar="COL", help="Column of the second text in FILE.")
+        str | None, typer.Option(metavar="COL", help="Column of the second text (or passage).")
     ] = None,
     header: Annotated[
         bool | None,
@@ -85,7 +91,7 @@ def predict(
         bool, typer.Option("--json", help="Print a JSON line per text, with all probabilities.")
     ] = False,
 ) -> None:
-    """Classify texts with the model that a search has chosen: an answer a row, in order."""
+    """Ask the model that a search has chosen: a class or an answer a row, in order."""
     import xautolm
     from xautolm._words import as_command_line
     from xautolm_core.cli.output import one_line
@@ -94,20 +100,27 @@ def predict(
     from xautolm_core.cli.prediction_output import check_out_file
     from xautolm_core.cli.prediction_output import print_answers
     from xautolm_core.cli.prediction_output import write_answers
+    from xautolm_core.errors import ConfigError
 
     with as_command_line():
         model = xautolm.load_model(run)
+    texts, pairs = _texts(model, (text, text_pair), (question, context))
+    if probabilities and model.answers_questions:
+        raise ConfigError(
+            "--probabilities is for classes, and this model gives answers", hint="Leave it out"
+        )
     if out is not None:
         check_out_file(out)
     rows = open_rows(
         file,
-        tuple(text or ()),
-        tuple(text_pair or ()),
+        texts,
+        pairs,
         column=column,
         pair_column=pair_column,
         header=header,
         quoting=quoting,
         has_pairs=model.has_pairs,
+        has_questions=model.answers_questions,
         run=run,
     )
     _check_pairs(rows, model.has_pairs)
@@ -124,6 +137,29 @@ def predict(
     typer.echo(f"{written} predictions written to {one_line(where)}")
 
 
+def _texts(
+    model: Model,
+    texts: tuple[list[str] | None, list[str] | None],
+    questions: tuple[list[str] | None, list[str] | None],
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the texts that were given for the kind of model, and their second texts.
+
+    Raises:
+        ConfigError: They were given for the other kind.
+    """
+    from xautolm_core.errors import ConfigError
+
+    wanted, others = (questions, texts) if model.answers_questions else (texts, questions)
+    if any(others):
+        raise ConfigError(
+            "the model answers questions on passages, but --text was given"
+            if model.answers_questions
+            else "the model classifies texts, but --question was given",
+            hint="Give --question and --context" if model.answers_questions else "Give --text",
+        )
+    return tuple(wanted[0] or ()), tuple(wanted[1] or ())
+
+
 def _check_pairs(rows: InputRows, has_pairs: bool | None) -> None:
     """Refuse single texts where the model wants pairs, and vice versa."""
     from xautolm_core.errors import ConfigError
@@ -132,7 +168,8 @@ def _check_pairs(rows: InputRows, has_pairs: bool | None) -> None:
         raise ConfigError(
             "the model was trained on "
             + ("text pairs, but single texts were given" if has_pairs else "single texts"),
-            hint="Give the second texts with --text-pair or --pair-column"
+            hint="Give the second texts with --text-pair or --pair-column (of questions the"
+            " passages, with --context or --pair-column)"
             if has_pairs
             else "Leave --text-pair and --pair-column out",
         )
@@ -140,7 +177,7 @@ def _check_pairs(rows: InputRows, has_pairs: bool | None) -> None:
 
 def answer(
     rows: InputRows, model: Model, *, answer_blank: bool, batch_size: int
-) -> Iterator[AnsweredBatch]:
+) -> Iterator[Answered]:
     """Yield a model's answers to rows, in order, as they are read.
 
     Args:
@@ -154,7 +191,13 @@ def answer(
         DataError: The rows cannot be read, or one has no text.
     """
     from xautolm_core.cli.prediction_output import AnsweredBatch
+    from xautolm_core.cli.prediction_output import AnsweredQuestions
 
     for batch in rows.batches(answer_blank=answer_blank):
+        if model.answers_questions:
+            found = model.answer(batch.texts, batch.pairs or (), batch_size=batch_size)
+            answers, scores = [one.text for one in found], [one.score for one in found]
+            yield AnsweredQuestions(batch, answers, scores)
+            continue
         probabilities = model.predict_proba(batch.texts, batch.pairs, batch_size=batch_size)
         yield AnsweredBatch(batch, model.labels, probabilities)

@@ -22,32 +22,48 @@ from xautolm_core.tasks.data_files import data_suffix
 from xautolm_core.tasks.quoting import Quoting
 
 _LONGEST_NAME_SHOWN = 60
+_CLASS_FIELDS = ("text", "text_pair", "label")
+_QUESTION_FIELDS = ("question", "context", "answers")
 
 
 @dataclass(frozen=True)
 class TaskColumns:
-    """The names of the task's columns, where the user gave them."""
+    """The names of the task's columns, where the user gave them.
+
+    Attributes:
+        text: Of the text, or of the question.
+        text_pair: Of the second text, or of the passage.
+        label: Of the class, or of the answers.
+        has_questions: Whether these are questions with passages.
+    """
 
     text: str | None = None
     text_pair: str | None = None
     label: str | None = None
+    has_questions: bool = False
 
     def names(self) -> list[str]:
         """Return those that are known."""
         return [name for name in (self.text, self.text_pair, self.label) if name is not None]
 
 
-def columns_of_run(run: Path) -> TaskColumns:
-    """Return the columns of the task that a run, or the run around a model, was about."""
+def columns_of_run(run: Path, *, has_questions: bool = False) -> TaskColumns:
+    """Return the columns of the task that a run, or the run around a model, was about.
+
+    Args:
+        run: The run folder, or the model's.
+        has_questions: Whether the task is one of questions with passages.
+    """
     from xautolm_core.search.contract import SEARCH_FILE
 
     for folder in (run, run.parent):
         try:
             task = json.loads((folder / SEARCH_FILE).read_text(encoding="utf-8"))["task"]
-            return TaskColumns(task.get("text"), task.get("text_pair"), task.get("label"))
+            text, pair, label = _QUESTION_FIELDS if has_questions else _CLASS_FIELDS
+            return TaskColumns(task.get(text), task.get(pair), task.get(label), has_questions)
         except (OSError, ValueError, KeyError, AttributeError):
             continue
-    return TaskColumns()
+    return TaskColumns(has_questions=has_questions)
 
 
 def open_named(
@@ -149,6 +165,7 @@ def choose_columns(
     """
     from xautolm_core.tasks.columns import find_text_columns
     from xautolm_core.tasks.columns import require_column
+    from xautolm_core.tasks.question_columns import question_and_context
 
     some = next(file.pieces(), None)
     if some is None:
@@ -162,14 +179,22 @@ def choose_columns(
         column = task.text
     if pair_column is None and task.text_pair in columns:
         pair_column = task.text_pair
+    if task.has_questions:
+        found = question_and_context(table)
+        column, pair_column = column or found[0], pair_column or found[1]
+        if column is None or pair_column is None:
+            raise DataError(
+                f"{file.source} has no columns named like a question and its passage",
+                hint="Name them with --column COL and --pair-column COL",
+            )
     if column is None:
         ignored = [name for name in (pair_column, task.label) if name is not None]
         looks_for_pairs = pair_column is None and has_pairs is not False
         try:
-            column, found = find_text_columns(table, ignored=ignored, has_pairs=looks_for_pairs)
+            column, second = find_text_columns(table, ignored=ignored, has_pairs=looks_for_pairs)
         except DataError as error:
             raise DataError(error.problem, hint="Name the column with --column COL") from error
-        pair_column = pair_column or found
+        pair_column = pair_column or second
     if column == pair_column:
         raise DataError(
             f"{file.source}: '{column}' cannot be both texts of a pair",

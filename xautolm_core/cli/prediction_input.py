@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _LINES_SUFFIX = ".txt"
 _STANDARD_INPUT = "-"
 _PAIR_COLUMN = "text_pair"
+_TEXT_OPTIONS = ("--text", "--text-pair")
+_QUESTION_OPTIONS = ("--question", "--context")
 _ROWS_NAMED = 5
 # What the tasks' reader takes for a missing value where no type says so.
 _UNTYPED_MISSING = ("nan", "NaN")
@@ -140,9 +142,10 @@ def open_rows(
     header: bool | None = None,
     quoting: Quoting | None = None,
     has_pairs: bool | None = None,
+    has_questions: bool = False,
     run: Path,
 ) -> InputRows:
-    """Open the rows of ``--text`` or of a file.
+    """Open the rows of ``--text`` (or ``--question``) or of a file.
 
     Args:
         file: A data file, a text file with a text a line, or ``-`` for standard input.
@@ -154,22 +157,25 @@ def open_rows(
             columns tell.
         quoting: What the user says of the quotes in a delimited file.
         has_pairs: Whether the model wants second texts, if that is known.
+        has_questions: Whether it wants questions, and passages as second texts.
         run: The run, which knows the names of the task's columns.
 
     Raises:
         ConfigError: Both or neither are given, or the numbers of texts differ.
         DataError: The file cannot be used.
     """
+    option, second = _QUESTION_OPTIONS if has_questions else _TEXT_OPTIONS
     if (file is None) == (not texts):
+        example = "--question 'Who?' --context 'Ada.'" if has_questions else "--text 'A text'"
         raise ConfigError(
-            "give either --text or a FILE" + (", not both" if texts else ""),
-            hint="For example: xautolm predict RUN --text 'A text to classify'",
+            f"give either {option} or a FILE" + (", not both" if texts else ""),
+            hint=f"For example: xautolm predict RUN {example}",
         )
     if file is None:
-        return _given_texts(texts, pairs)
+        return _given_texts(texts, pairs, (option, second))
     if pairs:
-        raise ConfigError("--text-pair belongs to --text", hint="Use --pair-column with a FILE")
-    task = columns_of_run(run)
+        raise ConfigError(f"{second} belongs to {option}", hint="Use --pair-column with a FILE")
+    task = columns_of_run(run, has_questions=has_questions)
     if header is None and (column is not None or pair_column is not None):
         header = _is_delimited(file) or None
     opened = _open_file(file, task, header=header, quoting=quoting, column=column)
@@ -186,7 +192,7 @@ def open_rows(
     return InputRows(opened, *names)
 
 
-def _given_texts(texts: Sequence[str], pairs: Sequence[str]) -> InputRows:
+def _given_texts(texts: Sequence[str], pairs: Sequence[str], options: tuple[str, str]) -> InputRows:
     """Return the texts of the command line as rows."""
     import pyarrow as pa
 
@@ -194,14 +200,14 @@ def _given_texts(texts: Sequence[str], pairs: Sequence[str]) -> InputRows:
 
     if pairs and len(pairs) != len(texts):
         raise ConfigError(
-            f"{len(texts)} times --text but {len(pairs)} times --text-pair",
-            hint="Give one --text-pair for each --text",
+            f"{len(texts)} times {options[0]} but {len(pairs)} times {options[1]}",
+            hint=f"Give one {options[1]} for each {options[0]}",
         )
     columns: dict[str, pa.ChunkedArray | list[Any]] = {}
     kind = pa.large_string()
     for name, option, values in (
-        (TEXT_COLUMN, "--text", texts),
-        (_PAIR_COLUMN, "--text-pair", pairs),
+        (TEXT_COLUMN, options[0], texts),
+        (_PAIR_COLUMN, options[1], pairs),
     ):
         try:
             columns[name] = pa.chunked_array([pa.array(values, type=kind)])
@@ -209,7 +215,7 @@ def _given_texts(texts: Sequence[str], pairs: Sequence[str]) -> InputRows:
             raise DataError(f"{option} is not UTF-8", hint="Re-encode the text") from error
     if not pairs:
         del columns[_PAIR_COLUMN]
-    table = Table("--text", len(texts), columns)
+    table = Table(options[0], len(texts), columns)
     file = RowFile(table.source, dict.fromkeys(columns, kind), lambda: iter([table]))
     return InputRows(file, TEXT_COLUMN, _PAIR_COLUMN if pairs else None)
 

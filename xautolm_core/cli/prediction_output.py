@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import BinaryIO
+from typing import Protocol
 
 from xautolm_core.cli.output import one_line
 from xautolm_core.errors import ConfigError
@@ -38,9 +39,29 @@ _GROUP_ROWS = 1 << 15
 _GROUP_BYTES = 1 << 24
 
 
+class Answered(Protocol):
+    """Some rows with a model's answers, in order."""
+
+    @property
+    def rows(self) -> RowBatch:
+        """The rows."""
+
+    def best(self) -> tuple[list[str], list[float]]:
+        """Return each row's answer, and how probable it is."""
+
+    def by_class(self) -> list[list[float]]:
+        """Return for each class its probability in each row; none where answers are no classes."""
+
+    def json_lines(self) -> Iterator[str]:
+        """Yield a JSON object for each row."""
+
+    def plain_lines(self, *, with_classes: bool) -> Iterator[str]:
+        """Yield answer, probability and text of each row, tabs between them."""
+
+
 @dataclass(frozen=True)
 class AnsweredBatch:
-    """Some rows with a model's answers.
+    """Some rows with the classes that a model gives them. See ``Answered``.
 
     Attributes:
         rows: The rows.
@@ -56,6 +77,67 @@ class AnsweredBatch:
         """Return each row's most probable class, and how probable it is."""
         places = self.probabilities.argmax(1)
         return [self.labels[place] for place in places], self.probabilities.max(1).tolist()
+
+    def by_class(self) -> list[list[float]]:
+        """Return the probability of each class in each row."""
+        columns: list[list[float]] = self.probabilities.T.tolist()
+        return columns
+
+    def json_lines(self) -> Iterator[str]:
+        """Yield a class for each row, with the probabilities of all."""
+        for label, row in zip(self.best()[0], self.probabilities.tolist(), strict=True):
+            probabilities = dict(zip(self.labels, row, strict=True))
+            document = {"label": label, "probabilities": probabilities}
+            yield json.dumps(document, ensure_ascii=False)
+
+    def plain_lines(self, *, with_classes: bool) -> Iterator[str]:
+        """Yield class, probability, perhaps those of all classes, and text of each row."""
+        names = [one_line(label) for label in self.labels]
+        for text, row in zip(self.rows.texts, self.probabilities.tolist(), strict=True):
+            highest = max(row)
+            cells = [names[row.index(highest)], f"{highest:.4f}"]
+            if with_classes:
+                cells += [f"{name}={value:.4f}" for name, value in zip(names, row, strict=True)]
+            yield "\t".join([*cells, _shown(text)])
+
+
+@dataclass(frozen=True)
+class AnsweredQuestions:
+    """Some questions with a model's answers. See ``Answered``.
+
+    Attributes:
+        rows: The rows.
+        answers: The answer to each; empty for none.
+        scores: How probable each is, in [0, 1].
+    """
+
+    rows: RowBatch
+    answers: Sequence[str]
+    scores: Sequence[float]
+
+    def best(self) -> tuple[list[str], list[float]]:
+        """Return each row's answer, and how probable it is."""
+        return list(self.answers), list(self.scores)
+
+    def by_class(self) -> list[list[float]]:
+        """Return nothing: answers are no classes."""
+        return []
+
+    def json_lines(self) -> Iterator[str]:
+        """Yield the answer to each row with its score."""
+        for answer, score in zip(self.answers, self.scores, strict=True):
+            yield json.dumps({"answer": answer, "score": score}, ensure_ascii=False)
+
+    def plain_lines(self, *, with_classes: bool) -> Iterator[str]:
+        """Yield answer, score and question of each row."""
+        for question, answer, score in zip(self.rows.texts, self.answers, self.scores, strict=True):
+            yield "\t".join([one_line(answer), f"{score:.4f}", _shown(question)])
+
+
+def _shown(text: str) -> str:
+    """Return a text on one line, cut where it is long."""
+    shown = one_line(text)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[: _SHOWN_CHARACTERS - 1]}…"
 
 
 @dataclass(frozen=True)
@@ -110,7 +192,7 @@ def check_out_file(path: Path) -> None:
     check_can_write(path.parent, "--out")
 
 
-def print_answers(answered: Iterable[AnsweredBatch], *, as_json: bool, with_classes: bool) -> None:
+def print_answers(answered: Iterable[Answered], *, as_json: bool, with_classes: bool) -> None:
     """Print a line per text: class, probability and text, or a JSON object.
 
     Args:
@@ -119,33 +201,13 @@ def print_answers(answered: Iterable[AnsweredBatch], *, as_json: bool, with_clas
         with_classes: Print the probability of each class before the text.
     """
     for batch in answered:
-        lines = _json_lines(batch) if as_json else _plain_lines(batch, with_classes=with_classes)
+        lines = batch.json_lines() if as_json else batch.plain_lines(with_classes=with_classes)
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
 
 
-def _json_lines(batch: AnsweredBatch) -> Iterator[str]:
-    for label, row in zip(batch.best()[0], batch.probabilities.tolist(), strict=True):
-        probabilities = dict(zip(batch.labels, row, strict=True))
-        document = {"label": label, "probabilities": probabilities}
-        yield json.dumps(document, ensure_ascii=False)
-
-
-def _plain_lines(batch: AnsweredBatch, *, with_classes: bool) -> Iterator[str]:
-    names = [one_line(label) for label in batch.labels]
-    for text, row in zip(batch.rows.texts, batch.probabilities.tolist(), strict=True):
-        highest = max(row)
-        cells = [names[row.index(highest)], f"{highest:.4f}"]
-        if with_classes:
-            cells += [f"{name}={value:.4f}" for name, value in zip(names, row, strict=True)]
-        shown = one_line(text)
-        if len(shown) > _SHOWN_CHARACTERS:
-            shown = f"{shown[: _SHOWN_CHARACTERS - 1]}…"
-        yield "\t".join([*cells, shown])
-
-
 def write_answers(
-    answered: Iterable[AnsweredBatch],
+    answered: Iterable[Answered],
     path: Path,
     types: Mapping[str, pa.DataType | None],
     names: AnswerColumns,
@@ -174,7 +236,7 @@ def write_answers(
         write = stack.enter_context(_open_writer(path, {**types, **answer_types}))
         for batch in answered:
             labels, highest = batch.best()
-            by_class = zip(names.classes, batch.probabilities.T.tolist(), strict=False)
+            by_class = zip(names.classes, batch.by_class(), strict=False)
             write(
                 {
                     **batch.rows.columns,
