@@ -106,7 +106,7 @@ def _resumed(attempts: tuple[AttemptFolder, ...]) -> ResumedTrial:
 
 
 def words_again(result: TrialResult) -> str:
-    """Return what the user is told of a trial that runs again: that it does, and why."""
+    """Return a note for the user that a trial runs again, and why."""
     failure = result.failure
     why = result.outcome.value if failure is None else failure.message or failure.kind
     return (

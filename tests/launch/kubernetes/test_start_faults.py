@@ -168,6 +168,19 @@ def test_events_that_may_not_be_read_leave_the_limit_and_say_what_is_missing(
     assert UNREADABLE in notes.texts[0]
 
 
+def test_a_network_that_is_not_set_up_is_no_volume(
+    make_kubernetes: Make, make_spec: MakeSpec, fake: FakeApi
+) -> None:
+    launcher = make_kubernetes(start_failure_timeout_seconds=0.5)
+    handle = launcher.submit(make_spec("any"))
+    fake.play(SEQUENCES["container_creating"], handle.native_id)
+    said = "Failed to create pod sandbox: plugin type=bridge failed"
+    fake.tell_event("Pod", f"{handle.native_id}-0", "FailedCreatePodSandBox", said)
+    result = finish(launcher, handle)
+    assert result.failure is not None
+    assert result.failure.kind == "PodSandbox"
+
+
 def test_a_missing_claim_is_no_full_cluster(
     make_kubernetes: Make, make_spec: MakeSpec, fake: FakeApi, notes: Notes
 ) -> None:
@@ -178,6 +191,19 @@ def test_a_missing_claim_is_no_full_cluster(
     assert result.failure is not None
     assert result.failure.kind == "VolumeMount"
     assert 'persistentvolumeclaim "absent" not found' in notes.texts[0]
+
+
+def test_a_missing_service_account_is_no_quota(
+    make_kubernetes: Make, make_spec: MakeSpec, fake: FakeApi, notes: Notes
+) -> None:
+    said = 'pods "xlm-" is forbidden: error looking up service account trials/absent: not found'
+    launcher = make_kubernetes(unschedulable_timeout_seconds=1, start_failure_timeout_seconds=0.5)
+    handle = launcher.submit(make_spec("any"))
+    fake.tell_event("Job", handle.native_id, "FailedCreate", f"Error creating: {said}")
+    result = finish(launcher, handle)
+    assert result.failure is not None
+    assert result.failure.kind == "PodRefused"
+    assert said in notes.texts[0]
 
 
 # --- trials that start again ---

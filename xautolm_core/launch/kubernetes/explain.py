@@ -31,10 +31,12 @@ class Cause(StrEnum):
 
     SUSPENDED = "Suspended"
     QUOTA = "QuotaExceeded"
+    REFUSED = "PodRefused"
     UNSCHEDULABLE = "Unschedulable"
     IMAGE = "ImagePull"
     CONTAINER = "ContainerConfig"
     VOLUME = "VolumeMount"
+    SANDBOX = "PodSandbox"
     NODE = "NodeLost"
     NAME = "JobNameTaken"
 
@@ -72,8 +74,7 @@ def explain(
         return Waiting(Cause.SUSPENDED, "the Job is suspended until its queue admits it")
     live = [pod for pod in pods if not observed.has_ended(pod)]
     if not live:
-        refusal = troubles.get(observed.name_of(job))
-        return Waiting(Cause.QUOTA, _one_line(refusal)) if refusal else None
+        return _unmade(troubles.get(observed.name_of(job)))
     pod = live[-1]
     lost = _lost(pod)
     if lost is not None or observed.has_started(pod):
@@ -111,6 +112,14 @@ def failure_of(waiting: Waiting, seconds: float) -> Failure:
     )
 
 
+def _unmade(refusal: str | None) -> Waiting | None:
+    """Return why no pod is made: a quota has room again one day, anything else needs a repair."""
+    if refusal is None:
+        return None
+    is_quota = "exceeded quota" in refusal
+    return Waiting(Cause.QUOTA if is_quota else Cause.REFUSED, _one_line(refusal))
+
+
 def _waiting_container(pod: Mapping[str, Any]) -> Waiting | None:
     for waiting in observed.waiting_containers(pod):
         reason = str(waiting.get("reason") or "")
@@ -137,7 +146,8 @@ def _unready(pod: Mapping[str, Any], troubles: Mapping[str, str]) -> Waiting | N
     trouble = troubles.get(observed.name_of(pod))
     if trouble is None or observed.condition(pod, observed.SANDBOX_READY) is not None:
         return None
-    return Waiting(Cause.VOLUME, _one_line(trouble))
+    is_sandbox = trouble.startswith("FailedCreatePodSandBox")
+    return Waiting(Cause.SANDBOX if is_sandbox else Cause.VOLUME, _one_line(trouble))
 
 
 def _lost(pod: Mapping[str, Any]) -> Waiting | None:

@@ -13,7 +13,7 @@ class FaultsInRow:
     """Faults since a trial last got as far as its training.
 
     Args:
-        most: After so many no further trial is worth a try.
+        most: Faults in a row after which no further trial is worth a try.
     """
 
     def __init__(self, most: int) -> None:

@@ -126,13 +126,13 @@ class Jobs:
         except ApiError as error:
             _log.info("events cannot be read: HTTP status %d", error.status)
             return None
-        told = [event for event in found if event.get("reason") in _TROUBLES[kind]]
-        told.sort(key=_told_at)
+        kept = [event for event in found if event.get("reason") in _TROUBLES[kind]]
+        kept.sort(key=_last_seen_at)
         return {
             str(event.get("involvedObject", {}).get("name", "")): (
                 f"{event['reason']}: {event.get('message') or 'no further message'}"
             )
-            for event in told
+            for event in kept
         }
 
     def workflow_owner(self) -> dict[str, Any] | None:
@@ -154,8 +154,8 @@ class Jobs:
         return None
 
 
-def _told_at(event: Mapping[str, Any]) -> str:
-    """Return when an event was last told; whichever API made it."""
+def _last_seen_at(event: Mapping[str, Any]) -> str:
+    """Return when an event was last seen, whichever API made it."""
     series = event.get("series") or {}
     times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
     return max(str(one or "") for one in times)

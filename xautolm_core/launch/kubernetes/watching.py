@@ -108,7 +108,7 @@ class Board:
 
         Args:
             name: Its name.
-            job: Its last state; None if it was not told.
+            job: Its last state; None if it is not known.
         """
         with self._changed:
             if name in self._jobs and not (job is not None and self._is_another(job)):
