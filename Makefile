@@ -93,6 +93,10 @@ endif
 test-servers: install s3-server docker-engine prometheus ## Run the tests with real servers, containers and whole pipelines
 	$(PYTEST) $(or $(strip $(PYTEST_ARGS)),-m '$(SERVER_TESTS)')
 
+.PHONY: test-cluster
+test-cluster: install ## Run the tests that need a Kubernetes cluster, the one of KUBECONFIG
+	$(PYTEST) -m cluster $(PYTEST_ARGS)
+
 REPLAY_OUT ?= runs/replay
 # Such as REPLAY_ARGS="--arms guarded,portfolio --tables synthetic --seeds 2".
 REPLAY_ARGS ?=

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from tests.report.samples import search_result
 from tests.report.samples import trials
 from xautolm_core.cli.why_command import _read_trials
 from xautolm_core.cli.why_view import trial_lines
+from xautolm_core.records.outcome import Failure
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import SearchResult
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.folders import PROPOSAL_FILE
@@ -81,7 +85,8 @@ def test_a_line_a_trial(call: Call, run: Path) -> None:
 @pytest.mark.parametrize("width", [40, 80, 100])
 def test_nothing_is_wider_than_the_terminal(run: Path, width: int) -> None:
     found = _read_trials(run)
-    found = [(one.model_copy(update={"why": f"{LONG} {CJK}"}), result) for one, result in found]
+    why = {"why": f"{LONG} {CJK}"}
+    found = [replace(one, proposal=one.proposal.model_copy(update=why)) for one in found]
     lines = trial_lines(found, width)
     numbers = [line.split()[0] for line in lines if line[:5].strip().isdigit()]
     assert numbers == [str(n) for n in range(9)]
@@ -167,3 +172,25 @@ def test_bad_input_is_one_line(
     assert message in ended.err
     assert ended.err.count("\n") == 1
     assert ended.out == ""
+
+
+def test_what_a_trial_waits_for_and_why_it_ran_again(call: Call, run: Path) -> None:
+    records = explained_trials()
+    failure = Failure(kind="EvictionByEvictionAPI", message="its pod was evicted")
+    evicted = records[4].result.model_copy(
+        update={"outcome": Outcome.PREEMPTED, "failure": failure, "scores": {}}
+    )
+    again = trial_folder(run, 4, 1)
+    shutil.copytree(trial_folder(run, 4, 0), again)
+    spec = TrialSpec.model_validate_json((again / "spec.json").read_bytes())
+    write_json(again / "spec.json", spec.model_copy(update={"attempt": 1}))
+    write_json(again / "result.json", records[4].result.model_copy(update={"attempt": 1}))
+    write_json(trial_folder(run, 4, 0) / "result.json", evicted)
+    waits = {"phase": "waiting", "waits_for": 'FailedMount: secret "absent" not found'}
+    write_json(trial_folder(run, 8, 0) / "heartbeat.json", waits)
+    told = call("why", run, "4").out
+    assert "Attempt 0: taken off the machine from outside (its pod was evicted)" in told
+    assert 'Waits for: FailedMount: secret "absent" not found' in call("why", run, "8").out
+    (attempt,) = json.loads(call("why", run, "4", "--json").out)["earlier_attempts"]
+    assert (attempt["attempt"], attempt["outcome"]) == (0, "preempted")
+    assert json.loads(call("why", run, "8", "--json").out)["waits_for"] == waits["waits_for"]

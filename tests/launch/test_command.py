@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -71,6 +72,45 @@ class _DeafLauncher(CommandLauncher):
 class _AbsentLauncher(CommandLauncher):
     def command(self, spec: TrialSpec) -> Sequence[str]:
         return ["no-such-command"]
+
+
+_HANGING = """
+import threading
+import pytest
+from xautolm.extending import CommandLauncher
+from xautolm.testing import LauncherContract
+
+class HangingLauncher(CommandLauncher):
+    def {method}(self, *given, **more):
+        threading.Event().wait()
+
+class TestHanging(LauncherContract):
+    patience_seconds = 1.0
+
+    @pytest.fixture
+    def launcher(self, inputs):
+        return HangingLauncher(inputs)
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "call"), [("submit", "submit"), ("wait", r"wait\(\.\.\., 1\)"), ("close", "close")]
+)
+def test_a_launcher_that_hangs_fails_the_suite_and_is_named(
+    tmp_path: Path, method: str, call: str
+) -> None:
+    file = tmp_path / "test_hanging.py"
+    file.write_text(_HANGING.format(method=method))
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "stays", str(file)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert re.search(rf"HangingLauncher\.{call} did not return within [12] s", ended.stdout)
 
 
 class TestCommandLauncher(LauncherContract):

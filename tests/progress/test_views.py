@@ -152,3 +152,18 @@ def test_the_summary_labels_untrained_models(
     records = [record(0, f1=0.6, train_seconds=3.0, model="untrained/tiny-bert", on_front=True)]
     print_summary(search_result(tmp_path, records=records, best=0))
     assert capsys.readouterr().out.count("(not pretrained)") == 2
+
+
+def test_what_a_trial_waits_for_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, stream = record(9, f1=0.5, train_seconds=1.0), io.StringIO()
+    waits = {9: {"phase": "waiting", "waits_for": 'FailedMount: secret "absent" not found'}}
+    monkeypatch.setattr("xautolm_core.progress.line_view._ALIVE_SECONDS", 0)
+    lines = LineView(SPEC, stream)
+    live = LiveView(SPEC, console=Console(file=io.StringIO(), width=120))
+    for view in (lines, live):
+        view.trial_started(9, one.configuration, "why")
+        view.tick(None, waits)
+    assert 'trial 9 waits: FailedMount: secret "absent" not found' in stream.getvalue()
+    console = Console(file=io.StringIO(), width=120, record=True)
+    console.print(live._render())
+    assert 'FailedMount: secret "absent" not found' in console.export_text()

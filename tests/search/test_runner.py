@@ -23,6 +23,7 @@ from xautolm_core.errors import SpaceError
 from xautolm_core.errors import StoreError
 from xautolm_core.experience.open import open_store
 from xautolm_core.records.attempt import TrialResult
+from xautolm_core.records.outcome import Failure
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.contract import SearchSpec
@@ -154,6 +155,37 @@ def test_an_infrastructure_fault_is_tried_once_more_and_never_learnt(make_spec, 
     assert len(experiences(spec)) == 6
     first, second = (s for s in launcher.submitted if s.trial_number == 2)
     assert first.configuration == second.configuration
+
+
+def test_a_trial_that_starts_again_says_why(make_spec, tmp_path):
+    failures = {
+        1: (
+            Outcome.PREEMPTED,
+            Failure(kind="EvictionByEvictionAPI", message="its pod was evicted"),
+        ),
+        2: (Outcome.INFRA, Failure(kind="JobGone")),
+    }
+
+    def disturbed(spec) -> TrialResult:
+        result = analytic_result(spec)
+        if spec.attempt or spec.trial_number not in failures:
+            return result
+        outcome, failure = failures[spec.trial_number]
+        return result.model_copy(
+            update={"outcome": outcome, "failure": failure, "scores": {}, "model_folder": None}
+        )
+
+    told = []
+
+    class Listening(Silent):
+        def note(self, text, *, warning=False):
+            told.append((text, warning))
+
+    search(make_spec(max_trials=4), tmp_path / "run", InstantLauncher(disturbed), Listening())
+    assert [one for one in told if "starts again" in one[0]] == [
+        ("Trial 1 starts again, attempt 1: preempted, its pod was evicted", False),
+        ("Trial 2 starts again, attempt 1: infra, JobGone", True),
+    ]
 
 
 def test_an_interrupt_ends_it_with_the_front_so_far_and_it_can_be_resumed(make_spec, tmp_path):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -18,6 +19,7 @@ from xautolm.extending import Outcome
 from xautolm.extending import TrialHandle
 from xautolm.extending import TrialResult
 from xautolm.extending import TrialSpec
+from xautolm.testing.patient import PatientLauncher
 from xautolm_core.tasks.load import load_task
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.spec import TaskSpec
@@ -27,7 +29,6 @@ from xautolm_core.trial.contract import RESULT_FILE
 MakeSpec = Callable[..., TrialSpec]
 
 _ROWS = 120
-_PATIENCE_SECONDS = 180.0
 
 
 class _Quiet:
@@ -39,8 +40,15 @@ class LauncherContract:
     """Subclasses give a fixture ``launcher``; the suite closes it.
 
     Its trials are of the method ``tfidf`` and take about a second each; they need no torch. The
-    launcher has to run them with the folders of this machine.
+    launcher has to run them with the folders of this machine. A call that does not return, and a
+    trial that does not end, fail their test and say which.
+
+    Attributes:
+        patience_seconds: How long a trial may take from its submission to its end, and a call
+            beyond the time that it is given. More is of use where a queue comes before trials.
     """
+
+    patience_seconds: ClassVar[float] = 180.0
 
     @pytest.fixture
     def inputs(self, tmp_path: Path) -> LauncherInputs:
@@ -52,11 +60,13 @@ class LauncherContract:
         raise NotImplementedError
 
     @pytest.fixture
-    def open_launcher(self, launcher: Launcher) -> Iterator[Launcher]:
+    def open_launcher(self, launcher: Launcher) -> Iterator[PatientLauncher]:
         """Close the launcher at the end, twice: the second time must do nothing."""
-        yield launcher
-        launcher.close()
-        launcher.close()
+        patient = PatientLauncher(launcher, self.patience_seconds)
+        yield patient
+        patient.close()
+        patient.close()
+        patient.end()
 
     @pytest.fixture
     def make_spec(self, tmp_path: Path) -> MakeSpec:
@@ -86,7 +96,9 @@ class LauncherContract:
 
         return make
 
-    def test_a_trial_comes_to_a_result(self, open_launcher: Launcher, make_spec: MakeSpec) -> None:
+    def test_a_trial_comes_to_a_result(
+        self, open_launcher: PatientLauncher, make_spec: MakeSpec
+    ) -> None:
         spec = make_spec()
         result = _ended(open_launcher, open_launcher.submit(spec))
         assert result.outcome is Outcome.OK
@@ -98,20 +110,22 @@ class LauncherContract:
         assert kept == result
         assert TrialSpec.model_validate_json((spec.out_folder / SPEC_FILE).read_bytes()) == spec
 
-    def test_a_result_stays(self, open_launcher: Launcher, make_spec: MakeSpec) -> None:
+    def test_a_result_stays(self, open_launcher: PatientLauncher, make_spec: MakeSpec) -> None:
         handle = open_launcher.submit(make_spec())
         result = _ended(open_launcher, handle)
         assert open_launcher.poll(handle) == result
         assert open_launcher.cancel(handle, grace_seconds=0.5) == result
 
-    def test_a_failed_trial_is_a_result(self, open_launcher: Launcher, make_spec: MakeSpec) -> None:
+    def test_a_failed_trial_is_a_result(
+        self, open_launcher: PatientLauncher, make_spec: MakeSpec
+    ) -> None:
         result = _ended(open_launcher, open_launcher.submit(make_spec(no_such_parameter=1)))
         assert result.outcome is Outcome.INVALID
         assert result.failure is not None
         assert result.model_folder is None
 
     def test_several_run_and_one_that_ended_is_noticed(
-        self, open_launcher: Launcher, make_spec: MakeSpec
+        self, open_launcher: PatientLauncher, make_spec: MakeSpec
     ) -> None:
         handles = [open_launcher.submit(make_spec(number)) for number in range(3)]
         assert len({handle.key for handle in handles}) == 3
@@ -122,7 +136,7 @@ class LauncherContract:
         assert time.monotonic() - since < 5.0
 
     def test_a_cancelled_trial_is_a_result(
-        self, open_launcher: Launcher, make_spec: MakeSpec
+        self, open_launcher: PatientLauncher, make_spec: MakeSpec
     ) -> None:
         handle = open_launcher.submit(make_spec())
         result = open_launcher.cancel(handle, grace_seconds=5.0)
@@ -130,7 +144,7 @@ class LauncherContract:
         assert open_launcher.poll(handle) == result
 
     def test_a_trial_that_the_search_stops_early_is_pruned(
-        self, open_launcher: Launcher, make_spec: MakeSpec
+        self, open_launcher: PatientLauncher, make_spec: MakeSpec
     ) -> None:
         handle = open_launcher.submit(make_spec())
         open_launcher.begin_cancel([handle], pruned="worse than the others")
@@ -138,11 +152,13 @@ class LauncherContract:
         assert result.outcome is Outcome.PRUNED
 
     def test_a_trial_that_nobody_started_is_not_adopted(
-        self, open_launcher: Launcher, make_spec: MakeSpec
+        self, open_launcher: PatientLauncher, make_spec: MakeSpec
     ) -> None:
         assert open_launcher.adopt(make_spec(7)) is None
 
-    def test_a_checkpoint_is_discarded(self, open_launcher: Launcher, make_spec: MakeSpec) -> None:
+    def test_a_checkpoint_is_discarded(
+        self, open_launcher: PatientLauncher, make_spec: MakeSpec
+    ) -> None:
         spec = make_spec()
         _ended(open_launcher, open_launcher.submit(spec))
         checkpoint = spec.out_folder / CHECKPOINT_FOLDER
@@ -153,9 +169,12 @@ class LauncherContract:
         assert not checkpoint.exists()
 
 
-def _ended(launcher: Launcher, handle: TrialHandle) -> TrialResult:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+def _ended(launcher: PatientLauncher, handle: TrialHandle) -> TrialResult:
+    deadline = time.monotonic() + launcher.patience_seconds
     while (result := launcher.poll(handle)) is None:
-        assert time.monotonic() < deadline, f"trial {handle.trial_number} still runs"
+        assert time.monotonic() < deadline, (
+            f"{launcher.name}: trial {handle.trial_number} still runs after"
+            f" {launcher.patience_seconds:.0f} s"
+        )
         launcher.wait([handle], 1.0)
     return result

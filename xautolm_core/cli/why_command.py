@@ -11,10 +11,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xautolm_core.records.attempt import TrialResult
-    from xautolm_core.search.folders import Proposal
-
-    ProposedTrial = tuple[Proposal, TrialResult | None]
+    from xautolm_core.cli.why_view import ProposedTrial
 
 
 def why(
@@ -42,9 +39,9 @@ def why(
     if trial is not None:
         found = _find(trials, trial, run)
         if as_json:
-            print_json(trial_document(*found))
+            print_json(trial_document(found))
         else:
-            print_trial(*found)
+            print_trial(found)
         return
     if as_json:
         print_json(
@@ -52,7 +49,7 @@ def why(
                 "run": str(folder),
                 "search_id": spec.search_id,
                 "sampler": spec.sampler,
-                "trials": [trial_document(*one) for one in trials],
+                "trials": [trial_document(one) for one in trials],
             }
         )
         return
@@ -60,20 +57,23 @@ def why(
 
 
 def _read_trials(folder: Path) -> list[ProposedTrial]:
-    """Return each proposal, by number, with its result; None for a trial that has not ended.
+    """Return each proposal, by number, with its result and the ends of its earlier attempts.
 
     A folder that a step of a pipeline has written has the search's result in place of its trials.
     """
+    from xautolm_core.cli.why_view import ProposedTrial
     from xautolm_core.search.folders import Proposal
     from xautolm_core.search.records import as_continuation
     from xautolm_core.search.result_file import RESULT_FILE
     from xautolm_core.search.result_file import read_result
     from xautolm_core.search.resume import read_run
     from xautolm_core.trial.contract import TRIALS_FOLDER
+    from xautolm_core.trial.files import read_heartbeat
+    from xautolm_core.trial.heartbeat_facts import waits_for
 
     if not (folder / TRIALS_FOLDER).is_dir() and (folder / RESULT_FILE).is_file():
         return [
-            (
+            ProposedTrial(
                 Proposal(
                     number=one.number,
                     configuration=one.configuration,
@@ -89,7 +89,16 @@ def _read_trials(folder: Path) -> list[ProposedTrial]:
         result = None if resumed.final is None else resumed.final.result
         if result is not None:
             result = as_continuation(result, resumed.proposal.continues)
-        found.append((resumed.proposal, result))
+        attempts = [one.result for one in resumed.attempts if one is not resumed.final]
+        waits = "" if result is not None else waits_for(read_heartbeat(resumed.attempts[-1].folder))
+        found.append(
+            ProposedTrial(
+                resumed.proposal,
+                result,
+                tuple(one for one in attempts if one is not None),
+                waits_for=waits,
+            )
+        )
     return found
 
 
@@ -97,12 +106,12 @@ def _find(trials: Sequence[ProposedTrial], number: int, run: Path) -> ProposedTr
     from xautolm_core.errors import ConfigError
 
     for one in trials:
-        if one[0].number == number:
+        if one.proposal.number == number:
             return one
     if not trials:
         raise ConfigError(f"{run} has no trial yet", hint="Wait for the search to begin one")
     raise ConfigError(
         f"{run} has no trial {number}",
-        hint=f"Its trials are {trials[0][0].number} to {trials[-1][0].number}; "
+        hint=f"Its trials are {trials[0].proposal.number} to {trials[-1].proposal.number}; "
         f"xautolm why {run} lists them",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -43,8 +44,26 @@ _COLUMNS = {Objective.F1: ("score", "got"), Objective.TIME: ("time", "took")}
 _COLUMNS |= {Objective.ENERGY: ("energy", "used"), Objective.LATENCY: ("latency", "had")}
 
 
-def trial_document(proposal: Proposal, result: TrialResult | None) -> dict[str, Any]:
-    """Return the proposal and the result of a trial as one document."""
+@dataclass(frozen=True)
+class ProposedTrial:
+    """A trial as read from its folders.
+
+    Attributes:
+        proposal: Its proposal.
+        result: Its result; None if it has not ended.
+        attempts: Results of earlier attempts.
+        waits_for: What its start waits for, if the launcher knows it; else empty.
+    """
+
+    proposal: Proposal
+    result: TrialResult | None
+    attempts: tuple[TrialResult, ...] = ()
+    waits_for: str = ""
+
+
+def trial_document(trial: ProposedTrial) -> dict[str, Any]:
+    """Return the proposal, the result and the attempts of a trial as one document."""
+    proposal, result = trial.proposal, trial.result
     explanation = proposal.explanation
     known = {} if explanation is None else explanation.model_dump(mode="json")
     return {
@@ -57,10 +76,19 @@ def trial_document(proposal: Proposal, result: TrialResult | None) -> dict[str, 
         "failure_probabilities": known.get("failure_probabilities", {}),
         "structures": known.get("structures", {}),
         "nearest_tasks": known.get("nearest_tasks", []),
+        "waits_for": trial.waits_for or None,
+        "earlier_attempts": [
+            {
+                "attempt": one.attempt,
+                "outcome": one.outcome.value,
+                "failure": None if one.failure is None else one.failure.model_dump(),
+            }
+            for one in trial.attempts
+        ],
     }
 
 
-def print_trials(trials: Sequence[tuple[Proposal, TrialResult | None]], *, sampler: str) -> None:
+def print_trials(trials: Sequence[ProposedTrial], *, sampler: str) -> None:
     """Print one line per trial; columns without any value are left out."""
     if not trials:
         typer.echo("no trial was proposed yet")
@@ -68,13 +96,11 @@ def print_trials(trials: Sequence[tuple[Proposal, TrialResult | None]], *, sampl
     width = console().width if sys.stdout.isatty() else None
     for line in trial_lines(trials, width):
         typer.echo(line)
-    if not any(_is_predicted(proposal.explanation) for proposal, _ in trials):
+    if not any(_is_predicted(one.proposal.explanation) for one in trials):
         typer.echo(f"The sampler {sampler} predicts nothing of a trial")
 
 
-def trial_lines(
-    trials: Sequence[tuple[Proposal, TrialResult | None]], width: int | None
-) -> list[str]:
+def trial_lines(trials: Sequence[ProposedTrial], width: int | None) -> list[str]:
     """Return the titles and one line per trial.
 
     Where a line has no room for the trial's origin, that stands on the next line.
@@ -83,16 +109,16 @@ def trial_lines(
         trials: What was proposed, and how it ended.
         width: Columns of the terminal; None for lines as long as they need to be.
     """
-    rows = [_cells(proposal, result) for proposal, result in trials]
+    rows = [_cells(one.proposal, one.result) for one in trials]
     names = [n for n in _all_columns() if any(row.get(n) for row in rows)]
     widths = {n: max(len(n), *(len(row.get(n, "")) for row in rows)) for n in names}
     used = sum(widths.values()) + len(_GAP) * len(names)
     is_beside = width is None or width - used >= _LEAST_ORIGIN_COLUMNS
     titles = _GAP.join(_aligned(n, n, widths[n]) for n in names)
     lines = [f"{titles}{_GAP}{ORIGIN}"[:width] if is_beside else titles.rstrip()]
-    for row, (proposal, _) in zip(rows, trials, strict=True):
+    for row, trial in zip(rows, trials, strict=True):
         line = _GAP.join(_aligned(n, row.get(n, ""), widths[n]) for n in names)
-        origin = one_line(proposal.why)
+        origin = one_line(trial.proposal.why)
         if is_beside:
             room = None if width is None else width - used
             lines.append(f"{line}{_GAP}{_cut(origin, room)}".rstrip())
@@ -181,14 +207,20 @@ def _is_predicted(explanation: TrialExplanation | None) -> bool:
 # --- one trial ---
 
 
-def print_trial(proposal: Proposal, result: TrialResult | None) -> None:
-    """Print the proposal and the result of a trial; unknown values are left out."""
+def print_trial(trial: ProposedTrial) -> None:
+    """Print the proposal, the result and the attempts of a trial; unknown values are left out."""
+    proposal, result = trial.proposal, trial.result
     explanation = proposal.explanation
     outcome = NOT_ENDED if result is None else outcome_words(result.outcome)
     typer.echo(f"Trial {proposal.number}: {one_line(configuration_words(proposal.configuration))}")
     typer.echo(f"Came from: {one_line(proposal.why)}")
     typer.echo(f"Outcome: {outcome}")
     words = _words(result)
+    if trial.waits_for:
+        typer.echo(f"Waits for: {one_line(trial.waits_for)}")
+    for one in trial.attempts:
+        said = "" if one.failure is None else f" ({one.failure.message or one.failure.kind})"
+        typer.echo(one_line(f"Attempt {one.attempt}: {outcome_words(one.outcome)}{said}"))
     if explanation is None:
         _print_values(came_to(result), words)
         return

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Self
 from xautolm_core.errors import LaunchError
 from xautolm_core.launch.contract import TrialHandle
 from xautolm_core.launch.contract import attempt_key
+from xautolm_core.launch.local_trial import LocalTrial
 from xautolm_core.launch.protocol import End
 from xautolm_core.launch.protocol import Ended
 from xautolm_core.launch.protocol import MemoryGuard
@@ -31,40 +31,17 @@ from xautolm_core.launch.protocol import Started
 from xautolm_core.launch.protocol import Unusable
 from xautolm_core.launch.server_process import ServerProcess
 from xautolm_core.records.attempt import TrialResult
-from xautolm_core.trial.contract import RESULT_FILE
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialSpec
-from xautolm_core.trial.endings import ProcessEnd
-from xautolm_core.trial.endings import result_of_end
-from xautolm_core.trial.endings import with_launch
 from xautolm_core.trial.files import belongs_to
 from xautolm_core.trial.files import delete_checkpoint
 from xautolm_core.trial.files import prepare_folder
-from xautolm_core.trial.files import read_heartbeat
 from xautolm_core.trial.files import read_result
-from xautolm_core.trial.saved_state import claim_saved
-from xautolm_core.whole_files import write_json
 
 _log = logging.getLogger(__name__)
 
 # Time that the fork server may take beyond the grace to end a trial and report it.
 _END_SECONDS = 10.0
-
-
-@dataclass
-class _Trial:
-    """A submitted trial of this launcher."""
-
-    spec: TrialSpec
-    launched_at: datetime
-    concurrent: int
-    pid: int | None = None
-    ended: bool = False
-    end: ProcessEnd | None = None
-    ended_at: datetime | None = None
-    cancelled: bool = False
-    pruned: str = ""
-    result: TrialResult | None = None
 
 
 class LocalLauncher:
@@ -113,7 +90,7 @@ class LocalLauncher:
         )
         self._start_timeout_seconds = start_timeout_seconds
         self._environment = dict(environment or {})
-        self._trials: dict[str, _Trial] = {}
+        self._trials: dict[str, LocalTrial] = {}
         self._unusable: Unusable | None = None
         self._closed = False
         self._server = self._start_server()
@@ -162,7 +139,7 @@ class LocalLauncher:
             )
         _begin_attempt(spec)
         running = sum(not trial.ended for trial in self._trials.values())
-        trial = self._trials[key] = _Trial(spec, launched_at, concurrent=running + 1)
+        trial = self._trials[key] = LocalTrial(spec, launched_at, concurrent=running + 1)
         try:
             self._start(key, trial)
         except LaunchError:
@@ -223,7 +200,7 @@ class LocalLauncher:
         if result is None or not belongs_to(result, spec):
             return None
         launched_at = result.launched_at or datetime.now(UTC)
-        self._trials[key] = _Trial(
+        self._trials[key] = LocalTrial(
             spec, launched_at, result.concurrent_trials, ended=True, result=result
         )
         return TrialHandle.of(spec, "")
@@ -243,7 +220,7 @@ class LocalLauncher:
             self._take_note(event)
         for trial in self._trials.values():
             trial.ended = True
-            self._settle(trial)
+            trial.settle()
 
     def _start_server(self) -> ServerProcess:
         try:
@@ -254,7 +231,7 @@ class LocalLauncher:
                 hint="Look for a limit on processes or memory of this user",
             ) from problem
 
-    def _start(self, key: str, trial: _Trial) -> None:
+    def _start(self, key: str, trial: LocalTrial) -> None:
         order = Start(
             key=key,
             spec_file=str((trial.spec.out_folder / SPEC_FILE).absolute()),
@@ -277,7 +254,7 @@ class LocalLauncher:
             hint="Look at the machine's memory and kernel log for what kills it",
         )
 
-    def _has_answered(self, trial: _Trial, server: ServerProcess) -> bool:
+    def _has_answered(self, trial: LocalTrial, server: ServerProcess) -> bool:
         return trial.pid is not None or trial.ended or self._server is not server
 
     def _wait_until_ready(self) -> None:
@@ -357,42 +334,11 @@ class LocalLauncher:
     def _result_of(self, handle: TrialHandle) -> TrialResult | None:
         trial = self._trials.get(handle.key)
         if trial is not None:
-            return self._settle(trial)
+            return trial.settle()
         raise LaunchError(
             f"trial {handle.trial_number} was not submitted to this launcher",
             hint="Call adopt with its spec first",
         )
-
-    def _settle(self, trial: _Trial) -> TrialResult | None:
-        """Return the result of a trial; the first time determine it, and complete its folder."""
-        if trial.result is not None or not trial.ended:
-            return trial.result
-        spec = trial.spec
-        end, ended_at = trial.end, trial.ended_at or datetime.now(UTC)
-        if end is None and trial.cancelled:
-            end = ProcessEnd(ended_by="cancel")
-        result = result_of_end(
-            spec,
-            end,
-            read_result(spec.out_folder),
-            read_heartbeat(spec.out_folder) or {},
-            claim_saved(spec),
-            ended_at=ended_at,
-        )
-        trial.result = with_launch(
-            result,
-            launched_at=trial.launched_at,
-            concurrent_trials=trial.concurrent,
-            ended_at=ended_at,
-            peak_bytes=end.peak_bytes if end else None,
-            pruned=trial.pruned,
-        )
-        try:
-            write_json(spec.out_folder / RESULT_FILE, trial.result)
-        except OSError as problem:
-            # The caller has the result; a resume runs the trial again.
-            _log.info("the result of trial %d was not written: %s", spec.trial_number, problem)
-        return trial.result
 
 
 def _begin_attempt(spec: TrialSpec) -> None:

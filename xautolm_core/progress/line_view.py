@@ -87,7 +87,9 @@ class LineView:
         if time.monotonic() - self._last_line < _ALIVE_SECONDS or not self._progress.running:
             return
         states = [
-            f"trial {trial.number} {trial.phase} {100 * trial.share_done:.0f} %"
+            f"trial {trial.number} waits: {trial.waits_for}"
+            if trial.waits_for
+            else f"trial {trial.number} {trial.phase} {100 * trial.share_done:.0f} %"
             for trial in self._progress.running.values()
         ]
         self._line("; ".join([*states, time_left_words(self._progress)]).rstrip("; "))

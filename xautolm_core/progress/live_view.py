@@ -154,7 +154,12 @@ class LiveView:
                 Text(trial.phase, style="dim"),
                 Text(seconds_words(time.monotonic() - trial.launched)),
                 Text(f"F1 {score_words(best)}" if isinstance(best, float) else ""),
-                Text(configuration_words(trial.configuration), overflow="ellipsis", no_wrap=True),
+                Text(
+                    trial.waits_for or configuration_words(trial.configuration),
+                    style="yellow" if trial.waits_for else "",
+                    overflow="ellipsis",
+                    no_wrap=True,
+                ),
             )
         return table
 

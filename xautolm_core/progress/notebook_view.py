@@ -146,7 +146,7 @@ class NotebookView:
                     Markup('<progress max="1" value="{:.3f}"></progress>').format(trial.share_done),
                     trial.phase,
                     seconds_words(time.monotonic() - trial.launched),
-                    configuration_words(trial.configuration),
+                    trial.waits_for or configuration_words(trial.configuration),
                 )
                 for trial in self._progress.running.values()
             ],

@@ -12,6 +12,7 @@ from typing import Any
 
 from xautolm_core.report.wording import count_words
 from xautolm_core.report.wording import seconds_words
+from xautolm_core.trial.heartbeat_facts import waits_for
 
 if TYPE_CHECKING:
     from xautolm_core.records.configuration import Configuration
@@ -48,6 +49,11 @@ class ShownTrial:
     def phase(self) -> str:
         """The phase that it is in."""
         return str(self.heartbeat.get("phase") or "starting")
+
+    @property
+    def waits_for(self) -> str:
+        """What it waits for, if it has not begun and its launcher knows."""
+        return waits_for(self.heartbeat)
 
 
 @dataclass

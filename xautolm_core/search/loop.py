@@ -32,6 +32,7 @@ from xautolm_core.search.resume import ResumedTrial
 from xautolm_core.search.resume import is_final
 from xautolm_core.search.resume import planned_again
 from xautolm_core.search.resume import resumed_records
+from xautolm_core.search.resume import words_again
 from xautolm_core.search.run_folder import require_room
 from xautolm_core.search.rungs import EarlyStops
 from xautolm_core.search.running import RunningTrial
@@ -351,6 +352,7 @@ class TrialLoop:
         infra_attempts = running.infra_attempts + (result.outcome is Outcome.INFRA)
         if not is_final(result.outcome, infra_attempts):
             if result.outcome is not Outcome.CANCELLED and not setup.interrupts.count:
+                setup.note(words_again(result), warning=result.outcome is Outcome.INFRA)
                 self._launch(
                     running.trial,
                     planned_again(running.proposal),

@@ -105,6 +105,16 @@ def _resumed(attempts: tuple[AttemptFolder, ...]) -> ResumedTrial:
     return ResumedTrial(attempts[0].proposal, attempts, final)
 
 
+def words_again(result: TrialResult) -> str:
+    """Return a note for the user that a trial runs again, and why."""
+    failure = result.failure
+    why = result.outcome.value if failure is None else failure.message or failure.kind
+    return (
+        f"Trial {result.trial_number} starts again, attempt {result.attempt + 1}:"
+        f" {result.outcome.value}, {why}"
+    )
+
+
 def planned_again(proposal: Proposal) -> PlannedTrial:
     """Return an earlier proposal, to be run in another attempt."""
     return PlannedTrial(proposal.configuration, proposal.why, continues=proposal.continues)

@@ -16,7 +16,15 @@ from xautolm_core.records.attempt import TrialEvaluation
 from xautolm_core.records.attempt import TrialProgress
 from xautolm_core.records.energy import EnergyReading
 
+WAITS_FOR = "waits_for"
+"""Key of what a trial waits for that has not begun, where its launcher knows that."""
+
 _Part = TypeVar("_Part", bound=BaseModel)
+
+
+def waits_for(heartbeat: Mapping[str, Any] | None) -> str:
+    """Return what a trial waits for that has not begun; empty if nothing is known of that."""
+    return str((heartbeat or {}).get(WAITS_FOR) or "")
 
 
 def seconds_of(heartbeat: Mapping[str, Any]) -> dict[str, float]:

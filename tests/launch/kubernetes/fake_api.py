@@ -31,7 +31,11 @@ class FakeApi:
         self.created: list[dict[str, Any]] = []
         self.failures: list[tuple[str, int]] = []
         self.denied: set[tuple[str, str]] = set()
-        self.present: set[str] = {f"{CORE}/serviceaccounts/default"}
+        self.present: set[str] = {CORE, f"{CORE}/serviceaccounts/default"}
+        self.unreadable: tuple[str, ...] = ()
+        self.refusal = (0, "")
+        self.dry_runs: list[dict[str, Any]] = []
+        self.holds_deleted = False
         self.cluster_events: list[dict[str, Any]] = []
         self.logs: dict[str, str] = {}
         self.generation = 0
@@ -101,6 +105,18 @@ class FakeApi:
             self.events.append((self.version, path, "DELETED", json.loads(json.dumps(one))))
             self.lock.notify_all()
 
+    def tell_event(self, kind: str, name: str, reason: str, message: str, at: str = "") -> None:
+        """Have an event of an object, as kubelet and controllers make them."""
+        self.cluster_events.append(
+            {
+                "type": "Warning",
+                "involvedObject": {"kind": kind, "name": name},
+                "reason": reason,
+                "message": message,
+                "lastTimestamp": at or "2026-11-26T10:00:00Z",
+            }
+        )
+
     def job(self) -> dict[str, Any]:
         return next(iter(self.objects[JOBS].values()))
 
@@ -120,7 +136,11 @@ class FakeApi:
                     "labels": {
                         **self.objects[JOBS][job_name]["metadata"]["labels"],
                         "batch.kubernetes.io/job-name": job_name,
+                        "batch.kubernetes.io/controller-uid": self.objects[JOBS][job_name][
+                            "metadata"
+                        ]["uid"],
                     },
+                    **step.get("metadata", {}),
                 }
                 self.put(PODS, {"metadata": metadata, "spec": {}, "status": step["status"]})
             else:
@@ -142,10 +162,12 @@ class _Handler(BaseHTTPRequestHandler):
         kind = "watch" if "watch" in query else "get"
         if self._fails(kind):
             return
-        if url.path.endswith("/log"):
+        if any(part in url.path for part in api.unreadable):
+            self._refuse(403)
+        elif url.path.endswith("/log"):
             self._answer(200, api.logs.get(url.path.split("/")[-2], ""))
         elif url.path.endswith("/events"):
-            self._answer(200, {"items": api.cluster_events})
+            self._answer(200, {"items": [e for e in api.cluster_events if _selects(e, query)]})
         elif url.path in api.objects and kind == "watch":
             self._watch(url.path, query)
         elif url.path in api.objects:
@@ -165,6 +187,11 @@ class _Handler(BaseHTTPRequestHandler):
         api = self.api
         if self._fails("post"):
             return
+        if "dryRun=All" in self.path:
+            api.dry_runs.append(body)
+            status, message = api.refusal
+            self._refuse(status, message) if status else self._answer(201, body)
+            return
         if self.path.endswith("selfsubjectaccessreviews"):
             asked = body["spec"]["resourceAttributes"]
             allowed = (asked["resource"], asked["verb"]) not in api.denied
@@ -175,7 +202,8 @@ class _Handler(BaseHTTPRequestHandler):
             if name in api.objects[JOBS]:
                 self._refuse(409)
                 return
-            body["metadata"].update(uid=f"uid-{name}", creationTimestamp="2026-11-26T10:00:00Z")
+            uid = f"uid-{name}-{api.version}"
+            body["metadata"].update(uid=uid, creationTimestamp="2026-11-26T10:00:00Z")
             body["status"] = {}
             api.created.append(body)
             self._answer(201, api.put(JOBS, body))
@@ -189,6 +217,11 @@ class _Handler(BaseHTTPRequestHandler):
         with api.lock:
             if name not in api.objects[JOBS]:
                 self._refuse(404)
+                return
+            if api.holds_deleted:  # in the foreground: it stays until its pods have ended
+                job = json.loads(json.dumps(api.objects[JOBS][name]))
+                job["metadata"]["deletionTimestamp"] = "2026-11-26T10:01:00Z"
+                self._answer(200, api.put(JOBS, job))
                 return
             pods = api.objects[PODS].items()
             own = [
@@ -248,8 +281,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _end(self) -> None:
         self.wfile.write(b"0\r\n\r\n")
 
-    def _refuse(self, status: int) -> None:
-        self._answer(status, {"kind": "Status", "message": f"refused with {status}"})
+    def _refuse(self, status: int, message: str = "") -> None:
+        said = message or f"refused with {status}"
+        self._answer(status, {"kind": "Status", "message": said})
 
     def _answer(self, status: int, document: object) -> None:
         text = document if isinstance(document, str) else json.dumps(document)
@@ -263,3 +297,9 @@ def _matches(one: dict[str, Any], query: dict[str, str]) -> bool:
     labels = one["metadata"].get("labels", {})
     wanted = [part.partition("=") for part in query.get("labelSelector", "").split(",") if part]
     return all(labels.get(key) == value for key, _, value in wanted)
+
+
+def _selects(event: dict[str, Any], query: dict[str, str]) -> bool:
+    told = {"involvedObject.kind": event["involvedObject"]["kind"], **event}
+    wanted = [part.partition("=") for part in query.get("fieldSelector", "").split(",") if part]
+    return all(told.get(key) == value for key, _, value in wanted)

@@ -60,3 +60,34 @@ def test_an_object_that_is_not_there(fake: FakeApi, path: str, what: str) -> Non
     fake.present.remove(path)
     with pytest.raises(ConfigError, match=f"There is no {what}"):
         check(fake)
+
+
+def test_a_namespace_that_is_not_there_is_named_as_such(fake: FakeApi) -> None:
+    fake.present.clear()
+    with pytest.raises(ConfigError, match="There is no namespace 'trials'"):
+        check(fake)
+
+
+def test_a_role_that_may_not_look_up_anything_leaves_the_server_to_judge(fake: FakeApi) -> None:
+    fake.present.clear()
+    fake.unreadable = (CORE, QUEUE)  # what the documented Role does not list
+    check(fake)
+    assert fake.created == []
+    (job,) = fake.dry_runs
+    assert job["spec"]["template"]["spec"]["containers"][0]["image"] == "trial:1"
+    for status, said, told in (
+        (404, 'namespaces "trials" not found', "There is no namespace 'trials'"),
+        (403, 'admission webhook "policy" denied the request: no team', "denied the request"),
+        (422, 'Job.batch "x" is invalid: spec.template.spec.volumes[0]', "is invalid"),
+        (400, 'strict decoding error: unknown field "spec.tepmlate"', "unknown field"),
+    ):
+        fake.refusal = (status, said)
+        with pytest.raises(ConfigError, match=told):
+            check(fake)
+    for status, said in (
+        (403, "exceeded quota: team, requested: count/jobs.batch=1"),
+        (400, 'admission webhook "policy" does not support dry run'),
+        (409, "already exists"),
+    ):
+        fake.refusal = (status, said)
+        check(fake)

@@ -138,8 +138,7 @@ def test_a_quota_that_is_used_up(
 ) -> None:
     launcher = make_kubernetes(unschedulable_timeout_seconds=1)
     handle = launcher.submit(make_spec("any"))
-    involved = {"name": handle.native_id}
-    fake.cluster_events.append({"involvedObject": involved, "message": "exceeded quota: gpus"})
+    fake.tell_event("Job", handle.native_id, "FailedCreate", "exceeded quota: gpus")
     result = finish(launcher, handle)
     assert result.failure is not None
     assert result.failure.kind == "QuotaExceeded"

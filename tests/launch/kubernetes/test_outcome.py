@@ -145,3 +145,22 @@ def test_evidence() -> None:
     assert has_evidence(Facts(result=told("ok")))
     assert not has_evidence(Facts(pods=[pod()]))
     assert not has_evidence(Facts(result=told("cancelled")))
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("EvictionByEvictionAPI", "evicted"),
+        ("PreemptionByScheduler", "preempted by a pod"),
+        ("TerminationByKubelet", "ended by its node"),
+        ("DeletionByTaintManager", "its node was lost"),
+        ("DeletionByPodGC", "its node is gone"),
+        ("AnotherOne", "evicted or preempted"),
+    ],
+)
+def test_a_disruption_is_told_in_words(reason: str, words: str) -> None:
+    verdict = judge(Facts(pods=[pod("Error", 137, conditions=[{**DISRUPTED, "reason": reason}])]))
+    assert verdict.failure is not None
+    assert (verdict.outcome, verdict.failure.kind) == (Outcome.PREEMPTED, reason)
+    assert words in verdict.failure.message
+    assert "<" not in verdict.failure.message  # scrubbed of nothing

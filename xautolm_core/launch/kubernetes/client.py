@@ -78,14 +78,22 @@ class ApiError(LaunchError):
 
     Attributes:
         status: The HTTP status; 0 where there was no answer.
+        said: What the server said of it; empty where there was no answer.
         retry_after_seconds: What the server asked for; 0 if nothing.
     """
 
     def __init__(
-        self, problem: str, *, status: int, retry_after_seconds: float = 0.0, hint: str = ""
+        self,
+        problem: str,
+        *,
+        status: int,
+        said: str = "",
+        retry_after_seconds: float = 0.0,
+        hint: str = "",
     ) -> None:
         super().__init__(problem, hint=hint)
         self.status = status
+        self.said = said
         self.retry_after_seconds = retry_after_seconds
 
     @property
@@ -368,6 +376,7 @@ def _refused(method: str, path: str, error: Any) -> ApiError:
     return ApiError(
         f"{method} {path}: the API server answered {error.status}: {message}",
         status=error.status or 0,
+        said=message,
         retry_after_seconds=retry_after_seconds,
         hint=hint,
     )

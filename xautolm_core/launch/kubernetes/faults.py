@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xautolm_core.errors import LaunchError
+from xautolm_core.launch.kubernetes.explain import Waiting
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.outcome import Failure
 from xautolm_core.records.outcome import Outcome
@@ -12,20 +13,28 @@ class FaultsInRow:
     """Faults since a trial last got as far as its training.
 
     Args:
-        most: So many are borne.
+        most: Faults in a row after which no further trial is worth a try.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._faults: list[Failure] = []
+        self._said = ""
 
-    def count(self, result: TrialResult, *, started: bool) -> None:
-        """Take a result; ``started`` tells whether its container ever ran."""
+    def count(self, result: TrialResult, waiting: Waiting | None, *, started: bool) -> None:
+        """Take a result.
+
+        Args:
+            result: The result.
+            waiting: What the trial last waited for.
+            started: Whether its container ever ran.
+        """
         failure = result.failure
         if failure is not None:
             refused = result.outcome is Outcome.INVALID and failure.kind.startswith("Exit")
             if refused or (result.outcome is Outcome.INFRA and not started):
                 self._faults.append(failure)
+                self._said = "" if waiting is None else waiting.text
                 return
         if result.outcome not in (Outcome.CANCELLED, Outcome.PREEMPTED):
             self._faults.clear()
@@ -39,8 +48,9 @@ class FaultsInRow:
         if len(self._faults) < self._most:
             return
         last = self._faults[-1]
+        said = f"; the cluster says: {self._said}" if self._said else ""
         raise LaunchError(
             f"{len(self._faults)} trials in a row could not start; the last: {last.kind}:"
-            f" {last.message}",
+            f" {last.message}{said}",
             hint="Mend the cluster or the settings, then continue the search",
         )

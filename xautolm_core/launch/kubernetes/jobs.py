@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 from typing import Any
+from typing import Literal
 
 from xautolm_core.errors import LaunchError
 from xautolm_core.launch.kubernetes import observed
@@ -23,6 +24,13 @@ _log = logging.getLogger(__name__)
 
 _LOG_LINES = 200
 _LOG_BYTES = 65_536
+_EVENT_PAGES = 10
+_TROUBLES = {
+    "Job": frozenset({"FailedCreate"}),
+    "Pod": frozenset(
+        {"FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox"}
+    ),
+}
 
 
 class Jobs:
@@ -39,26 +47,28 @@ class Jobs:
         self.pods_path = f"/api/v1/namespaces/{namespace}/pods"
         self._events_path = f"/api/v1/namespaces/{namespace}/events"
 
-    def create(self, manifest: Mapping[str, Any], spec: TrialSpec) -> dict[str, Any]:
+    def create(self, manifest: Mapping[str, Any], *, patient: bool = True) -> dict[str, Any] | None:
         """Create a Job, or take the one that is there: an answer may have been lost.
 
+        Returns:
+            The Job; None while another one of that name has not quite gone: one that is being
+            deleted keeps its name until its pods have ended.
+
         Raises:
-            LaunchError: It is refused, or the name is another search's.
+            LaunchError: It is refused.
         """
         try:
-            return self._api.request("POST", self.path, body=manifest)
+            return self._api.request("POST", self.path, body=manifest, patient=patient)
         except ApiError as error:
             if error.status != CONFLICT:
                 raise
-            found = self.read(observed.name_of(manifest))
-            if found is None:
-                raise
-            return check_owner(found, spec)
+        found = self.read(observed.name_of(manifest), patient=patient)
+        return None if found is None or observed.is_being_deleted(found) else found
 
-    def read(self, name: str) -> dict[str, Any] | None:
+    def read(self, name: str, *, patient: bool = True) -> dict[str, Any] | None:
         """Return a Job; None if there is none."""
         try:
-            return self._api.request("GET", f"{self.path}/{name}")
+            return self._api.request("GET", f"{self.path}/{name}", patient=patient)
         except ApiError as error:
             if error.status == NOT_FOUND:
                 return None
@@ -96,17 +106,33 @@ class Jobs:
             _log.info("no log of pod %s: HTTP status %d", pod_name, error.status)
             return ""
 
-    def refusals(self) -> dict[str, str]:
-        """Return, by Job, what keeps pods from being made; empty if events cannot be read."""
-        query = {"fieldSelector": "involvedObject.kind=Job,reason=FailedCreate", "limit": "500"}
+    def troubles(self, kind: Literal["Job", "Pod"]) -> dict[str, str] | None:
+        """Return what events say went wrong, by object; None if events cannot be read.
+
+        Args:
+            kind: ``Job`` for what keeps pods from being made, ``Pod`` for what keeps containers
+                from being made, such as a volume that cannot be mounted.
+        """
+        query = {"fieldSelector": f"involvedObject.kind={kind},type=Warning", "limit": "500"}
+        found: list[dict[str, Any]] = []
         try:
-            events = self._api.request("GET", self._events_path, query=query, patient=False)
+            for _ in range(_EVENT_PAGES):
+                page = self._api.request("GET", self._events_path, query=query, patient=False)
+                found += page.get("items") or []
+                rest = (page.get("metadata") or {}).get("continue")
+                if not rest:
+                    break
+                query["continue"] = str(rest)
         except ApiError as error:
             _log.info("events cannot be read: HTTP status %d", error.status)
-            return {}
+            return None
+        kept = [event for event in found if event.get("reason") in _TROUBLES[kind]]
+        kept.sort(key=_last_seen_at)
         return {
-            str(event.get("involvedObject", {}).get("name", "")): str(event.get("message", ""))
-            for event in events.get("items") or []
+            str(event.get("involvedObject", {}).get("name", "")): (
+                f"{event['reason']}: {event.get('message') or 'no further message'}"
+            )
+            for event in kept
         }
 
     def workflow_owner(self) -> dict[str, Any] | None:
@@ -126,6 +152,13 @@ class Jobs:
             if owner.get("kind") == "Workflow":
                 return {key: owner[key] for key in ("apiVersion", "kind", "name", "uid")}
         return None
+
+
+def _last_seen_at(event: Mapping[str, Any]) -> str:
+    """Return when an event was last seen, whichever API made it."""
+    series = event.get("series") or {}
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    return max(str(one or "") for one in times)
 
 
 def check_owner(job: dict[str, Any], spec: TrialSpec) -> dict[str, Any]:

@@ -18,9 +18,7 @@ from xautolm_core.launch.kubernetes import observed
 from xautolm_core.launch.kubernetes.client import ApiError
 from xautolm_core.launch.kubernetes.client import KubernetesApi
 from xautolm_core.launch.kubernetes.exchange_port import Exchange
-from xautolm_core.launch.kubernetes.explain import borne_seconds
-from xautolm_core.launch.kubernetes.explain import explain
-from xautolm_core.launch.kubernetes.explain import failure_of
+from xautolm_core.launch.kubernetes.explain import NAME_TAKEN
 from xautolm_core.launch.kubernetes.faults import FaultsInRow
 from xautolm_core.launch.kubernetes.jobs import Jobs
 from xautolm_core.launch.kubernetes.jobs import check_owner
@@ -37,13 +35,15 @@ from xautolm_core.launch.kubernetes.records import append_log
 from xautolm_core.launch.kubernetes.records import fetch_heartbeat
 from xautolm_core.launch.kubernetes.records import store_result
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
+from xautolm_core.launch.kubernetes.starting import StartDelays
 from xautolm_core.launch.kubernetes.tracked import Key
 from xautolm_core.launch.kubernetes.tracked import TrackedTrial
 from xautolm_core.launch.kubernetes.tracked import complete
 from xautolm_core.launch.kubernetes.tracked import key_of
+from xautolm_core.launch.kubernetes.watching import NOTHING_SEEN
 from xautolm_core.launch.kubernetes.watching import Board
 from xautolm_core.launch.kubernetes.watching import Seen
-from xautolm_core.launch.kubernetes.watching import Watch
+from xautolm_core.launch.kubernetes.watching import Watches
 from xautolm_core.records.attempt import TrialResult
 from xautolm_core.records.outcome import Failure
 from xautolm_core.trial.contract import TrialSpec
@@ -55,7 +55,6 @@ _log = logging.getLogger(__name__)
 # A Job may be seen to have failed before its pod's last state is: so long that is waited for.
 _EVIDENCE_SECONDS = 3.0
 _REREAD_SECONDS = 1.0
-_REFUSALS_SECONDS = 30.0
 _TICK_SECONDS = 0.5
 
 
@@ -88,20 +87,15 @@ class KubernetesLauncher:
         self._exchange = exchange
         self._notes = SpacedNotes(notes)
         self._jobs = Jobs(api, namespace)
+        self._delays = StartDelays(self._jobs, self._settings, self._notes)
         self._board = Board()
         self._trials: dict[Key, TrackedTrial] = {}
-        self._refusals: dict[str, str] = {}
-        self._refusals_at = 0.0
         self._faults = FaultsInRow(settings.max_faults_in_row)
         self._closed = False
         self._owner = self._jobs.workflow_owner()
         selector = search_selector(search_id)
-        self._watches = [
-            Watch(api, path, selector, self._board)
-            for path in (self._jobs.path, self._jobs.pods_path)
-        ]
-        for watch in self._watches:
-            watch.start()
+        paths = (self._jobs.path, self._jobs.pods_path)
+        self._watches = Watches(api, paths, selector, self._board)
 
     def __enter__(self) -> Self:
         return self
@@ -117,6 +111,8 @@ class KubernetesLauncher:
     def submit(self, spec: TrialSpec) -> TrialHandle:
         """Send the spec, then create the Job; return without waiting for it.
 
+        Where a Job of that name is still being deleted, the new one is created once it has gone.
+
         Raises:
             LaunchError: No Job can be created, or too many in a row could not start.
             StoreError: The spec cannot be sent.
@@ -131,10 +127,9 @@ class KubernetesLauncher:
                 hint="Count the attempt up to run it once more",
             )
         self._faults.check()
-        launched_at = datetime.now(UTC)
-        manifest = build_job(spec, self._exchange.send(spec), self._settings, self._owner)
-        self._board.expect(self._jobs.create(manifest, spec))
-        trial = TrackedTrial(spec, name, launched_at, concurrent=len(running) + 1)
+        trial = TrackedTrial(spec, name, datetime.now(UTC), concurrent=len(running) + 1)
+        trial.manifest = build_job(spec, self._exchange.send(spec), self._settings, self._owner)
+        self._create(trial, patient=True)
         self._trials[trial.key] = trial
         return trial.handle
 
@@ -185,7 +180,8 @@ class KubernetesLauncher:
             trial = self._trial_of(handle)
             if trial.result is None and not trial.cancelled:
                 trial.cancelled, trial.pruned = True, pruned
-                self._jobs.delete(trial.job_name, paced=False)
+                if trial.manifest is None:
+                    self._jobs.delete(trial.job_name, paced=False)
                 trial.job_deleted = True
 
     def adopt(self, spec: TrialSpec) -> TrialHandle | None:
@@ -225,22 +221,53 @@ class KubernetesLauncher:
         self._closed = True
         if not leave_running:
             self._end_all()
-        for watch in self._watches:
-            watch.stop()
+        self._watches.stop()
         self._api.close()
 
     # --- looking after trials ---
 
     def _look_at(self, trial: TrackedTrial) -> TrialResult | None:
         """Return the result of a trial that has ended; explain one that does not start."""
-        seen = self._board.seen(trial.job_name)
+        if trial.manifest is not None and not trial.cancelled:
+            given_up = self._create_again(trial)
+            return None if given_up is None else self._settle(trial, given_up)
+        seen = self._seen(trial)
         if self._has_ended(trial, seen):
             return self._conclude(trial, seen)
-        given_up = self._explain(trial, seen) or self._api_lost()
+        given_up = self._delays.look_at(trial, seen) or self._api_lost()
         if given_up is not None or self._is_replaced_too_often(seen):
             return self._settle(trial, given_up)
         fetch_heartbeat(self._exchange, trial)
         return None
+
+    def _create(self, trial: TrackedTrial, *, patient: bool) -> None:
+        """Create a trial's Job, unless another one still has its name.
+
+        Raises:
+            LaunchError: It is refused, or another search has it.
+        """
+        assert trial.manifest is not None
+        trial.created_at = time.monotonic()
+        job = self._jobs.create(trial.manifest, patient=patient)
+        if job is not None:
+            self._board.expect(check_owner(job, trial.spec))
+            trial.manifest = None
+
+    def _create_again(self, trial: TrackedTrial) -> Failure | None:
+        """Create the Job of a trial whose name was taken; return a failure if that cannot be."""
+        if time.monotonic() - trial.created_at < _REREAD_SECONDS:
+            return None
+        try:
+            self._create(trial, patient=False)
+        except LaunchError as error:
+            _log.warning("trial %d has no Job yet: %s", *_named(trial, error))
+            if not (isinstance(error, ApiError) and error.is_transient):
+                return Failure(kind=type(error).__name__, message="its Job was refused")
+        return self._delays.wait_for(trial, None if trial.manifest is None else NAME_TAKEN)
+
+    def _seen(self, trial: TrackedTrial) -> Seen:
+        """Return what is known of a trial's own Job: an earlier one of its name says nothing."""
+        return self._board.seen(trial.job_name) if trial.manifest is None else NOTHING_SEEN
 
     def _has_ended(self, trial: TrackedTrial, seen: Seen) -> bool:
         if seen.job_gone or seen.job is None:
@@ -304,7 +331,7 @@ class KubernetesLauncher:
         self, trial: TrackedTrial, given_up: Failure | None = None, facts: Facts | None = None
     ) -> TrialResult:
         """Store the result of a trial, and only then delete its Job."""
-        seen = self._board.seen(trial.job_name)
+        seen = self._seen(trial)
         fetch_heartbeat(self._exchange, trial, at_once=True)
         try:
             facts = facts or self._facts(trial, seen, given_up)
@@ -316,60 +343,32 @@ class KubernetesLauncher:
         if facts.result is None and not trial.cancelled and facts.pods:
             append_log(self._jobs, trial, observed.name_of(facts.last_pod))
         trial.result = store_result(self._exchange, trial, result)
-        self._faults.count(trial.result, started=any(map(observed.has_started, seen.pods)))
+        started = any(map(observed.has_started, seen.pods))
+        self._faults.count(trial.result, trial.waiting, started=started)
         self._delete_job(trial)
         self._board.forget(trial.job_name)
         return trial.result
 
     def _delete_job(self, trial: TrackedTrial) -> None:
-        if trial.job_deleted:
+        if trial.job_deleted or trial.manifest is not None:
             return
         try:
             self._jobs.delete(trial.job_name, patient=False, paced=not self._closed)
         except ApiError as error:
             _log.warning("the Job %s stays until its time to live: %s", trial.job_name, error)
 
-    # --- what does not start ---
-
-    def _explain(self, trial: TrackedTrial, seen: Seen) -> Failure | None:
-        """Tell the user why a trial waits; return a failure once it has waited too long."""
-        now = time.monotonic()
-        if seen.job is not None and not seen.pods and not trial.cancelled:
-            self._read_refusals(trial, now)
-        waiting = explain(seen.job, seen.pods, self._refusals)
-        if waiting is None or trial.waiting is None or waiting.cause is not trial.waiting.cause:
-            trial.waiting_since = now
-        trial.waiting = waiting
-        if waiting is None or trial.cancelled:
-            return None
-        self._notes.warn(f"Trial {trial.spec.trial_number} waits: {waiting.text}", waiting.text)
-        limit_seconds = borne_seconds(waiting, self._settings)
-        waited_seconds = now - trial.waiting_since
-        return failure_of(waiting, limit_seconds) if waited_seconds >= limit_seconds else None
-
-    def _read_refusals(self, trial: TrackedTrial, now: float) -> None:
-        waited_seconds = (datetime.now(UTC) - trial.launched_at).total_seconds()
-        interval_seconds = min(_REFUSALS_SECONDS, self._settings.unschedulable_timeout_seconds / 4)
-        if min(waited_seconds, now - self._refusals_at) >= interval_seconds:
-            self._refusals_at = now
-            self._refusals = self._jobs.refusals()
-
     def _is_replaced_too_often(self, seen: Seen) -> bool:
         disrupted = [p for p in seen.pods if observed.condition(p, "DisruptionTarget")]
         return len(disrupted) > self._settings.max_replacements
 
     def _api_lost(self) -> Failure | None:
-        silent_seconds = max(watch.silent_seconds for watch in self._watches)
-        if silent_seconds <= 0:
+        if self._watches.problem is not None:
+            self._notes.warn(f"The cluster cannot be watched: {self._watches.problem}", "api")
+        silent_seconds = self._watches.silent_seconds
+        if silent_seconds <= 0 or silent_seconds < self._settings.api_loss_timeout_seconds:
             return None
-        problems = [watch.problem for watch in self._watches if watch.problem is not None]
-        if problems:
-            self._notes.warn(f"The cluster cannot be watched: {problems[0]}", "api")
-        if silent_seconds < self._settings.api_loss_timeout_seconds:
-            return None
-        return Failure(
-            kind="ApiLost", message=f"the API server was silent for {silent_seconds:.0f} s"
-        )
+        message = f"the API server was silent for {silent_seconds:.0f} s"
+        return Failure(kind="ApiLost", message=message)
 
     # --- the end ---
 

@@ -15,6 +15,7 @@ SEARCH_ANNOTATION = "xautolm.io/search-id"
 ATTEMPT_ANNOTATION = "xautolm.io/attempt"
 # Both names are set by the Job controller; the prefixed one since Kubernetes 1.27.
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
+JOB_UID_LABEL = "batch.kubernetes.io/controller-uid"
 
 # Of a label's value, and of a Job's name, because it becomes one.
 LONGEST_NAME = 63

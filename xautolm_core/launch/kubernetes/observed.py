@@ -9,11 +9,21 @@ from datetime import datetime
 from typing import Any
 
 from xautolm_core.launch.kubernetes.names import JOB_NAME_LABEL
+from xautolm_core.launch.kubernetes.names import JOB_UID_LABEL
 from xautolm_core.launch.kubernetes.pod import CONTAINER
 
 Object = Mapping[str, Any]
 
 _TERMINAL_PHASES = ("Succeeded", "Failed")
+SANDBOX_READY = "PodReadyToStartContainers"
+"""Condition of a pod whose volumes are mounted and whose network is set up."""
+_DISRUPTIONS: Mapping[str, str] = {
+    "EvictionByEvictionAPI": "was evicted, as when its node is drained",
+    "PreemptionByScheduler": "was preempted by a pod of higher priority",
+    "TerminationByKubelet": "was ended by its node, which ran short of a resource or shut down",
+    "DeletionByTaintManager": "was deleted, because its node was lost or has got a taint",
+    "DeletionByPodGC": "was deleted, because its node is gone",
+}
 
 
 def name_of(one: Object) -> str:
@@ -38,6 +48,45 @@ def condition(one: Object | None, kind: str) -> Mapping[str, Any] | None:
     return next(
         (c for c in conditions if c.get("type") == kind and c.get("status") == "True"), None
     )
+
+
+def disruption_of(pod: Object) -> str | None:
+    """Return the reason for which the cluster ended a pod, or wants to; None if it does not."""
+    found = condition(pod, "DisruptionTarget")
+    return None if found is None else str(found.get("reason") or "DisruptionTarget")
+
+
+def disruption_words(reason: str) -> str:
+    """Return what became of a pod that the cluster ended for a reason, such as ``was evicted``."""
+    return _DISRUPTIONS.get(reason, "was evicted or preempted")
+
+
+def is_being_deleted(one: Object) -> bool:
+    """Whether an object only waits for what depends on it to go."""
+    return "deletionTimestamp" in one.get("metadata", {})
+
+
+def is_being_readied(pod: Object) -> bool:
+    """Whether a pod has a node, and no container of it runs yet or waits for its image.
+
+    While an image is pulled, volumes and network are ready.
+    """
+    status = pod.get("status", {})
+    is_scheduled = condition(pod, "PodScheduled") is not None or "hostIP" in status
+    reasons = {str(one.get("reason")) for one in waiting_containers(pod)}
+    return (
+        status.get("phase") == "Pending"
+        and (is_scheduled or bool(reasons))
+        and reasons <= {"ContainerCreating", "PodInitializing"}
+        and condition(pod, SANDBOX_READY) is None
+    )
+
+
+def made_by(pod: Object, job: Object) -> bool:
+    """Whether a pod is of this very Job, and not of an earlier one of the same name."""
+    labels = pod.get("metadata", {}).get("labels") or {}
+    told = labels.get(JOB_UID_LABEL) or labels.get("controller-uid")
+    return told is None or told == uid_of(job)
 
 
 def end_of_job(job: Object, pods: Sequence[Object]) -> Mapping[str, Any] | None:

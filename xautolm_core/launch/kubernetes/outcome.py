@@ -155,7 +155,8 @@ def _preempted(facts: Facts) -> JobVerdict | None:
         )
     if disruption is not None:
         kind = str(disruption.get("reason") or "DisruptionTarget")
-        return _failed(Outcome.PREEMPTED, kind, "its pod was evicted or preempted")
+        words = observed.disruption_words(kind)
+        return _failed(Outcome.PREEMPTED, kind, f"its pod {words}")
     if facts.cancelled:
         return None
     suspended = facts.job is not None and observed.condition(facts.job, "Suspended") is not None

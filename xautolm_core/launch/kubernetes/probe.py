@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
+import signal
 import time
+from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from xautolm_core.errors import LaunchError
 from xautolm_core.launch.kubernetes import observed
-from xautolm_core.launch.kubernetes.client import CONFLICT
 from xautolm_core.launch.kubernetes.client import ApiError
 from xautolm_core.launch.kubernetes.client import KubernetesApi
-from xautolm_core.launch.kubernetes.explain import borne_seconds
+from xautolm_core.launch.kubernetes.explain import NAME_TAKEN
+from xautolm_core.launch.kubernetes.explain import Cause
+from xautolm_core.launch.kubernetes.explain import Waiting
 from xautolm_core.launch.kubernetes.explain import explain
+from xautolm_core.launch.kubernetes.explain import limit_of
 from xautolm_core.launch.kubernetes.jobs import Jobs
 from xautolm_core.launch.kubernetes.manifest import job_of
 from xautolm_core.launch.kubernetes.names import SEARCH_ANNOTATION
@@ -23,10 +31,15 @@ from xautolm_core.launch.kubernetes.names import STUDY_LABEL
 from xautolm_core.launch.kubernetes.names import study_name
 from xautolm_core.launch.kubernetes.notes import Notes
 from xautolm_core.launch.kubernetes.settings import KubernetesSettings
+from xautolm_core.launch.kubernetes.starting import Troubles
 from xautolm_core.objects.contract import ObjectStorage
 from xautolm_core.objects.open import open_objects
 from xautolm_core.objects.s3_settings import join_s3_uri
 from xautolm_core.plugins import PluginReference
+from xautolm_core.trial.sigterm import TERMINATED_EXIT_CODE
+from xautolm_core.trial.sigterm import SigtermHandler
+
+_log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 3.0
 _RUN_SECONDS = 120.0
@@ -96,22 +109,24 @@ def probe_machine(
         deadline_seconds=math.ceil(settings.startup_seconds + _RUN_SECONDS),
         owner=jobs.workflow_owner(),
     )
-    try:
-        api.request("POST", jobs.path, body=manifest)
-    except ApiError as error:
-        if error.status != CONFLICT:
-            raise
-    try:
-        wait = _Wait(jobs, name, settings, notes)
-        while True:
-            try:
-                system = json.loads(storage.get(key))
-                break
-            except KeyError:
-                wait.look()
+    wait = _Wait(jobs, name, settings, notes)
+    with _ended_by_sigterm():
+        try:
+            while jobs.create(manifest) is None:
+                wait.for_name()
                 time.sleep(poll_seconds)
-    finally:
-        jobs.delete(name, patient=False, paced=False)
+            while True:
+                try:
+                    system = json.loads(storage.get(key))
+                    break
+                except KeyError:
+                    wait.look()
+                    time.sleep(poll_seconds)
+        finally:
+            try:
+                jobs.delete(name, patient=False, paced=False)
+            except ApiError as error:
+                _log.warning("the Job %s stays until its time to live: %s", name, error)
     return PodMachine(system, *_entitlement(settings), plugins=_plugins(storage))
 
 
@@ -121,6 +136,25 @@ def _plugins(storage: ObjectStorage) -> tuple[PluginReference, ...]:
     except KeyError:
         return ()
     return tuple(PluginReference.model_validate(one) for one in found)
+
+
+class _Terminated(SigtermHandler):
+    """Has SIGTERM raise what leaves by way of all that has to be cleaned up."""
+
+    def _handle(self, signal_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal_number, signal.SIG_IGN)  # a second one must not break off the cleaning
+        raise SystemExit(TERMINATED_EXIT_CODE)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end a block as an exception does: nobody else would delete its Job."""
+    handler = _Terminated()
+    handler.install()
+    try:
+        yield
+    finally:
+        handler.restore()
 
 
 class _Wait:
@@ -134,8 +168,19 @@ class _Wait:
         self._settings = settings
         self._notes = notes
         self._told = ""
+        self._cause: Cause | None = None
         self._since = time.monotonic()
+        self._began_at = time.monotonic()
         self._ended = False
+        self._troubles = Troubles(jobs, settings)
+
+    def for_name(self) -> None:
+        """Tell that an earlier Job of the name is still being deleted.
+
+        Raises:
+            LaunchError: It is for too long.
+        """
+        self._wait_for(NAME_TAKEN)
 
     def look(self) -> None:
         """Tell why it does not start.
@@ -154,14 +199,25 @@ class _Wait:
                 f"The probe of the trials' machine (Job {self._name}) gave no answer: {last[0]}",
                 hint="Check image, resources and S3 settings of the trial pods",
             )
-        waiting = explain(job, pods, self._jobs.refusals() if not pods else {})
+        self._wait_for(explain(job, pods, self._troubles_of(pods)))
+
+    def _troubles_of(self, pods: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        waited_seconds = time.monotonic() - self._began_at
+        if not pods:
+            return self._troubles.of_jobs(waited_seconds)
+        is_readied = observed.is_being_readied(pods[-1])
+        return self._troubles.of_pods(pods[-1], waited_seconds) if is_readied else {}
+
+    def _wait_for(self, waiting: Waiting | None) -> None:
+        cause = None if waiting is None else waiting.cause
+        if waiting is None or cause is not self._cause:
+            self._cause, self._since = cause, time.monotonic()
         if waiting is None:
-            self._since = time.monotonic()
             return
         if waiting.text != self._told and self._notes is not None:
             self._told = waiting.text
             self._notes.note(f"The probe of the trials' machine waits: {waiting.text}")
-        if time.monotonic() - self._since > borne_seconds(waiting, self._settings):
+        if time.monotonic() - self._since > limit_of(waiting, self._settings):
             raise LaunchError(
                 f"The probe of the trials' machine does not start: {waiting.text}",
                 hint="No trial would either. Change the resources, or the cluster",

@@ -13,6 +13,7 @@ from xautolm_core.records.attempt import TrialResult
 from xautolm_core.trial.contract import HEARTBEAT_FILE
 from xautolm_core.trial.contract import LOG_FILE
 from xautolm_core.trial.contract import RESULT_FILE
+from xautolm_core.trial.heartbeat_facts import WAITS_FOR
 from xautolm_core.whole_files import write_json
 
 _log = logging.getLogger(__name__)
@@ -33,6 +34,19 @@ def fetch_heartbeat(exchange: Exchange, trial: TrackedTrial, *, at_once: bool = 
             write_json(trial.spec.out_folder / HEARTBEAT_FILE, told, durable=False)
     except (StoreError, OSError) as error:
         _log.info("no heartbeat of trial %d: %s", trial.spec.trial_number, error)
+
+
+def tell_waiting(trial: TrackedTrial) -> None:
+    """Write what a trial waits for where its heartbeat will be, once it has one."""
+    if trial.heartbeat:
+        return
+    told = {"phase": "starting"}
+    if trial.waiting is not None:
+        told = {"phase": "waiting", WAITS_FOR: trial.waiting.text}
+    try:
+        write_json(trial.spec.out_folder / HEARTBEAT_FILE, told, durable=False)
+    except OSError as error:
+        _log.info("trial %d waits, unseen: %s", trial.spec.trial_number, error)
 
 
 def store_result(exchange: Exchange, trial: TrackedTrial, result: TrialResult) -> TrialResult:

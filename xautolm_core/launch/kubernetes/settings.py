@@ -108,7 +108,7 @@ class KubernetesSettings(BaseModel):
             limit, which counts from where the trial itself begins.
         max_trial_seconds: Wall-clock limit of trials whose budget sets none.
         unschedulable_timeout_seconds: A pod that finds no node for so long is an infra fault.
-        start_failure_timeout_seconds: So is one whose image or container cannot be had.
+        start_failure_timeout_seconds: So is one whose image, container or volume cannot be had.
         api_loss_timeout_seconds: So is a trial when the API server is silent for so long.
         api_patience_seconds: One request is repeated for so long.
         max_replacements: So many times Kubernetes may replace a disrupted pod of one Job.

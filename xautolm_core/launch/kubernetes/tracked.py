@@ -25,7 +25,10 @@ Key = tuple[str, int, int]
 
 @dataclass
 class TrackedTrial:
-    """A trial of this launcher, from submit or adopt on. Moments without a date are monotonic."""
+    """A trial of this launcher, from submit or adopt on. Moments without a date are monotonic.
+
+    ``manifest`` is that of a Job which cannot be created yet, because another one has its name.
+    """
 
     spec: TrialSpec
     job_name: str
@@ -40,6 +43,9 @@ class TrackedTrial:
     end_seen_at: float | None = None
     reread_at: float = 0.0
     heartbeat_at: float = 0.0
+    readied_since: float | None = None
+    created_at: float = 0.0
+    manifest: Mapping[str, Any] | None = None
     replacements_told: int = 0
     heartbeat: Mapping[str, Any] = field(default_factory=dict)
 

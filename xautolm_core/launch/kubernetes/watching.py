@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,12 +42,16 @@ class Seen:
     pods: tuple[Mapping[str, Any], ...]
 
 
+NOTHING_SEEN = Seen(job=None, job_gone=False, pods=())
+
+
 class Board:
     """The latest state of Jobs and pods. Safe to use from many threads."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._jobs: dict[str, dict[str, Any]] = {}
+        self._expected: dict[str, str] = {}
         self._gone: set[str] = set()
         self._forgotten: set[str] = set()
         self._pods: dict[str, dict[str, Any]] = {}
@@ -71,30 +76,42 @@ class Board:
     def seen(self, job_name: str) -> Seen:
         """Return what is known of a Job."""
         with self._changed:
-            pods = [p for p in self._pods.values() if observed.job_of_pod(p) == job_name]
+            job = self._jobs.get(job_name)
+            pods = [
+                p
+                for p in self._pods.values()
+                if observed.job_of_pod(p) == job_name and (job is None or observed.made_by(p, job))
+            ]
             pods.sort(key=lambda p: str(p["metadata"].get("creationTimestamp", "")))
-            return Seen(self._jobs.get(job_name), job_name in self._gone, tuple(pods))
+            return Seen(job, job_name in self._gone, tuple(pods))
 
     def expect(self, job: Mapping[str, Any]) -> None:
         """Take the state of a Job that a trial was submitted or adopted with."""
         with self._changed:
-            self._forgotten.discard(observed.name_of(job))
+            name = observed.name_of(job)
+            self._forgotten.discard(name)
+            self._expected[name] = observed.uid_of(job)
             self.put_job(job)
 
     def put_job(self, job: Mapping[str, Any]) -> None:
         """Take a Job's state."""
         name = observed.name_of(job)
         with self._changed:
-            if name in self._forgotten:
+            if name in self._forgotten or self._is_another(job):
                 return
             self._jobs[name] = observed.trimmed(job)
             self._gone.discard(name)
             self.wake()
 
-    def drop_job(self, name: str) -> None:
-        """Take note that a Job was deleted; what was last known of it stays."""
+    def drop_job(self, name: str, job: Mapping[str, Any] | None = None) -> None:
+        """Take note that a Job was deleted; what was last known of it stays.
+
+        Args:
+            name: Its name.
+            job: Its last state; None if it is not known.
+        """
         with self._changed:
-            if name in self._jobs:
+            if name in self._jobs and not (job is not None and self._is_another(job)):
                 self._gone.add(name)
                 self.wake()
 
@@ -120,11 +137,17 @@ class Board:
         """Free what is kept of a Job whose trial is done with."""
         with self._changed:
             self._jobs.pop(job_name, None)
+            self._expected.pop(job_name, None)
             self._gone.discard(job_name)
             self._forgotten.add(job_name)
             pods = [u for u, p in self._pods.items() if observed.job_of_pod(p) == job_name]
             for uid in pods:
                 del self._pods[uid]
+
+    def _is_another(self, job: Mapping[str, Any]) -> bool:
+        """Whether a Job has but the name of the one that a trial was submitted with."""
+        expected = self._expected.get(observed.name_of(job))
+        return expected is not None and expected != observed.uid_of(job)
 
     def _keep_pod(self, pod: Mapping[str, Any], more: Mapping[str, Any]) -> None:
         with self._changed:
@@ -285,10 +308,44 @@ class Watch:
         if self._holds_jobs:
             if kind == "DELETED":
                 self._board.put_job(one)
-                self._board.drop_job(observed.name_of(one))
+                self._board.drop_job(observed.name_of(one), one)
             else:
                 self._board.put_job(one)
         elif kind == "DELETED":
             self._board.drop_pod(one)
         else:
             self._board.put_pod(one)
+
+
+class Watches:
+    """Watches over objects of several kinds, which begin at once.
+
+    Args:
+        api: The API server.
+        paths: Of the kinds.
+        selector: Labels of the objects.
+        board: Where the state goes.
+    """
+
+    def __init__(
+        self, api: KubernetesApi, paths: Sequence[str], selector: str, board: Board
+    ) -> None:
+        self._watches = [Watch(api, path, selector, board) for path in paths]
+        for watch in self._watches:
+            watch.start()
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long the API server could not be watched; 0 if it can."""
+        return max(watch.silent_seconds for watch in self._watches)
+
+    @property
+    def problem(self) -> ApiError | None:
+        """What keeps a watch from working, at the moment."""
+        problems = (watch.problem for watch in self._watches)
+        return next((one for one in problems if one is not None), None)
+
+    def stop(self) -> None:
+        """End them."""
+        for watch in self._watches:
+            watch.stop()
