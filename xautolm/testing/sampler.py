@@ -130,11 +130,18 @@ class SamplerContract:
 
     def test_epochs_are_changed_to_what_is_left(self, space: SearchSpace) -> None:
         sampler = self.sampler(space)
-        sampler.adapt = lambda one, _: one.model_copy(
-            update={"parameters": {**one.parameters, "epochs": 1}}
-        )
+        first: list[Configuration] = []
+
+        def adapt(one: Configuration, is_first: bool) -> Configuration:
+            found = one.model_copy(update={"parameters": {**one.parameters, "epochs": 1}})
+            first.extend([found] if is_first else [])
+            return found
+
+        sampler.adapt = adapt
         tried = _run(_study(sampler), space, 8)
         assert {one.parameters["epochs"] for one in tried} == {1}
+        # A first configuration is adapted as such, and nothing that is drawn.
+        assert set(first) <= set(tried[: len(space.starts)])
 
 
 def _features(extractor: str) -> FeatureVector:
