@@ -56,7 +56,7 @@ class Photographed(LiveView):
         """Take the picture when little enough of the budget is left and a training has a score."""
         super().tick(seconds_left, running)
         late = seconds_left is None or seconds_left < BUDGET_LEFT * (self._budget_seconds or 0.0)
-        scored = any("best_macro_f1" in heartbeat for heartbeat in running.values())
+        scored = any(heartbeat.get("best_score") is not None for heartbeat in running.values())
         if late and scored and not self._picture.exists():
             self._recorded.print(self)
             self._recorded.save_svg(str(self._picture), title="xautolm search", theme=MONOKAI)

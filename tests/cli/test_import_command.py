@@ -155,7 +155,7 @@ def test_a_table_and_a_study(call: Call, tmp_path: Path) -> None:
         ((), "Nothing to import was named"),
         (("--from", "optuna:///absent", "--task", "a"), "Cannot read /absent"),
         (("records", "--tenant", "AKIAIOSFODNN7EXAMPLE", "--dry-run"), "looks like a credential"),
-        (("records", "--tenant", "../x"), "no usable name"),
+        (("records", "--tenant", "../x"), "not a usable name"),
         (("optuna:///absent", "--task", "a", "--task", "b"), "A study is of one task"),
     ],
 )

@@ -38,7 +38,7 @@ def test_a_name_that_no_tenant_can_have_is_refused(
     before = sorted(tmp_path.rglob("*"))
     ended = call(*command, "--tenant", name, "--store", "store")
     assert ended.code == 2
-    assert "--tenant: Tenant" in ended.err and "is no usable name" in ended.err
+    assert "--tenant: Tenant" in ended.err and "is not a usable name" in ended.err
     assert ended.err.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
     assert len(list(store.scan())) == 1

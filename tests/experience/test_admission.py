@@ -16,7 +16,7 @@ from xautolm_core.experience.keys import given_tenant
 def test_a_tenant_that_nobody_could_write_for_is_refused_by_the_store(tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "store")
     store.admission.require("team-a")
-    with pytest.raises(StoreError, match="no usable name"):
+    with pytest.raises(StoreError, match="not a usable name"):
         store.admission.require("team a")
     with pytest.raises(StoreError, match="looks like a credential"):
         store.admission.require("AKIAIOSFODNN7EXAMPLE")

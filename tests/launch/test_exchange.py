@@ -473,7 +473,7 @@ class TestRestoring:
 def test_a_spec_that_is_none_is_told(storage: FolderObjects, run: Run) -> None:
     spec = run.spec()
     key = spec_key(spec)
-    for content, words in ((None, "no trial"), (b"{}", "no trial spec: spec: Field required")):
+    for content, words in ((None, "no trial"), (b"{}", "not a trial spec: spec: Field required")):
         if content is not None:
             storage.put(key, content)
         with pytest.raises(Exception, match=words) as caught:

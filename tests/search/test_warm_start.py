@@ -212,7 +212,7 @@ def test_what_says_nothing_is_dropped_by_reason():
         "outcome says nothing about the configuration": 2,
         "other version of the meta-features": 1,
         "other task type": 1,
-        "no such fine-tuner in this space": 1,
+        "no such branch in this space": 1,
         "no score": 2,
     }
 

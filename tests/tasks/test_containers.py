@@ -93,7 +93,7 @@ def test_text_that_begins_like_parquet_is_text(tmp_path: Path) -> None:
         (_zip(), ("ZIP archive (of nothing)",)),
         (_zip("xl/workbook.xml", "[Content_Types].xml"), ("Excel workbook", "CSV UTF-8")),
         (_zip("mimetype", "content.xml"), ("OpenDocument", "CSV UTF-8")),
-        (_zip("films.csv")[:30], ("not whole",)),
+        (_zip("films.csv")[:30], ("incomplete",)),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 and more", ("old Excel workbook", "CSV UTF-8")),
         # Without a time, so that all processes of a run collect the same tests.
         (gzip.compress(gzip.compress(b"text,label\n", mtime=0), mtime=0), ("gzip twice", "gunzip")),

@@ -191,7 +191,7 @@ class TestLinks:
         link.symlink_to(target)
         with pytest.raises(DataError) as caught:
             read_task_spec(str(link))
-        assert f"{link} is a link to {target}, and nothing is there" in str(caught.value)
+        assert f"{link} is a link to {target}, which does not exist" in str(caught.value)
         assert "Did you mean" not in str(caught.value)
 
     def test_a_split_that_is_a_link_to_nowhere_is_not_cut_from_train(self, tmp_path: Path) -> None:

@@ -365,7 +365,7 @@ class TestBadInput:
     def test_duplicates_across_splits_are_counted(self, tmp_path):
         write_csv(tmp_path / "train.csv", rows(40))
         write_csv(tmp_path / "test.csv", [*rows(5), {"text": "new", "label": "pos"}])
-        assert any("5 of 6 test rows also stand in train" in w for w in load(tmp_path).warnings)
+        assert any("5 of 6 test rows are also in train" in w for w in load(tmp_path).warnings)
 
     def test_long_texts_are_truncated(self, tmp_path):
         records = rows(40)

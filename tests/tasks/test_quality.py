@@ -106,9 +106,9 @@ class TestRepeatedTexts:
         task = load(tmp_path)
         assert [len(task.splits[split]) for split in SPLIT_NAMES] == [60, 13, 12]
         of_validation, of_test, both = findings(task, "texts_in_two_splits")
-        assert "13 of 13 validation rows also stand in train" in of_validation.words
-        assert "2 of 12 test rows also stand in train" in of_test.words
-        assert "2 of 12 test rows also stand in validation" in both.words
+        assert "13 of 13 validation rows are also in train" in of_validation.words
+        assert "2 of 12 test rows are also in train" in of_test.words
+        assert "2 of 12 test rows are also in validation" in both.words
         assert rows_of(of_test) == {"train.csv": [1, 2], "test.csv": [11, 12]}
         assert findings(task, "repeated_texts") == []
 
@@ -119,7 +119,7 @@ def test_a_text_with_two_classes_is_counted(tmp_path):
         records[row] = {**records[like], "label": "pos"}
     (found,) = findings(load(write_csv(tmp_path / "a.csv", records)), "texts_with_two_classes")
     assert found.count == 2
-    assert "2 texts stand with more than one class (5 rows)" in found.words
+    assert "2 texts occur with more than one class (5 rows)" in found.words
     assert rows_of(found) == {"a.csv": [11, 21, 34, 251, 300]}
     write_csv(tmp_path / "test.csv", [{**records[4], "label": "pos"}, *rows(340)[310:]])
     (tmp_path / "a.csv").rename(tmp_path / "train.csv")
@@ -144,7 +144,8 @@ class TestFewTexts:
         task = load(write_csv(tmp_path / "a.csv", records))
         (found,) = findings(task, "class_with_few_texts")
         assert (
-            "(1 in train, 0 in validation, 0 in test): test scores say nothing of it" in found.words
+            "(1 in train, 0 in validation, 0 in test): test scores are meaningless for it"
+            in found.words
         )
 
     def test_many_are_told_in_one_line(self, tmp_path):

@@ -37,7 +37,7 @@ def _out_of_memory() -> BaseException:
         (RuntimeError("CUDA error: device-side assert triggered"), Outcome.INFRA),
         (ImportError("No module named 'torch'"), Outcome.INFRA),
         (FileNotFoundError("gone"), Outcome.INFRA),
-        (DataError("no whole prepared task"), Outcome.INFRA),
+        (DataError("not a complete prepared task"), Outcome.INFRA),
         (ValueError("mat1 and mat2 shapes cannot be multiplied"), Outcome.INVALID),
         (RuntimeError("The size of tensor a must match"), Outcome.INVALID),
         (KeyboardInterrupt(), Outcome.CANCELLED),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ACCELERATOR = "accelerator"
-"""The column with the name of the GPU; null where the trial held none, or nobody knows its name."""
+"""The column with the name of the GPU; null where the trial held none, or its name is unknown."""
 
 _FEATURES = "system_features"
 _GPU_NAME = "gpu_name"
@@ -43,7 +43,7 @@ _ENERGY_FIELDS = frozenset({"component", "joules", "source", "quality"})
 
 
 class SecondsLabel(NamedTuple):
-    """What seconds are counted by. ``tenant`` is empty where the tenant was forgotten."""
+    """Key by which seconds are counted. ``tenant`` is empty where the tenant was forgotten."""
 
     tenant: str
     outcome: str
@@ -52,7 +52,7 @@ class SecondsLabel(NamedTuple):
 
 
 class JoulesLabel(NamedTuple):
-    """What joules are counted by.
+    """Key by which joules are counted.
 
     Attributes:
         tenant: Empty where the tenant was forgotten.
@@ -70,7 +70,7 @@ class JoulesLabel(NamedTuple):
 
     @classmethod
     def of(cls, tenant: str, outcome: str, reading: Mapping[str, Any]) -> JoulesLabel:
-        """Return the label of a reading, as it stands in an account."""
+        """Return the label of a reading, as used in an account."""
         return cls(tenant, reading["component"], outcome, reading["source"], reading["quality"])
 
 
@@ -166,7 +166,7 @@ def accounts_of(table: pa.Table) -> pa.Table:
 
 
 def without_tenant(accounts: pa.Table) -> pa.Table:
-    """Return accounts that do not tell whose they are."""
+    """Return accounts without their tenants."""
     import pyarrow as pa
 
     index = accounts.schema.get_field_index("tenant")

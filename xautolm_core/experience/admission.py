@@ -42,7 +42,7 @@ class Admission:
         """Make sure that a tenant's experiences can be written here, before there are any.
 
         Raises:
-            StoreError: They could not: its name is no usable one, looks like a credential or is
+            StoreError: They could not: its name is not usable, looks like a credential or is
                 another one than the store was opened for; or its policy is malformed.
         """
         self._check_tenant(tenant)
@@ -66,7 +66,7 @@ class Admission:
         self._check_tenant(experience.tenant)
         if not is_identity(experience.id):
             raise StoreError(
-                f"{experience.id[:40]!r} is no id of an experience",
+                f"{experience.id[:40]!r} is not an id of an experience",
                 hint="Make it with experience_id(search_id, trial_number, attempt)",
             )
         return scrub_experience(experience, self.policy(experience.tenant), surroundings)

@@ -151,12 +151,12 @@ def digest_of(text: str) -> str:
     """Return the SHA-256 of a text (hex).
 
     Raises:
-        CorruptObjectError: It is no valid Unicode, and can be written nowhere.
+        CorruptObjectError: It is not valid Unicode, and cannot be written.
     """
     try:
         return hashlib.sha256(text.encode()).hexdigest()
     except UnicodeEncodeError as error:
-        raise CorruptObjectError("holds text that is no valid Unicode") from error
+        raise CorruptObjectError("holds text that is not valid Unicode") from error
 
 
 def _end_of(content: dict[str, Any]) -> datetime:

@@ -112,7 +112,7 @@ def to_table(rows: Iterable[Row]) -> pa.Table:
     """Return rows as columns, in their order.
 
     Raises:
-        CorruptObjectError: A payload's id is no id of an experience.
+        CorruptObjectError: A payload's id is not an id of an experience.
     """
     import pyarrow as pa
 
@@ -357,7 +357,7 @@ def _named(
 
 def _identity(identity: str) -> bytes:
     if not is_identity(identity):
-        raise CorruptObjectError(f"its id {identity[:40]!r} is no id of an experience")
+        raise CorruptObjectError(f"its id {identity[:40]!r} is not an id of an experience")
     return bytes.fromhex(identity)
 
 

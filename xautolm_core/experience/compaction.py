@@ -215,7 +215,7 @@ def _delete_objects(
     """
     left = set(state.tail)
     candidates = [info.key for info in state.singles if info.key not in left]
-    # Objects that are not named like today's: their content alone tells what they are.
+    # Objects with names of other forms: only their content shows what they are.
     candidates += [key for key in state.tail if mark_of_key(key) is None or key in known]
     if not candidates:
         return

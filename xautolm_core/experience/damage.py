@@ -1,4 +1,4 @@
-"""What one reader has found broken or gone, and how often it looks for it again."""
+"""Broken or missing objects that one reader has found, and how often it retries them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xautolm_core.errors import StoreError
 from xautolm_core.experience.contract import Fault
 
 GHOST = "is listed, but is not there"
-"""What is said of an object whose entry in the listing leads nowhere."""
+"""The note on a listed object that does not exist."""
 
 MISSES_OF_A_GHOST = 8
 """So often an object is listed and not there, look after look, before it counts as damaged.

@@ -19,7 +19,7 @@ class FolderStore(ObjectExperienceStore):
             must exist, and reading is enough.
 
     Raises:
-        StoreError: The folder does not exist, is no folder, or cannot be written to.
+        StoreError: The folder does not exist, is not a folder, or cannot be written to.
     """
 
     def __init__(self, root: Path, *, tenant: str | None = None, create: bool = True) -> None:

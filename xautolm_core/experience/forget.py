@@ -74,7 +74,7 @@ def forget(
     count, corrupt = reader.settled(lambda state: _write_tombstone(reader, state, wanted))
     purge = purge_forgotten(reader)
     if tenant is not None:
-        # Deleted unread by now. One that is listed all the same may come back, so it is told.
+        # Deleted unread by now. One that is still listed may come back, so it is reported.
         theirs = f"{EXPERIENCES}{tenant}/"
         listed = {info.key for info in reader.storage.list(theirs)}
         corrupt = [f for f in corrupt if not f.key.startswith(theirs) or f.key in listed]
@@ -93,7 +93,7 @@ def _write_tombstone(
     """Write ids and accounts of what is to be forgotten; return how many, and what is broken.
 
     What cannot be read, or is listed and not there, does not keep the rest from being forgotten.
-    But nobody knows whose it is, so it counts as left: it could be shown once it is there again.
+    But its owner is unknown, so it counts as left: it could be shown once it is there again.
     """
     tables = [without_ids(table, state.hidden) for table in _matching(reader, state, wanted)]
     table = each_id_once(join_tables(tables))

@@ -125,7 +125,7 @@ def check_tenant(tenant: str) -> str:
     """
     if not _TENANT.fullmatch(tenant):
         raise StoreError(
-            f"Tenant {tenant!r} is no usable name",
+            f"Tenant {tenant!r} is not a usable name",
             hint="Use up to 63 letters, digits, '.', '_' and '-', beginning with a letter or digit",
         )
     return tenant

@@ -56,7 +56,7 @@ def decode_policy(key: str, data: bytes) -> TenantPolicy:
         StoreError: It is malformed, or not at the key of a tenant's policy.
     """
     if policy_key(key.removeprefix(TENANTS).removesuffix(".json")) != key:
-        raise StoreError(f"{key} is no tenant's policy", hint="Remove the object")
+        raise StoreError(f"{key} is not a tenant's policy", hint="Remove the object")
     try:
         return TenantPolicy.model_validate_json(data)
     except ValidationError as error:

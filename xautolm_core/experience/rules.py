@@ -1,4 +1,4 @@
-"""What each kind of string in an experience may be; whatever else it is gets replaced.
+"""Allowed forms of each kind of string in an experience; anything else is replaced.
 
 Only a failure's message is free text (see ``messages``). Every other string is a name of some kind,
 and has to look like one: that is what keeps texts of the task, paths, hosts and credentials out.
@@ -65,7 +65,7 @@ class Rules:
     Applied to a clean one, each returns it as it is.
 
     Attributes:
-        surroundings: What must not be there whatever it looks like.
+        surroundings: Strings that must not occur, in any form.
         allow_class_names: Whether names of classes may stand in keys; else only their indices.
     """
 
@@ -98,7 +98,7 @@ class Rules:
     def model(self, text: str) -> str:
         """Return a model's id: ``name`` or ``organisation/name``. A path becomes a digest.
 
-        A relative path of one folder and one name (``models/bert``) cannot be told from an id.
+        A relative path of one folder and one name (``models/bert``) looks like an id.
         """
         is_id = _MODEL.fullmatch(text) and ".." not in text
         # A registry's host may stand before a model's name; this machine's name may be a model's.

@@ -50,18 +50,18 @@ def scrub_experience(
     """Return the experience as it may be written. Scrubbing it again changes nothing.
 
     Strings that are not what their field is for are replaced (see ``rules``), failure messages are
-    scrubbed (see ``scrub_message``), entries of mappings with a key that is no name are left out.
+    scrubbed (see ``scrub_message``), entries of mappings with an invalid key are left out.
     Numbers that are not finite are left out (JSON has none, and a reading that is missing is null,
     never 0). Times are in UTC; one without a zone is taken as UTC.
 
     Args:
         experience: As it came.
         policy: What its tenant allows.
-        surroundings: What must not be there whatever it looks like; this process's own if None.
+        surroundings: Strings that must not occur, in any form; this process's own if None.
             Whoever scrubs many at a time takes them once.
 
     Raises:
-        StoreError: It carries more than the schema knows, a value of a wrong type, or an id or a
+        StoreError: It has fields that are not in the schema, a value of a wrong type, or an id or a
             tenant's name that is none: these cannot be replaced.
     """
     content = _plain_content(experience)
@@ -85,7 +85,7 @@ def _tenant(rules: Rules, value: Any) -> str:
     if isinstance(value, str) and rules.is_tenant(value):
         return value
     raise StoreError(
-        "Experience not written: its tenant is no usable name, or looks like a credential",
+        "Experience not written: its tenant is not a usable name, or looks like a credential",
         hint="Use up to 63 letters, digits, '.', '_' and '-', beginning with a letter or digit",
     )
 
@@ -103,7 +103,7 @@ def _finite_or_zero(_: Rules, value: Any) -> Any:
 
 
 def _string(rule: Callable[[Rules, str], str]) -> Cleaner:
-    """Return the cleaner of a string field; what is no string is left to validation."""
+    """Return the cleaner of a string field; anything else is left to validation."""
 
     def clean(rules: Rules, value: Any) -> Any:
         # A member of an enumeration is a string of its own kind.

@@ -86,7 +86,7 @@ class Segment:
     @property
     def first_ended_at(self) -> datetime:
         """A time (UTC) before which no row of it ended."""
-        # What ended before 1970 is told as if it had ended then.
+        # What ended before 1970 is recorded as if it had ended then.
         time = time_of_mark(self.first) if any(self.first) else None
         return time or _BEGINNING
 
@@ -96,7 +96,7 @@ class Segment:
 
 
 def segment_of(key: str) -> Segment | None:
-    """Return what a key says of its segment; None if it is no segment's."""
+    """Return the facts in a segment's key; None if it is not a segment's."""
     match = _NAME.fullmatch(key)
     if match is None:
         return None
@@ -266,7 +266,7 @@ def _encoding(name: str) -> str:
 
 
 def footer_digest(footer: pa.Buffer) -> str:
-    """Return the digest of a footer, as it stands in a segment's name."""
+    """Return the digest of a footer, as used in a segment's name."""
     return hashlib.sha256(footer).hexdigest()[:32]
 
 

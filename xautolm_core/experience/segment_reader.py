@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 NEWER = "was written by a newer xautolm"
-"""What is said of a segment whose layout this version does not fully know."""
+"""The note on a segment whose layout this version does not fully support."""
 
 _NEEDED = ("id", "digest", "ended_at")
 
@@ -78,7 +78,7 @@ class SegmentReader:
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise CorruptObjectError(f"no readable Parquet file: {_words(error)}") from error
+            raise CorruptObjectError(f"not a readable Parquet file: {_words(error)}") from error
         if self.rows != segment.rows:
             raise CorruptObjectError(f"has {self.rows} rows instead of {segment.rows}")
         version = (schema.metadata or {}).get(VERSION_KEY)

@@ -85,7 +85,7 @@ def read_singles(
 
     Args:
         storage: Where they are.
-        damage: Is told what cannot be read.
+        damage: Receives what cannot be read.
         keys: Which ones.
         is_last: Report what has vanished, instead of asking to look again.
 

@@ -165,7 +165,7 @@ class ObjectExperienceStore:
 
         Raises:
             StoreError: It cannot be written.
-            ConfigError: ``XAUTOLM_STORE_GRACE_SECONDS`` is no number.
+            ConfigError: ``XAUTOLM_STORE_GRACE_SECONDS`` is not a number.
         """
         return compact(self.reader, grace=grace_period() if grace is None else grace)
 

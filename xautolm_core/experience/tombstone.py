@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MENDING = (
     "put it back from a backup, or forget the same task or tenant again and then delete it by hand"
 )
-"""How to mend a tombstone that cannot be read."""
+"""How to repair a tombstone that cannot be read."""
 
 _TENANT = "tenant_to_forget"
 
@@ -40,7 +40,7 @@ class Tombstones:
 
     Args:
         storage: Where they are.
-        damage: Is told which are corrupt.
+        damage: Receives the corrupt ones.
     """
 
     def __init__(self, storage: ObjectStorage, damage: Damage) -> None:
@@ -144,9 +144,9 @@ def _read(key: str, data: bytes) -> tuple[pa.Table, str | None]:
         with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:
             table = file.read(use_threads=False)
         if table.schema.field("id").type != pa.binary(16):
-            raise CorruptObjectError("is no list of what was forgotten")
+            raise CorruptObjectError("is not a list of what was forgotten")
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise CorruptObjectError(f"no readable Parquet file: {type(error).__name__}") from error
+        raise CorruptObjectError(f"not a readable Parquet file: {type(error).__name__}") from error
     tenant = (table.schema.metadata or {}).get(_TENANT.encode())
     return table.replace_schema_metadata(None), None if tenant is None else tenant.decode()
 

@@ -155,7 +155,7 @@ class Held:
         self._state, self._tail = self._reader.settled(self._look)
 
     def has_forgotten(self, row: Row) -> bool:
-        """Whether the store was told to forget an experience."""
+        """Whether an experience was forgotten."""
         return bytes.fromhex(row.payload.id) in self._state.hidden
 
     def lacking(self, rows: list[tuple[Row, Experience]]) -> list[tuple[Row, Experience]]:

@@ -31,8 +31,8 @@ class TrustedStore:
 
     Attributes:
         store: The store.
-        name: What it is called in notes and reports.
-        trust: Weight of what it tells, in (0, 1]; one's own store has 1.
+        name: Its name in notes and reports.
+        trust: Weight of its experiences, in (0, 1]; one's own store has 1.
     """
 
     store: ObjectExperienceStore
@@ -86,7 +86,7 @@ class UnionStore:
         return {OWN: 1.0, **{o.name: o.trust for o in self.others if o.name not in self.left_out}}
 
     def leave_out(self, name: str, problem: str) -> None:
-        """Read a store no more, for the first problem that it had."""
+        """Stop reading a store, because of the first problem that it had."""
         self.left_out.setdefault(name, problem)
 
     def of_others(self, read: Callable[[TrustedStore], T]) -> Iterator[T]:

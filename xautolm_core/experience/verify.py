@@ -39,7 +39,7 @@ _SHOWN_PROBLEMS = 3
 
 @dataclass
 class _Findings:
-    """What is found while a store is verified.
+    """Findings of the verification of a store.
 
     Attributes:
         objects: How many objects were checked.

@@ -1,1 +1,1 @@
-"""Tasks: what is to be learnt, its data, and how a model's answers are scored."""
+"""Tasks: classes to learn, their data, and the scores of a model's predictions."""

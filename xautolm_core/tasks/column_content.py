@@ -61,7 +61,7 @@ def has_few_values(table: Table, name: str) -> bool:
 
 
 def _may_be_classes(table: Table, distinct: int, characters: int) -> bool:
-    """Whether so many different values, of so many characters together, may be class names."""
+    """Whether a number of different values, of that total length, may be class names."""
     few = 2 <= distinct <= min(table.rows // 2, _MAX_CLASSES_FOUND)
     return few and characters <= _MAX_NAME_CHARACTERS * distinct
 

@@ -24,7 +24,7 @@ CONTAINER_SUFFIXES = (
     ".arrow",
     ".feather",
 )
-"""Endings of files that hold tables, but that are refused with the way out."""
+"""Endings of files that hold tables, but that are refused with advice."""
 
 _PARQUET = b"PAR1"
 _START_BYTES = 512
@@ -54,10 +54,10 @@ def refuse_container(path: Path) -> None:
     """Refuse a file whose content is an archive, a workbook or otherwise no table known here.
 
     Args:
-        path: A file; what gzip has packed is looked at as it is unpacked.
+        path: A file; a gzip file is checked as it is unpacked.
 
     Raises:
-        DataError: If it is one, with the way out.
+        DataError: If it is one, with advice.
         OSError: If it cannot be read.
     """
     with open_bytes(path) as file:
@@ -82,11 +82,11 @@ def is_parquet(path: Path) -> bool:
 
 
 def _look_into_zip(file: io.BufferedIOBase) -> tuple[str, str]:
-    """Return what a ZIP archive is, and the way out."""
+    """Return what a ZIP archive is, and advice."""
     try:
         names = zipfile.ZipFile(file).namelist()
     except (zipfile.BadZipFile, OSError, EOFError):
-        return "is a ZIP archive or a workbook that is not whole", "Copy or fetch it again"
+        return "is an incomplete ZIP archive or workbook", "Copy or fetch it again"
     if any(name.startswith("xl/") for name in names):
         return "is an Excel workbook", _SAVE_AS_CSV
     if {"mimetype", "content.xml"} <= set(names):

@@ -25,14 +25,14 @@ from xautolm_core.tasks.text_files import check_utf8
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# What a data frame writes where a number is missing; an empty cell is seen to later.
+# What a data frame writes where a number is missing; an empty cell is handled later.
 _CSV_MISSING = ("nan", "NaN")
 _BATCH_ROWS = 16_384
 
 
 @dataclass(frozen=True)
 class DelimitedFile:
-    """A delimited text file of which it is known how to read it.
+    """A delimited text file, and how to read it.
 
     Attributes:
         layout: The file, its delimiter and the lines before the first record.
@@ -79,12 +79,12 @@ def open_delimited(
     quoting: Quoting = Quoting.AUTO,
     with_comments: bool = True,
 ) -> DelimitedFile:
-    """Find out how a delimited text file has to be read.
+    """Detect how to read a delimited text file.
 
     Args:
         path: The file.
         tabs: Whether its name says that tabs stand between the cells.
-        quoting: What the user says of its quotes.
+        quoting: The user's setting for its quotes.
         with_comments: Whether lines that begin with ``#`` above the first record are comments.
 
     Raises:
@@ -141,7 +141,7 @@ def read_csv(path: Path, *, tabs: bool = False, quoting: Quoting = Quoting.AUTO)
     Args:
         path: The file.
         tabs: Whether its name says that tabs stand between the cells.
-        quoting: What the user says of its quotes.
+        quoting: The user's setting for its quotes.
 
     Raises:
         DataError: It cannot be read without losing rows, or two columns have one name.

@@ -28,7 +28,7 @@ _FORMATS = "CSV (.csv, .tsv), JSON Lines (.jsonl) or Parquet (.parquet)"
 
 
 def data_suffix(path: Path) -> str:
-    """Return the suffix that tells a file's format, in lower case, without ``.gz``."""
+    """Return the suffix that names a file's format, in lower case, without ``.gz``."""
     suffixes = [s.lower() for s in path.suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
@@ -55,10 +55,10 @@ def is_container(path: Path) -> bool:
 
 
 def missing(path: Path) -> DataError:
-    """Say that a path does not exist, and what beside it may be meant."""
+    """Return the error of a path that does not exist, with similar names beside it."""
     if path.is_symlink():
         return DataError(
-            f"{path} is a link to {path.readlink()}, and nothing is there",
+            f"{path} is a link to {path.readlink()}, which does not exist",
             hint="Let the link point to the data, or give their own path",
         )
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -90,9 +90,9 @@ def read_table(path: Path, quoting: Quoting = Quoting.AUTO) -> Table:
             table = read_json(path)
         else:
             raise DataError(
-                f"{path} has the ending '{suffix}', which is no data format known here"
+                f"{path} has the ending '{suffix}', which is not a known data format"
                 if suffix
-                else f"{path} has no ending that says its format",
+                else f"{path} has no ending that names its format",
                 hint=f"Give {_FORMATS}",
             )
     except (OSError, EOFError, zlib.error) as error:
@@ -106,7 +106,7 @@ def read_table(path: Path, quoting: Quoting = Quoting.AUTO) -> Table:
 
 
 def _check_file(path: Path) -> None:
-    """Refuse what is no file with content."""
+    """Refuse what is not a file with content."""
     if path.is_dir():
         raise DataError(f"{path} is a folder, not a data file", hint=f"Give {_FORMATS}")
     if not path.exists():

@@ -1,7 +1,7 @@
 """Which reading of a delimited text file is right: with quotes or not, with escapes or not.
 
-The readings that are tried are all that the usual writers write. A file is read in silence only if
-all of them that fit say the same; if they differ in texts, one is taken, with a warning; if they
+The readings that are tried are all that the usual writers write. There is no warning only if
+all of them that fit agree; if they differ in texts, one is taken, with a warning; if they
 differ in the number of rows, or rows may hide in a text, the file is refused.
 """
 
@@ -74,7 +74,7 @@ def choose_reading(layout: Layout, quoting: Quoting, counts: ByteCounts) -> Deli
 
     Args:
         layout: The file and its delimiter.
-        quoting: What the user says of its quotes.
+        quoting: The user's setting for its quotes.
         counts: How many bytes of each kind the file has.
 
     Returns:
@@ -138,7 +138,7 @@ def _readings(
 
 
 def _survey(layout: Layout, reading: DelimitedReading) -> _Survey:
-    """Read a file in one way, and keep what tells this way from others."""
+    """Read a file in one way, and keep what distinguishes it from others."""
     rows = digest = wrapped_cells = wrapped_rows = 0
     names: list[str] = []
     long_records: list[DelimitedRecord] = []

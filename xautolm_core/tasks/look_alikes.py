@@ -1,4 +1,4 @@
-"""Class names that look the same: told apart by their characters."""
+"""Class names that look the same, and the characters in which they differ."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _is_invisible(character: str) -> bool:
 
 
 def difference(group: Sequence[str]) -> str:
-    """Say in what the names of a group differ."""
+    """Return in what the names of a group differ."""
     if _differ_in_case(group):
         return "upper and lower case"
     if len({_visible(name) for name in group}) == 1:

@@ -34,7 +34,7 @@ _EQUAL = 1e-12
 
 @dataclass(frozen=True)
 class PairedResult:
-    """What a paired test came to.
+    """The result of a paired test.
 
     Attributes:
         measure: ``macro_f1`` or ``accuracy``.

@@ -35,7 +35,7 @@ _READ_BYTES = 1 << 20
 
 
 class PreparedTask(BaseModel):
-    """What stands beside the Arrow files of a prepared task.
+    """The manifest of a prepared task, beside its Arrow files.
 
     Attributes:
         rows: Split name to number of rows.
@@ -58,11 +58,11 @@ def write_prepared(task: AnyTask, cache_folder: Path) -> Path:
 
     The folder's name is made from the task's fingerprint and a digest of exactly what is written
     (rows in their order, splits, labels): the same task is written once, another split of the same
-    data goes elsewhere. It appears whole or not at all, whoever else writes at the same time.
+    data goes elsewhere. It appears whole or not at all, also with concurrent writers.
 
     Args:
         task: The task.
-        cache_folder: Where prepared tasks are kept; made if it does not exist.
+        cache_folder: Where prepared tasks are kept; created if it does not exist.
 
     Returns:
         The folder of the prepared task.
@@ -142,7 +142,7 @@ def open_prepared(folder: Path) -> Task:
         The task; its texts and labels stay on disk until they are touched.
 
     Raises:
-        DataError: If the folder is no whole prepared task, or one of another kind.
+        DataError: If the folder is not a complete prepared task, or one of another kind.
     """
     task: Task = _open_kind(folder, TaskType.TEXT_CLASSIFICATION)
     return task
@@ -158,7 +158,7 @@ def open_prepared_questions(folder: Path) -> QuestionTask:
         The task; its rows stay on disk until they are touched.
 
     Raises:
-        DataError: If the folder is no whole prepared task, or one of another kind.
+        DataError: If the folder is not a complete prepared task, or one of another kind.
     """
     task: QuestionTask = _open_kind(folder, TaskType.QUESTION_ANSWERING)
     return task
@@ -181,7 +181,7 @@ def open_any_prepared(folder: Path) -> AnyTask:
         folder: What ``write_prepared`` returned.
 
     Raises:
-        DataError: If the folder is no whole prepared task.
+        DataError: If the folder is not a complete prepared task.
     """
     folder = Path(folder)
     try:
@@ -201,7 +201,7 @@ def open_any_prepared(folder: Path) -> AnyTask:
         pa.ArrowException,
     ) as error:
         raise DataError(
-            f"{folder} is no whole prepared task ({type(error).__name__})",
+            f"{folder} is not a complete prepared task ({type(error).__name__})",
             hint="Delete the folder and prepare the task again",
         ) from error
     return Task(

@@ -78,7 +78,7 @@ class CheckedRows:
 
 
 def text_numbers(texts: pa.ChunkedArray, text_pairs: pa.ChunkedArray | None) -> np.ndarray:
-    """Number the texts so that equal ones have the same number, in whichever split they stand.
+    """Number the texts so that equal ones have the same number, in whichever split they are.
 
     Texts are equal if they differ in nothing but white space and Unicode form: such rows are
     copies, whatever program wrote them.
@@ -89,7 +89,7 @@ def text_numbers(texts: pa.ChunkedArray, text_pairs: pa.ChunkedArray | None) -> 
 
     Returns:
         uint64 for each row. Among a million texts two different ones share a number with a
-        probability of 3e-8; the cut would keep them on one side, no more.
+        probability of 3e-8; the only effect: the cut would keep them on one side.
     """
     blake2b = hashlib.blake2b
     digests = b"".join(
@@ -141,7 +141,7 @@ def find_faults(
 
 
 def warnings_of(findings: Iterable[Finding]) -> tuple[str, ...]:
-    """Return what a user is told: a line for each finding, but one for many of the same kind."""
+    """Return the warnings for the user: a line a finding, but one for many of the same kind."""
     by_kind: dict[FindingKind, list[Finding]] = {}
     for finding in findings:
         by_kind.setdefault(finding.kind, []).append(finding)
@@ -175,8 +175,8 @@ def _texts_in_two_splits(splits: Mapping[SplitName, CheckedRows]) -> Iterator[Fi
                     "texts_in_two_splits",
                     count,
                     _rows([(earlier, np.isin(earlier.texts, later.texts)), (later, known)]),
-                    f"{count:,} of {len(known):,} {name} rows also stand in {earlier_name}: scores"
-                    f" on {name} will flatter",
+                    f"{count:,} of {len(known):,} {name} rows are also in {earlier_name}: scores"
+                    f" on {name} will be too high",
                 )
 
 
@@ -205,14 +205,14 @@ def _texts_with_two_classes(
         f" ({name_phrase(names[labels[row]])})"
         for row in (first, second)
     ]
-    subject = "1 text stands" if texts == 1 else f"{texts:,} texts stand"
+    subject = "1 text occurs" if texts == 1 else f"{texts:,} texts occur"
     masks = np.split(concerned, ends[:-1])
     yield Finding(
         "texts_with_two_classes",
         texts,
         _rows(zip(parts, masks, strict=True)),
         f"{subject} with more than one class ({rows:,} rows), such as"
-        f" {' and '.join(example)}: no answer to such a text is right in all of its rows",
+        f" {' and '.join(example)}: no prediction for such a text is right in all of its rows",
     )
 
 
@@ -246,13 +246,13 @@ def _different_texts(split: CheckedRows, classes: int) -> np.ndarray:
 
 
 def _effect(train: int, validation: int, test: int) -> str:
-    """Say what so few texts of a class do to its score."""
+    """Return the effect of few texts of a class on its score."""
     for split, texts in (("test", test), ("validation", validation)):
         if texts == 0:
-            return f"{split} scores say nothing of it"
+            return f"{split} scores are meaningless for it"
         if texts < RARE_ROWS:
             return f"one {split} text moves its recall by {100 / texts:.0f} points"
-    return f"what is learnt of it from {train:,} is left to chance"
+    return f"{train:,} are too few to learn it reliably"
 
 
 def _look_alike_classes(
@@ -291,7 +291,7 @@ def _repeated_texts(pool: CheckedRows, cut: Sequence[SplitName]) -> Iterator[Fin
             "repeated_texts",
             rows,
             _rows([(pool, repeated)]),
-            f"{rows:,} of {len(repeated):,} rows of {pool.source} have a text that stands there"
+            f"{rows:,} of {len(repeated):,} rows of {pool.source} have a text that occurs there"
             f" more than once ({int((counts > 1).sum()):,} different texts): {' and '.join(cut)}"
             f" {'is' if len(cut) == 1 else 'are'} cut so that equal texts stay on one side",
         )

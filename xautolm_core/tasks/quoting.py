@@ -1,4 +1,4 @@
-"""What the user says of the double quotes in delimited text files."""
+"""The user's setting for the double quotes in delimited text files."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xautolm_core.objects.s3 import S3Objects
 
 MAX_LISTED = 10_000
-"""Objects below a folder that are looked at: more are no folder of a data set."""
+"""Objects below a folder that are looked at: more are not a data set."""
 
 
 def remote_path(address: str) -> PurePosixPath:

@@ -39,16 +39,16 @@ class TaskSpec(BaseModel):
     """A task as the user (or a YAML file) describes it.
 
     Attributes:
-        name: Stays the same over retrainings; derived from the file or folder name if not given.
+        name: Keep it for every retraining; derived from the file or folder name if not given.
         type: Name of the kind of task; found from the columns if None.
         data: One data file, or a folder with ``train``, ``validation``, ``test`` files, or the
             ``s3://`` address of either, or the name of a ``datasets`` data set.
         train: Path of the training split, where the splits are given one by one.
         validation: Path of the validation split, likewise.
         test: Path of the test split, likewise.
-        text: Column of the text; found by itself if None.
+        text: Column of the text; detected if None.
         text_pair: Column of a second text (text pairs), or None.
-        label: Column of the class; found by itself if None.
+        label: Column of the class; detected if None.
         labels: All class names in their order, if some may be missing in the data.
         question: Column of the question (question answering); found by itself if None.
         context: Column of the passage that holds the answer; found by itself if None.

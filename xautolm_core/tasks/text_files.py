@@ -25,7 +25,7 @@ def is_gzip(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class ByteCounts:
-    """How often the bytes stand in a file that decide how its records are told apart.
+    """Counts of the bytes in a file that decide how its records are separated.
 
     Attributes:
         quotes: Double quotes.

@@ -61,7 +61,7 @@ def _flags(values: pa.ChunkedArray) -> np.ndarray:
 
 
 def _strings(table: Table, column: str) -> pa.ChunkedArray:
-    """Return a column as Arrow strings, or say what it holds instead."""
+    """Return a column as Arrow strings, or raise an error that describes its content."""
     require_utf8(table, column)
     values = table.columns[column]
     if not isinstance(values, list):
@@ -83,14 +83,14 @@ def _strings(table: Table, column: str) -> pa.ChunkedArray:
     if wrong:
         kind = type(values[wrong[0]]).__name__
         raise DataError(
-            f"{table.source}: column '{column}' is no text in {rows_phrase(wrong)} ({kind})",
+            f"{table.source}: column '{column}' is not text in {rows_phrase(wrong)} ({kind})",
             hint="Make every text a string, or name another column with --text COL",
         )
     return pa.chunked_array([pa.array(values, type=pa.large_string())])
 
 
 def is_nan(value: Any) -> bool:
-    """Whether a value is the float that is no number."""
+    """Whether a value is NaN."""
     return isinstance(value, float) and value != value  # noqa: PLR0124
 
 

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         print(f"xautolm: {path} cannot be read: {error.strerror}", file=sys.stderr)
         return 2
     except ValidationError as error:
-        print(f"xautolm: {path} is no trial spec: {first_problem(error)}", file=sys.stderr)
+        print(f"xautolm: {path} is not a trial spec: {first_problem(error)}", file=sys.stderr)
         return 2
     # Before the first heartbeat, from which on its time counts.
     if has_model(spec.configuration.method):

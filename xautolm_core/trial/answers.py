@@ -1,6 +1,6 @@
 """``python -m xautolm_core.trial.answers REQUEST.json`` writes a model's answers to a split.
 
-Unlike an evaluation it asks nothing of the classes: a model may know others than the task has.
+Unlike an evaluation it does not compare classes: the model may have others than the task.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class TextAnswers(BaseModel):
 
 
 def answer_request(request: AnswersRequest) -> Answers | TextAnswers:
-    """Let a saved model answer all rows of a split, and write the answers.
+    """Predict all rows of a split with a saved model, and write the answers.
 
     Raises:
         ConfigError: The model is for another type of task, or one of both cannot be read.

@@ -1,6 +1,6 @@
 """What differs between architectures, found on their configs and modules: blocks, heads and so on.
 
-Nothing here knows architectures by name, so one that is new to ``transformers`` works as well.
+Nothing here depends on an architecture's name, so one new to ``transformers`` works as well.
 """
 
 from __future__ import annotations

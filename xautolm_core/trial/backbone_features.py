@@ -78,7 +78,7 @@ class FeatureStore:
         return float(known.sum()) if len(known) else None
 
     def put(self, rows: np.ndarray, features: np.ndarray, seconds: float) -> None:
-        """Keep the features of some rows, which took so many seconds together."""
+        """Keep the features of some rows, and the seconds that they took together."""
         self.features[rows] = features
         self.seconds[rows] = seconds / max(len(rows), 1)
 
@@ -106,7 +106,7 @@ def reused_cost(used: Iterable[tuple[FeatureStore, np.ndarray]]) -> ReusedCost:
 
 
 def open_feature_store(folder: Path, rows: int, width: int) -> FeatureStore:
-    """Return the store in a folder; it is made (without any features) if it does not exist."""
+    """Return the store in a folder; it is created (without any features) if it does not exist."""
 
     def fill(target: Path) -> None:
         # A sparse file: rows that nobody asks for take no space.
@@ -167,8 +167,8 @@ class RowFeatures(ABC):
             inputs: The rows' tokens.
             rows: The rows.
             max_tokens: Padded tokens of one forward pass.
-            between: Is asked before each pass, with the seconds that it will take as far as is
-                known, whether to go on.
+            between: Called before each pass, with the seconds that it will take as far as is
+                known; returns whether to continue.
             joules: Returns the joules used so far; None if nothing can be read.
 
         Returns:
@@ -251,7 +251,7 @@ def find_features(
     Args:
         model: The whole model, on its device.
         inputs: The rows' tokens.
-        rows: Rows to try it on; longer ones tell more.
+        rows: Rows to try it on; longer ones are more reliable.
         device: Where the model is.
         precision: Of the matrix products, for the features.
 

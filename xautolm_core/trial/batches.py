@@ -10,7 +10,7 @@ import numpy as np
 from xautolm_core.trial.encoding import TokenizerTraits
 from xautolm_core.trial.tokens import Tokens
 
-# So many batches are sorted by length together. More saves no padding worth having, fewer keeps the
+# Number of batches sorted by length together. More saves no padding worth having, fewer keeps the
 # batches more random (the value of transformers' LengthGroupedSampler).
 MEGA_BATCHES = 50
 
@@ -136,6 +136,6 @@ def assemble(
         else:
             types = np.where(present, tokens.types[places], 0).astype(np.int64)
     mask = present.astype(np.int64)
-    # A row without any token is attended to as well: the softmax of nothing is no number.
+    # A row without any token is attended to as well: the softmax of nothing is NaN.
     mask[lengths == 0, -1 if traits.padding_side == "left" else 0] = 1
     return TokenBatch(ids, mask, types)

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on as if it had never ended.
+"""Checkpoints: all that a training needs to continue as if it had never ended.
 
 Tensors are in a safetensors file, everything else is in JSON: nothing is pickled. The folder
 appears whole, by a rename.
@@ -43,10 +43,10 @@ _TORCH_RANDOM, _CUDA_RANDOM, _NUMPY_RANDOM = "random.torch", "random.cuda", "ran
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that was read, and fits.
+    """A checkpoint that was read and is valid for the trial.
 
     Attributes:
-        manifest: What is known of it.
+        manifest: Its metadata.
         tensors: By name, on the CPU.
     """
 
@@ -110,10 +110,10 @@ def identity_of(
 
 
 class Checkpoints:
-    """The checkpoint that a trial goes on from, and the one that it leaves.
+    """The checkpoint that a trial continues from, and the one that it leaves.
 
     Args:
-        state: Of the trial; its spec says what is asked.
+        state: State of the trial; its spec holds the request.
         identity: See ``identity_of``.
     """
 
@@ -125,7 +125,7 @@ class Checkpoints:
 
     @property
     def expected_seconds(self) -> float:
-        """What writing the checkpoint will take, on a slow disk."""
+        """Expected seconds of writing the checkpoint, on a slow disk."""
         return self._bytes / SLOW_BYTES_PER_SECOND
 
     def restore(self, parts: TrainedParts) -> TrainingPosition | None:

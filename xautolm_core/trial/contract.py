@@ -18,7 +18,7 @@ from xautolm_core.tasks.spec import TaskType
 TRIALS_FOLDER = "trials"
 """Of a run folder, and of a search's objects: the folders of all attempts."""
 ATTEMPT_NAME = re.compile(r"(\d{4,})-(\d+)")
-"""What ``attempt_name`` gives: number of the trial, and of its attempt."""
+"""Format of ``attempt_name``: number of the trial, and of its attempt."""
 SPEC_FILE = "spec.json"
 RESULT_FILE = "result.json"
 HEARTBEAT_FILE = "heartbeat.json"
@@ -33,12 +33,12 @@ MODEL_CARD_FILE = "xautolm.json"
 
 
 def attempt_name(number: int, attempt: int) -> str:
-    """Return what the folder of an attempt is called."""
+    """Return the name of the folder of an attempt."""
     return f"{number:04d}-{attempt}"
 
 
 class TrialBudget(BaseModel):
-    """What one trial may use.
+    """Limits of one trial.
 
     Attributes:
         soft_deadline_seconds: Training plus evaluation should be over by then; the trial probes its
@@ -65,7 +65,7 @@ class TrialBudget(BaseModel):
 
 
 class TrialSpec(BaseModel):
-    """Everything that a trial needs to know. It is written before the trial is started.
+    """The complete description of a trial. It is written before the trial is started.
 
     Attributes:
         search_id: The search that it belongs to.
@@ -79,7 +79,7 @@ class TrialSpec(BaseModel):
         threads: CPU threads of the trial.
         measure_latency: Also measure milliseconds a text at inference.
         save_model: Write the best epoch's model to ``out_folder/model``.
-        continues: Number of the trial that this one goes on from, in the same search; None to begin
+        continues: Number of the trial that this one continues, in the same search; None to begin
             anew. All that matters has to be the same but the epochs and the budget.
         resume_from: Folder of that trial's checkpoint.
         keep_checkpoint: Write a checkpoint to ``out_folder/checkpoint`` at the end.

@@ -11,14 +11,14 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 
 TOKENIZER_FILE = "tokenizer.json"
-# A text is cut at a blank after so many characters for each token that is wanted, so that one of a
+# A text is cut at a blank after this many characters for each wanted token, so that one of a
 # megabyte costs no more than a long one. If that is too short, the whole text is taken after all.
 _CHARACTERS_PER_TOKEN = 16
 _SHORTEST_CUT = 2_000
 
 
 class TokenizerTraits(BaseModel):
-    """What has to be known of a tokenizer to build batches without loading it.
+    """The traits of a tokenizer that are needed to build batches without loading it.
 
     Attributes:
         pad_id: Token that fills up a batch.

@@ -35,8 +35,8 @@ SERVER_LOST = "ForkServerLost"
 EndedBy = Literal[
     "startup", "wall_limit", "memory", "cancel", "termination", "lingering", "shutdown"
 ]
-"""``termination``: its supervisor was told to end, and passed that on. ``shutdown``: somebody else
-told the fork server to end."""
+"""``termination``: its supervisor was asked to end, and passed that on. ``shutdown``: somebody else
+asked the fork server to end."""
 
 FROM_OUTSIDE = Failure(kind="SIGTERM", message="ended from outside")
 """Of trials that somebody else ended by SIGTERM."""
@@ -51,7 +51,7 @@ class ProcessEnd(Record):
         exit_code: None if a signal ended it, or it never ran.
         signal: Name of the signal that ended it, such as ``SIGKILL``.
         ended_by: Why whoever watches it ended it; None if that did not.
-        oom_kills: Processes that the kernel killed for want of memory: in the trial's group or
+        oom_kills: Processes that the kernel killed for lack of memory: in the trial's group or
             container, or without one, in the launcher's group while the trial ran.
         limit_was_hit: Whether the memory limit of the trial itself, or of its container, was
             reached.
@@ -73,7 +73,7 @@ class ProcessEnd(Record):
 
 
 def signal_name(number: int) -> str:
-    """Return the name of a signal; that of a real-time signal is made of its number."""
+    """Return the name of a signal; that of a real-time signal contains its number."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -117,7 +117,7 @@ def result_of_end(
         spec: What was asked for.
         end: How the process ended; None if the fork server was lost.
         written: The trial's own result, if it wrote a valid one.
-        heartbeat: What it last told; any part may be missing.
+        heartbeat: Its last heartbeat; any part may be missing.
         saved: The state of it that is on disk, if there is one.
         ended_at: When the end was seen (UTC); now if None.
     """
@@ -263,7 +263,7 @@ def unfinished(
         spec: The trial.
         outcome: How it ended.
         failure: Why.
-        heartbeat: What it last told; any part may be missing.
+        heartbeat: Its last heartbeat; any part may be missing.
         ended_at: When (UTC); now if None.
         saved: The state of it that is on disk, if there is one: its facts stand where the heartbeat
             has none.
@@ -299,7 +299,7 @@ def unfinished(
 
 
 def terminated(spec: TrialSpec) -> TrialResult:
-    """Return the result of a trial that SIGTERM met before it was started."""
+    """Return the result of a trial that received SIGTERM before it was started."""
     return unfinished(spec, Outcome.CANCELLED, FROM_OUTSIDE, {})
 
 
@@ -337,7 +337,7 @@ def _explain(  # noqa: PLR0911  (a list of cases)
     if end.ended_by == "cancel":
         return Outcome.CANCELLED, Failure(kind="Cancelled", message="ended by its search")
     if end.ended_by == "termination":
-        # Why its supervisor was told to end, its launcher knows.
+        # The launcher knows why its supervisor was asked to end.
         return Outcome.CANCELLED, FROM_OUTSIDE
     if end.ended_by == "lingering":
         # By SIGTERM of ours, so that how its process ended says nothing.
@@ -351,7 +351,7 @@ def _is_out_of_memory(end: ProcessEnd) -> bool:
     if end.ended_by == "memory":
         return True
     # Without a group of its own, the kills may be another trial's. Below a supervisor they may be
-    # of a helper while the trial ended as it was told to.
+    # of a helper while the trial ended as requested.
     is_its_own = end.limit_was_hit and not end.has_supervisor
     return end.oom_kills > 0 and (is_its_own or end.signal == "SIGKILL")
 

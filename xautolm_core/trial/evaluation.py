@@ -1,4 +1,4 @@
-"""What a model answers on a split, how good that is, and how fast it answers."""
+"""A model's predictions on a split, their score, and their speed."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _LOOKED_AT_CHARACTERS = 2_000
 
 
 class TrialFailure(Exception):  # noqa: N818  (its subclasses are outcomes)
-    """A trial cannot go on, and the outcome is known.
+    """A trial cannot continue, and the outcome is known.
 
     Args:
         message: One line for people, without texts or paths of the task.

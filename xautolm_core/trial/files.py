@@ -1,4 +1,4 @@
-"""Files of a trial's folder, written so that a reader never meets half of one."""
+"""Files of a trial's folder, written so that a reader never sees a partial one."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from xautolm_core.trial.architectures import backbone
 from xautolm_core.trial.architectures import pooler_of
 
 Position = Literal["first", "last", "eos", "mean"]
-"""What the head reads: the hidden state of the first token, of the last token that is no padding,
+"""Input of the head: the hidden state of the first token, of the last token that is not padding,
 of the last end-of-sequence token, or the mean of all but padding."""
 
 POSITIONS: tuple[Position, ...] = ("first", "last", "eos", "mean")

@@ -51,7 +51,7 @@ class FrozenRows:
 
 @dataclass(frozen=True)
 class HeadOnlyRows:
-    """What head-only training goes on with.
+    """The next stage of head-only training.
 
     Attributes:
         train: The training split's features.
@@ -95,7 +95,7 @@ def replace_backbone(
         precision: Of the matrix products.
         seed: Of the order of the rows, and of an untrained model's weights.
         goes_on: Called before each forward pass; what it raises ends the trial.
-        has_time: Whether there are so many seconds left for another pass.
+        has_time: Whether a number of seconds is left for another pass.
         joules: Returns the joules used so far; None if nothing can be read.
 
     Returns:

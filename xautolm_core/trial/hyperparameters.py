@@ -90,7 +90,7 @@ class HyperParameters:
         return self.gradient_clipping_max_norm if self.use_gradient_clipping else None
 
     def warmup(self, steps: int) -> int:
-        """Return the steps of warm-up of a schedule of so many steps; never all of them.
+        """Return the warm-up steps of a schedule of some length; never all of them.
 
         The paper's grid goes up to 2,000 steps of warm-up, also where a trial has fewer in all:
         such a trial would never reach its learning rate. At most half of the schedule is warm-up.

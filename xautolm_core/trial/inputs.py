@@ -51,7 +51,7 @@ class TokenInput:
         self._device = device
         self._precision = precision
         self._lengths = np.maximum(tokens.lengths, 1)
-        # A tokenizer may tell segments apart where the model does not.
+        # A tokenizer may distinguish segments where the model does not.
         self._uses_types = traits.uses_types and takes_types(model)
 
     @property

@@ -94,7 +94,7 @@ def _freeze_all_but(model: Any, names: set[str]) -> None:
 def _apply_partial(model: Any, layers: int) -> None:
     stacks = block_lists(backbone(model))
     if not stacks:
-        raise InvalidConfiguration("The model's blocks cannot be told apart")
+        raise InvalidConfiguration("The model's blocks cannot be identified")
     if layers > max(len(stack) for stack in stacks):
         return
     _freeze_all_but(model, head_parameter_names(model))

@@ -115,7 +115,7 @@ def load_model(model: ModelReference, config: Any, auto_class: str = CLASSIFIER_
 
 
 def check_vocabulary(model: Any, traits: TokenizerTraits) -> None:
-    """Make sure that a model knows all tokens that its batches are made of.
+    """Ensure that the model's vocabulary has all tokens of its batches.
 
     Raises:
         InvalidConfiguration: It does not.
@@ -123,7 +123,7 @@ def check_vocabulary(model: Any, traits: TokenizerTraits) -> None:
     known = int(model.get_input_embeddings().weight.shape[0])
     highest = max([traits.pad_id, *traits.special_ids.values()])
     if highest >= known:
-        raise InvalidConfiguration("The tokenizer has tokens that the model does not know")
+        raise InvalidConfiguration("The tokenizer has tokens that the model does not have")
 
 
 def load_backbone(model: ModelReference, config: Any) -> Any:

@@ -46,7 +46,7 @@ def build_optimizer(model: nn.Module, parameters: HyperParameters) -> torch.opti
 
 
 class LearningRate:
-    """The learning rate over the steps; it can be laid out anew while the training runs."""
+    """The learning rate over the steps; it can be rescheduled while the training runs."""
 
     def __init__(
         self, optimizer: torch.optim.Optimizer, parameters: HyperParameters, steps: int
@@ -57,7 +57,7 @@ class LearningRate:
         self._factor: Callable[[int], float] = self._lay_out(steps)
 
     def lay_out(self, steps: int) -> None:
-        """Make the schedule end after so many steps."""
+        """Make the schedule end after a number of steps."""
         self._factor = self._lay_out(steps)
 
     def set(self, step: int) -> None:

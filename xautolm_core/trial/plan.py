@@ -17,7 +17,7 @@ from xautolm_core.trial.failures import DeadlineExceeded
 if TYPE_CHECKING:
     from xautolm_core.trial.state import TrialState
 
-# The first step warms up caches and allocators; so many after it make the first prediction.
+# The first step warms up caches and allocators; this many after it give the first prediction.
 PROBE_STEPS = 3
 # Later on the prediction is looked at again when these shares of the schedule are done.
 _REVIEW_SHARES = (0.1, 0.25, 0.5, 0.75)
@@ -64,7 +64,7 @@ class TrainingPlan:
         return cls(steps_per_epoch, tokens_per_epoch / steps_per_epoch, planned, limit, limit)
 
     def evaluates_after(self, step: int) -> bool:
-        """Whether there is an evaluation after so many steps."""
+        """Whether there is an evaluation after a number of steps."""
         if step >= self.scheduled_steps:
             return True
         return not self.final_evaluation_only and step % self.steps_per_epoch == 0
@@ -140,7 +140,7 @@ class Deadline:
         return math.inf if self._limit is None else self._limit - self._spent()
 
     def review_due(self, plan: TrainingPlan, step: int) -> bool:
-        """Whether the plan is to be compared with the pace after so many steps."""
+        """Whether to compare the plan with the pace after a number of steps."""
         if self._limit is None or step >= plan.scheduled_steps:
             return False
         if not self._reviews:

@@ -1,4 +1,4 @@
-"""What is set for the whole process of a trial before it does anything."""
+"""Settings of the whole process of a trial, made before anything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a trial that was sent through an object storage, and tells its result the same way."""
+"""Runs a trial that was sent through an object storage, and returns its result the same way."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def run_remote(
         0: there is a result, whatever the outcome.
 
     Raises:
-        ConfigError: The address or what lies there is no trial, or its model cannot be had here.
+        ConfigError: There is no valid trial at the address, or its model is not available here.
         StoreError: Something cannot be fetched or written, or is damaged.
         LaunchError: No process can be started.
     """
@@ -98,18 +98,18 @@ def run_remote(
 
 
 def told_outcome(address: str) -> Outcome:
-    """Return how the trial at an address ended, as it was last told there.
+    """Return how the trial at an address ended, as last reported there.
 
     Raises:
-        ConfigError: The address or what lies there is no trial.
-        StoreError: Nothing was told, or it cannot be read.
+        ConfigError: There is no valid trial at the address.
+        StoreError: There is no report, or it cannot be read.
     """
     root, key = split_address(address)
     storage = open_objects(root)
     spec = read_remote_trial(storage, key).spec
     result = stored_result(storage, result_key(spec), spec)
     if result is None:
-        raise StoreError(f"The trial {key} has told no result", hint="Run it again")
+        raise StoreError(f"The trial {key} has reported no result", hint="Run it again")
     return result.outcome
 
 
@@ -182,5 +182,5 @@ def _download(since: float) -> dict[str, float]:
 
 
 def _first_heartbeat() -> bytes:
-    """Return what tells that the machine is there, before the trial itself tells anything."""
+    """Return a sign of life of the machine, before the trial itself reports anything."""
     return json.dumps({"at": datetime.now(UTC).isoformat(), "phase": "download"}).encode()

@@ -1,11 +1,11 @@
-"""What a trial on another machine is told and tells, as objects below the prefix of its search.
+"""Input and output of a trial on another machine, as objects below the prefix of its search.
 
 tasks/<name>-<digest>/        a bundle: the prepared task
 models/model-<digest>/        a bundle: a model that no pod could find elsewhere
 trials/0003-0/spec.json       RemoteTrial, there before the trial is started
 trials/0003-0/heartbeat.json  replaced while the trial runs
 trials/0003-0/model-<digest>/ a bundle: the fine-tuned model
-trials/0003-0/checkpoint-<digest>/ a bundle: what a continuation goes on from
+trials/0003-0/checkpoint-<digest>/ a bundle: the checkpoint of a continuation
 trials/0003-0/result.json     RemoteResult, written last by the trial's machine
 trials/0003-0/verdict.json    TrialResult, written by the launcher for a trial that gave none
 run/...                       small files of the run folder
@@ -59,7 +59,7 @@ class RemoteTrial(BaseModel):
         task: The prepared task.
         task_name: Name of its folder.
         model: Where the model comes from, if its reference names a folder; else None.
-        checkpoint: What a continuation goes on from; None for any other trial.
+        checkpoint: The checkpoint of a continuation; None for any other trial.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -127,13 +127,13 @@ def split_address(address: str) -> tuple[str, str]:
     """Return the address of a trial's search, and the key of its spec.
 
     Raises:
-        ConfigError: It is no address of a trial.
+        ConfigError: It is not an address of a trial.
     """
     place, mark, query = address.partition("?")
     match = _ADDRESS.fullmatch(place)
     if match is None or not match[1]:
         raise ConfigError(
-            "That is no address of a trial",
+            "That is not an address of a trial",
             hint="Give what the launcher names: s3://bucket/prefix/trials/0000-0/spec.json",
         )
     return f"{match[1]}{mark}{query}", match[2]

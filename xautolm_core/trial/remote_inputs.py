@@ -42,7 +42,7 @@ def read_remote_trial(storage: ObjectStorage, key: str) -> RemoteTrial:
         ) from None
     except ValidationError as error:
         raise ConfigError(
-            f"{key} is no trial spec: {first_problem(error)}",
+            f"{key} is not a trial spec: {first_problem(error)}",
             hint="Use the same version of xautolm in the trial's image as in the launcher's",
         ) from None
     if spec_key(trial.spec) != key:

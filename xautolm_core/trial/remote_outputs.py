@@ -1,4 +1,4 @@
-"""What a trial on another machine tells: heartbeats as it runs, then its model, then the result."""
+"""Reports of a trial on another machine: heartbeats as it runs, its model, then the result."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RemoteOutputs:
         self._spec = spec
 
     def is_settled(self) -> bool:
-        """Whether the attempt is over: it told a result that counts, or its launcher gave it up.
+        """Whether the attempt is over: it has a result that counts, or its launcher gave it up.
 
         Raises:
             StoreError: The storage cannot be read.
@@ -68,7 +68,7 @@ class RemoteOutputs:
         return stored_result(self._storage, verdict_key(self._spec), self._spec) is not None
 
     def beat(self, heartbeat: bytes) -> None:
-        """Replace the heartbeat; one that does not get through is no reason to end a trial."""
+        """Replace the heartbeat; a failure to send one does not end a trial."""
         try:
             self._storage.put(heartbeat_key(self._spec), heartbeat)
         except StoreError as error:
@@ -85,7 +85,7 @@ class RemoteOutputs:
                 try:
                     heartbeat = (out_folder / HEARTBEAT_FILE).read_bytes()
                 except OSError:
-                    continue  # it has not told anything yet
+                    continue  # it has not reported anything yet
                 if heartbeat != last:
                     self.beat(heartbeat)
                     last = heartbeat
@@ -105,7 +105,7 @@ class RemoteOutputs:
         """Write model, checkpoint and result, in this order; a result that counts is not replaced.
 
         Args:
-            result: What the trial came to.
+            result: The result of the trial.
             out_folder: Where its model and its checkpoint are.
             more_seconds: Seconds by phase that the trial itself did not see.
 
@@ -113,7 +113,7 @@ class RemoteOutputs:
             StoreError: They cannot be written; there is no result then.
         """
         if not is_settled(result):
-            # It may run again, and has little time to tell what it came to: no model is sent.
+            # It may run again, and has little time to report its result: no model is sent.
             result = result.model_copy(
                 update={"model_folder": None, "checkpoint_folder": None, "saved_scores": {}}
             )

@@ -122,7 +122,7 @@ class Heartbeat:
                 self._end_process()
 
     def _beat(self) -> None:
-        # A full disk must not end a trial; its result will tell.
+        # A full disk must not end a trial; its result reports it.
         with contextlib.suppress(OSError):
             path = self._state.spec.out_folder / HEARTBEAT_FILE
             write_json(path, self._state.heartbeat(), durable=False)

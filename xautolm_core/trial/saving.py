@@ -53,7 +53,7 @@ class ModelCard(BaseModel):
         labels: Class names in their order; none where an answer is no class.
         precision: Of the matrix products, in training and evaluation.
         configuration: What it was trained with.
-        tokenizer: What batches need to know.
+        tokenizer: Its traits that batches need.
         decoding: What was chosen on validation beside the weights, such as ``null_threshold``.
     """
 
@@ -95,7 +95,7 @@ class TextReader:
     Attributes:
         max_length: Longest input in tokens, as in training.
         precision: Of the matrix products, in training and evaluation.
-        tokenizer: What batches need to know.
+        tokenizer: Its traits that batches need.
     """
 
     max_length: int

@@ -1,4 +1,4 @@
-"""What a running trial knows of itself: the source of heartbeats and of the result."""
+"""The state of a running trial: the source of heartbeats and of the result."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.1
 _LINGER_SECONDS = 10.0
 STARTUP_SECONDS = 300.0
 """What a trial may take for its imports, which are slow where nothing of them is in memory yet."""
-# Where a container has no memory left, its kernel shall take the trial rather than its supervisor.
+# Where a container has no memory left, the kernel should kill the trial rather than its supervisor.
 _OOM_SCORE_ADJUSTMENT = "500"
 
 
@@ -37,7 +37,7 @@ class MemoryWatch(Protocol):
         ...
 
     def oom_kills(self) -> int:
-        """Return how many processes of the container the kernel has killed for want of memory."""
+        """Return how many processes of the container the kernel has killed for lack of memory."""
         ...
 
 

@@ -41,7 +41,7 @@ class TokenizerFolder:
     Attributes:
         path: Folder with ``tokenizer.json`` and what ``AutoTokenizer`` needs.
         key: Identifies its content.
-        traits: What batches need to know.
+        traits: The traits that batches need.
     """
 
     path: Path
@@ -64,7 +64,7 @@ def open_tokenizer(
         model: The model; its tokenizer is trained on the task's training split if the model is an
             untrained architecture.
         task: The task.
-        task_key: Name of the prepared task's folder: it knows rows, their order and the splits.
+        task_key: Name of the prepared task's folder: it identifies rows, order and splits.
         cache_folder: The trials' common cache.
 
     Raises:

@@ -59,7 +59,7 @@ def open_tokens(
     cache_folder: Path,
     rows: np.ndarray | None = None,
 ) -> Tokens:
-    """Return the tokens of a split, encoding it if nobody has done so before.
+    """Return the tokens of a split, encoding it if that was not done before.
 
     Trials that want the same tokens at once wait for the first of them. Tokens of a shorter limit
     serve a longer one too where no row was cut.
@@ -67,7 +67,7 @@ def open_tokens(
     Args:
         task: The task.
         split_name: Which split.
-        key: Name of the prepared task's folder: it knows rows, their order and the splits.
+        key: Name of the prepared task's folder: it identifies rows, their order and the splits.
         tokenizer: The tokenizer.
         max_length: Longest row in tokens.
         cache_folder: The trials' common cache.

@@ -35,9 +35,9 @@ from xautolm_core.trial.plan import StepPace
 from xautolm_core.trial.plan import TrainingPlan
 from xautolm_core.trial.saving import StateSaver
 
-# A finite check waits for the GPU; so many steps go by without one.
+# A check for finite values waits for the GPU; this many steps go without one.
 _GPU_STEPS_BETWEEN_CHECKS = 16
-# A trial that ends by itself at its wall limit does so this much before it.
+# A trial that ends itself at its wall limit does so this much before it.
 _HANDOVER_SECONDS = 0.5
 # After SIGTERM the process is ended within 1.5 s (see ``heartbeat``): a save may take this long.
 _LAST_SAVE_SECONDS = 0.8
@@ -54,7 +54,7 @@ class FineTuning:
         checkpoints: Where a continuation starts, and where the training's end is kept.
 
     Raises:
-        CheckpointFault: The checkpoint to go on from does not fit.
+        CheckpointFault: The checkpoint to continue from does not fit.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class FineTuning:
     def run(self) -> None:
         """Train. The model ends with the weights of its best evaluation, which are on disk.
 
-        A trial that meets its deadline or its wall limit ends with what it has evaluated by then.
+        A trial that reaches its deadline or its wall limit ends with what it has evaluated by then.
 
         Raises:
             Diverged: Two losses, or an output, are not finite.

@@ -94,7 +94,7 @@ class AppendingContract(StoreFixtures):
             store.compact(grace=timedelta(0))
 
     def test_an_id_that_is_none_is_refused(self, store: ObjectExperienceStore) -> None:
-        with pytest.raises(StoreError, match="no id of an experience"):
+        with pytest.raises(StoreError, match="not an id of an experience"):
             store.append(sample(id="../x"))
 
     def test_odd_names_make_safe_and_distinct_keys(
@@ -108,7 +108,7 @@ class AppendingContract(StoreFixtures):
         assert kept & set(names) == {"a/b", "a_b", "a b", ".hidden"}
         assert len(kept) == len(names)
         assert len(list(storage.list("experiences/default/2026-03-01/"))) == len(names)
-        with pytest.raises(StoreError, match="no usable name"):
+        with pytest.raises(StoreError, match="not a usable name"):
             store.append(sample(tenant="../up"))
 
     def test_what_must_not_be_kept_is_not(self, store: ObjectExperienceStore) -> None:

@@ -218,7 +218,7 @@ def test_a_damaged_row_of_a_parquet_file_is_named(tmp_path: Path, store: FolderS
     ((reason, places),) = account.places.items()
     assert "does not match its digest" in reason and places == ["all.parquet:2"]
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(ConfigError, match="no readable Parquet file"):
+    with pytest.raises(ConfigError, match="not a readable Parquet file"):
         import_exported(path, None, dry_run=True)
 
 

@@ -96,7 +96,7 @@ def test_links_pipes_and_other_files_are_not_read(tmp_path: Path) -> None:
         "folder": "a link to a folder",
         "loop": "a link to a folder",
         "notes.md": "no .json, .jsonl, .ndjson",
-        "pipe.json": "no plain file",
+        "pipe.json": "not a plain file",
     }
     assert len(found) == 5
 

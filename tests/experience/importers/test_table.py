@@ -121,8 +121,8 @@ def test_without_a_map_the_fields_are_listed(tmp_path: Path) -> None:
         ("lr\n", "{column: lr, constant: 2}\n", "either a column or a constant"),
         ("low: 0", "low: 100", "low is not below high"),
         ("high: 100", "high: much", "no number"),
-        ("  epochs: epochs", "  'a b': epochs", "no usable name"),
-        (MAP, "- a\n", "this is no column map"),
+        ("  epochs: epochs", "  'a b': epochs", "not a usable name"),
+        (MAP, "- a\n", "this is not a column map"),
         (MAP, "model: [\n", "map.yaml"),
     ],
 )

@@ -13,7 +13,7 @@ from typing import Any
 from xautolm_core.records.experience import Experience
 
 PLACES_SHOWN = 5
-"""Places that are named for each reason; the count tells of the others."""
+"""Number of places that are named for each reason; the rest is counted."""
 
 MAX_REASONS = 200
 """Different reasons or fields; a hostile file could otherwise make up any number of them."""

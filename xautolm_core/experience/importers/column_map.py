@@ -124,7 +124,7 @@ def read_column_map(path: Path) -> ColumnMap:
     except FileNotFoundError:
         raise ConfigError(f"There is no column map {path}", hint="Check --map") from None
     if not isinstance(document.data, dict):
-        raise document.error((), "this is no column map", f"Begin with '{REQUIRED[0]}:'")
+        raise document.error((), "this is not a column map", f"Begin with '{REQUIRED[0]}:'")
     fields: dict[str, ColumnSource] = {}
     groups: dict[str, dict[str, ColumnSource]] = {name: {} for name in GROUPS}
     for name, content in document.data.items():
@@ -160,7 +160,7 @@ def _group(document: Document, group: str, content: Any) -> dict[str, ColumnSour
         of_class = group in _OF_CLASSES and isinstance(name, str) and _CLASS_NAME.fullmatch(name)
         if not isinstance(name, str) or not (_NAME.fullmatch(name) or of_class):
             hint = "Use letters, digits and '_'; 'f1/3' is the f1 of class 3"
-            raise document.error((group, str(name)), "no usable name", hint)
+            raise document.error((group, str(name)), "not a usable name", hint)
         sources[name] = _source(document, (group, name), source)
     return sources
 

@@ -167,7 +167,7 @@ def _row(content: dict[str, Any]) -> Row:
 
     Raises:
         CorruptObjectError: It is none.
-        StoreError: Its tenant's name is no usable one.
+        StoreError: Its tenant's name is not usable.
         ValueError: A number in it is not finite.
     """
     text = canonical(content)
@@ -189,7 +189,7 @@ def _parquet_rows(source: Path) -> Iterator[tuple[str, Row | Exception]]:
     file, number = _parquet(source), 0
     if file is None:
         raise ConfigError(
-            f"{source} is no readable Parquet file", hint="Check that it was copied whole"
+            f"{source} is not a readable Parquet file", hint="Check that it was copied whole"
         )
     try:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):

@@ -15,10 +15,10 @@ from xautolm_core.records.outcome import Outcome
 from xautolm_core.storage_faults import told_storage_fault
 
 NOT_RECORDED = "NotRecorded"
-"""Kind of a failure whose cause nobody wrote down."""
+"""Kind of a failure without a recorded cause."""
 
 UNCLASSIFIED = "Unclassified"
-"""Kind of a failure whose text none of the patterns knows."""
+"""Kind of a failure whose text matches none of the patterns."""
 
 _PATTERNS = (
     (
@@ -56,7 +56,7 @@ def classify_failure(text: str | None) -> tuple[Outcome, Failure]:
     """Return outcome and failure of the text of an exception.
 
     A cause that is not recorded, or that nothing is known of, is ``invalid``: the configuration
-    was tried and did not come to a score.
+    was tried and did not reach a score.
 
     Args:
         text: As it was raised; None or empty if it was not recorded.
@@ -64,7 +64,7 @@ def classify_failure(text: str | None) -> tuple[Outcome, Failure]:
     if text is None or not text.strip():
         failure = Failure(kind=NOT_RECORDED, message="the cause was not recorded")
         return Outcome.INVALID, failure
-    # A message may be of any length; what tells the cause stands at its beginning.
+    # A message may be of any length; the cause is at its beginning.
     text = text[:_LOOKED_AT_CHARACTERS]
     otherwise = (Outcome.INVALID, UNCLASSIFIED)
     if told_storage_fault(text) is not None:

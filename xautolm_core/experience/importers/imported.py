@@ -47,7 +47,7 @@ def finished(experiences: Sequence[Experience], account: Account, policy: Tenant
 
     Args:
         experiences: In an order that does not depend on how they were read.
-        account: Is told what came in, and what the rules of an experience have replaced.
+        account: Counts what came in, and what the rules of an experience have replaced.
         policy: What their tenant allows.
 
     Raises:
@@ -66,7 +66,7 @@ def finished(experiences: Sequence[Experience], account: Account, policy: Tenant
 
 
 def with_ids(experiences: Sequence[Experience]) -> list[Experience]:
-    """Return the experiences with their ids; those with the same number are told apart as attempts.
+    """Return the experiences with their ids; equal numbers are distinguished as attempts.
 
     Args:
         experiences: In an order that does not depend on how they were read.

@@ -94,7 +94,7 @@ def import_optuna(
 
 
 def _read_study(target: str, name: str) -> tuple[optuna.Study, list[optuna.trial.FrozenTrial]]:
-    """Return a study and its trials, their times in UTC where the storage tells the zone.
+    """Return a study and its trials, their times in UTC where the storage has the zone.
 
     Raises:
         ConfigError: They cannot be read.
@@ -158,7 +158,7 @@ def _storage(target: str) -> BaseStorage:
 
 
 def _no_file(path: Path) -> Any:
-    raise OSError(0, "it is no plain file", str(path))
+    raise OSError(0, "it is not a plain file", str(path))
 
 
 def _database(url: str) -> BaseStorage:
@@ -260,7 +260,7 @@ def _column_map(
 
 
 def _name_of(study_name: str, trials: Sequence[optuna.trial.FrozenTrial]) -> str:
-    """Return the study's name with a mark of its beginning: many a study is named alike."""
+    """Return the study's name with a mark of its beginning: many studies have the same name."""
     first = trials[0].datetime_start if trials else None
     mark = hashlib.sha256(str(first).encode()).hexdigest()[:8]
     return f"{plain(study_name)}-{mark}"

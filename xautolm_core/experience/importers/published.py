@@ -155,7 +155,7 @@ def _experience(
     outcome, failure = (Outcome.OK, None) if record.succeeded else classify_failure(record.error)
     parameters = _parameters(record, fine_tuner, account)
     downsize = parameters.get("data_downsize")
-    account.drop_field("inner_model: annotation", "the kind of model, which its class tells")
+    account.drop_field("inner_model: annotation", "the kind of model, which follows from its class")
     configuration = Configuration(
         branch=fine_tuner.branch,
         model=model,
@@ -190,7 +190,7 @@ def _experience(
 def _trial_number(ended_at: datetime, configuration: Configuration) -> int:
     """Return a number in the order of time, the same whatever else is imported.
 
-    Trials of one second are told apart by their configurations; both layouts of a record agree.
+    Trials of one second are distinguished by their configurations; both layouts of a record agree.
     """
     text = canonical(configuration.model_dump(mode="json"))
     mark = int(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8], 16)
@@ -204,7 +204,7 @@ def _parameters(
     parameters: dict[str, Value] = {}
     for name, value in record.parameters.items():
         if not _PARAMETER.fullmatch(name):
-            account.drop_field("a hyper-parameter", "no usable name")
+            account.drop_field("a hyper-parameter", "not a usable name")
         elif name in _NO_EFFECT:
             account.drop_field(name, _NO_EFFECT[name])
         elif isinstance(value, float) and not math.isfinite(value):

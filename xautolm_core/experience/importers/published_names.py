@@ -1,4 +1,4 @@
-"""What the published class names stand for: fine-tuners and models."""
+"""The meaning of the published class names: fine-tuners and models."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def task_of_alias(alias: str) -> str:
 
 
 def seed_of_alias(alias: str) -> int | None:
-    """Return the seed that a run's name tells; None if it tells none."""
+    """Return the seed in a run's name; None if there is none."""
     match = _SEED.search(alias)
     return int(match[1]) if match else None
 

@@ -103,7 +103,7 @@ def importer_of(source: str) -> str:
     """Return the importer that a source calls for, by its form.
 
     Raises:
-        ConfigError: Its form does not tell.
+        ConfigError: Its format is unknown.
     """
     if source.startswith(OPTUNA_SCHEME):
         return "optuna"
@@ -126,7 +126,7 @@ def importer_of(source: str) -> str:
     if not path.exists():
         raise ConfigError(f"There is no {source}", hint="Check the path")
     raise ConfigError(
-        f"{source} does not tell by its name what it is",
+        f"{source} has a name that does not show its format",
         hint=f"Say it with --from {', --from '.join(IMPORTERS)}",
     )
 

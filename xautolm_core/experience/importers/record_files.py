@@ -1,7 +1,7 @@
-"""Reads JSON records from a file or a folder that nobody vouches for.
+"""Reads JSON records from an untrusted file or folder.
 
 What is read is bounded: no record above ``MAX_RECORD_BYTES``, no link, no pipe, nothing outside of
-the folder. What cannot be read is named and the rest is read on.
+the folder. What cannot be read is named, and the rest is read.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def read_records(source: Path) -> Iterator[ForeignRecord | BrokenRecord | Skippe
         yield from _read_file(source.resolve(), source.name, is_given=True)
     elif source.exists():
         raise ConfigError(
-            f"{source} is no file of records", hint="Give a .json or .jsonl file, or a folder"
+            f"{source} is not a file of records", hint="Give a .json or .jsonl file, or a folder"
         )
     else:
         raise ConfigError(f"There is no {source}", hint="Check the path")
@@ -111,7 +111,7 @@ def _read_file(
         yield SkippedFile(place, "a link" if path.is_symlink() else f"cannot be read: {reason}")
         return
     if file is None:
-        yield SkippedFile(place, "no plain file")
+        yield SkippedFile(place, "not a plain file")
         return
     with file:
         if path.suffix.lower() in LINES_SUFFIXES:

@@ -194,7 +194,7 @@ def _present(value: Any) -> Any:
 
 
 def _trial_number(taken: Mapping[str, Any], digest: str) -> int:
-    """Return the number of a trial; one that is told by the row's content if it has none.
+    """Return the number of a trial; one derived from the row's content if it has none.
 
     So a row has the same id in a table that has grown, and another one in another table of the
     same name.
@@ -254,7 +254,7 @@ def _features(taken: Mapping[str, Any], kind: str, values: Mapping[str, Any]) ->
 
 
 def _value(value: Any, name: str, *, is_typed: bool) -> Value:
-    """Return a hyper-parameter's value; where there are no types, texts become what they say."""
+    """Return a hyper-parameter's value; where there are no types, texts are parsed."""
     if isinstance(value, str):
         text = value.strip()
         if len(text) > _MAX_TEXT:
@@ -291,7 +291,7 @@ def _number(value: Any, name: str) -> float:
 def _whole(value: Any, name: str) -> int:
     number = _number(value, name)
     if number != int(number) or number < 0:
-        raise RowFault(f"{name}: no whole number from 0 on")
+        raise RowFault(f"{name}: not a whole number from 0 on")
     return int(number)
 
 

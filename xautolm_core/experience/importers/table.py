@@ -148,7 +148,7 @@ def _parquet(source: Path) -> Any:
     try:
         return pq.ParquetFile(source, pre_buffer=False)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise ConfigError(f"{source} is no readable Parquet file", hint=_HINT) from error
+        raise ConfigError(f"{source} is not a readable Parquet file", hint=_HINT) from error
 
 
 def _parquet_rows(source: Path) -> Iterator[ForeignRow]:

@@ -1,4 +1,4 @@
-"""What the launcher needs of whatever carries specs and results between it and the pods."""
+"""The interface that carries specs and results between the launcher and the pods."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Exchange(Protocol):
         ...
 
     def heartbeat(self, spec: TrialSpec) -> Mapping[str, Any] | None:
-        """Return what the trial last told; None if nothing yet."""
+        """Return the trial's last heartbeat; None if there is none yet."""
         ...
 
     def result(self, spec: TrialSpec) -> TrialResult | None:
@@ -31,7 +31,7 @@ class Exchange(Protocol):
         ...
 
     def keep(self, spec: TrialSpec, result: TrialResult) -> TrialResult:
-        """Store what the launcher found, unless the pod told more; return the result that stands.
+        """Store the launcher's findings, unless the pod reported more; return the valid result.
 
         A restarted launcher finds the same.
         """

@@ -1,4 +1,4 @@
-"""What the user is told of trials that wait: each thing once, and again after a while."""
+"""Notes to the user about waiting trials: each one once, and again after a while."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _AGAIN_SECONDS = 300.0
 
 
 class Notes(Protocol):
-    """Takes what the user should know. A ``SearchObserver`` is one."""
+    """Takes notes for the user. A ``SearchObserver`` is one."""
 
     def note(self, text: str, *, warning: bool = False) -> None:
-        """Tell something that the user should know."""
+        """Pass on a note for the user."""
         ...
 
 
@@ -20,7 +20,7 @@ class SpacedNotes:
     """Passes warnings on, but none about the same subject within five minutes.
 
     Args:
-        notes: Takes them; None for nobody.
+        notes: Takes the notes; None to discard them.
     """
 
     def __init__(self, notes: Notes | None) -> None:
@@ -28,10 +28,10 @@ class SpacedNotes:
         self._told: dict[str, float] = {}
 
     def warn(self, text: str, subject: str) -> None:
-        """Tell something, unless the same subject was told a short while ago.
+        """Pass on a note, unless the same subject had one a short while ago.
 
         Args:
-            text: What is told.
+            text: The note.
             subject: What it is about.
         """
         now = time.monotonic()

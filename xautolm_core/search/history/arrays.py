@@ -153,7 +153,7 @@ class History:
     def outcomes(self) -> NDArray[np.int8]:
         """Index in ``tuple(Outcome)``."""
         column = self._coded("outcome")
-        # A value that is no outcome is one that no row has any more.
+        # A value that is not an outcome is one that no row has any more.
         codes = [_OUTCOME_CODES.get(value, 0) for value in column.values]
         return column.spread(codes, none=0).astype(np.int8)
 
@@ -201,7 +201,7 @@ class History:
     def parameters(self) -> Mapping[str, Coded]:
         """Hyper-parameter's name to its values (active ones only).
 
-        Values are told apart by their JSON: 1, 1.0 and true are three.
+        Values are distinguished by their JSON: 1, 1.0 and true are three.
         """
         return {name: self._coded(PARAMETER + name, json.loads) for name in self._below(PARAMETER)}
 

@@ -71,7 +71,7 @@ class HistoryCache:
         return table
 
     def put(self, key: str, table: pa.Table) -> None:
-        """Keep the table of a segment, all or nothing; without success nothing is said."""
+        """Keep the table of a segment, all or nothing; failures are ignored."""
         try:
             self._make_private_folder()
             self._write(key, table)
@@ -131,7 +131,7 @@ class HistoryCache:
             raise PermissionError(f"{self.folder} is open to others")
 
     def _is_private(self) -> bool:
-        """Whether the folder is this user's own, and nobody else's may write to it."""
+        """Whether the folder is this user's own, and no other user may write to it."""
         found = self.folder.lstat()
         is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
         return is_own and not found.st_mode & 0o077

@@ -138,7 +138,7 @@ def _put_back(columns: dict[str, pa.Array], rows: int) -> None:
 
 
 def _name_no_model(columns: dict[str, pa.Array]) -> None:
-    """Put a word where there is no model because the method needs none, in place."""
+    """Replace the missing model of methods that need none by a fixed name, in place."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

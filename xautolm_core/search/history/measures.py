@@ -84,7 +84,7 @@ def number(column: pa.Array | None, rows: int) -> pa.Array:
 
 
 def finite(value: object) -> float | None:
-    """Return a number as a float; None if it is no number, or none that a float can hold."""
+    """Return a number as a float; None if it is not a number, or too large for a float."""
     try:
         found = float(value) if isinstance(value, (int, float)) else math.nan
     except OverflowError:

@@ -106,7 +106,7 @@ def read_history(
 
     Args:
         sources: The stores. An experience that is in several counts as one of the most trusted.
-        relevance: What an experience must have in common with the search.
+        relevance: Requirements on an experience, relative to the search.
         exclude_search_id: The search's own id.
     """
     return History(*read_rows(sources, relevance, exclude_search_id=exclude_search_id))
@@ -154,7 +154,7 @@ def _table(segment: SegmentFile, cache: HistoryCache | None) -> pa.Table:
     opened = segment.open()
     source = segment.table(wanted_columns(sorted(opened.column_names)))
     table = to_history_table(source)
-    # What is read of a damaged segment is not all of it.
+    # A damaged segment is read only in part.
     if cache is not None and len(source) == opened.rows:
         cache.put(segment.key, table)
     return table

@@ -14,14 +14,14 @@ class DropReason(StrEnum):
     OUTCOME = "outcome says nothing about the configuration"
     CHEAP_METHOD = "cheap method"
     NO_SCORE = "no score"
-    NO_BRANCH = "no such fine-tuner in this space"
+    NO_BRANCH = "no such branch in this space"
     NOT_NEAREST = "not among the nearest"
     NOT_USED = "kind of outcome not used by this sampler"
 
 
 @dataclass(frozen=True)
 class Relevance:
-    """What an experience must have in common with the current search.
+    """Requirements on an experience, relative to the current search.
 
     Attributes:
         task_type: Kind of task.

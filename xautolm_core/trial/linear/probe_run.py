@@ -172,7 +172,7 @@ def _choose_weights(trial: LinearTrial, logits: list[np.ndarray]) -> list[float]
     """Return the weights of TF-IDF and probe that answer the validation rows best."""
 
     def pair(weight: float) -> list[float]:
-        # As they are saved, so that the saved model answers alike.
+        # As they are saved, so that the saved model gives the same predictions.
         return [float(np.float32(1 - weight)), float(np.float32(weight))]
 
     return max(map(pair, _WEIGHTS), key=lambda weights: trial.macro_f1(average(logits, weights)))

@@ -46,7 +46,7 @@ class Candidates(Protocol):
 
 
 class Setting(BaseModel):
-    """What a logistic regression is fitted with.
+    """The data and settings that a logistic regression is fitted with.
 
     Attributes:
         strength: Inverse strength of the penalty, C.
@@ -130,7 +130,7 @@ class Strengths:
         """Yield settings to fit with; each wants the score of the one before to be sent.
 
         The weights of classes are chosen at the first strength; from there it goes up, and if that
-        is no better down, as long as scores rise. So four fits do where a grid takes twice as many.
+        is not better, as long as scores rise. So four fits do where a grid takes twice as many.
         """
         weights: tuple[ClassWeight | None, ...] = ("balanced", None)
         scores: dict[ClassWeight | None, float] = {}
@@ -239,7 +239,7 @@ def fit(features: Any, labels: np.ndarray, classes: int, setting: Setting) -> Li
     coefficients = np.zeros((classes, columns), dtype=np.float32)
     intercepts = np.full(classes, _ABSENT, dtype=np.float32)
     if len(present) < 2 or columns == 0:
-        # Nothing to tell apart, or nothing to tell it by: the more frequent the likelier.
+        # One class, or no features: the more frequent the likelier.
         intercepts[present] = np.log(np.bincount(encoded) / len(labels))
         return LinearModel(coefficients, intercepts)
     model = LogisticRegression(

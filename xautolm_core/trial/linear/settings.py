@@ -1,4 +1,4 @@
-"""What earlier trials of a search have chosen, for trials that build on them."""
+"""Choices of earlier trials of a search, for trials that build on them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def recall(trial: LinearTrial, part: str) -> Setting | None:
 
 
 def remember(trial: LinearTrial, part: str, setting: Setting) -> None:
-    """Keep what a trial has chosen for a part; where it cannot be written, nobody misses it."""
+    """Keep what a trial has chosen for a part; it is optional: a failure to write it is ignored."""
     with contextlib.suppress(OSError):
         write_json(_file(trial, part), setting, durable=False)
 

@@ -23,7 +23,7 @@ VOCABULARY_FILE = "vocabulary.json"
 
 Analyzer = Literal["word", "char_wb"]
 
-# Words of any length; exclamation and question marks tell much of emotions.
+# Words of any length; exclamation and question marks are informative of emotions.
 _TOKEN = r"(?u)\b\w+\b|[!?]"  # noqa: S105 - a pattern, not a secret
 _RANGES: dict[Analyzer, tuple[int, int]] = {"word": (1, 2), "char_wb": (2, 5)}
 # Terms beyond these bring no macro-F1 on the sets of docs/trials.md, and cost time and disk.

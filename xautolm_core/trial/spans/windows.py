@@ -293,14 +293,14 @@ def open_windows(
     max_length: int,
     cache_folder: Path,
 ) -> Windows:
-    """Return the windows of a split, encoding it if nobody has done so before.
+    """Return the windows of a split, encoding it if that was not done before.
 
     Trials that want the same windows at once wait for the first of them.
 
     Args:
         split: The split.
         split_name: Which one it is.
-        key: Name of the prepared task's folder: it knows rows, their order and the splits.
+        key: Name of the prepared task's folder: it identifies rows, their order and the splits.
         tokenizer: The tokenizer.
         max_length: Tokens of a window.
         cache_folder: The trials' common cache.

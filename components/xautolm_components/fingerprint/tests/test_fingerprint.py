@@ -28,7 +28,7 @@ def test_the_request_has_all_that_the_search_needs(run):
     ("changes", "words", "code"),
     [
         ({"limits": {"trials": 0.0}}, "limits: trials is 0.0", 2),
-        ({"tenant": "team a"}, "tenant: Tenant 'team a' is no usable name. Use up to", 2),
+        ({"tenant": "team a"}, "tenant: Tenant 'team a' is not a usable name. Use up to", 2),
         ({"tenant": "AKIAIOSFODNN7EXAMPLE"}, "store: The tenant's name looks like a cred", 3),
         (
             {
