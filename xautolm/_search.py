@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,6 +21,8 @@ from xautolm_core.request.options import SearchOptions
 from xautolm_core.request.search_request import new_search
 from xautolm_core.request.search_request import resumed_search
 from xautolm_core.tasks.quoting import Quoting
+from xautolm_core.tracking.settings import resumed_settings
+from xautolm_core.tracking.settings import tracking_settings
 
 Time = str | float | timedelta
 """``"10m"``, ``"1h30m"``, seconds, or a ``timedelta``."""
@@ -64,6 +67,7 @@ def search(
     out: str | Path | None = None,
     keep_models: Literal["front", "best", "all"] = "front",
     offline: bool = False,
+    mlflow: str | None = None,
     progress: Progress = True,
 ) -> SearchResult:
     """Search for the best text classifier, and return it with everything that was found.
@@ -122,6 +126,9 @@ def search(
         out: Run folder; ``runs/<task>-<UTC time>`` by default.
         keep_models: Which models stay on disk.
         offline: Do not ask a model hub.
+        mlflow: Where MLflow is told of the search: ``"http://host:5000"``,
+            ``"sqlite:///mlflow.db"``, ``"env"`` for what MLFLOW_TRACKING_URI says, or ``"off"``. By
+            default ``$XAUTOLM_MLFLOW``, else nowhere (see docs/mlflow.md).
         progress: ``True`` shows a table in a notebook, a live view in a terminal and lines
             elsewhere (standard error); ``False`` shows warnings alone, ``"lines"`` always lines; or
             an observer of your own (see ``xautolm.extending.SearchObserver``).
@@ -145,6 +152,7 @@ def search(
         ['negative']
     """
     with in_callers_words():
+        tracking = tracking_settings(mlflow, os.environ)
         options = SearchOptions(
             data=given_data(data, text=text, text_pair=text_pair, label=label),
             text=text,
@@ -184,7 +192,7 @@ def search(
             out=None if out is None else Path(out),
             keep_models=keep_models,
         )
-        return SearchResult.of(run_request(new_search(options), progress))
+        return SearchResult.of(run_request(new_search(options), progress, tracking))
 
 
 def resume(
@@ -206,6 +214,7 @@ def resume(
     offline: bool | None = None,
     launcher: str | None = None,
     launcher_settings: str | Path | Mapping[str, Any] | None = None,
+    mlflow: str | None = None,
     progress: Progress = True,
 ) -> SearchResult:
     """Go on with a search that was interrupted or killed, or that gets a larger budget.
@@ -231,6 +240,7 @@ def resume(
         offline: Likewise.
         launcher: That of the search; it cannot change.
         launcher_settings: New ones, on a cluster with the same workspace.
+        mlflow: As in ``search``; where nothing is given, as before.
         progress: As in ``search``.
 
     Returns:
@@ -244,6 +254,7 @@ def resume(
     """
     folder = run.out_folder if isinstance(run, SearchResult) else Path(run)
     with in_callers_words():
+        tracking = resumed_settings(mlflow, os.environ, folder.expanduser())
         options = SearchOptions(
             budget=_written(budget),
             trials=trials,
@@ -262,7 +273,8 @@ def resume(
             launcher=launcher,
             launcher_settings=_settings(launcher_settings),
         )
-        return SearchResult.of(run_request(resumed_search(options, folder), progress))
+        request = resumed_search(options, folder)
+        return SearchResult.of(run_request(request, progress, tracking))
 
 
 def _listed(names: str | Sequence[str]) -> str:

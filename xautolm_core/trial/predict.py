@@ -45,6 +45,11 @@ class LanguageModelClassifier(Classifier):
         self._precision = choose_precision(self._device, reader.precision != "float32")
         self._encoder = Encoder(folder, reader.max_length)
 
+    @property
+    def model(self) -> Any:
+        """The transformers model, in evaluation mode."""
+        return self._model
+
     def logits(self, split: Split, *, max_rows: int = 256) -> np.ndarray:
         """Return the logits of all rows of a split, float32, (rows, classes)."""
         from xautolm_core.trial.evaluation import evaluation_tokens
@@ -70,8 +75,22 @@ class LanguageModelClassifier(Classifier):
         )
 
 
+def read_card(model_folder: Path) -> ModelCard:
+    """Return what stands beside a saved model.
+
+    Raises:
+        ConfigError: The folder holds no model of ours, or not a whole one.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return ModelCard.model_validate_json((model_folder / MODEL_CARD_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(f"{model_folder} holds no model of xautolm", hint=_HINT) from error
+
+
 def load_classifier(
-    model_folder: Path, *, device: str = "cpu", threads: int | None = None
+    model_folder: Path, *, device: str = "cpu", threads: int | None = None, mixed: bool = True
 ) -> Classifier:
     """Return the classifier in a folder that a trial saved.
 
@@ -81,18 +100,16 @@ def load_classifier(
         model_folder: The folder.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads of the language model; torch's own choice if None.
+        mixed: Answer in the precision of the training, where this machine has it; else in float32.
 
     Raises:
         ConfigError: The folder holds no model of ours, or not a whole one.
         MissingExtraError: torch or transformers is needed and not installed.
     """
-    from pydantic import ValidationError
-
     folder = Path(model_folder)
-    try:
-        card = ModelCard.model_validate_json((folder / MODEL_CARD_FILE).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ConfigError(f"{folder} holds no model of xautolm", hint=_HINT) from error
+    card = read_card(folder)
+    if not mixed and card.precision is not None:
+        card = card.model_copy(update={"precision": "float32"})
     try:
         if is_cheap(card.configuration.method):
             from xautolm_core.trial.linear.loading import load_linear_classifier
