@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS ?= trial,s3,kfp,kubernetes,gpu,monitoring,dashboard,mlflow,dev
+EXTRAS ?= trial,s3,kfp,kubernetes,gpu,monitoring,dashboard,mlflow,onnx,dev
 # Keeps the resolver from taking a CUDA build, and every machine on the same versions.
 CONSTRAINTS ?= constraints.txt
 PYTEST_ARGS ?=

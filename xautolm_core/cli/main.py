@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from xautolm_core import __version__
+from xautolm_core.cli.export_command import export
 from xautolm_core.cli.exporter_command import exporter
 from xautolm_core.cli.features_command import features
 from xautolm_core.cli.lazy import LazyCommands
@@ -51,6 +52,7 @@ app.command()(trial)
 app.command()(probe)
 app.command()(exporter)
 app.command()(report)
+app.command()(export)
 app.command()(why)
 app.add_typer(models_app, name="models")
 app.add_typer(mlflow_app, name="mlflow")

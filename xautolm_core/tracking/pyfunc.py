@@ -85,7 +85,7 @@ def save_pyfunc(model_folder: Path, target: Path) -> Agreement:
         except MlflowException as error:
             raise ConfigError(
                 f"MLflow cannot hold the model in {model_folder}",
-                hint="Serve the folder as it is",
+                hint="Serve the folder as it is (see docs/serving.md)",
             ) from error
         shutil.rmtree(new / "__pycache__", ignore_errors=True)
         samples = sample_texts(has_pairs=card.has_pairs)
