@@ -6,12 +6,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS ?= trial,models,s3,kfp,kubernetes,gpu,monitoring,dashboard,dev
+EXTRAS ?= trial,models,s3,kfp,kubernetes,gpu,monitoring,dashboard,mlflow,onnx,dev
 # Keeps the resolver from taking a CUDA build, and every machine on the same versions.
 CONSTRAINTS ?= constraints.txt
 PYTEST_ARGS ?=
 TEST_PROCESSES ?= 2
-SERVER_TESTS := s3 or docker or prometheus
+SERVER_TESTS := s3 or docker or prometheus or mlflow
 STAMP := $(VENV)/.installed
 # Tests start many processes; each would compile the code anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -22,6 +22,7 @@ from typing import Any
 from xautolm_core import __version__
 
 if TYPE_CHECKING:
+    from xautolm._export import export
     from xautolm._model import Model
     from xautolm._model import load_model
     from xautolm._model import predict
@@ -66,6 +67,7 @@ __all__ = [
     "Task",
     "XautolmError",
     "__version__",
+    "export",
     "load_model",
     "load_run",
     "open_store",
@@ -77,6 +79,7 @@ __all__ = [
 
 _SUBMODULES = ("extending", "testing")
 _MODULES = {
+    "_export": ("export",),
     "_model": ("Model", "load_model", "predict"),
     "_report": ("EnergyReport", "report"),
     "_result": ("Plot", "SearchResult", "load_run"),

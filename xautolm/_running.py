@@ -20,6 +20,7 @@ from xautolm_core.request.search_request import SearchRequest
 from xautolm_core.search.contract import SEARCH_FILE
 from xautolm_core.search.contract import SearchObserver
 from xautolm_core.search.runner import run_search
+from xautolm_core.tracking.live import tracked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from xautolm_core.launch.contract import Launcher
     from xautolm_core.search.contract import SearchResult
     from xautolm_core.search.measured import Measured
+    from xautolm_core.tracking.settings import TrackingSettings
 
 Observing = Callable[[SearchRequest], AbstractContextManager[SearchObserver]]
 """Shows a search until its context is left."""
@@ -36,12 +38,15 @@ _OBSERVER_METHODS = tuple(name for name in vars(SearchObserver) if not name.star
 Progress = bool | Literal["auto", "lines", "quiet"] | SearchObserver | Observing
 
 
-def run_request(request: SearchRequest, progress: Progress) -> SearchResult:
+def run_request(
+    request: SearchRequest, progress: Progress, tracking: TrackingSettings | None = None
+) -> SearchResult:
     """Run a search, write its result folder, and return its result.
 
     Args:
         request: The search.
         progress: How it is shown.
+        tracking: Where MLflow is told of it; None for nowhere.
 
     Raises:
         ConfigError: The search cannot begin; nothing of it stays on disk.
@@ -52,18 +57,19 @@ def run_request(request: SearchRequest, progress: Progress) -> SearchResult:
     with (
         _leaving_nothing(request),
         _observing(progress)(request) as observer,
-        _launcher_of(request, observer) as (launcher, measured),
+        tracked(tracking, folder, observer),
     ):
-        found = run_search(
-            spec,
-            folder,
-            launcher=launcher,
-            observer=observer,
-            resume=request.resume,
-            measured=measured,
-            is_locked=request.cluster is not None,
-        )
-    write_result_folder(found)
+        with _launcher_of(request, observer) as (launcher, measured):
+            found = run_search(
+                spec,
+                folder,
+                launcher=launcher,
+                observer=observer,
+                resume=request.resume,
+                measured=measured,
+                is_locked=request.cluster is not None,
+            )
+        write_result_folder(found)
     return found
 
 

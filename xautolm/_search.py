@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,8 +21,10 @@ from xautolm_core.request.options import SearchOptions
 from xautolm_core.request.options import given_options
 from xautolm_core.request.search_request import new_search
 from xautolm_core.request.search_request import resumed_search
+from xautolm_core.tracking.settings import resumed_settings
+from xautolm_core.tracking.settings import tracking_settings
 
-_NO_OPTIONS = ("data", "run", "progress")
+_NO_OPTIONS = ("data", "run", "progress", "mlflow")
 
 Time = str | float | timedelta
 """``"10m"``, ``"1h30m"``, seconds, or a ``timedelta``."""
@@ -69,6 +72,7 @@ def search(
     out: str | Path | None = None,
     keep_models: Literal["front", "best", "all"] = "front",
     offline: bool = False,
+    mlflow: str | None = None,
     progress: Progress = True,
 ) -> SearchResult:
     """Search for the best model of a task, and return it with all trials.
@@ -135,6 +139,9 @@ def search(
         out: Run folder; ``runs/<task>-<UTC time>`` by default.
         keep_models: Models of which trials stay on disk.
         offline: Do not contact a model hub.
+        mlflow: Where to report the search to MLflow: ``"http://host:5000"``,
+            ``"sqlite:///mlflow.db"``, ``"env"`` for the value of MLFLOW_TRACKING_URI, or ``"off"``.
+            By default ``$XAUTOLM_MLFLOW``, else nowhere (see docs/mlflow.md).
         progress: ``True`` shows a table in a notebook, a live view in a terminal and lines
             elsewhere (standard error); ``False`` shows warnings only, ``"lines"`` always lines; or
             an observer of your own (see ``xautolm.extending.SearchObserver``).
@@ -159,9 +166,10 @@ def search(
     """
     given = dict(locals())  # nothing else is there yet
     with in_callers_words():
+        tracking = tracking_settings(mlflow, os.environ)
         columns = _complete([(text, label), (question, context, answers)], text_pair)
         request = new_search(_options(given).model_copy(update={"data": given_data(data, columns)}))
-        return SearchResult.of(run_request(request, progress))
+        return SearchResult.of(run_request(request, progress, tracking))
 
 
 def resume(
@@ -183,6 +191,7 @@ def resume(
     offline: bool | None = None,
     launcher: str | None = None,
     launcher_settings: str | Path | Mapping[str, Any] | None = None,
+    mlflow: str | None = None,
     progress: Progress = True,
 ) -> SearchResult:
     """Continue a search that was interrupted or killed, or give a finished one a larger budget.
@@ -207,6 +216,7 @@ def resume(
         offline: Likewise.
         launcher: That of the search; it cannot change.
         launcher_settings: New settings, for a cluster with the same workspace.
+        mlflow: As in ``search``; unchanged if None.
         progress: As in ``search``.
 
     Returns:
@@ -221,7 +231,9 @@ def resume(
     given = dict(locals())  # nothing else is there yet
     with in_callers_words():
         folder = run.out_folder if isinstance(run, SearchResult) else given_path(run, "run")
-        return SearchResult.of(run_request(resumed_search(_options(given), folder), progress))
+        tracking = resumed_settings(mlflow, os.environ, folder)
+        request = resumed_search(_options(given), folder)
+        return SearchResult.of(run_request(request, progress, tracking))
 
 
 def _complete(kinds: Sequence[Sequence[str | None]], text_pair: str | None) -> list[str]:

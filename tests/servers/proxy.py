@@ -47,15 +47,21 @@ class FaultyProxy:
     Args:
         endpoint: ``http://host:port`` of the server.
         stall_seconds: How long ``Fault.STALL`` takes.
+        keeps_bodies: Whether it keeps what is sent.
 
     Attributes:
         endpoint: Its own address.
         requests: Method and path of each request so far.
+        bodies: Headers and content of each request so far, if they are kept.
     """
 
-    def __init__(self, endpoint: str, *, stall_seconds: float = 1.0) -> None:
+    def __init__(
+        self, endpoint: str, *, stall_seconds: float = 1.0, keeps_bodies: bool = False
+    ) -> None:
         self.requests: list[tuple[str, str]] = []
-        self._faults: list[Fault] = []
+        self.bodies: list[bytes] = []
+        self._keeps_bodies = keeps_bodies
+        self._faults: list[Fault | None] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._stall_seconds = stall_seconds
@@ -63,8 +69,8 @@ class FaultyProxy:
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
-    def spoil(self, faults: Iterable[Fault]) -> None:
-        """Spoil the next requests, one fault each."""
+    def spoil(self, faults: Iterable[Fault | None]) -> None:
+        """Spoil the next requests, one fault each; None spoils nothing."""
         with self._lock:
             self._faults.extend(faults)
 
@@ -102,6 +108,8 @@ class FaultyProxy:
 
             def do_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if proxy._keeps_bodies:
+                    proxy.bodies.append(str(self.headers).encode() + body)
                 fault = proxy._next_fault(self.command, self.path)
                 if fault is Fault.STALL:
                     proxy._ended.wait(proxy._stall_seconds)
@@ -163,6 +171,6 @@ class FaultyProxy:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        for method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
+        for method in ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"):
             setattr(Handler, f"do_{method}", Handler.do_any)
         return Handler

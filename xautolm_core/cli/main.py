@@ -14,9 +14,11 @@ from typing import Annotated
 import typer
 
 from xautolm_core import __version__
+from xautolm_core.cli.export_command import export
 from xautolm_core.cli.exporter_command import exporter
 from xautolm_core.cli.features_command import features
 from xautolm_core.cli.lazy import LazyCommands
+from xautolm_core.cli.mlflow_commands import app as mlflow_app
 from xautolm_core.cli.models_commands import app as models_app
 from xautolm_core.cli.output import one_line
 from xautolm_core.cli.predict_command import predict
@@ -50,8 +52,10 @@ app.command()(trial)
 app.command()(probe)
 app.command()(exporter)
 app.command()(report)
+app.command()(export)
 app.command()(why)
 app.add_typer(models_app, name="models")
+app.add_typer(mlflow_app, name="mlflow")
 app.add_typer(store_app, name="store")
 app.add_typer(space_app, name="space")
 

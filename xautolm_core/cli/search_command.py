@@ -311,6 +311,15 @@ def search(
             rich_help_panel=_RESULT,
         ),
     ] = None,
+    mlflow: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI",
+            help="Tell MLflow of the search: http://host:5000, sqlite:///mlflow.db, env for what "
+            "MLFLOW_TRACKING_URI says, or off (default: $XAUTOLM_MLFLOW, else off).",
+            rich_help_panel=_RESULT,
+        ),
+    ] = None,
     quiet: Annotated[
         bool,
         typer.Option(
@@ -372,6 +381,7 @@ def search(
         "cold": cold or None,
         "out": out,
         "keep_models": keep_models,
+        "mlflow": mlflow,
     }
     given = {name: value for name, value in given.items() if value not in (None, [], {})}
     basis = assumed_basis(zone=zone, intensities=intensities, grams_per_kwh=grams_per_kwh, pue=pue)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.cluster_search import launched
+from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
 from xautolm_core.search.contract import ALTERNATIVE_FOLDER
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from xautolm_core.search.contract import SearchObserver
     from xautolm_core.search.contract import TrialRecord
     from xautolm_core.search.measured import Measured
+    from xautolm_core.tracking.settings import TrackingSettings
 
 EXIT_INTERRUPTED = 143
 
@@ -120,6 +123,7 @@ def search(request: str, features_file: str, history: str, result_folder: str) -
     from xautolm_core.report.folder import write_result_folder
     from xautolm_core.search.outbox import require_kept
     from xautolm_core.search.runner import run_search
+    from xautolm_core.tracking.live import tracked
 
     asked = read_request(request)
     exchange = TrialExchange.open(asked.exchange_address)
@@ -131,25 +135,48 @@ def search(request: str, features_file: str, history: str, result_folder: str) -
         view = LineView(spec, sys.stdout, resumed=resume)
         kind = Mirrored if asked.cluster is not None else MirroredWithModels
         observer = kind(view, exchange, out_folder)
-        with launcher_of(asked, exchange, observer) as launcher:
-            result = run_search(
-                spec,
-                out_folder,
-                launcher=launcher,
-                observer=observer,
-                resume=resume,
-                with_test=False,
-                measured=read_features(features_file),
-            )
-        exchange.mirror(out_folder).sync()
-        if result.stopped_by == "interrupted":
-            print("interrupted: the results are kept; a retry continues", file=sys.stderr)
-            sys.exit(EXIT_INTERRUPTED)
-        write_result_folder(result)
+        with tracked(tracking_of_platform(view), out_folder, view):
+            with launcher_of(asked, exchange, observer) as launcher:
+                result = run_search(
+                    spec,
+                    out_folder,
+                    launcher=launcher,
+                    observer=observer,
+                    resume=resume,
+                    with_test=False,
+                    measured=read_features(features_file),
+                )
+            exchange.mirror(out_folder).sync()
+            if result.stopped_by == "interrupted":
+                print("interrupted: the results are kept; a retry continues", file=sys.stderr)
+                sys.exit(EXIT_INTERRUPTED)
+            write_result_folder(result)
         keep_for_the_end(asked, SUMMARY_KEY, summary_document(result))
         copy_result(out_folder, Path(result_folder))
         require_kept(result)
         require_model(result)
+
+
+def tracking_of_platform(observer: SearchObserver) -> TrackingSettings | None:
+    """Return where the platform wants the search tracked; None where it does not, or cannot be.
+
+    Args:
+        observer: Is told why it cannot be. The step does without.
+    """
+    from xautolm_core.tracking.settings import has_client
+    from xautolm_core.tracking.settings import platform_settings
+
+    try:
+        found = platform_settings(os.environ)
+    except ConfigError as error:
+        observer.note(f"MLflow is not told of this search: {error}", warning=True)
+        return None
+    if found is not None and not has_client():
+        observer.note(
+            "MLflow is not told of this search: this image lacks the extra 'mlflow'", warning=True
+        )
+        return None
+    return found
 
 
 def read_features(file: str) -> Measured:

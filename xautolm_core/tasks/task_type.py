@@ -127,6 +127,11 @@ def primary_score(scores: Mapping[str, Score]) -> Score | None:
     return next((scores[name] for name in primary_names() if name in scores), None)
 
 
+def primary_name(scores: Mapping[str, object]) -> str | None:
+    """Return the name of the primary score among those of a trial; None if it has none."""
+    return next((name for name in primary_names() if name in scores), None)
+
+
 def primary_title(scores: Mapping[str, Score]) -> str:
     """Return what people call the primary score among those of a trial; ``score`` without one."""
     kinds = (task_kind(name) for name in TASK_TYPES.names())

@@ -51,6 +51,11 @@ class LanguageModelClassifier(Classifier):
         self._precision = choose_precision(self._device, reader.precision != "float32")
         self._encoder = Encoder(folder, reader.max_length)
 
+    @property
+    def model(self) -> Any:
+        """The transformers model, in evaluation mode."""
+        return self._model
+
     def logits(self, split: Split, *, max_rows: int = 256) -> np.ndarray:
         """Return the logits of all rows of a split, float32, (rows, classes)."""
         from xautolm_core.trial.evaluation import evaluation_tokens
@@ -77,7 +82,7 @@ class LanguageModelClassifier(Classifier):
 
 
 def load_classifier(
-    model_folder: Path, *, device: str = "cpu", threads: int | None = None
+    model_folder: Path, *, device: str = "cpu", threads: int | None = None, mixed: bool = True
 ) -> Classifier:
     """Return the classifier in a folder that a trial saved.
 
@@ -87,6 +92,7 @@ def load_classifier(
         model_folder: The folder.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads of the language model; torch's own choice if None.
+        mixed: Answer in the precision of the training, where this machine has it; else in float32.
 
     Raises:
         ConfigError: The folder holds no model of ours, or not a whole one.
@@ -94,6 +100,8 @@ def load_classifier(
     """
     folder = Path(model_folder)
     card = _card_of(folder, TaskType.TEXT_CLASSIFICATION)
+    if not mixed and card.precision is not None:
+        card = card.model_copy(update={"precision": "float32"})
 
     def load() -> Classifier:
         if is_cheap(card.configuration.method):

@@ -1,0 +1,1 @@
+"""Models in other forms: for MLflow, for ONNX runtimes, as services on KServe."""
