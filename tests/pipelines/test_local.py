@@ -13,7 +13,9 @@ from tests.pipelines.place import Place
 from tests.pipelines.place import needs_data
 from tests.pipelines.place import predicts
 from xautolm_core.experience.open import open_store
+from xautolm_core.records.methods import is_cheap
 from xautolm_core.registry.registry import ModelRegistry
+from xautolm_core.space.screening import is_screening
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(2400), needs_data]
 
@@ -28,13 +30,12 @@ def test_a_search_registers_a_model_and_the_next_starts_from_it_and_a_retraining
 ):
     out, _ = place.run("xautolm-search")
     kept = list(open_store(place.store).scan())
-    # Three cheap candidates, and then the two trials that were asked for.
-    assert [e.configuration.method for e in sorted(kept, key=lambda e: e.trial_number)][:3] == [
-        "tfidf",
-        "linear_probe",
-        "linear_probe_tfidf",
-    ]
-    assert sorted(e.trial_number for e in kept) == [0, 1, 2, 3, 4]
+    # Three cheap candidates, a screening of each model, and then the two trials that were asked for.
+    tried = [e.configuration for e in sorted(kept, key=lambda e: e.trial_number)]
+    assert [one.method for one in tried][:3] == ["tfidf", "linear_probe", "linear_probe_tfidf"]
+    assert all(is_screening(one) for one in tried[3:-2]) and len(tried) > 5
+    assert not any(is_cheap(one.method) for one in tried[-2:])
+    assert sorted(e.trial_number for e in kept) == list(range(len(tried)))
     assert all(e.task_name == "sst2" for e in kept)
     champion, answer = predicts(place, tmp_path)
     assert "positive" in answer or "negative" in answer
