@@ -30,7 +30,7 @@ def test_a_search_registers_a_model_and_the_next_starts_from_it_and_a_retraining
 ):
     out, _ = place.run("xautolm-search")
     kept = list(open_store(place.store).scan())
-    # Three cheap candidates, a screening of each model, and then the two trials that were asked for.
+    # Three cheap candidates, a screening of each model, and the two trials that were asked for.
     tried = [e.configuration for e in sorted(kept, key=lambda e: e.trial_number)]
     assert [one.method for one in tried][:3] == ["tfidf", "linear_probe", "linear_probe_tfidf"]
     assert all(is_screening(one) for one in tried[3:-2]) and len(tried) > 5
