@@ -6,13 +6,16 @@ from typing import List
 from kfp import dsl
 
 from xautolm_components.images import TRIAL_IMAGE
+from xautolm_pipelines.backend import S3_SECRET
+from xautolm_pipelines.backend import WEBHOOK_SECRET
+from xautolm_pipelines.backend import pipeline
 from xautolm_pipelines.setup import begin
 from xautolm_pipelines.setup import conclude
 from xautolm_pipelines.setup import run_controller
 from xautolm_pipelines.setup import tell
 
 
-@dsl.pipeline(
+@pipeline(
     name="xautolm-search",
     description="Search for the best fine-tuned text classifier, warm-started by experience.",
 )
@@ -39,10 +42,10 @@ def xautolm_search(
     tolerations: List[dict] = [],
     queue: str = "",
     trial_service_account: str = "",
-    s3_secret: str = "mlpipeline-minio-artifact",
+    s3_secret: str = S3_SECRET,
     model_cache_claim: str = "",
     cluster: str = "",
-    webhook_secret: str = "xautolm-webhook",
+    webhook_secret: str = WEBHOOK_SECRET,
 ):
     """Search for the best fine-tuned text classifier, and register it.
 
