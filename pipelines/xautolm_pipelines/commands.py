@@ -41,8 +41,30 @@ def compile_pipelines(
             "--out", metavar="DIR", help="Folder for the YAML files; the package's by default."
         ),
     ] = None,
+    *,
+    kfp_version: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION",
+            help="The backend's: 2.15, 2.16 or 2.17; that of the installed kfp if none.",
+        ),
+    ] = None,
+    s3_secret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Secret with the S3 keys: fixed before 2.17, else the default of s3_secret.",
+        ),
+    ] = None,
+    webhook_secret: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Likewise the secret with the webhook's address."),
+    ] = None,
 ) -> None:
-    """Compile the pipelines to YAML."""
+    """Compile the pipelines to YAML.
+
+    Before 2.17 the names of secrets are no parameters of a run: they are fixed here.
+    """
     from importlib import import_module
     from importlib.util import find_spec
 
@@ -52,8 +74,11 @@ def compile_pipelines(
     if find_spec("kfp") is None:
         raise MissingExtraError("kfp", "xautolm pipeline compile")
     folder = (out or COMPILED_FOLDER).absolute()
+    backend = import_module("xautolm_pipelines.backend").backend_of(
+        kfp_version, s3_secret=s3_secret, webhook_secret=webhook_secret
+    )
     # Compiling means executing the definitions, which import kfp.
-    import_module("xautolm_pipelines.compiling").compile_all(folder)
+    import_module("xautolm_pipelines.compiling").compile_all(folder, backend)
     for path in sorted(folder.glob("*.yaml")):
         typer.echo(str(path))
 

@@ -9,6 +9,9 @@ from xautolm_components.check_incumbent.component import check_incumbent
 from xautolm_components.compare_models.component import compare_models
 from xautolm_components.images import TRIAL_IMAGE
 from xautolm_components.split_fresh.component import split_fresh
+from xautolm_pipelines.backend import S3_SECRET
+from xautolm_pipelines.backend import WEBHOOK_SECRET
+from xautolm_pipelines.backend import pipeline
 from xautolm_pipelines.setup import begin
 from xautolm_pipelines.setup import conclude
 from xautolm_pipelines.setup import equip
@@ -16,7 +19,7 @@ from xautolm_pipelines.setup import run_controller
 from xautolm_pipelines.setup import tell
 
 
-@dsl.pipeline(
+@pipeline(
     name="xautolm-retrain",
     description="For recurring runs: retrain only when needed, promote only what is better.",
 )
@@ -28,6 +31,7 @@ def xautolm_retrain(
     space: str = "starter",
     sampler: str = "guarded",
     methods: str = "",
+    screening: bool = True,
     objectives: str = "f1,time",
     limits: Dict[str, float] = {"trials": 8.0},
     prices: dict = {},
@@ -43,10 +47,10 @@ def xautolm_retrain(
     tolerations: List[dict] = [],
     queue: str = "",
     trial_service_account: str = "",
-    s3_secret: str = "mlpipeline-minio-artifact",
+    s3_secret: str = S3_SECRET,
     model_cache_claim: str = "",
     cluster: str = "",
-    webhook_secret: str = "xautolm-webhook",
+    webhook_secret: str = WEBHOOK_SECRET,
     tolerance: float = 0.02,
     check_alpha: float = 0.05,
     check_min_rows: int = 100,
@@ -67,6 +71,7 @@ def xautolm_retrain(
         space: Preset or YAML of the search space.
         sampler: Name of the sampler.
         methods: Methods of the space to use, such as tfidf,full,lora; empty for all.
+        screening: Compare the space's models on a few rows first.
         objectives: Objectives, such as f1,time.
         limits: Some of trials, hours, gpu_hours, kwh, cost, carbon_grams; others are not limited.
         prices: Some of gpu_hour, trial_hour, kwh, currency, grams_per_kwh, pue.

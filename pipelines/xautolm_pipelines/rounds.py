@@ -11,6 +11,9 @@ from xautolm_components.notify_last.component import notify_last
 from xautolm_components.record_experiences.component import record_experiences
 from xautolm_components.run_trial.component import run_trial
 from xautolm_components.sample_trials.component import sample_trials
+from xautolm_pipelines.backend import S3_SECRET
+from xautolm_pipelines.backend import WEBHOOK_SECRET
+from xautolm_pipelines.backend import pipeline
 from xautolm_pipelines.setup import begin
 from xautolm_pipelines.setup import conclude
 from xautolm_pipelines.setup import equip
@@ -35,7 +38,7 @@ def _as_trial(task: dsl.PipelineTask) -> dsl.PipelineTask:
     return task
 
 
-@dsl.pipeline(
+@pipeline(
     name="xautolm-search-rounds",
     description="The search without a controller: rounds of trials, each a task of the pipeline.",
 )
@@ -47,15 +50,16 @@ def xautolm_search_rounds(
     space: str = "starter",
     sampler: str = "guarded",
     methods: str = "",
+    screening: bool = True,
     objectives: str = "f1,time",
     limits: Dict[str, float] = {"trials": 20.0},
     prices: dict = {},
     trial_timeout_minutes: float = 0.0,
     seed: int = 0,
     tenant: str = "default",
-    s3_secret: str = "mlpipeline-minio-artifact",
+    s3_secret: str = S3_SECRET,
     model_cache_claim: str = "",
-    webhook_secret: str = "xautolm-webhook",
+    webhook_secret: str = WEBHOOK_SECRET,
 ):
     """Search in rounds for the best fine-tuned text classifier, and register it.
 
@@ -71,6 +75,7 @@ def xautolm_search_rounds(
         space: Preset or YAML of the search space.
         sampler: Name of the sampler.
         methods: Methods of the space to use, such as tfidf,full,lora; empty for all.
+        screening: Compare the space's models on a few rows first.
         objectives: Objectives, such as f1,time.
         limits: Some of trials, hours, gpu_hours, kwh, cost, carbon_grams; others are not limited.
         prices: Some of gpu_hour, trial_hour, kwh, currency, grams_per_kwh, pue.

@@ -6,13 +6,16 @@ from typing import List
 from kfp import dsl
 
 from xautolm_components.images import TRIAL_IMAGE
+from xautolm_pipelines.backend import S3_SECRET
+from xautolm_pipelines.backend import WEBHOOK_SECRET
+from xautolm_pipelines.backend import pipeline
 from xautolm_pipelines.setup import begin
 from xautolm_pipelines.setup import conclude
 from xautolm_pipelines.setup import run_controller
 from xautolm_pipelines.setup import tell
 
 
-@dsl.pipeline(
+@pipeline(
     name="xautolm-search",
     description="Search for the best fine-tuned text classifier, warm-started by experience.",
 )
@@ -24,6 +27,7 @@ def xautolm_search(
     space: str = "starter",
     sampler: str = "guarded",
     methods: str = "",
+    screening: bool = True,
     objectives: str = "f1,time",
     limits: Dict[str, float] = {"trials": 20.0},
     prices: dict = {},
@@ -39,10 +43,10 @@ def xautolm_search(
     tolerations: List[dict] = [],
     queue: str = "",
     trial_service_account: str = "",
-    s3_secret: str = "mlpipeline-minio-artifact",
+    s3_secret: str = S3_SECRET,
     model_cache_claim: str = "",
     cluster: str = "",
-    webhook_secret: str = "xautolm-webhook",
+    webhook_secret: str = WEBHOOK_SECRET,
 ):
     """Search for the best fine-tuned text classifier, and register it.
 
@@ -54,6 +58,7 @@ def xautolm_search(
         space: Preset or YAML of the search space.
         sampler: Name of the sampler.
         methods: Methods of the space to use, such as tfidf,full,lora; empty for all.
+        screening: Compare the space's models on a few rows first.
         objectives: Objectives, such as f1,time.
         limits: Some of trials, hours, gpu_hours, kwh, cost, carbon_grams; others are not limited.
         prices: Some of gpu_hour, trial_hour, kwh, currency, grams_per_kwh, pue.

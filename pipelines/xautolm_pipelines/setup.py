@@ -18,6 +18,7 @@ from xautolm_components.register_model.component import register_model
 from xautolm_components.report.component import report
 from xautolm_components.search.component import search
 from xautolm_components.warm_start.component import warm_start
+from xautolm_pipelines.backend import compiled_for
 
 S3_KEYS = {"accesskey": "XAUTOLM_S3_ACCESS_KEY", "secretkey": "XAUTOLM_S3_SECRET_KEY"}
 """Keys of the secret that Kubeflow Pipelines itself uses, and the variables that we read."""
@@ -140,7 +141,8 @@ def equip(
         retries: Retries of a failed step, such as after the loss of a node.
     """
     kubernetes.use_secret_as_env(task, s3_secret, S3_KEYS, optional=True)
-    kubernetes.set_security_context(task, run_as_non_root=True)
+    if compiled_for().takes_security_context:
+        kubernetes.set_security_context(task, run_as_non_root=True)
     task.set_caching_options(enable_caching=cached)
     task.set_cpu_request("500m")
     task.set_memory_request(memory)
