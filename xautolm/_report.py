@@ -217,12 +217,12 @@ def start_of(since: object, now: datetime) -> datetime:
     Raises:
         ConfigError: It is neither, or lies ahead.
     """
+    found = since
     try:
-        found = datetime.fromisoformat(since.strip()) if isinstance(since, str) else since
-    except ValueError:
-        found = timedelta(seconds=parse_duration(str(since), "--since"))
-    try:
-        found = now - found if isinstance(found, timedelta) else found
+        if isinstance(since, str):
+            found = _written_time(since)
+        if isinstance(found, timedelta):
+            found = now - found
     except OverflowError:
         raise ConfigError(f"--since: '{since}' is too long ago", hint="Leave it out") from None
     if not isinstance(found, datetime):
@@ -233,6 +233,13 @@ def start_of(since: object, now: datetime) -> datetime:
     if found > now:
         raise ConfigError(f"--since: {since} is still to come", hint="Give a date in the past")
     return found
+
+
+def _written_time(text: str) -> datetime | timedelta:
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        return timedelta(seconds=parse_duration(text, "--since"))
 
 
 def _folders(runs: Run | Sequence[Run]) -> list[Path]:
