@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from datetime import UTC
 from datetime import datetime
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -109,5 +110,7 @@ def test_a_time_may_be_a_date_or_a_duration() -> None:
     now = datetime(2026, 4, 1, tzinfo=UTC)
     assert start_of("2026-03-01", now) == datetime(2026, 3, 1, tzinfo=UTC)
     assert start_of("31d", now) == datetime(2026, 3, 1, tzinfo=UTC)
-    with pytest.raises(ConfigError):
-        start_of("900000000d", now)
+    assert start_of(timedelta(days=31), now) == datetime(2026, 3, 1, tzinfo=UTC)
+    for given in ("900000000d", "99999999999999d", timedelta(days=10**8)):
+        with pytest.raises(ConfigError, match="too long ago"):
+            start_of(given, now)
