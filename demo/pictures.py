@@ -30,7 +30,7 @@ COLUMNS = 112
 """Width of the terminal."""
 REPORT_PIXELS = (1000, 1120)
 """Width and height of what is shown of the report."""
-BUDGET_LEFT = 0.4
+BUDGET_LEFT = 0.5
 """Share of the budget at which the live view is worth a picture: trials have ended, some run."""
 
 
@@ -53,11 +53,11 @@ class Photographed(LiveView):
         self._budget_seconds = request.spec.budget_seconds
 
     def tick(self, seconds_left: float | None, running: Mapping[int, Mapping[str, Any]]) -> None:
-        """Take the picture when little enough of the budget is left and a training has a score."""
+        """Take the picture when little enough of the budget is left and a model is trained."""
         super().tick(seconds_left, running)
         late = seconds_left is None or seconds_left < BUDGET_LEFT * (self._budget_seconds or 0.0)
-        scored = any(heartbeat.get("best_score") is not None for heartbeat in running.values())
-        if late and scored and not self._picture.exists():
+        trains = any(heartbeat.get("step") for heartbeat in running.values())
+        if late and trains and not self._picture.exists():
             self._recorded.print(self)
             self._recorded.save_svg(str(self._picture), title="xautolm search", theme=MONOKAI)
 
