@@ -54,7 +54,7 @@ def _in_two_splits(
                     count,
                     _rows(both),
                     f"{count:,} of {len(known):,} {name} questions {words} in {earlier}, too:"
-                    f" scores on {name} will flatter",
+                    f" scores on {name} will be too high",
                 )
 
 
