@@ -203,7 +203,7 @@ class TestLinks:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(DataError, match="cannot be looked for"):
+        with pytest.raises(DataError, match="cannot be checked"):
             read_task_spec("n" * 300)
 
     def test_what_is_gone_does_not_mean_itself(self, tmp_path: Path) -> None:

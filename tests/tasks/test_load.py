@@ -342,7 +342,7 @@ class TestBadInput:
 
     def test_broken_parquet(self, tmp_path):
         (tmp_path / "a.parquet").write_bytes(b"PAR1 this is none")
-        assert "no valid Parquet" in refusal(tmp_path / "a.parquet")
+        assert "not a valid Parquet" in refusal(tmp_path / "a.parquet")
 
     def test_numbers_as_texts(self, tmp_path):
         records = [{"text": i, "label": "ab"[i % 2]} for i in range(20)]

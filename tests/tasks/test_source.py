@@ -58,7 +58,7 @@ def test_a_task_file_names_its_splits(tmp_path):
         ("data: a.csv\nseed: -1\n", ("t.yaml:2", "seed")),
         ("data: a.csv\nsplits:\n  validation: 2\n", ("t.yaml:2", "splits.validation")),
         ("data: [a\n", ("t.yaml:2",)),
-        ("- a\n", ("no mapping",)),
+        ("- a\n", ("not a mapping",)),
         ("name: x\n", ("exactly one way",)),
         ("data: a.csv\ntrain: a.csv\n", ("exactly one way",)),
         ("data: b.csv\n", ("b.csv does not exist", "a.csv")),

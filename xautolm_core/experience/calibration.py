@@ -45,7 +45,7 @@ class ObjectiveCalibration:
     """How well one objective was predicted.
 
     Attributes:
-        trials: Predicted trials that came to a value.
+        trials: Predicted trials that reached a value.
         inside_share: Share of their values that lie in the interval that was to hold 80 %.
         median_error: Median distance of the predicted median from the value: the difference of
             scores; of seconds and joules the factor between the two, 1 or more.

@@ -163,7 +163,7 @@ def find_text_columns(
     unwanted = {*ignored, *table.nameless}
     free = [name for name in table.columns if name not in unwanted]
     text, text_pair = _pair_by_name(table, free) if has_pairs else (None, None)
-    # Where no type says what a column holds, its name does: texts may be numbers, all of them.
+    # Without types a column's name decides: all its texts may be numbers.
     text = text or _by_name(table, free, _TEXT_NAMES, "text", by_content=not table.untyped)
     try:
         return text or _by_content(table, free, "text", needs_label=True), text_pair
@@ -175,7 +175,7 @@ def find_text_columns(
 
 
 def is_text_name(name: str) -> bool:
-    """Whether a column's name is one that texts go by."""
+    """Whether a column's name is a usual one for texts."""
     names = (*_TEXT_NAMES, *_PAIR_NAMES)
     return any(plain_name(name) in group for group in names)
 

@@ -41,7 +41,7 @@ def read_parquet(path: Path) -> Table:
         nested = _nested(file, [f.name for f in schema if is_nested_text(f.type)])
     except pa.ArrowInvalid as error:
         raise DataError(
-            f"{path} is no valid Parquet file ({error})",
+            f"{path} is not a valid Parquet file ({error})",
             hint="Check that it was written and copied whole",
         ) from error
     # Columns of other types are kept by name and kind alone, so that messages can list them.

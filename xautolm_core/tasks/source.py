@@ -194,7 +194,7 @@ def _locate(data: str, base: Path) -> str:
         raise missing(path)
     except OSError as error:
         raise DataError(
-            f"{data[:_SHOWN_CHARACTERS]} cannot be looked for ({error.strerror})",
+            f"{data[:_SHOWN_CHARACTERS]} cannot be checked ({error.strerror})",
             hint="Check the path, and that you may read its folder",
         ) from error
 
@@ -215,7 +215,7 @@ def _read_task_file(path: Path) -> dict[str, Any]:
         raise missing(path) from None
     if not isinstance(document.data, dict):
         raise DataError(
-            f"{path} is no mapping of task fields",
+            f"{path} is not a mapping of task fields",
             hint="Write at least 'data: FILE', see the documentation of tasks",
         )
     fields: dict[str, Any] = document.data

@@ -85,7 +85,7 @@ class Task(Generic[S_co]):
     whichever kind, of whose splits nothing is known but how many rows they have.
 
     Attributes:
-        name: The user's name of it, stable over retrainings.
+        name: The user's name for it, stable over retrainings.
         type: Name of the kind of task.
         fingerprint: Digest of the content (hex); changes with any row, not with their order.
         labels: Class names; a row's label is an index into them. Empty where rows have no class.

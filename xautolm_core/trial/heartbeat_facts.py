@@ -1,4 +1,4 @@
-"""What a trial's last heartbeat says of one that came to no result of its own."""
+"""The last heartbeat of a trial that has no result of its own."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def progress_of(heartbeat: Mapping[str, Any]) -> TrialProgress:
 
 
 def energy_of(heartbeat: Mapping[str, Any]) -> tuple[EnergyReading, ...]:
-    """Return the energy used so far; empty if it does not say. What is no reading is left out."""
+    """Return the energy used so far; empty if it has none. Invalid readings are left out."""
     return _parts_of(heartbeat, "energy", EnergyReading)
 
 
 def evaluations_of(heartbeat: Mapping[str, Any]) -> tuple[TrialEvaluation, ...]:
-    """Return the evaluations so far; empty if it does not say. What is none is left out."""
+    """Return the evaluations so far; empty if it has none. Invalid ones are left out."""
     return _parts_of(heartbeat, "evaluations", TrialEvaluation)
 
 

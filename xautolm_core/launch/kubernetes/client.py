@@ -58,10 +58,10 @@ class RequestPace:
         self._counted_at = time.monotonic()
 
     def take(self, *, may_wait: bool = True) -> None:
-        """Take a permit; wait for it, or owe it and go on.
+        """Take a permit; wait for it, or owe it and continue.
 
         Args:
-            may_wait: Whether to wait. What is owed is waited for by whoever comes next.
+            may_wait: Whether to wait. The next caller waits for what is owed.
         """
         with self._lock:
             now = time.monotonic()
@@ -161,7 +161,7 @@ class KubernetesApi:
         patient: bool = True,
         paced: bool = True,
     ) -> str:
-        """Return an answer as it is. Arguments and errors are those of ``request``."""
+        """Return an answer unchanged. Arguments and errors are those of ``request``."""
 
         def call() -> str:
             self._pace.take(may_wait=paced)
@@ -259,7 +259,7 @@ class WatchStream:
             self.close()
 
     def close(self) -> None:
-        """Wake whoever reads; nothing more is read."""
+        """Wake all readers; nothing more is read."""
         self._closed.set()
         # urllib3 has it since 2.3. Without it the reader wakes when the server ends the watch.
         shutdown = getattr(self._response, "shutdown", None)

@@ -52,5 +52,5 @@ class FaultsInRow:
         raise LaunchError(
             f"{len(self._faults)} trials in a row could not start; the last: {last.kind}:"
             f" {last.message}{said}",
-            hint="Mend the cluster or the settings, then continue the search",
+            hint="Fix the cluster or the settings, then continue the search",
         )

@@ -52,7 +52,7 @@ from xautolm_core.trial.files import delete_checkpoint
 
 _log = logging.getLogger(__name__)
 
-# A Job may be seen to have failed before its pod's last state is: so long that is waited for.
+# A Job may be seen to have failed before its pod's last state is: the longest wait for that.
 _EVIDENCE_SECONDS = 3.0
 _REREAD_SECONDS = 1.0
 _TICK_SECONDS = 0.5
@@ -69,7 +69,7 @@ class KubernetesLauncher:
         search_id: The search; its Jobs alone are watched.
         settings: What the platform gives.
         exchange: Carries specs and results.
-        notes: Is told why pods do not start.
+        notes: Receives the reasons why pods do not start.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class KubernetesLauncher:
     def cancel(self, handle: TrialHandle, *, grace_seconds: float = 5.0) -> TrialResult:
         """End a trial; return its result.
 
-        Its pod gets SIGTERM and the grace of its own manifest. What it tells within
+        Its pod gets SIGTERM and the grace of its own manifest. What it reports within
         ``grace_seconds`` is taken; the cluster ends it in any case.
 
         Raises:

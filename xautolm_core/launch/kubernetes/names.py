@@ -1,4 +1,4 @@
-"""Names and labels of Jobs: the same for the same attempt, whoever asks and when."""
+"""Names and labels of Jobs: always the same for the same attempt."""
 
 from __future__ import annotations
 

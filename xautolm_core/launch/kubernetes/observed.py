@@ -1,4 +1,4 @@
-"""Reading Jobs and pods as the API server tells them. Nothing is taken for granted."""
+"""Reading Jobs and pods as the API server reports them. Nothing is taken for granted."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def made_by(pod: Object, job: Object) -> bool:
 
 
 def end_of_job(job: Object, pods: Sequence[Object]) -> Mapping[str, Any] | None:
-    """Return the condition with which a Job has ended; None while it goes on.
+    """Return the condition with which a Job has ended; None while it runs.
 
     Conditions are read, not counts. The two that announce an end count once no pod runs.
     """
@@ -120,7 +120,7 @@ def trial_container(pod: Object) -> Mapping[str, Any]:
 
 
 def terminated(pod: Object) -> Mapping[str, Any] | None:
-    """Return how the trial's container ended; None if it did not, or nobody saw it."""
+    """Return how the trial's container ended; None if it did not, or was not observed."""
     status = trial_container(pod)
     found = status.get("state", {}).get("terminated") or status.get("lastState", {}).get(
         "terminated"
@@ -148,12 +148,12 @@ def has_started(pod: Object) -> bool:
 def trial_seconds(pod: Object, began_at: datetime | None, now: datetime) -> float | None:
     """Return how long the trial itself has run in a pod; None if it never did.
 
-    Kubernetes tells whole seconds, so that the truth may be up to a second more.
+    Kubernetes reports whole seconds, so that the truth may be up to a second more.
 
     Args:
         pod: The pod.
-        began_at: When the trial began, as it last told itself; None if it did not. A pod that was
-            replaced may have told it: before this pod's container began, it is of that one.
+        began_at: When the trial began, as it last reported; None if it did not. A pod that was
+            replaced may have reported it: before this pod's container began, it is of that one.
         now: The end of a container that still runs (UTC).
     """
     ended = terminated(pod)
@@ -166,7 +166,7 @@ def trial_seconds(pod: Object, began_at: datetime | None, now: datetime) -> floa
 
 
 def moment(text: object) -> datetime | None:
-    """Return the time that a text of Kubernetes tells (UTC); None if it is none."""
+    """Parse a time of Kubernetes (UTC); None if it is not one."""
     if not isinstance(text, str):
         return None
     try:

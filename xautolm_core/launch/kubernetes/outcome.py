@@ -22,7 +22,7 @@ from xautolm_core.trial.endings import wall_limit_failure
 from xautolm_core.trial.remote_contract import is_settled
 
 _DEADLINE = "DeadlineExceeded"
-# Kubernetes tells whole seconds.
+# Kubernetes reports whole seconds.
 _CLOCK_SECONDS = 1.0
 
 
@@ -37,7 +37,7 @@ class Facts:
         cancelled: Whether the search ended it.
         job_gone: Whether the Job no longer exists.
         limit_seconds: What the trial may run for.
-        began_at: When the trial itself began, as it last told; None if it did not.
+        began_at: When the trial itself began, as it last reported; None if it did not.
         given_up: Why it is not waited for any longer; None if it ended by itself.
         replacements_exceeded: Whether Kubernetes replaced its pod more often than is allowed.
         now: When this is asked (UTC).
@@ -144,7 +144,7 @@ def _user_error(facts: Facts) -> JobVerdict | None:
 
 
 def _preempted(facts: Facts) -> JobVerdict | None:
-    """A disruption is no fault, but a pod that is disrupted again and again is one."""
+    """A disruption is not a fault, but a pod that is disrupted repeatedly is one."""
     disruption = observed.condition(facts.last_pod, "DisruptionTarget")
     if facts.replacements_exceeded:
         reason = str((disruption or {}).get("reason") or "unknown")
@@ -176,7 +176,7 @@ def _cancelled(facts: Facts) -> JobVerdict | None:
 
 
 def _unknown(facts: Facts) -> JobVerdict:
-    """Everything else is the platform's fault; what was seen of it is told."""
+    """Everything else is the platform's fault; what was observed is reported."""
     if facts.result is not None and facts.result.outcome is Outcome.INFRA:
         return JobVerdict(Outcome.INFRA, facts.result.failure)
     ended = observed.terminated(facts.last_pod)

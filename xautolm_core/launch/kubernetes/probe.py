@@ -82,7 +82,7 @@ def probe_machine(
         settings: What the platform gives for trial pods.
         run_id: The run; the Job is named after it, so that a repeated step takes the one there is.
         exchange_address: Where the pod writes its answer, below ``probe/``.
-        notes: Is told why the pod does not start.
+        notes: Receives the reason why the pod does not start.
         poll_seconds: Between two looks.
 
     Raises:

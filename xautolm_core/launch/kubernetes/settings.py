@@ -29,7 +29,7 @@ ObjectName = Annotated[str, Field(pattern=_NAME)]
 
 
 class Toleration(BaseModel):
-    """A taint that trial pods bear, as Kubernetes spells it."""
+    """A taint that trial pods tolerate, as Kubernetes spells it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -113,7 +113,7 @@ class KubernetesSettings(BaseModel):
         api_patience_seconds: One request is repeated for so long.
         max_replacements: So many times Kubernetes may replace a disrupted pod of one Job.
         ttl_seconds_after_finished: A finished Job that nobody deleted goes then.
-        max_faults_in_row: After so many trials that cannot start, no further one is submitted.
+        max_faults_in_row: Number of trials in a row that cannot start before submission stops.
         requests_per_second: Average rate of API requests that is never exceeded.
     """
 

@@ -51,7 +51,7 @@ class TrackedTrial:
 
     @property
     def key(self) -> Key:
-        """What tells it from all other attempts."""
+        """Its unique key among all attempts."""
         return (self.spec.search_id, self.spec.trial_number, self.spec.attempt)
 
     @property
@@ -60,7 +60,7 @@ class TrackedTrial:
         return TrialHandle.of(self.spec, self.job_name)
 
     def began_at(self, result: TrialResult | None) -> datetime | None:
-        """Return when the trial itself began (UTC), as its result or heartbeat tells."""
+        """Return when the trial itself began (UTC), as its result or heartbeat reports."""
         if result is not None and result.started_at is not None:
             return as_utc(result.started_at)
         return started_at_of(self.heartbeat)
@@ -72,7 +72,7 @@ def key_of(handle: TrialHandle) -> Key:
 
 
 def complete(trial: TrackedTrial, told: TrialResult | None, verdict: JobVerdict) -> TrialResult:
-    """Return the result of a trial: what it told, corrected, with what only the launcher knows."""
+    """Return the result of a trial: its own, corrected, with what only the launcher knows."""
     spec, now = trial.spec, datetime.now(UTC)
     failure = verdict.failure or Failure(kind="NoResult")
     result = told or unfinished(spec, verdict.outcome, failure, trial.heartbeat, ended_at=now)

@@ -32,7 +32,7 @@ class Seen:
     """What is known of one Job.
 
     Attributes:
-        job: The Job as it was last told; None if it was never seen.
+        job: The Job as last reported; None if it was never seen.
         job_gone: Whether it was deleted.
         pods: Its pods, the oldest first; those that were deleted are marked ``gone``.
     """
@@ -68,7 +68,7 @@ class Board:
             self._changed.wait_for(lambda: self._version != version, timeout_seconds)
 
     def wake(self) -> None:
-        """Wake whoever waits."""
+        """Wake all waiting threads."""
         with self._changed:
             self._version += 1
             self._changed.notify_all()
@@ -159,7 +159,7 @@ class Board:
 class Watch:
     """Keeps a board up to date with the objects of one kind, in a thread of its own.
 
-    It begins where the last stream ended, lists anew when the server no longer knows that place,
+    It begins where the last stream ended, lists again when the server no longer knows that place,
     and comes back with growing pauses while the server is away.
 
     Args:
@@ -224,7 +224,7 @@ class Watch:
                     _log.info("%s", error)
                 failures += 1
             except Exception:  # noqa: BLE001 - a thread that dies silently would hang the search
-                _log.exception("the watch of %s begins anew", self._path)
+                _log.exception("the watch of %s restarts", self._path)
                 version = ""
                 failures += 1
             self._pause(failures)
@@ -274,7 +274,7 @@ class Watch:
                 self._board.drop_pod(pod)
 
     def _follow(self, version: str) -> str:
-        """Take events until the stream ends; return the place to go on from."""
+        """Take events until the stream ends; return the place to continue from."""
         query = {
             "labelSelector": self._selector,
             "resourceVersion": version,
