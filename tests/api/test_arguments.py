@@ -69,8 +69,8 @@ def test_the_mistake_names_the_argument(frame: pd.DataFrame, place: Path) -> Non
 
 def test_every_argument_of_a_search_is_an_option() -> None:
     options = set(SearchOptions.model_fields)
-    assert set(inspect.signature(xautolm.search).parameters) == options | {"progress"}
-    resumed = set(inspect.signature(xautolm.resume).parameters) - {"run", "progress"}
+    assert set(inspect.signature(xautolm.search).parameters) == options | {"progress", "mlflow"}
+    resumed = set(inspect.signature(xautolm.resume).parameters) - {"run", "progress", "mlflow"}
     assert resumed < options
 
 

@@ -165,5 +165,5 @@ def test_what_a_trial_waits_for_is_shown(monkeypatch: pytest.MonkeyPatch) -> Non
         view.tick(None, waits)
     assert 'trial 9 waits: FailedMount: secret "absent" not found' in stream.getvalue()
     console = Console(file=io.StringIO(), width=120, record=True)
-    console.print(live._render())
+    console.print(live)
     assert 'FailedMount: secret "absent" not found' in console.export_text()

@@ -8,6 +8,7 @@ from typing import Any
 from tests.trial.tiny import make_task
 from tests.trial.tiny import tiny_model
 from xautolm_core.records.configuration import Configuration
+from xautolm_core.trial.agreement import sample_texts
 from xautolm_core.trial.contract import MODEL_CARD_FILE
 from xautolm_core.trial.models import load_config
 from xautolm_core.trial.models import load_model
@@ -27,7 +28,7 @@ def save_untrained(
     reference = tiny_model(architecture)
     tokenizer = open_tokenizer(reference, task, "task", cache)
     model = load_model(reference, load_config(reference, task.labels, tokenizer.traits, None))
-    _spread_answers(model.eval(), tokenizer.traits.vocabulary)
+    _spread_answers(model.eval(), tokenizer.path, pairs=pairs)
     folder.mkdir(parents=True)
     model.save_pretrained(folder)
     tokenizer.copy_to(folder)
@@ -40,19 +41,28 @@ def save_untrained(
         max_length=48,
         precision="float32",
         tokenizer=tokenizer,
+        has_pairs=pairs,
     )
     write_json(folder / MODEL_CARD_FILE, card)
     return folder
 
 
-def _spread_answers(model: Any, vocabulary: int) -> None:
+def _spread_answers(model: Any, tokenizer: Path, *, pairs: bool) -> None:
     """Let a head with random weights give each class to some texts: it would give one to all."""
     import torch
+    from transformers import AutoTokenizer
 
-    ids = torch.randint(0, vocabulary, (200, 12))
+    # Texts as the model gets them: many architectures read the first token alone, always the same.
+    samples = sample_texts(has_pairs=pairs, rows=200)
+    texts = [list(one) for one in (samples.texts, samples.text_pairs) if one is not None]
+    encoded = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)(
+        *texts, padding=True, truncation=True, max_length=48, return_tensors="pt"
+    )
     last = [one for one in model.modules() if isinstance(one, torch.nn.Linear)][-1]
     with torch.no_grad():
-        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+        logits = model(
+            input_ids=encoded["input_ids"], attention_mask=encoded["attention_mask"]
+        ).logits
         scale = 1.0 / logits.std(0).mean()
         last.weight.mul_(scale)
         if last.bias is not None:
@@ -81,7 +91,9 @@ def save_tfidf(folder: Path, *, pairs: bool = False, marker: str = "") -> Path:
     folder.mkdir(parents=True)
     write_parts(folder, [LinearPart("tfidf", tfidf, model)])
     card = make_card(
-        task, configuration=Configuration(branch="tfidf", method="tfidf", parameters={})
+        task,
+        configuration=Configuration(branch="tfidf", method="tfidf", parameters={}),
+        has_pairs=pairs,
     )
     write_json(folder / MODEL_CARD_FILE, card)
     return folder

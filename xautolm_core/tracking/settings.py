@@ -78,7 +78,7 @@ class TrackingSettings(BaseModel):
         return {name: value for name, value in found.items() if value}
 
 
-def tracking_settings(given: str | None, environ: Mapping[str, str]) -> TrackingSettings | None:
+def tracking_settings(given: object, environ: Mapping[str, str]) -> TrackingSettings | None:
     """Return where a search is to be tracked; None for nowhere.
 
     Args:
@@ -90,6 +90,8 @@ def tracking_settings(given: str | None, environ: Mapping[str, str]) -> Tracking
         ConfigError: It is no address of MLflow's, or ``env`` is given and nothing is set.
         MissingExtraError: MLflow's client is not installed.
     """
+    if given is not None and not isinstance(given, str):
+        raise ConfigError(f"--mlflow: a {type(given).__name__} is not a string", hint=_HINT)
     source = "--mlflow" if given is not None else SWITCH_VARIABLE
     wanted = (environ.get(SWITCH_VARIABLE, "") if given is None else given).strip()
     if wanted in ("", OFF):
@@ -108,7 +110,7 @@ def tracking_settings(given: str | None, environ: Mapping[str, str]) -> Tracking
 
 
 def resumed_settings(
-    given: str | None, environ: Mapping[str, str], out_folder: Path
+    given: object, environ: Mapping[str, str], out_folder: Path
 ) -> TrackingSettings | None:
     """Return where a search that goes on is to be tracked; None for nowhere.
 
