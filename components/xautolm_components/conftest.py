@@ -108,6 +108,7 @@ def parameters_for(data: Path, folder: Path, **changes: Any) -> dict[str, Any]:
         "registry": (folder / "models").as_uri(),
         "sampler": "guarded",
         "methods": "",
+        "screening": True,
         "objectives": "f1,time",
         "limits": {"trials": 3.0},
         "prices": {},

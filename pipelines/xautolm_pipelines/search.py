@@ -27,6 +27,7 @@ def xautolm_search(
     space: str = "starter",
     sampler: str = "guarded",
     methods: str = "",
+    screening: bool = True,
     objectives: str = "f1,time",
     limits: Dict[str, float] = {"trials": 20.0},
     prices: dict = {},
@@ -57,6 +58,7 @@ def xautolm_search(
         space: Preset or YAML of the search space.
         sampler: Name of the sampler.
         methods: Methods of the space to use, such as tfidf,full,lora; empty for all.
+        screening: Compare the space's models on a few rows first.
         objectives: Objectives, such as f1,time.
         limits: Some of trials, hours, gpu_hours, kwh, cost, carbon_grams; others are not limited.
         prices: Some of gpu_hour, trial_hour, kwh, currency, grams_per_kwh, pue.

@@ -148,6 +148,7 @@ def make_request(
     workspace: str,
     sampler: str = DEFAULT_SAMPLER,
     methods: str = "",
+    screening: bool = True,
     objectives: str = "f1,time",
     limits: Mapping[str, Any] | None = None,
     prices: Mapping[str, Any] | None = None,
@@ -169,6 +170,7 @@ def make_request(
         workspace: Address below which searches keep their objects.
         sampler: Name of the sampler.
         methods: As ``xautolm search --methods``; empty for all that the space has.
+        screening: Compare the space's models on a few rows first.
         objectives: As ``xautolm search --objectives``.
         limits: Some of ``trials``, ``hours``, ``gpu_hours``, ``kwh``, ``cost`` and
             ``carbon_grams``.
@@ -208,6 +210,7 @@ def make_request(
         "space": "given as text" if space_text is not None else space,
         "sampler": sampler,
         "methods": parse_methods(methods, "methods"),
+        "screening": screening,
         "objectives": [name.strip() for name in objectives.split(",") if name.strip()],
         "max_trials": allowed.get("trials"),
         "budget_seconds": _times(allowed.get("hours"), _SECONDS_PER_HOUR),

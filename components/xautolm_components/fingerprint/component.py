@@ -19,6 +19,7 @@ def fingerprint(
     registry: str,
     sampler: str,
     methods: str,
+    screening: bool,
     objectives: str,
     limits: Dict[str, float],
     prices: dict,
@@ -51,6 +52,7 @@ def fingerprint(
         registry: Address of the model registry; empty for none.
         sampler: Name of the sampler.
         methods: Methods of the space to use, such as tfidf,full,lora; empty for all.
+        screening: Compare the space's models on a few rows first.
         objectives: Objectives, such as f1,time.
         limits: Some of trials, hours, gpu_hours, kwh, cost, carbon_grams.
         prices: Some of gpu_hour, trial_hour, kwh, currency, grams_per_kwh, pue.
