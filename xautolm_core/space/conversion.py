@@ -21,10 +21,10 @@ from xautolm_core.errors import MissingExtraError
 from xautolm_core.errors import SpaceError
 from xautolm_core.space.descriptor import CONFIG_FILE
 from xautolm_core.space.descriptor import TOKENIZER_FILES
+from xautolm_core.space.descriptor import read_config
 from xautolm_core.space.descriptor import tokenizer_digest
 from xautolm_core.space.download import cache_folder
 from xautolm_core.space.packages import package_folder
-from xautolm_core.space.weight_files import WeightShapes
 from xautolm_core.space.weight_files import weight_shapes
 from xautolm_core.whole_files import folder_once
 
@@ -121,28 +121,31 @@ def converted_folder(conversion: Conversion) -> Path | None:
         OSError: The file cannot be read, or the cache not be written.
     """
     target = conversion.folder
-    expected = _bert_shapes(conversion.config)
-    if _is_whole(target, expected):
+    if _is_whole(target, conversion):
         return target
     package = package_folder(conversion.package)
     if package is None:
         return None
     tokenizer = _tokenizer_folder(conversion)
     weights = _read_weights(package / conversion.file, conversion)
-    _check_weights(weights, expected, conversion)
+    _check_weights(weights, conversion)
     with folder_once(target) as folder:
         _write(folder, weights, tokenizer, conversion)
-        if not _is_whole(folder, expected):
-            raise SpaceError(f"{conversion.file} did not become a whole {_WEIGHTS_FILE}")
-        if not _is_whole(target, expected):
+        if not _is_whole(folder, conversion):
+            raise SpaceError(f"{conversion.file} did not become a whole model's folder")
+        if not _is_whole(target, conversion):
             # What a power cut has left of an earlier one.
             shutil.rmtree(target, ignore_errors=True)
     return target
 
 
-def _is_whole(folder: Path, expected: WeightShapes) -> bool:
+def _is_whole(folder: Path, conversion: Conversion) -> bool:
     try:
-        return weight_shapes(folder / _WEIGHTS_FILE) == expected
+        return (
+            weight_shapes(folder / _WEIGHTS_FILE) == _bert_shapes(conversion.config)
+            and read_config(folder) == conversion.config
+            and tokenizer_digest(folder) == conversion.tokenizer_digest
+        )
     except ValueError:
         return False
 
@@ -213,14 +216,13 @@ def _transposed_names(graph: Any, prefix: str) -> dict[str, str]:
     return names
 
 
-def _check_weights(
-    weights: Mapping[str, np.ndarray], expected: WeightShapes, conversion: Conversion
-) -> None:
+def _check_weights(weights: Mapping[str, np.ndarray], conversion: Conversion) -> None:
     """Make sure that all weights of the model are there, and no others.
 
     Raises:
         SpaceError: They are not.
     """
+    expected = _bert_shapes(conversion.config)
     found = {
         name: values.shape
         for name, values in weights.items()
