@@ -262,7 +262,9 @@ def _bert_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
             shapes[f"{block}.{name}.weight"] = shape
             shapes[f"{block}.{name}.bias"] = shape[:1]
         norms += [f"{block}.attention.output.LayerNorm", f"{block}.output.LayerNorm"]
-    return shapes | {f"{norm}.{part}": (h,) for norm in norms for part in ("weight", "bias")}
+    for norm in norms:
+        shapes |= {f"{norm}.weight": (h,), f"{norm}.bias": (h,)}
+    return shapes
 
 
 def _write(
