@@ -189,7 +189,7 @@ def test_what_a_trial_waits_for_and_why_it_ran_again(call: Call, run: Path) -> N
     waits = {"phase": "waiting", "waits_for": 'FailedMount: secret "absent" not found'}
     write_json(trial_folder(run, 8, 0) / "heartbeat.json", waits)
     told = call("why", run, "4").out
-    assert "Attempt 0: taken off the machine from outside (its pod was evicted)" in told
+    assert "Attempt 0: evicted from its machine (its pod was evicted)" in told
     assert 'Waits for: FailedMount: secret "absent" not found' in call("why", run, "8").out
     (attempt,) = json.loads(call("why", run, "4", "--json").out)["earlier_attempts"]
     assert (attempt["attempt"], attempt["outcome"]) == (0, "preempted")
