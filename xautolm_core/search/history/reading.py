@@ -13,6 +13,7 @@ import numpy as np
 
 from xautolm_core.experience.marks import among
 from xautolm_core.experience.segment import fixed_bytes
+from xautolm_core.experience.segment import tight
 from xautolm_core.search.history.arrays import History
 from xautolm_core.search.history.layout import to_history_table
 from xautolm_core.search.history.layout import wanted_columns
@@ -171,7 +172,9 @@ def _visible(sources: Sequence[HistorySource], exclude_search_id: str | None) ->
                 visible &= ~equals(table, "search_id", exclude_search_id)
             if source.hidden:
                 visible &= ~among(fixed_bytes(table["id"]), source.hidden)
-            yield with_trust(table if visible.all() else table.filter(visible), source.trust)
+            rows = table if visible.all() else table.filter(visible)
+            # Of a small part most texts are not needed, and need not be parsed.
+            yield with_trust(tight(rows) if 2 * len(rows) < len(table) else rows, source.trust)
 
 
 def _each_once(parts: Sequence[pa.Table]) -> list[pa.Table]:
