@@ -102,7 +102,7 @@ def test_tokens(tmp_path: Path, make_client: MakeClient) -> None:
         fake.token = "renewed"
         file.write_text("renewed")
         assert client.runs(limit=1) == []
-        with pytest.raises(PipelinesApiError, match=r"does not know who asks \(401\)") as caught:
+        with pytest.raises(PipelinesApiError, match=r"rejects the credentials \(401\)") as caught:
             make_client(fake, token=TOKEN)
         assert caught.value.exit_code == 4
         assert TOKEN not in str(caught.value)

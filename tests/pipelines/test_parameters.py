@@ -136,7 +136,7 @@ def test_packages_are_found_by_name(tiny: Path, tmp_path: Path) -> None:
     ("content", "words"),
     [
         ("", "is not a compiled pipeline"),
-        ("a: [", "no YAML"),
+        ("a: [", "not YAML"),
         ("- 1\n", "is not a compiled pipeline"),
         ("apiVersion: argoproj.io/v1alpha1\n", "an Argo workflow of KFP 1"),
         ("pipelineInfo: {name: a}\nroot: {inputDefinitions: {parameters: [1]}}\n", "malformed"),
