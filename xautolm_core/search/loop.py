@@ -91,9 +91,7 @@ class TrialLoop:
         self._saved_at = 0.0
         self.pace = SearchPace(setup)
         self._early_stops = EarlyStops.of(setup)
-        setup.sampler.adapt = lambda one, is_first: self.pace.fit(
-            one, self.records, is_first=is_first
-        )
+        setup.sampler.adapt = lambda one, first: self.pace.fit(one, self.records, is_first=first)
         self._spending = Spending(
             setup.spec.spending, resumed, expected=setup.state.expected_shares
         )
