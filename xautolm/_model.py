@@ -111,7 +111,8 @@ class Model:
             MissingExtraError: A package that the model needs is not installed.
         """
         if self.answers_questions:
-            answers = self.answer(texts, text_pairs or (), batch_size=batch_size)
+            contexts = () if text_pairs is None else text_pairs
+            answers = self.answer(texts, contexts, batch_size=batch_size)
             return [one.text for one in answers]
         found = self.predict_proba(texts, text_pairs, batch_size=batch_size)
         return [self.labels[place] for place in found.argmax(1)]
@@ -130,11 +131,13 @@ class Model:
             Answers with ``text`` (empty if the passage does not answer) and ``score``.
 
         Raises:
-            ConfigError: The model is a classifier, or there is not one passage for each question.
+            ConfigError: The model is a classifier, there is not one passage for each question, or
+                ``batch_size`` is below 1.
             DataError: Something in them is no text.
             MissingExtraError: A package that the model needs is not installed.
         """
         with in_callers_words():
+            _require_count(batch_size)
             return self._answerer.answer(
                 _checked(questions), _checked(contexts), batch_size=batch_size
             )

@@ -90,3 +90,11 @@ def test_a_long_passage_is_cut_around_the_answers():
     assert "word300" in shown and len(shown) < 410
     assert shown.startswith("… word") and shown.endswith(" …")
     assert passage_around("short", ("x",)) == "short"
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_passage_without_blanks_is_cut_around_the_answers_too(blank):
+    passage = "水" * 400 + "答案" + blank + "火" * 700
+    shown = passage_around(passage, ("答案",))
+    assert shown.startswith("… 水") and "水答案" in shown and shown.endswith("火 …")
+    assert 390 < len(shown) < 410

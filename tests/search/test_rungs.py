@@ -81,8 +81,8 @@ def test_the_worse_half_is_by_front_and_then_by_score():
     # Three fronts of five points: the lower score of the second one is the third from the end.
     points = [point(0, 0.9, 5), point(1, 0.8, 6), point(2, 0.7, 5.5), point(3, 0.5, 7)]
     assert stopped(points) == {2, 3}
-    why = why_to_stop(points[3], points[:3], BOTH)
-    assert why == "3 of 4 trials were better after 1 epoch: macro F1 0.5000 on front 3 of 3"
+    why = why_to_stop(points[3], points[:3], BOTH, "F1")
+    assert why == "3 of 4 trials were better after 1 epoch: F1 0.5000 on front 3 of 3"
 
 
 def test_what_is_not_known_of_all_is_not_compared():
@@ -125,6 +125,7 @@ def test_a_search_stops_what_falls_behind_and_keeps_it_as_censored(make_spec, tm
         record = result.trials[number]
         assert record.result.failure is not None and not record.values and not record.result.scores
         assert f"{number} of {number + 1} trials were better" in record.result.failure.message
+        assert ": macro F1 0." in record.result.failure.message
         assert read_result(out / "trials" / f"{number:04d}-0") == record.result
         assert kept[number].outcome is Outcome.PRUNED
         # It had one epoch, and the next was over before it ended.

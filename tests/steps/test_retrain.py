@@ -131,6 +131,20 @@ def test_other_classes_need_another_model(registered, tmp_path):
     assert "'awful'" in verdict["reason"]
 
 
+def test_the_data_of_a_classifier_may_look_like_questions(registered, tmp_path):
+    registry, _ = registered
+    data = tmp_path / "new.jsonl"
+    rows = [
+        {"question": f"Is {i} even?", "context": f"yes or no: {i}", "answer": ["yes", "no"][i % 2]}
+        for i in range(60)
+    ]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    verdict = check_incumbent(data=str(data), task_name=NAME, registry=registry)
+    assert verdict["standing"] == "other_task"
+    with pytest.raises(DataError, match="for text-classification alone"):
+        check_incumbent(data=str(data), task_name="another", registry=registry)
+
+
 def test_too_few_fresh_rows_tell_nothing(registered, moods_file, tmp_path):
     registry, _ = registered
     verdict = check_incumbent(data=str(moods_file), task_name=NAME, registry=registry)

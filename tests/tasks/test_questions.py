@@ -17,6 +17,7 @@ from tests.tasks.question_rows import write_rows
 from tests.tasks.question_rows import write_squad
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.accepted_answers import read_accepted
 from xautolm_core.tasks.load import load_labelled_task
 from xautolm_core.tasks.load import load_task
 from xautolm_core.tasks.question_rows import place_of_answer
@@ -244,6 +245,122 @@ def test_a_held_out_split_without_answers_is_cut_from_train(tmp_path):
     assert len(task.test) and sum(map(len, task.splits.values())) == len(rows)
 
 
+def hidden_squad(path, **options):
+    found = articles(**options)
+    for article in found:
+        for entry in article["paragraphs"][0]["qas"]:
+            del entry["answers"], entry["is_impossible"]
+    path.write_text(json.dumps({"data": found}))
+
+
+@pytest.mark.parametrize("impossible", [None, False])
+def test_empty_lists_of_a_held_out_split_are_hidden_answers(impossible, tmp_path):
+    rows = flat_rows()
+    flags = {} if impossible is None else {"is_impossible": impossible}
+    write_rows(tmp_path / "train.jsonl", [{**row, **flags} for row in rows])
+    hidden = {"answers": {"text": [], "answer_start": []}, **flags}
+    write_rows(tmp_path / "test.jsonl", [{**row, **hidden} for row in rows[:8]])
+    task = load(tmp_path)
+    assert [f.kind for f in task.findings] == ["unlabelled_split"]
+    assert any("test.jsonl has no labels" in warning for warning in task.warnings)
+    assert all(task.test.answers.to_pylist())
+
+
+def test_squad_without_answers_is_a_held_out_split_without_labels(tmp_path):
+    write_squad(tmp_path / "train.json", impossible=True)
+    hidden_squad(tmp_path / "test.json", seed=3)
+    task = load(tmp_path)
+    assert [f.kind for f in task.findings] == ["unlabelled_split"]
+    assert any(task.test.answers.to_pylist())
+
+
+@pytest.mark.parametrize("flagged", [True, False])
+def test_a_held_out_split_may_consist_of_unanswerable_questions(flagged, tmp_path):
+    rows = flat_rows()
+    empty = {"answers": {"text": [], "answer_start": []}}
+    if flagged:
+        train = [{**row, "is_impossible": False} for row in rows]
+        test = [{**row, **empty, "is_impossible": True} for row in rows[:8]]
+    else:
+        train = [{**row, **(empty if i % 3 else {})} for i, row in enumerate(rows)]
+        test = [{**row, **empty} for row in rows[:8]]
+    write_rows(tmp_path / "train.jsonl", train)
+    write_rows(tmp_path / "test.jsonl", test)
+    task = load(tmp_path)
+    assert "unlabelled_split" not in {f.kind for f in task.findings}
+    assert task.test.answers.to_pylist() == [[]] * 8
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+@pytest.mark.parametrize(("yes", "no"), [(1, 0), (1.0, 0.0), ("yes", "no"), ("T", ""), ("1", "0")])
+def test_a_flag_may_be_written_in_any_usual_way(yes, no, name, tmp_path):
+    rows = [
+        {**texts(r), "answer": r["answers"]["text"][0], "is_impossible": no if i % 3 else yes}
+        for i, r in enumerate(flat_rows())
+    ]
+    path = tmp_path / name
+    write_rows(path, rows) if name.endswith("l") else write_csv(path, rows, dict)
+    found = all_rows(load(path))
+    assert sum(not answers for _, _, answers in found) == 20
+
+
+def test_a_flag_that_is_neither_true_nor_false_is_refused_by_row(tmp_path):
+    rows = [{**row, "is_impossible": "no"} for row in flat_rows()]
+    rows[4]["is_impossible"] = rows[7]["is_impossible"] = "perhaps"
+    path = write_rows(tmp_path / "a.jsonl", rows)
+    with pytest.raises(DataError, match=r"rows 5 and 8\) with a value of 'is_impossible'"):
+        load(path)
+    assert sum(map(len, load(path, drop_invalid=True).splits.values())) == len(rows) - 2
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.csv"])
+def test_the_spans_of_drop_are_parts_of_one_answer(name, tmp_path):
+    rows = [
+        {**texts(r), "answers_spans": {"spans": r["answers"]["text"], "types": ["span"]}}
+        for r in flat_rows()
+    ]
+    rows[0]["context"] += " Ada Brook and Tom Reed paid."
+    rows[0]["answers_spans"] = {"spans": ["Ada Brook", "Tom Reed"], "types": ["span"] * 2}
+    path = tmp_path / name
+    if name == "a.parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif name == "a.csv":
+        write_csv(path, rows, lambda r: {**r, "answers_spans": json.dumps(r["answers_spans"])})
+    else:
+        write_rows(path, rows)
+    found = {(question, context): answers for question, context, answers in all_rows(load(path))}
+    assert found[rows[0]["question"], rows[0]["context"]] == ("Ada Brook and Tom Reed",)
+    rows[3]["answers_spans"] = {"spans": ["In", "stone"], "types": ["span"] * 2}
+    with pytest.raises(DataError, match=r"row 4\) with no answer that stands in the passage"):
+        load(write_rows(tmp_path / "b.jsonl", rows))
+
+
+def test_brackets_in_csv_are_an_answer_where_they_hold_none(tmp_path):
+    rows = [
+        {**texts(r), "answer": f"[{i}]", "context": f"{r['context']} It is source [{i}]."}
+        for i, r in enumerate(flat_rows())
+    ]
+    found = all_rows(load(write_csv(tmp_path / "a.csv", rows, dict)))
+    assert {answers for _, _, answers in found} == {(row["answer"],) for row in rows}
+
+
+@pytest.mark.parametrize("start", [float("inf"), float("nan"), 10**400, -3, "9" * 5000])
+def test_a_start_that_is_no_place_is_not_used(start):
+    accepted = read_accepted({"text": ["stone"], "answer_start": [start]})
+    assert accepted is not None and accepted.starts == (None,)
+
+
+@pytest.mark.parametrize("value", ["some text", ["a", "b"]])
+def test_a_column_of_paragraphs_with_a_class_stays_a_classification(value, tmp_path):
+    rows = [
+        {"text": f"text {i}", "paragraphs": value, "label": ["a", "b"][i % 2]} for i in range(40)
+    ]
+    path = write_rows(tmp_path / "a.jsonl", rows)
+    assert load(path, text="text").type == load(path).type == "text-classification"
+    rows = [{"paragraphs": f"text {i}", "sort": ["a", "b"][i % 2]} for i in range(40)]
+    assert load(write_rows(tmp_path / "b.jsonl", rows)).type == "text-classification"
+
+
 def test_the_files_of_squad_are_known_by_their_names(tmp_path):
     write_squad(tmp_path / "train-v2.0.json", seed=1)
     write_squad(tmp_path / "dev-v2.0.json", seed=2, passages=5)
@@ -324,6 +441,17 @@ def test_a_kind_can_be_named(tmp_path):
 def test_what_knows_classes_alone_says_so(tmp_path):
     with pytest.raises(DataError, match="for text-classification alone"):
         load_labelled_task(read_task_spec(str(write_squad(tmp_path / "a.json"))))
+
+
+def test_a_named_kind_goes_before_the_columns(tmp_path):
+    rows = [
+        {"question": f"q {i}?", "context": f"It says {['yes', 'no'][i % 2]} {i}", "answer": a}
+        for i, a in enumerate(["yes", "no"] * 20)
+    ]
+    spec = read_task_spec(str(write_rows(tmp_path / "a.jsonl", rows)))
+    assert load_task(spec).type == "question-answering"
+    named = spec.model_copy(update={"type": "text-classification"})
+    assert load_labelled_task(named).labels == load_task(named).labels == ("no", "yes")
 
 
 def test_too_few_passages_are_refused(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -92,6 +93,11 @@ def test_evaluation_batches_cover_all_within_the_limit(
     for batch in batches:
         assert len(batch) <= most
         assert len(batch) == 1 or padded_tokens(array, batch) <= tokens
+
+
+def test_batches_without_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="max_rows: 0"):
+        evaluation_batches(np.array([3, 4]), max_tokens=100, max_rows=0)
 
 
 @settings(max_examples=50)

@@ -122,8 +122,10 @@ def rows_of_run(run: FinishedRun, data: str | None) -> SeenRows:
 
 
 def _task_spec(spec: TaskSpec, data: str | None) -> TaskSpec:
+    # Whatever its columns would be taken for: the registry takes classifiers alone.
+    kind = spec.type or TaskType.TEXT_CLASSIFICATION
     if data is None:
-        return spec
+        return spec.model_copy(update={"type": kind})
     found = read_task_spec(
         data,
         text=spec.text,
@@ -134,7 +136,7 @@ def _task_spec(spec: TaskSpec, data: str | None) -> TaskSpec:
         drop_invalid=spec.drop_invalid,
         quoting=spec.quoting,
     )
-    return found if spec.labels is None else found.model_copy(update={"labels": spec.labels})
+    return found.model_copy(update={"type": kind, "labels": spec.labels or found.labels})
 
 
 def _require_classes(folder: Path, summary: dict[str, Any]) -> None:

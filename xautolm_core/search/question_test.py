@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SHOWN_EXAMPLES = 6
 """Right answers, and wrong ones, that a report has."""
 _PASSAGE_CHARACTERS = 400
+# Where no blank is as near as this, as in languages without them, a passage is cut anywhere.
+_WORD_CHARACTERS = 40
 
 
 class QuestionTest:
@@ -136,8 +138,11 @@ def passage_around(passage: str, answers: Sequence[str]) -> str:
     end = begin + _PASSAGE_CHARACTERS
     shown = passage[begin:end]
     if begin:
-        shown = "… " + shown.partition(" ")[2]
-    return shown if end >= len(passage) else shown.rpartition(" ")[0] + " …"
+        shown = "… " + shown[shown.find(" ", 0, _WORD_CHARACTERS) + 1 :]
+    if end >= len(passage):
+        return shown
+    blank = shown.rfind(" ", len(shown) - _WORD_CHARACTERS)
+    return (shown if blank < 0 else shown[:blank]) + " …"
 
 
 QUESTION_TEST = QuestionTest()

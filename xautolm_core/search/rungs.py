@@ -21,6 +21,7 @@ import numpy as np
 from xautolm_core.records.methods import is_cheap
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.pareto import non_dominated_fronts
+from xautolm_core.tasks.task_type import task_kind
 from xautolm_core.trial.heartbeat_facts import evaluations_of
 from xautolm_core.trial.heartbeat_facts import progress_of
 
@@ -85,7 +86,10 @@ def points_at(
 
 
 def why_to_stop(
-    point: RungPoint, others: Collection[RungPoint], objectives: Sequence[Objective]
+    point: RungPoint,
+    others: Collection[RungPoint],
+    objectives: Sequence[Objective],
+    score_title: str = "score",
 ) -> str | None:
     """Return why to stop a trial at a rung, in words; None to continue it.
 
@@ -97,6 +101,7 @@ def why_to_stop(
         point: Of the trial.
         others: Of all others that have reached the same rung, in any order.
         objectives: Of the search.
+        score_title: What people call the score.
     """
     if len(others) < LEAST_OTHERS or all(one.method != point.method for one in others):
         return None
@@ -114,7 +119,7 @@ def why_to_stop(
     rung = rung_of(point.at) or 0
     return (
         f"{better} of {len(points)} trials were better after {rung} epoch{'s' if rung > 1 else ''}:"
-        f" macro F1 {score:.4f} on front {front[0] + 1} of {len(fronts)}"
+        f" {score_title} {score:.4f} on front {front[0] + 1} of {len(fronts)}"
     )
 
 
@@ -123,10 +128,12 @@ class EarlyStops:
 
     Args:
         objectives: Of the search.
+        score_title: What people call its score.
     """
 
-    def __init__(self, objectives: Sequence[Objective]) -> None:
+    def __init__(self, objectives: Sequence[Objective], score_title: str = "score") -> None:
         self._objectives = objectives
+        self._score_title = score_title
         self._seen: set[tuple[int, int, int]] = set()
 
     @classmethod
@@ -140,7 +147,7 @@ class EarlyStops:
         timed = setup.policy.effective_budget_seconds is not None
         if not spec.early_stopping or not (timed or spec.spending.is_limited):
             return None
-        return cls(spec.objectives)
+        return cls(spec.objectives, task_kind(setup.task.type).primary.title)
 
     def find(
         self,
@@ -173,7 +180,7 @@ class EarlyStops:
             self._seen.add(key)
             points = {one.number: one for one in points_at(rungs[-1], trials)}
             others = [one for one in points.values() if one.number != number]
-            why = why_to_stop(points[number], others, self._objectives)
+            why = why_to_stop(points[number], others, self._objectives, self._score_title)
             if why is not None:
                 found[number] = why
         return found

@@ -15,6 +15,7 @@ from typing import cast
 from xautolm_core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from xautolm_core.registry.registry import ModelRegistry
     from xautolm_core.tasks.grouped import Measure
     from xautolm_core.tasks.spec import TaskSpec
 
@@ -67,7 +68,7 @@ def check_incumbent(
     except ValueError as error:
         raise _wrong_number(error) from error
     opened = ModelRegistry.open(registry)
-    task = load_labelled_task(_read_spec(data, task_name))
+    task = load_labelled_task(_read_spec(data, task_name, opened))
     with _work(work_folder) as work:
         return judge_champion(
             opened, task, Path(work), limits=limits, asking=Asking(threads, limit_seconds)
@@ -110,10 +111,10 @@ def split_fresh(
     from xautolm_core.retrain.splitting import split_task
     from xautolm_core.tasks.load import load_labelled_task
 
-    task = load_labelled_task(_read_spec(data, task_name))
+    opened = ModelRegistry.open(registry) if registry else None
+    task = load_labelled_task(_read_spec(data, task_name, opened))
     seen = None
-    if registry:
-        opened = ModelRegistry.open(registry)
+    if opened is not None:
         champion = opened.champion(task.name)
         seen = None if champion is None else seen_rows_of(opened, champion)
     found = split_task(
@@ -218,10 +219,15 @@ def compare_models(
     }
 
 
-def _read_spec(data: str, task_name: str) -> TaskSpec:
+def _read_spec(data: str, task_name: str, registry: ModelRegistry | None) -> TaskSpec:
+    """Return the description of the current data: those of a classifier if there is a champion."""
     from xautolm_core.tasks.source import read_task_spec
+    from xautolm_core.tasks.spec import TaskType
 
-    return read_task_spec(data, name=task_name or None)
+    spec = read_task_spec(data, name=task_name or None)
+    if spec.type is not None or registry is None or registry.champion(spec.name or "task") is None:
+        return spec
+    return spec.model_copy(update={"type": TaskType.TEXT_CLASSIFICATION})
 
 
 def _work(folder: str) -> tempfile.TemporaryDirectory[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ class Accepted:
     was_given: bool = True
 
 
+_LARGEST_START = 2**53
 _NOTHING = Accepted((), (), was_given=False)
 
 
@@ -33,16 +35,21 @@ def read_accepted(value: Any, starts: Any = None, *, untyped: bool = False) -> A
     Args:
         value: A string, a list of strings, ``{"text": [...], "answer_start": [...]}`` as in the
             hub's squad, a list of ``{"text": ..., "answer_start": ...}`` as in SQuAD's own files,
-            or nothing.
+            ``{"spans": [...]}`` as in the hub's drop, whose spans are parts of one answer, or
+            nothing.
         starts: What a column of starts beside it says: a number or a list of them.
-        untyped: Whether the format knows strings alone; lists are then written as JSON.
+        untyped: Whether the format knows strings alone; lists are then written as JSON. What reads
+            as JSON but holds no answers, such as ``[5]``, is an answer itself.
 
     Returns:
         The answers; None if something in it is no string.
     """
     if untyped and isinstance(value, str) and value.strip()[:1] in ("[", "{"):
         with contextlib.suppress(ValueError):
-            value = json.loads(value)
+            parsed = json.loads(value)
+            value = parsed if _holds_answers(parsed) else value
+    if isinstance(value, dict) and "spans" in value:
+        value = _one_answer(_as_list(value["spans"]))
     if value is None or (isinstance(value, str) and not value.strip()):
         return _NOTHING
     pairs = _pairs(value, _as_list(starts))
@@ -57,6 +64,19 @@ def read_accepted(value: Any, starts: Any = None, *, untyped: bool = False) -> A
             before = len(text) - len(text.lstrip())
             found[bare] = None if start is None else start + before
     return Accepted(tuple(found), tuple(found.values()))
+
+
+def _holds_answers(parsed: Any) -> bool:
+    """Whether what a cell of CSV holds as JSON is a form of answers."""
+    if isinstance(parsed, dict):
+        return "text" in parsed or "spans" in parsed
+    return isinstance(parsed, list) and all(isinstance(one, str | dict) for one in parsed)
+
+
+def _one_answer(spans: list[Any]) -> str | list[Any]:
+    """Return the answer whose parts some spans are; what is none as it is."""
+    are_parts = bool(spans) and all(isinstance(span, str) for span in spans)
+    return " and ".join(spans) if are_parts else spans
 
 
 def _pairs(value: Any, starts: Sequence[Any]) -> list[tuple[Any, int | None]] | None:
@@ -90,7 +110,9 @@ def _beside(texts: Sequence[Any], starts: Sequence[Any]) -> list[tuple[Any, int 
 def _number(value: Any) -> int | None:
     """Return a start as a number, also one that CSV holds; None for what is none."""
     if isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value) if value == value and value >= 0 else None  # noqa: PLR0124
+    # A number with hundreds of digits is no place, and no float.
+    is_place = 0 <= value <= _LARGEST_START and math.isfinite(value)
+    return int(value) if is_place else None

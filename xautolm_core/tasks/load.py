@@ -48,7 +48,7 @@ def load_labelled_task(spec: TaskSpec) -> Task:
             hint="Search anew on all data, and compare both reports",
         )
     tables = dict(read_splits(spec))
-    found = find_kind(tables["train"], spec)
+    found = find_kind(tables["train"], spec) if spec.type is None else task_kind(kind)
     if found.name != kind:
         return load_labelled_task(spec.model_copy(update={"type": found.name}))
     task: Task = found.load(spec, tables)

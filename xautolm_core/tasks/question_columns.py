@@ -15,7 +15,7 @@ from xautolm_core.tasks.column_content import is_text
 from xautolm_core.tasks.columns import listed
 from xautolm_core.tasks.columns import plain_name
 from xautolm_core.tasks.columns import require_column
-from xautolm_core.tasks.squad_json import PARAGRAPHS
+from xautolm_core.tasks.squad_json import holds_articles
 from xautolm_core.tasks.tables import Table
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def holds_questions(table: Table, spec: TaskSpec) -> bool:
         return False
     if spec.question is not None or spec.context is not None or spec.answers is not None:
         return True
-    if PARAGRAPHS in table.columns:
-        return True
+    if holds_articles(table):
+        return _first(table, _CLASSES) is None
     found = [_first(table, names) for names in (_QUESTIONS, _CONTEXTS, _ANSWERS)]
     question, context, answers = found
     if question is None or context is None or answers is None or _first(table, _CLASSES):

@@ -18,6 +18,8 @@ from xautolm_core.tasks.question_columns import QuestionColumns
 from xautolm_core.tasks.question_columns import find_question_columns
 from xautolm_core.tasks.question_quality import find_question_faults
 from xautolm_core.tasks.question_rows import QuestionRows
+from xautolm_core.tasks.question_rows import answers_of
+from xautolm_core.tasks.question_rows import impossible_flags
 from xautolm_core.tasks.question_rows import read_questions
 from xautolm_core.tasks.questions import QuestionSplit
 from xautolm_core.tasks.questions import QuestionTask
@@ -54,8 +56,8 @@ def load_questions(spec: TaskSpec, tables: Mapping[SplitName, Table]) -> Questio
     given: dict[SplitName, QuestionRows] = {}
     unanswered: list[Finding] = []
     for split in (name for name in SPLIT_NAMES if name in flat):
-        why = _without_answers(flat[split], columns)
-        if why and split != "train":
+        why = "" if split == "train" else _why_unlabelled(flat[split], columns, given["train"])
+        if why:
             unanswered.append(unlabelled_split(split, flat[split].source, flat[split].rows, why))
             continue
         _require(flat[split], columns)
@@ -97,25 +99,22 @@ def _require(table: Table, columns: QuestionColumns) -> None:
         require_column(table, column, option)
 
 
-def _without_answers(table: Table, columns: QuestionColumns) -> str:
-    """Return why a split has no answers, as benchmarks hide those of their test; else nothing."""
+def _why_unlabelled(table: Table, columns: QuestionColumns, train: QuestionRows) -> str:
+    """Return why a held-out split is without labels, as that of many benchmarks; else nothing.
+
+    A split may also consist of unanswerable questions: if a column says so, or if its lists of
+    answers are empty as most of those in training are.
+    """
     if columns.answers not in table.columns:
         has_rest = columns.question in table.columns and columns.context in table.columns
         return f"there is no column '{columns.answers}'" if has_rest else ""
-    if columns.impossible is not None and columns.impossible in table.columns:
+    found = answers_of(table, columns)
+    if any(one is None or one.texts for one in found) or any(impossible_flags(table, columns)):
         return ""
-    if columns.answers in table.nested:
-        values = table.nested[columns.answers]
-        return _all_empty(columns.answers) if values.null_count == len(values) else ""
-    values = table.columns[columns.answers]
-    if not isinstance(values, list):
-        values = values.to_pylist()
-    is_empty = len(values) == table.rows and all(v is None or v == "" for v in values)
-    return _all_empty(columns.answers) if is_empty else ""
-
-
-def _all_empty(column: str) -> str:
-    return f"column '{column}' is empty in each of its rows"
+    is_listed = any(one is not None and one.was_given for one in found)
+    if is_listed and 2 * sum(map(bool, train.rows.answers.to_pylist())) < len(train.rows):
+        return ""
+    return f"column '{columns.answers}' is empty in each of its {table.rows:,} rows"
 
 
 def _contents(split: QuestionSplit) -> Iterator[bytes]:

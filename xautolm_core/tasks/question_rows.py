@@ -22,6 +22,8 @@ from xautolm_core.tasks.texts import check_texts
 from xautolm_core.tasks.texts import rows_phrase
 
 _EMPTY = Accepted((), ())
+_TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0"})
+_FALSE = frozenset({"false", "f", "no", "n", "0", "0.0", "", "nan"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,8 @@ def read_questions(
     questions = check_texts(table, columns.question)
     contexts = check_texts(table, columns.context)
     passages = contexts.texts.to_pylist()
-    answers = _answers(table, columns)
+    flags = impossible_flags(table, columns)
+    answers = answers_of(table, columns)
     found = [
         None if one is None or passage is None else _places(one, passage)
         for one, passage in zip(answers, passages, strict=True)
@@ -85,6 +88,10 @@ def read_questions(
         ("no passage", contexts.missing | contexts.empty),
         ("an answer that is no text", no_text),
         ("no answer that stands in the passage", absent),
+        (
+            f"a value of '{columns.impossible}' that is neither true nor false",
+            np.array([flag is None for flag in flags], dtype=bool),
+        ),
     ]
     invalid = np.logical_or.reduce([rows for _, rows in faults])
     warnings = _refused_or_dropped(table, faults, invalid, drop_invalid=drop_invalid)
@@ -111,15 +118,20 @@ def _column(values: Sequence[Sequence[Any]], kind: pa.DataType) -> pa.ChunkedArr
     return pa.chunked_array([pa.array(values, type=kind)])
 
 
-def _answers(table: Table, columns: QuestionColumns) -> list[Accepted | None]:
+def answers_of(table: Table, columns: QuestionColumns) -> list[Accepted | None]:
     """Return the accepted answers of each row; None where something is no text."""
     values = _values(table, columns.answers)
     starts = _values(table, columns.starts)
-    impossible = _values(table, columns.impossible)
+    flags = impossible_flags(table, columns)
     return [
-        _EMPTY if _is_true(flag) else read_accepted(value, start, untyped=table.untyped)
-        for value, start, flag in zip(values, starts, impossible, strict=True)
+        _EMPTY if flag else read_accepted(value, start, untyped=table.untyped)
+        for value, start, flag in zip(values, starts, flags, strict=True)
     ]
+
+
+def impossible_flags(table: Table, columns: QuestionColumns) -> list[bool | None]:
+    """Return whether the data call each question unanswerable; None for what is no such flag."""
+    return [_flag(value) for value in _values(table, columns.impossible)]
 
 
 def _values(table: Table, column: str | None) -> list[Any]:
@@ -140,8 +152,12 @@ def _values(table: Table, column: str | None) -> list[Any]:
     return values
 
 
-def _is_true(value: Any) -> bool:
-    return value is True or (isinstance(value, str) and value.strip().casefold() == "true")
+def _flag(value: Any) -> bool | None:
+    """Return what a cell says, false if it is empty; None for what is neither true nor false."""
+    word = "" if value is None else str(value).strip().casefold()
+    if word in _TRUE:
+        return True
+    return False if word in _FALSE else None
 
 
 def _places(accepted: Accepted, passage: str) -> tuple[int, ...]:

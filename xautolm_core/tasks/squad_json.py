@@ -15,6 +15,14 @@ _HINT = (
 )
 
 
+def holds_articles(table: Table) -> bool:
+    """Whether a table holds SQuAD's articles: lists of paragraphs."""
+    column = table.columns.get(PARAGRAPHS)
+    if isinstance(column, list):
+        return PARAGRAPHS in table.nested or any(isinstance(value, list) for value in column)
+    return False
+
+
 def one_question_a_row(table: Table) -> Table:
     """Return the questions of a table of SQuAD's articles (v1.1 or v2.0); other tables as they are.
 
@@ -23,9 +31,9 @@ def one_question_a_row(table: Table) -> Table:
     Raises:
         DataError: An article or a paragraph lacks what it should hold.
     """
-    articles = table.columns.get(PARAGRAPHS)
-    if articles is None:
+    if not holds_articles(table):
         return table
+    articles = table.columns[PARAGRAPHS]
     if not isinstance(articles, list) or len(articles) < table.rows:
         raise DataError(f"{table.source}: '{PARAGRAPHS}' holds no paragraphs", hint=_HINT)
     columns: dict[str, list[Any]] = {"question": [], "context": [], "answers": []}
@@ -41,7 +49,7 @@ def one_question_a_row(table: Table) -> Table:
                 columns["question"].append(entry.get("question"))
                 columns["context"].append(paragraph["context"])
                 columns["answers"].append(entry.get("answers"))
-                columns["is_impossible"].append(entry.get("is_impossible") is True)
+                columns["is_impossible"].append(entry.get("is_impossible"))
     rows = len(columns["question"])
     if not rows:
         raise DataError(f"{table.source} holds no question", hint=_HINT)

@@ -80,8 +80,13 @@ def evaluation_batches(
     Args:
         lengths: Tokens of each row.
         max_tokens: No batch has more padded tokens (but one row at least).
-        max_rows: No batch has more rows.
+        max_rows: No batch has more rows; 1 or more.
+
+    Raises:
+        ValueError: ``max_rows`` is below 1.
     """
+    if max_rows < 1:
+        raise ValueError(f"max_rows: {max_rows} is below 1")
     order = np.argsort(-lengths, kind="stable")
     batches: list[np.ndarray] = []
     start = 0

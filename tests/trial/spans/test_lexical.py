@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import xautolm
 from tests.trial.questions import make_questions
 from xautolm_core.errors import ConfigError
 from xautolm_core.records.configuration import Configuration
@@ -63,6 +66,13 @@ def test_spans_lie_within_their_passage(question: str, context: str) -> None:
     assert len(set(zip(spans.begins.tolist(), spans.ends.tolist(), strict=True))) == len(spans.ends)
 
 
+@given(st.lists(TEXT, max_size=20))
+def test_the_rarity_of_words_is_the_same_once_it_is_stored(passages: list[str]) -> None:
+    rarity = Rarity.of(passages)
+    for number in (rarity.unknown, rarity.common):
+        assert float(np.float32(number)) == number
+
+
 def test_a_saved_ranker_answers_as_the_trial_did(
     make: Callable[..., TrialSpec], cache: Path
 ) -> None:
@@ -79,10 +89,38 @@ def test_a_saved_ranker_answers_as_the_trial_did(
     assert found.f1 == pytest.approx(result.scores["f1"].value)
     assert any(not one.text for one in answers)
     assert all(0 <= one.score <= 1 for one in answers)
+    model = xautolm.load_model(folder)
+    asked, passages = np.array(split.questions), np.array(split.contexts)
+    assert model.predict(asked, passages) == [one.text for one in answers]
+    with pytest.raises(ConfigError, match="batch_size: 0"):
+        model.answer(asked, passages, batch_size=0)
     words = folder / "lexical.json"
     words.write_text(json.dumps({**json.loads(words.read_text()), "terms": ["a"]}))
     with pytest.raises(ConfigError, match=r"lexical\.idf"):
         load_answerer(folder)
+
+
+def test_one_long_passage_does_not_make_all_others_long(
+    make: Callable[..., TrialSpec], cache: Path
+) -> None:
+    from tests.trial.questions import make_rows
+    from tests.trial.questions import question_split
+
+    task = make_questions(300)
+    question, context, answers = make_rows(1, 7)[0]
+    rows = [*make_rows(299, 0), (question, f"{context} {'x' * 100_000}", answers)]
+    task = dataclasses.replace(
+        task, fingerprint="8" * 64, splits={**task.splits, "train": question_split(rows)}
+    )
+    spec = make(write_prepared(task, cache))
+    tracemalloc.start()
+    try:
+        result = run_trial(spec)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert result.outcome is Outcome.OK, result.failure
+    assert result.progress.rows == 300 and peak_bytes < 60e6
 
 
 def test_it_learns_where_answers_stand(make: Callable[..., TrialSpec], cache: Path) -> None:

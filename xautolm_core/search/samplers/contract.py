@@ -44,7 +44,8 @@ class SamplerInputs:
         search: The current search: its space, objectives, task and meta-features.
         options: The sampler's own options, checked.
         seed: Seed of its draws.
-        history: Earlier experiences; empty where the options do not read any.
+        history: Earlier experiences of all kinds of tasks, whose scores do not compare: ours use
+            those whose ``task_type`` is the search's. Empty where the options do not read any.
         expected_trials: Expected number of trials of the search; None if unbounded.
         infeasible: Returns why a configuration cannot run here, or None if it can.
         failures: Predicts probabilities of failure; None without the option ``failure_model``.

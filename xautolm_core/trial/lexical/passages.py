@@ -66,8 +66,9 @@ class Rarity:
         return cls(
             terms=tuple(term for term, _ in kept),
             idf=(1 + idf).astype(np.float32),
-            unknown=float(1 + np.log(1 + total)),
-            common=float(1 + np.log((1 + total) / (1 + _COMMON_SHARE * total))),
+            # Rounded as they are stored, so that a saved model answers as it did in its trial.
+            unknown=float(np.float32(1 + np.log(1 + total))),
+            common=float(np.float32(1 + np.log((1 + total) / (1 + _COMMON_SHARE * total)))),
         )
 
     @cached_property

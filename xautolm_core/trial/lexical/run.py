@@ -145,7 +145,7 @@ class LexicalRun:
         values, right = [], []
         used = 0
         # Rows that share a passage one after the other, so that it is read once.
-        for i in np.argsort(np.array(train.contexts), kind="stable") if len(order) else ():
+        for i in sorted(range(len(order)), key=train.contexts.__getitem__):
             if used >= _LEAST_QUESTIONS and deadline.left() < until:
                 break
             self._interruption.check()
