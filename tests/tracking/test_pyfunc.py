@@ -75,3 +75,20 @@ def _shuffled(digests):
         return {name: array[::-1] for name, array in digests(vocabulary).items()}
 
     return other
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), 3])
+def test_a_missing_text_is_refused_with_its_row(missing: object) -> None:
+    import pandas as pd
+
+    from xautolm_core.tracking.model_code import TextClassifier
+
+    model = TextClassifier()
+    model._card = {"has_pairs": False, "labels": ["a", "b"]}
+    for given in (["fine", missing], pd.DataFrame({"text": ["fine", missing]}, dtype=object)):
+        with pytest.raises(ValueError, match="Row 1 of 'text' is not a text"):
+            model.predict(None, given)
+    model._card["has_pairs"] = True
+    pairs = pd.DataFrame({"text": ["a"], "text_pair": pd.Series([missing], dtype=object)})
+    with pytest.raises(ValueError, match="Row 0 of 'text_pair'"):
+        model.predict(None, pairs)

@@ -65,6 +65,11 @@ def test_who_says_so_is_heard(given: str | None, environ: dict[str, str]) -> Non
         ("ftp://mlflow.test", "no address"),
         ("http://[1", "no address"),
         ("https://me:secret@mlflow.test", "holds a password"),
+        ("https://secret@mlflow.test/x", "holds a password"),
+        ("postgresql://db.test/mlflow?user=me&password=secret", "holds a password"),
+        ("mysql://db.test/mlflow?sslpassword=secret", "holds a password"),
+        ("mssql+pyodbc:///?odbc_connect=PWD%3Dsecret", "holds a password"),
+        ("mongodb://secret@db.test/x", "no address"),
     ],
 )
 def test_a_wrong_address_is_refused_without_the_password(given: str, said: str) -> None:
@@ -89,6 +94,32 @@ def test_the_password_of_a_database_is_never_kept(tmp_path) -> None:
     assert "MLFLOW_TRACKING_URI" not in found.environment()  # what is set stays
     write_settings(found, tmp_path)
     assert "secret" not in (tmp_path / settings.SETTINGS_FILE).read_text()
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://secret@mlflow.test", "postgresql://db.test/m?user=me&password=secret"]
+)
+def test_a_credential_elsewhere_in_the_environments_address_is_not_kept(uri: str) -> None:
+    found = tracking_settings("env", {"MLFLOW_TRACKING_URI": uri})
+    assert found == TrackingSettings()
+
+
+def test_a_wrong_address_in_the_environment_is_refused_without_its_password() -> None:
+    environ = {"MLFLOW_TRACKING_URI": "mongodb://me:topsecret@db.test/x"}
+    with pytest.raises(ConfigError, match="no address") as caught:
+        tracking_settings("env", environ)
+    assert "topsecret" not in str(caught.value)
+    assert "MLFLOW_TRACKING_URI" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["https://me:secret@mlflow.test", "https://secret@mlflow.test"]
+)
+def test_a_platforms_address_with_a_password_is_refused(endpoint: str) -> None:
+    environ = {"KFP_MLFLOW_CONFIG": json.dumps({**PLATFORM, "endpoint": endpoint})}
+    with pytest.raises(ConfigError, match="KFP_MLFLOW_CONFIG: the address holds a pass") as caught:
+        platform_settings(environ)
+    assert "secret" not in str(caught.value)
 
 
 def test_without_the_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -49,6 +52,9 @@ if TYPE_CHECKING:
 
 SHOWN_TRIALS = 300
 SHOWN_TASKS = 3
+_ANY_RUN = "RUN"
+# The folders of an absolute path; what follows is a name.
+_FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+")
 
 
 def page_context(result: SearchResult, *, written_at: datetime | None = None) -> dict[str, Any]:
@@ -187,3 +193,30 @@ def report_page(result: SearchResult, *, written_at: datetime | None = None) -> 
     template = template_environment(escape_html=True).get_template("report.html.j2")
     text: str = template.render(page_context(result, written_at=written_at))
     return text
+
+
+def shared_page(result: SearchResult, *, written_at: datetime | None = None) -> str:
+    """Return the report for those who may not see the task's texts.
+
+    It has no examples of the test split, and no places of the machine that searched.
+
+    Args:
+        result: The result of the search.
+        written_at: Time of the report (UTC); now if None.
+    """
+
+    def placeless(text: str) -> str:
+        return _FOLDERS.sub("", text.replace(str(result.out_folder), _ANY_RUN))
+
+    warnings = [placeless(one) for one in result.task.get("warnings") or ()]
+    space = result.spec.space
+    is_own = "\n" in space or "/" in space
+    shared = replace(
+        result,
+        spec=result.spec.model_copy(update={"space": "own"}) if is_own else result.spec,
+        out_folder=Path(_ANY_RUN),
+        task={**result.task, "warnings": warnings},
+        test=None if result.test is None else result.test.without_texts(),
+        notes=[placeless(one) for one in result.notes],
+    )
+    return report_page(shared, written_at=written_at)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from typing import TypeAlias
 
 from xautolm_core.records.scores import ClassificationScores
@@ -71,6 +72,10 @@ class TestReport(ClassificationScores):
         """Score name to score, the primary one first."""
         return {"macro_f1": self.macro_f1, "accuracy": self.accuracy}
 
+    def without_texts(self) -> TestReport:
+        """Return it without texts of the task: it has none."""
+        return self
+
 
 @dataclass(frozen=True)
 class AnsweredQuestion:
@@ -134,6 +139,10 @@ class QuestionTestReport:
     def named_scores(self) -> Mapping[str, float]:
         """Score name to score, the primary one first."""
         return {"f1": self.f1, "exact_match": self.exact_match}
+
+    def without_texts(self) -> QuestionTestReport:
+        """Return it without texts of the task: without examples."""
+        return replace(self, right=(), wrong=())
 
 
 AnyTestReport: TypeAlias = TestReport | QuestionTestReport

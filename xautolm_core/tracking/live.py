@@ -49,6 +49,13 @@ def tracked(
         yield
         return
     process = _start(SendOrder(settings=settings, out_folder=out_folder, follow=True))
+    if isinstance(process, SendReport):
+        try:
+            yield
+        finally:
+            keep_settings(settings, out_folder)
+        _tell(process, settings, out_folder, observer)
+        return
     try:
         yield
     except BaseException:
@@ -68,7 +75,7 @@ def send_once(settings: TrackingSettings, out_folder: Path) -> SendReport:
         out_folder: The run folder.
     """
     process = _start(SendOrder(settings=settings, out_folder=out_folder, follow=False))
-    return _finish(process, None)
+    return process if isinstance(process, SendReport) else _finish(process, None)
 
 
 def report_words(report: SendReport, settings: TrackingSettings) -> str:
@@ -109,17 +116,22 @@ def keep_settings(settings: TrackingSettings, out_folder: Path) -> None:
             write_settings(settings, out_folder)
 
 
-def _start(order: SendOrder) -> subprocess.Popen[bytes]:
+def _start(order: SendOrder) -> subprocess.Popen[bytes] | SendReport:
+    """Start the process that sends; return a report of the problem where it cannot be started."""
     environment = {**os.environ, **CLIENT_ENVIRONMENT, **order.settings.environment()}
-    process = subprocess.Popen(
-        [sys.executable, "-m", MODULE],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        # Ctrl-C is the search's: it ends this process itself.
-        start_new_session=True,
-    )
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            # Ctrl-C is the search's: it ends this process itself.
+            start_new_session=True,
+        )
+    except OSError as error:
+        said = error.strerror or type(error).__name__
+        return SendReport(problem=f"The process that sends to MLflow cannot be started ({said})")
     assert process.stdin is not None
     with contextlib.suppress(OSError):  # it has gone already: its missing report says so
         process.stdin.write(order.model_dump_json().encode() + b"\n")

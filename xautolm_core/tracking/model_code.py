@@ -93,13 +93,13 @@ class TextClassifier(mlflow.pyfunc.PythonModel):
                 raise ValueError("The input needs the column 'text'")
             if has_pairs and "text_pair" not in given.columns:
                 raise ValueError("The model answers to pairs: the input needs 'text_pair'")
-            pairs = [str(one) for one in given["text_pair"]] if has_pairs else None
-            return [str(one) for one in texts], pairs
+            pairs = _texts(given["text_pair"], "text_pair") if has_pairs else None
+            return _texts(texts, "text"), pairs
         if has_pairs:
             raise ValueError("The model answers to pairs: give a frame with 'text' and 'text_pair'")
         if isinstance(given, str):
             return [given], None
-        return [str(one) for one in given], None
+        return _texts(given, "text"), None
 
 
 class TfidfPart:
@@ -234,6 +234,16 @@ class LanguageModel:
             for places, arguments in self._reader.batches(texts, pairs):
                 found[places] = self._model(**arguments).logits.float().numpy()
         return found
+
+
+def _texts(given: Any, column: str) -> list[str]:
+    """Return a column as texts: a missing one must not be classified as the word None."""
+    texts = list(given)
+    for row, one in enumerate(texts):
+        if not isinstance(one, str):
+            kind = type(one).__name__
+            raise ValueError(f"Row {row} of {column!r} is not a text but of type {kind}")
+    return texts
 
 
 def term_digest(term: str) -> int:

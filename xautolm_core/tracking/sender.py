@@ -23,6 +23,7 @@ from pydantic import ConfigDict
 
 from xautolm_core.errors import XautolmError
 from xautolm_core.search.contract import SEARCH_FILE
+from xautolm_core.tracking.redaction import redacted
 from xautolm_core.tracking.settings import TrackingSettings
 from xautolm_core.trial.locking import file_lock
 
@@ -144,7 +145,9 @@ class Sender:
 
     def _failed(self, problem: str, hint: str) -> SendReport:
         self._fault_at = time.monotonic()
-        changes = {"is_complete": False, "problem": problem, "hint": hint}
+        # A client's error may hold the address as the environment names it.
+        shown = redacted(problem, os.environ)
+        changes = {"is_complete": False, "problem": shown, "hint": hint}
         self._report = self._report.model_copy(update=changes)
         return self._report
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from xautolm_core.tracking.documents import SEARCH_TAG
 from xautolm_core.tracking.documents import SENT_TAG
 from xautolm_core.tracking.documents import RunDocument
 from xautolm_core.tracking.documents import milliseconds
+from xautolm_core.tracking.redaction import redacted
 
 if TYPE_CHECKING:
     from xautolm_core.tracking.settings import TrackingSettings
@@ -289,7 +291,7 @@ class MlflowServer:
                     f"MLflow at {place} does not answer ({type(error).__name__})",
                     hint="Check the address and the server",
                 ) from error
-            said = " ".join(str(error).split())[:200]
+            said = " ".join(redacted(str(error), os.environ).split())[:200]
             raise StoreError(f"MLflow at {place}: {type(error).__name__}: {said}") from error
 
 

@@ -16,6 +16,9 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import MissingExtraError
+from xautolm_core.tracking.redaction import URI_VARIABLE
+from xautolm_core.tracking.redaction import has_credential
+from xautolm_core.tracking.redaction import redacted
 from xautolm_core.validation import first_problem
 from xautolm_core.whole_files import write_json
 
@@ -23,13 +26,13 @@ SETTINGS_FILE = "mlflow.json"
 """In a run folder: where the search is tracked."""
 SWITCH_VARIABLE = "XAUTOLM_MLFLOW"
 """What ``--mlflow`` is where it is not given."""
-URI_VARIABLE = "MLFLOW_TRACKING_URI"
 PLATFORM_VARIABLE = "KFP_MLFLOW_CONFIG"
 """What the MLflow plugin of Kubeflow Pipelines (2.17) gives to every step."""
 
 FROM_ENVIRONMENT = "env"
 OFF = "off"
 _SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
+_NAMES = ("databricks",)  # a profile of its own, without an address
 _FILE_PREFIX = "sqlite:///"
 _HINT = (
     "Give --mlflow URI with a URI such as http://host:5000 or sqlite:///mlflow.db, or 'env' for "
@@ -138,7 +141,8 @@ def platform_settings(environ: Mapping[str, str]) -> TrackingSettings | None:
     variables where an administrator has them injected. ``XAUTOLM_MLFLOW`` takes their place.
 
     Raises:
-        ConfigError: ``XAUTOLM_MLFLOW`` is no address of MLflow's.
+        ConfigError: An address is not one of MLflow's, or that of ``KFP_MLFLOW_CONFIG`` holds a
+            password.
         MissingExtraError: ``XAUTOLM_MLFLOW`` wants it, and MLflow's client is not installed.
     """
     if environ.get(SWITCH_VARIABLE, "").strip():
@@ -185,8 +189,9 @@ def _named_by_environment(environ: Mapping[str, str]) -> TrackingSettings | None
     uri = environ.get(URI_VARIABLE, "").strip()
     if not uri:
         return _of_platform(environ.get(PLATFORM_VARIABLE, ""))
+    _require_known(uri, URI_VARIABLE)
     return TrackingSettings(
-        tracking_uri=None if _password(uri) else uri,
+        tracking_uri=None if has_credential(uri) else uri,
         experiment_id=environ.get("MLFLOW_EXPERIMENT_ID") or None,
         parent_run=environ.get("MLFLOW_RUN_ID") or None,
         workspace=environ.get("MLFLOW_WORKSPACE") or None,
@@ -195,17 +200,22 @@ def _named_by_environment(environ: Mapping[str, str]) -> TrackingSettings | None
 
 
 def _of_platform(text: str) -> TrackingSettings | None:
-    """Return what ``KFP_MLFLOW_CONFIG`` says; None if it says nothing that can be used."""
+    """Return what ``KFP_MLFLOW_CONFIG`` says; None if it says nothing that can be used.
+
+    Raises:
+        ConfigError: Its endpoint is not an address of MLflow's, or holds a password.
+    """
     try:
         said = json.loads(text)
     except ValueError:
         return None
-    if not isinstance(said, dict) or not _plain(said.get("endpoint")):
+    endpoint = _plain(said.get("endpoint")) if isinstance(said, dict) else None
+    if endpoint is None:
         return None
     workspace = _plain(said.get("workspace")) if said.get("workspacesEnabled") else None
     is_kubernetes = said.get("authType") == "kubernetes"
     return TrackingSettings(
-        tracking_uri=_plain(said["endpoint"]),
+        tracking_uri=_checked_uri(endpoint, PLATFORM_VARIABLE),
         experiment_id=_plain(said.get("experimentId")),
         parent_run=_plain(said.get("parentRunId")),
         workspace=workspace,
@@ -219,20 +229,13 @@ def _plain(value: Any) -> str | None:
 
 
 def _checked_uri(uri: str, source: str) -> str:
-    if _password(uri):
+    if has_credential(uri):
         raise ConfigError(
             f"{source}: the address holds a password",
             hint="Give it by MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; that of a "
             f"database by {URI_VARIABLE} and --mlflow {FROM_ENVIRONMENT}",
         )
-    try:
-        parts = urlsplit(uri)
-        is_known = parts.scheme.partition("+")[0] in _SCHEMES
-        lacks_host = parts.scheme in ("http", "https") and not parts.hostname
-    except ValueError:
-        is_known = lacks_host = False
-    if not is_known or lacks_host:
-        raise ConfigError(f"{source}: {uri!r} is no address of MLflow's", hint=_HINT)
+    _require_known(uri, source)
     file = uri.removeprefix(_FILE_PREFIX)
     if file != uri and file and not file.startswith("/"):
         # It is sent to later, too, from wherever that is.
@@ -240,8 +243,13 @@ def _checked_uri(uri: str, source: str) -> str:
     return uri
 
 
-def _password(uri: str) -> str | None:
+def _require_known(uri: str, source: str) -> None:
     try:
-        return urlsplit(uri).password
+        parts = urlsplit(uri)
+        is_known = uri in _NAMES or parts.scheme.partition("+")[0] in _SCHEMES
+        lacks_host = parts.scheme in ("http", "https") and not parts.hostname
     except ValueError:
-        return None
+        is_known = lacks_host = False
+    if not is_known or lacks_host:
+        shown = redacted(uri, {})
+        raise ConfigError(f"{source}: {shown!r} is no address of MLflow's", hint=_HINT)

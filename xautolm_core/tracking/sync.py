@@ -16,10 +16,12 @@ from pathlib import Path
 
 from xautolm_core.errors import XautolmError
 from xautolm_core.report.document import is_untrained
+from xautolm_core.report.page import shared_page
 from xautolm_core.search.contract import BEST_MODEL_FOLDER
 from xautolm_core.search.contract import PARETO_FILE
 from xautolm_core.search.contract import REPORT_FILE
 from xautolm_core.search.contract import TRIALS_FILE
+from xautolm_core.tasks.spec import TaskType
 from xautolm_core.tasks.task_type import primary_name
 from xautolm_core.tracking.documents import TRIAL_TAG
 from xautolm_core.tracking.documents import RunDocument
@@ -30,7 +32,7 @@ from xautolm_core.tracking.server import KnownRun
 from xautolm_core.tracking.server import MlflowServer
 
 MODEL_PLACE = "model"
-_FILES = (REPORT_FILE, PARETO_FILE, TRIALS_FILE)
+_FILES = (PARETO_FILE, TRIALS_FILE)
 _FILES_TAG = "xautolm.files"
 _MODEL_TAG = "xautolm.model"
 _CARD_FILE = "README.md"
@@ -88,7 +90,7 @@ def synchronise(
         sent += _send_trial(server, known, own, one)
     model, note = "", ""
     if seen.result is not None:
-        sent += _send_files(server, own, seen.out_folder)
+        sent += _send_files(server, own, seen)
         if best is not None:
             model, note = _send_model(server, own, seen)
     sent += server.complete(own, document)
@@ -116,12 +118,20 @@ def _send_trial(
     return server.complete(run, document)
 
 
-def _send_files(server: MlflowServer, own: KnownRun, out_folder: Path) -> bool:
-    files = [out_folder / name for name in _FILES if (out_folder / name).is_file()]
-    digest = _digest(files)
-    if own.tags.get(_FILES_TAG) == digest:
-        return False
-    server.send_files(own, files)
+def _send_files(server: MlflowServer, own: KnownRun, seen: SeenSearch) -> bool:
+    """Send the search's files, and a report of its own: that of the run folder shows texts."""
+    assert seen.result is not None
+    folder = seen.out_folder
+    with tempfile.TemporaryDirectory(prefix="xautolm-mlflow-") as temporary:
+        report = Path(temporary) / REPORT_FILE
+        # Of a moment that does not change: an equal report is sent once.
+        page = shared_page(seen.result, written_at=seen.last_moment)
+        report.write_text(page, encoding="utf-8")
+        files = [report, *(folder / name for name in _FILES if (folder / name).is_file())]
+        digest = _digest(files)
+        if own.tags.get(_FILES_TAG) == digest:
+            return False
+        server.send_files(own, files)
     server.tag(own, _FILES_TAG, digest)
     return True
 
@@ -134,6 +144,8 @@ def _send_model(server: MlflowServer, own: KnownRun, seen: SeenSearch) -> tuple[
     best, result = seen.best, seen.result
     if best is None or result is None or not folder.is_dir():
         return "", ""
+    if result.task_type != TaskType.TEXT_CLASSIFICATION:
+        return "", f"Models for {result.task_type} are not registered in MLflow yet"
     if is_untrained(result, best.configuration):
         return "", "The model stays here: its vocabulary was learnt from the task's texts"
     digest = _digest(sorted(path for path in folder.rglob("*") if path.is_file()))
