@@ -162,7 +162,7 @@ def test_stats_tell_how_well_trials_were_predicted(call: Call, store: Path) -> N
     FolderStore(store).append(sample("told", predicted=told))
     shown = call("store", "stats", "--store", store)
     rows = [line.split() for line in shown.out.splitlines()]
-    assert ["macro", "F1", "1", "100", "%", "0.0100"] in rows
+    assert ["score", "1", "100", "%", "0.0100"] in rows
     assert ["time", "1", "100", "%", "x", "2.00"] in rows
     assert ["80", "%", "to", "100", "%", "1", "90", "%", "0", "%"] in rows
     assert "Brier score 0.8100 over 1 trials" in shown.out

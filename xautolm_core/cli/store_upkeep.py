@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from xautolm_core.experience.stats import StoreStats
 
 _MOST_LINES = 20
-_PREDICTED_WORDS = {"score": "macro F1", "seconds": "time", "joules": "energy"}
+_PREDICTED_WORDS = {"seconds": "time", "joules": "energy"}
 
 
 def init(

@@ -63,6 +63,7 @@ def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
     from xautolm_core.search.opening import require_meter
     from xautolm_core.space.load import load_space
     from xautolm_core.tasks.load import load_task
+    from xautolm_core.tasks.spec import TaskType
     from xautolm_core.tasks.task_type import task_kind
 
     given = {n: value for n, value in parameters.items() if value != "" or n in REQUIRED}
@@ -85,6 +86,12 @@ def fingerprint_task(parameters: Mapping[str, Any]) -> Fingerprinted:
     with tempfile.TemporaryDirectory(prefix="xautolm-space-") as folder:
         spec = request.search_spec(Path(folder))
         task = load_task(spec.task)
+        if registry and task.type != TaskType.TEXT_CLASSIFICATION:
+            raise ConfigError(
+                f"registry: task {task.name} is one of {task_kind(task.type).title}, and the"
+                " registry takes classifiers alone",
+                hint="Leave 'registry' out; the model is in the results of the run",
+            )
         space = load_space(
             spec.space_for(task.type),
             model_folders=spec.model_folders,

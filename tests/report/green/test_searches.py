@@ -45,7 +45,7 @@ def test_a_run_folder_says_which_trial_was_chosen() -> None:
     assert one.smaller is None
     rows = beside_winner(one)
     assert [row.what for row in rows] == ["chosen, trial 0", "best cheap candidate, trial 6"]
-    assert [row.test_macro_f1 for row in rows] == [0.79, 0.77]
+    assert [row.test_score for row in rows] == [0.79, 0.77]
     assert (rows[1].model, rows[1].joules) == ("TF-IDF, logistic regression", 2.0)
 
 
@@ -65,10 +65,10 @@ def test_nothing_is_better_for_less_than_what_is_on_the_front(
     assert bool(front) == bool(points)
     for one in front:
         for other in attempts:
-            better = (other.macro_f1 or 0) >= (one.macro_f1 or 0) and (other.joules or 0) <= (
+            better = (other.score or 0) >= (one.score or 0) and (other.joules or 0) <= (
                 one.joules or 0
             )
-            strictly = other.macro_f1 != one.macro_f1 or other.joules != one.joules
+            strictly = other.score != one.score or other.joules != one.joules
             assert not (better and strictly)
 
 
@@ -76,8 +76,8 @@ def test_a_comparison_names_both_searches_and_claims_no_saving() -> None:
     (found,) = comparisons_of(report_of(searches()).searches)
     assert (found.earlier, found.later) == ("one", "two")
     assert found.joules_difference == 90.0 - 450.0
-    assert found.f1_difference is not None
-    assert round(found.f1_difference, 6) == 0.01
+    assert found.score_difference is not None
+    assert round(found.score_difference, 6) == 0.01
     assert found.is_clear
     assert found.obstacles == ("some attempts have no reading", "4 and 1 trials")
 

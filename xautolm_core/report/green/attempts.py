@@ -14,6 +14,7 @@ from xautolm_core.records.outcome import Outcome
 from xautolm_core.report.wording import method_words
 from xautolm_core.space.screening import is_screening
 from xautolm_core.tasks.task_type import primary_score
+from xautolm_core.tasks.task_type import primary_title
 
 if TYPE_CHECKING:
     from xautolm_core.records.energy import EnergyReading
@@ -42,7 +43,8 @@ class Attempt:
         parameters: Number of parameters; None if unknown.
         pretrained: False for random weights.
         method: The method of fine-tuning, or of the cheap candidate.
-        macro_f1: Primary score on validation data; None without one.
+        score: Primary score on validation data; None without one.
+        score_title: What people call that score.
         train_seconds: None if it never trained.
         evaluate_seconds: Likewise.
         wall_seconds: From its start to its end.
@@ -70,7 +72,8 @@ class Attempt:
     parameters: int | None
     pretrained: bool
     method: str
-    macro_f1: float | None
+    score: float | None
+    score_title: str
     train_seconds: float | None
     evaluate_seconds: float | None
     wall_seconds: float
@@ -102,7 +105,7 @@ class Attempt:
     @property
     def is_evaluated(self) -> bool:
         """Whether it gave a model with a score: one evaluated pipeline."""
-        return self.outcome is Outcome.OK and self.macro_f1 is not None
+        return self.outcome is Outcome.OK and self.score is not None
 
     @property
     def machine_seconds(self) -> float:
@@ -147,7 +150,8 @@ def _attempt(experience: Experience) -> Attempt:
         parameters=int(parameters) if isinstance(parameters, int | float) else None,
         pretrained=bool(descriptor.get("pretrained", True)),
         method=experience.configuration.method,
-        macro_f1=score.value if score is not None and math.isfinite(score.value) else None,
+        score=score.value if score is not None and math.isfinite(score.value) else None,
+        score_title=primary_title(experience.scores),
         train_seconds=experience.seconds.get("train"),
         evaluate_seconds=experience.seconds.get("evaluate"),
         wall_seconds=experience.held_seconds,

@@ -113,7 +113,7 @@ def _search(search: GreenSearch) -> dict[str, Any]:
         "smaller_model": _trial(search.smaller),
         "cheap_candidate": _trial(search.cheap),
         "language_model": _trial(search.language_model),
-        "test_macro_f1": search.run.test_macro_f1 if search.run else None,
+        "test_score": search.run.test_score if search.run else None,
         "test_scores": {str(trial): score for trial, score in search.run.test_scores.items()}
         if search.run
         else {},
@@ -129,7 +129,8 @@ def _trial(attempt: Attempt | None) -> dict[str, Any] | None:
         "model": attempt.model,
         "parameters": attempt.parameters,
         "method": attempt.method,
-        "macro_f1": attempt.macro_f1,
+        "score": attempt.score,
+        "score_title": attempt.score_title,
         "joules": attempt.joules,
     }
 

@@ -139,7 +139,7 @@ class SearchComparison:
         earlier: Search id of the one that ended first.
         later: Search id of the other.
         joules_difference: Of the later one minus the earlier one; None if one has no reading.
-        f1_difference: Likewise of the winners' macro-F1 on validation; None if one has no winner.
+        score_difference: Likewise of the winners' score on validation; None if one has no winner.
         is_clear: Whether the energy differs by more than both intervals together allow.
         obstacles: Reasons why the comparison is not exact; empty if there are none.
     """
@@ -147,7 +147,7 @@ class SearchComparison:
     earlier: str
     later: str
     joules_difference: float | None
-    f1_difference: float | None
+    score_difference: float | None
     is_clear: bool
     obstacles: tuple[str, ...]
 
@@ -174,11 +174,16 @@ def _compare(earlier: GreenSearch, later: GreenSearch) -> SearchComparison:
     if one is not None and other is not None:
         joules = other.joules - one.joules
         is_clear = one.high_joules < other.low_joules or other.high_joules < one.low_joules
-    f1 = None
+    score = None
     if earlier.winner is not None and later.winner is not None:
-        f1 = (later.winner.macro_f1 or 0.0) - (earlier.winner.macro_f1 or 0.0)
+        score = (later.winner.score or 0.0) - (earlier.winner.score or 0.0)
     return SearchComparison(
-        earlier.search_id, later.search_id, joules, f1, is_clear, tuple(_obstacles(earlier, later))
+        earlier.search_id,
+        later.search_id,
+        joules,
+        score,
+        is_clear,
+        tuple(_obstacles(earlier, later)),
     )
 
 

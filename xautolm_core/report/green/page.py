@@ -41,8 +41,8 @@ class Beside:
         what: Role in the comparison, with the trial.
         model: Its model and method.
         parameters: Of the model; None if unknown or none.
-        validation_macro_f1: On validation data.
-        test_macro_f1: On the test split, on which only the winner and the best of the other kind
+        validation_score: On validation data.
+        test_score: On the test split, on which only the winner and the best of the other kind
             are evaluated.
         joules: None if it was not metered.
         seconds: Of training and evaluation.
@@ -53,8 +53,8 @@ class Beside:
     what: str
     model: str
     parameters: int | None
-    validation_macro_f1: float | None
-    test_macro_f1: float | None
+    validation_score: float | None
+    test_score: float | None
     joules: float | None
     seconds: float | None
     is_winner: bool = False
@@ -91,8 +91,8 @@ def _of_trial(what: str, attempt: Attempt, search: GreenSearch) -> Beside:
         what=f"{what}, trial {attempt.trial_number}",
         model=attempt.made,
         parameters=attempt.parameters,
-        validation_macro_f1=attempt.macro_f1,
-        test_macro_f1=search.run.test_scores.get(attempt.trial_number) if search.run else None,
+        validation_score=attempt.score,
+        test_score=search.run.test_scores.get(attempt.trial_number) if search.run else None,
         joules=attempt.joules,
         seconds=sum(parts) if parts else None,
         is_winner=attempt is search.winner,
@@ -149,7 +149,7 @@ def _plots(searches: list[GreenSearch]) -> list[dict[str, Any]]:
                     form: _plot(
                         points,
                         failed,
-                        search.cheap.macro_f1 if search.cheap else None,
+                        search.cheap.score if search.cheap else None,
                         name=f"energy-{len(plots)}-{form}",
                         size=size,
                     )
@@ -177,6 +177,7 @@ def _plot(
         cheap_score=cheap_score,
         cost_label=label,
         name=name,
+        score_title="score",
         width=size[0],
         height=size[1],
     )
@@ -192,18 +193,19 @@ def _points(search: GreenSearch) -> tuple[list[PlotPoint], list[FailedPoint]]:
         if joules is None:
             continue
         words = f"Trial {attempt.trial_number}: {attempt.made}"
-        if not attempt.is_evaluated or attempt.macro_f1 is None:
+        if not attempt.is_evaluated or attempt.score is None:
             how = outcome_words(attempt.outcome)
             failed.append(FailedPoint(attempt.trial_number, joules, f"{words}; {how}"))
             continue
+        score = f"{attempt.score_title} {score_words(attempt.score)}"
         points.append(
             PlotPoint(
                 attempt.trial_number,
                 joules,
-                attempt.macro_f1,
+                attempt.score,
                 _mark(attempt, front, chosen),
                 attempt.pretrained,
-                f"{words}; macro F1 {score_words(attempt.macro_f1)}, {joules_words(joules)}",
+                f"{words}; {score}, {joules_words(joules)}",
             )
         )
     return points, failed

@@ -25,7 +25,7 @@ class RunFigures:
     Attributes:
         folder: The folder; reports show its name only.
         best: Number of the chosen trial; None if none gave a model.
-        test_scores: Trial to macro-F1 on the test split: of the chosen one, and of the one that it
+        test_scores: Trial to score on the test split: of the chosen one, and of the one that it
             was compared with.
     """
 
@@ -34,8 +34,8 @@ class RunFigures:
     test_scores: Mapping[int, float] = field(default_factory=dict)
 
     @property
-    def test_macro_f1(self) -> float | None:
-        """Macro-F1 of the chosen model on the test split; None if it was not evaluated."""
+    def test_score(self) -> float | None:
+        """Score of the chosen model on the test split; None if it was not evaluated."""
         return None if self.best is None else self.test_scores.get(self.best)
 
 
@@ -112,7 +112,7 @@ def energy_front(attempts: Sequence[Attempt]) -> list[Attempt]:
         attempts: Those without a score or a reading are left out.
     """
     scored = [a for a in attempts if a.is_evaluated and a.joules is not None]
-    return staircase(scored, cost=lambda a: a.joules or 0.0, score=lambda a: a.macro_f1 or 0.0)
+    return staircase(scored, cost=lambda a: a.joules or 0.0, score=lambda a: a.score or 0.0)
 
 
 def _search(attempts: Sequence[Attempt], run: RunFigures | None) -> GreenSearch:
@@ -167,4 +167,4 @@ def _best_of_kind(attempts: Sequence[Attempt], *, cheap: bool) -> Attempt | None
 
 def _rank(attempt: Attempt) -> tuple[float, float, int]:
     seconds = (attempt.train_seconds or 0.0) + (attempt.evaluate_seconds or 0.0)
-    return (attempt.macro_f1 or 0.0, -seconds, -attempt.trial_number)
+    return (attempt.score or 0.0, -seconds, -attempt.trial_number)

@@ -59,3 +59,18 @@ def test_what_is_wrong_ends_the_step_with_one_line(tmp_path, capsys, changes, wo
     assert words in error
     assert error.startswith("error: ")
     assert error.count("\n") == 1
+
+
+def test_a_registry_of_classifiers_is_no_place_for_answers(tmp_path, capsys):
+    data = tmp_path / "questions.jsonl"
+    rows = [
+        {"question": f"Who wrote book {i}?", "context": f"A{i} B wrote it.", "answers": [f"A{i} B"]}
+        for i in range(40)
+    ]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    space = {"space": "starter-qa", "methods": "lexical_span"}
+    with pytest.raises(SystemExit) as caught:
+        fingerprint.python_func(**parameters_for(data, tmp_path, **space))
+    error = capsys.readouterr().err
+    assert caught.value.code == 2 and error.count("\n") == 1
+    assert "question answering, and the registry takes classifiers alone" in error
