@@ -290,7 +290,7 @@ def test_what_is_nested_or_overridden_is_accounted_for(tmp_path: Path) -> None:
     left_out = dict(imported.account.fields)
     assert left_out["lora_r.origin", "not known"] == 1
     assert left_out["metrics.unit", "not known"] == 1
-    assert left_out["metrics.maximize", "told by the metric's name"] == 1
+    assert left_out["metrics.maximize", "derived from the metric's name"] == 1
     assert left_out["metric f1", "given more than once, the last one counts"] == 1
     assert left_out["accuracy", "stands beside metrics, which count"] == 1
     assert imported.experiences[0].scores["macro_f1"].value == 0.15

@@ -155,7 +155,7 @@ def _experience(
     outcome, failure = (Outcome.OK, None) if record.succeeded else classify_failure(record.error)
     parameters = _parameters(record, fine_tuner, account)
     downsize = parameters.get("data_downsize")
-    account.drop_field("inner_model: annotation", "the kind of model, which its class tells")
+    account.drop_field("inner_model: annotation", "the kind of model, which follows from its class")
     configuration = Configuration(
         branch=fine_tuner.branch,
         model=model,

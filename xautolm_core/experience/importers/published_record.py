@@ -217,7 +217,7 @@ def _left_out(record: _Content, envelope: _Envelope | None) -> Iterator[tuple[st
             yield f"{prefix}{name}", "not known"
     metrics = record.metrics or ()
     if any(metric.maximize is not None for metric in metrics):
-        yield "metrics.maximize", "told by the metric's name"
+        yield "metrics.maximize", "derived from the metric's name"
     names = [metric.name for metric in metrics]
     for name in sorted(set(names)):
         if names.count(name) > 1:

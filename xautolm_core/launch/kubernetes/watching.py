@@ -91,7 +91,10 @@ class Board:
             name = observed.name_of(job)
             self._forgotten.discard(name)
             self._expected[name] = observed.uid_of(job)
-            self.put_job(job)
+            known = self._jobs.get(name)
+            # The watch may have shown a later state before the answer to the request arrived.
+            if known is None or observed.uid_of(known) != observed.uid_of(job):
+                self.put_job(job)
 
     def put_job(self, job: Mapping[str, Any]) -> None:
         """Take a Job's state."""
