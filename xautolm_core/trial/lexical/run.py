@@ -13,17 +13,15 @@ from typing import Any
 import numpy as np
 
 from xautolm_core.energy.surroundings import meter_here
-from xautolm_core.records.scores import Score
 from xautolm_core.space.estimate import LEXICAL_QUESTIONS
-from xautolm_core.tasks.answer_scores import answer_scores
 from xautolm_core.tasks.prepared import open_prepared_questions
 from xautolm_core.tasks.questions import NOT_FOUND
 from xautolm_core.tasks.questions import QuestionSplit
 from xautolm_core.tasks.questions import QuestionTask
-from xautolm_core.trial.answerer import NULL_THRESHOLD
 from xautolm_core.trial.answerer import Answerer
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import InvalidConfiguration
+from xautolm_core.trial.judged_answers import judge_answers
 from xautolm_core.trial.lexical.features import FeatureMaker
 from xautolm_core.trial.lexical.features import question_kinds
 from xautolm_core.trial.lexical.model import LexicalAnswerer
@@ -41,7 +39,6 @@ from xautolm_core.trial.rows import has_answers
 from xautolm_core.trial.saving import make_card
 from xautolm_core.trial.saving import save_folder
 from xautolm_core.trial.sigterm import Interruption
-from xautolm_core.trial.spans.decoding import choose_threshold
 from xautolm_core.trial.spans.windows import gold_of
 from xautolm_core.trial.state import TrialState
 
@@ -170,18 +167,15 @@ class LexicalRun:
     def _evaluate(self, ranker: SpanRanker, rows: _Rows, *, has_unanswerable: bool) -> None:
         """Score the ranker on the validation questions; the state holds the scores."""
         spans = ranker.rank(rows.questions, rows.contexts, self._interruption.check)
-        texts = [span.text for span in spans]
+        found = judge_answers(
+            [span.text for span in spans],
+            np.array([span.margin for span in spans]),
+            rows.answers,
+            has_unanswerable=has_unanswerable,
+        )
         state = self._state
-        if has_unanswerable:
-            margins = np.array([span.margin for span in spans])
-            answered = answer_scores(texts, rows.answers).f1_of_row
-            silent = answer_scores([""] * len(texts), rows.answers).f1_of_row
-            threshold = choose_threshold(margins, answered, silent)
-            state.decoding = {NULL_THRESHOLD: threshold}
-            texts = [span.text if span.margin > threshold else "" for span in spans]
-        found = answer_scores(texts, rows.answers)
         state.best_score = found.f1
-        state.scores = {"f1": Score(value=found.f1), "exact_match": Score(value=found.exact_match)}
+        state.scores, state.decoding = dict(found.scores), dict(found.decoding)
 
 
 def _measure_latency(answerer: Answerer, rows: _Rows) -> float:

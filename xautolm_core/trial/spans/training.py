@@ -10,19 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from xautolm_core.records.scores import Score
-from xautolm_core.tasks.answer_scores import answer_scores
 from xautolm_core.tasks.prepared import open_prepared_questions
 from xautolm_core.tasks.questions import QuestionSplit
 from xautolm_core.tasks.questions import QuestionTask
 from xautolm_core.tasks.task import AnyTask
 from xautolm_core.tasks.task import SplitName
-from xautolm_core.trial.answerer import NULL_THRESHOLD
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.evaluation import evaluation_tokens
 from xautolm_core.trial.evaluation import measure_latency
 from xautolm_core.trial.evaluation import spread_rows
 from xautolm_core.trial.failures import InvalidConfiguration
+from xautolm_core.trial.judged_answers import judge_answers
 from xautolm_core.trial.models import SPAN_CLASS
 from xautolm_core.trial.objective import Evaluation
 from xautolm_core.trial.objective import Machine
@@ -31,7 +29,6 @@ from xautolm_core.trial.rows import TrialRows
 from xautolm_core.trial.rows import choose_questions
 from xautolm_core.trial.rows import has_answers
 from xautolm_core.trial.spans.decoding import QuestionSpans
-from xautolm_core.trial.spans.decoding import choose_threshold
 from xautolm_core.trial.spans.decoding import spans_of_questions
 from xautolm_core.trial.spans.inputs import SpanInput
 from xautolm_core.trial.spans.inputs import batch_spans
@@ -166,18 +163,13 @@ class SpanObjective:
         """
         questions = self._validation
         spans = questions.spans(self._model, self._device, between)
-        texts = spans.texts(questions.contexts)
-        decoding = {}
-        if self._has_unanswerable:
-            answered = answer_scores(texts, questions.accepted).f1_of_row
-            silent = answer_scores([""] * len(texts), questions.accepted).f1_of_row
-            threshold = choose_threshold(spans.margins, answered, silent)
-            decoding[NULL_THRESHOLD] = threshold
-            kept = spans.answered(threshold)
-            texts = [text if keep else "" for text, keep in zip(texts, kept, strict=True)]
-        found = answer_scores(texts, questions.accepted)
-        scores = {"f1": Score(value=found.f1), "exact_match": Score(value=found.exact_match)}
-        return Evaluation(found.f1, scores, decoding)
+        found = judge_answers(
+            spans.texts(questions.contexts),
+            spans.margins,
+            questions.accepted,
+            has_unanswerable=self._has_unanswerable,
+        )
+        return Evaluation(found.f1, found.scores, found.decoding)
 
 
 @dataclass(frozen=True)
