@@ -25,6 +25,7 @@ TASK_FEATURES = Registry(
     {
         TaskType.TEXT_CLASSIFICATION: f"{_FEATURES}.task_features:extract_class_features",
         TaskType.QUESTION_ANSWERING: f"{_FEATURES}.question_features:extract_question_features",
+        TaskType.TEXT_GENERATION: f"{_FEATURES}.generation_features:extract_generation_features",
     },
 )
 

@@ -9,6 +9,8 @@ TFIDF = "tfidf"
 LINEAR_PROBE = "linear_probe"
 LINEAR_PROBE_TFIDF = "linear_probe_tfidf"
 LEXICAL_SPAN = "lexical_span"
+UNTUNED = "untuned"
+UNTUNED_FEW_SHOT = "untuned_few_shot"
 
 FINE_TUNING_METHODS = ("full", "partial", "lora", "head")
 """Methods that train weights of a language model; samplers draw their hyper-parameters."""
@@ -17,13 +19,15 @@ CHEAP_METHODS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "text-classification": (TFIDF, LINEAR_PROBE, LINEAR_PROBE_TFIDF),
         "question-answering": (LEXICAL_SPAN,),
+        "text-generation": (UNTUNED, UNTUNED_FEW_SHOT),
     }
 )
 """Type of task to its methods that cost seconds, in the order in which they are tried.
 
 Of text classification: logistic regressions on TF-IDF, on the features of a frozen language model,
 and on both. Of question answering: spans ranked by the words that they and their surroundings share
-with the question."""
+with the question. Of text generation: a language model as it is, without examples and with four of
+the training split before each prompt."""
 
 CHEAP_METHODS = tuple(method for methods in CHEAP_METHODS_OF.values() for method in methods)
 """The cheap methods of all types of tasks."""

@@ -30,6 +30,7 @@ TASK_REPORTS = Registry(
     {
         TaskType.TEXT_CLASSIFICATION: "xautolm_core.report.task_parts:CLASS_PARTS",
         TaskType.QUESTION_ANSWERING: "xautolm_core.report.task_parts:QUESTION_PARTS",
+        TaskType.TEXT_GENERATION: "xautolm_core.report.generation_parts:GENERATION_PARTS",
     },
 )
 

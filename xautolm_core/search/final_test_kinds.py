@@ -28,6 +28,7 @@ FINAL_TEST_KINDS = Registry(
     {
         TaskType.TEXT_CLASSIFICATION: "xautolm_core.search.class_test:CLASS_TEST",
         TaskType.QUESTION_ANSWERING: "xautolm_core.search.question_test:QUESTION_TEST",
+        TaskType.TEXT_GENERATION: "xautolm_core.search.generation_test:GENERATION_TEST",
     },
 )
 

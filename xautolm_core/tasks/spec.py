@@ -17,6 +17,7 @@ class TaskType(StrEnum):
 
     TEXT_CLASSIFICATION = "text-classification"
     QUESTION_ANSWERING = "question-answering"
+    TEXT_GENERATION = "text-generation"
 
 
 class SplitFractions(BaseModel):
@@ -53,6 +54,10 @@ class TaskSpec(BaseModel):
         question: Column of the question (question answering); found by itself if None.
         context: Column of the passage that holds the answer; found by itself if None.
         answers: Column of the accepted answers; found by itself if None.
+        prompt: Column of the prompt (text generation); found by itself if None.
+        completion: Column of the text to be written; found by itself if None.
+        messages: Column of whole conversations, the last message of each being the text to be
+            written; found by itself if None.
         splits: Shares of the splits that are not given.
         seed: Seed of the split.
         drop_invalid: Leave out rows whose text is missing or empty, whose label is missing, or
@@ -76,6 +81,9 @@ class TaskSpec(BaseModel):
     question: str | None = None
     context: str | None = None
     answers: str | None = None
+    prompt: str | None = None
+    completion: str | None = None
+    messages: str | None = None
     splits: SplitFractions = SplitFractions()
     seed: int = Field(default=0, ge=0)
     drop_invalid: bool = False

@@ -38,6 +38,7 @@ TASK_TYPES = Registry(
     {
         TaskType.TEXT_CLASSIFICATION: "xautolm_core.tasks.classification:CLASSIFICATION",
         TaskType.QUESTION_ANSWERING: "xautolm_core.tasks.question_answering:QUESTION_ANSWERING",
+        TaskType.TEXT_GENERATION: "xautolm_core.tasks.generation:TEXT_GENERATION",
     },
 )
 

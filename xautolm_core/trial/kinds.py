@@ -12,6 +12,7 @@ FINE_TUNING_KINDS = Registry(
     {
         TaskType.TEXT_CLASSIFICATION: "xautolm_core.trial.classification:ClassificationKind",
         TaskType.QUESTION_ANSWERING: "xautolm_core.trial.spans.training:SpanKind",
+        TaskType.TEXT_GENERATION: "xautolm_core.trial.generation.training:GenerationKind",
     },
 )
 
