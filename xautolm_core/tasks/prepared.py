@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.conversations import GenerationTask
 from xautolm_core.tasks.questions import QuestionTask
 from xautolm_core.tasks.spec import TaskType
 from xautolm_core.tasks.task import SPLIT_NAMES
@@ -161,6 +162,22 @@ def open_prepared_questions(folder: Path) -> QuestionTask:
         DataError: If the folder is not a complete prepared task, or one of another kind.
     """
     task: QuestionTask = _open_kind(folder, TaskType.QUESTION_ANSWERING)
+    return task
+
+
+def open_prepared_conversations(folder: Path) -> GenerationTask:
+    """Map a prepared text generation task into memory.
+
+    Args:
+        folder: What ``write_prepared`` returned.
+
+    Returns:
+        The task; its rows stay on disk until they are touched.
+
+    Raises:
+        DataError: If the folder is not a complete prepared task, or one of another kind.
+    """
+    task: GenerationTask = _open_kind(folder, TaskType.TEXT_GENERATION)
     return task
 
 

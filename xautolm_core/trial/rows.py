@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xautolm_core.space.screening import screening_rows
+from xautolm_core.tasks.conversations import GenerationTask
 from xautolm_core.tasks.questions import QuestionSplit
 from xautolm_core.tasks.questions import QuestionTask
 from xautolm_core.tasks.sampling import stratified_sample
@@ -36,6 +37,12 @@ def choose_questions(task: QuestionTask, spec: TrialSpec) -> TrialRows:
     They are stratified by whether the passage answers them.
     """
     train, validation = (has_answers(split) for split in (task.train, task.validation))
+    return choose_stratified(train, validation, spec)
+
+
+def choose_conversations(task: GenerationTask, spec: TrialSpec) -> TrialRows:
+    """Return the rows of text generation that a trial's budget allows, seeded."""
+    train, validation = (np.zeros(len(split)) for split in (task.train, task.validation))
     return choose_stratified(train, validation, spec)
 
 
