@@ -10,6 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xautolm_core.records.methods import UNTUNED_FEW_SHOT
+from xautolm_core.space.screening import at_most_screened
+from xautolm_core.tasks.spec import TaskType
+from xautolm_core.trial.rows import MAX_FEW_SHOT_ROWS
+from xautolm_core.trial.rows import MAX_GENERATED_ROWS
+
+if TYPE_CHECKING:
+    from xautolm_core.records.configuration import Configuration
 
 DEFAULT_BUDGET_SECONDS = 900.0
 UNBOUNDED_WALL_LIMIT_SECONDS = 3600.0
@@ -156,6 +166,21 @@ class BudgetPolicy:
             mean = sum(typical) / len(typical) + _FIRST_OVERHEAD_SECONDS
             counts.append(max(1, round(0.85 * workers * budget / mean)))
         return min(counts, default=None)
+
+
+def most_validation_rows(task_type: str, configuration: Configuration | None = None) -> int:
+    """Return how many validation rows a trial is scored on at most.
+
+    Args:
+        task_type: Name of the kind of task.
+        configuration: What the trial trains; None for a whole training.
+    """
+    most = MAX_GENERATED_ROWS if task_type == TaskType.TEXT_GENERATION else MAX_VALIDATION_ROWS
+    if configuration is None:
+        return most
+    if configuration.method == UNTUNED_FEW_SHOT:
+        return min(most, MAX_FEW_SHOT_ROWS)
+    return at_most_screened(configuration, most)
 
 
 def final_reserve_seconds(test_seconds: Sequence[float], *, budget_seconds: float | None) -> float:

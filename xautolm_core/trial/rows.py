@@ -14,6 +14,11 @@ from xautolm_core.tasks.sampling import stratified_sample
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.contract import TrialSpec
 
+MAX_GENERATED_ROWS = 300
+"""Rows of a split after whose prompts texts are generated, for an evaluation or the final test."""
+MAX_FEW_SHOT_ROWS = 100
+"""Rows of the validation split that the method ``untuned_few_shot`` is scored on."""
+
 
 @dataclass(frozen=True)
 class TrialRows:
@@ -44,6 +49,18 @@ def choose_conversations(task: GenerationTask, spec: TrialSpec) -> TrialRows:
     """Return the rows of text generation that a trial's budget allows, seeded."""
     train, validation = (np.zeros(len(split)) for split in (task.train, task.validation))
     return choose_stratified(train, validation, spec)
+
+
+def generated_rows(rows: int) -> np.ndarray:
+    """Return the rows of a split of text generation that are scored: all, or a seeded sample.
+
+    Args:
+        rows: Rows of the split.
+
+    Returns:
+        Row numbers from 0 in ascending order, int64; at most ``MAX_GENERATED_ROWS``.
+    """
+    return stratified_sample(np.zeros(rows), MAX_GENERATED_ROWS, 0)
 
 
 def has_answers(split: QuestionSplit) -> np.ndarray:
