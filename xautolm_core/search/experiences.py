@@ -19,6 +19,7 @@ from xautolm_core.records.outcome import Outcome
 from xautolm_core.records.scores import Score
 from xautolm_core.search.contract import Objective
 from xautolm_core.space.feasible import longest_schedule_seconds
+from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.tasks.task_type import task_kind
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class ExperienceWriter:
             reused_seconds=result.reused_seconds,
             reused_joules=result.reused_joules,
             latency_ms=result.latency_ms,
-            data_fraction=spec.budget.data_fraction,
+            data_fraction=spec.budget.data_fraction * row_share(spec.configuration),
             schedule_fraction=min(1.0, progress.scheduled_steps / planned) if planned else 1.0,
             peak_gpu_bytes=result.peak_gpu_bytes,
             peak_host_bytes=result.peak_host_bytes,

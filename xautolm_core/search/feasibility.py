@@ -17,6 +17,7 @@ from xautolm_core.search.plan import LARGE_TRAINING_ROWS
 from xautolm_core.search.resource_load import ResourceLoad
 from xautolm_core.search.samplers.probabilistic_model import UniformChooser
 from xautolm_core.space.draw import draw
+from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.space.screening import at_most_screened
 from xautolm_core.tasks.task_type import task_kind
 
@@ -107,7 +108,8 @@ class Feasibility:
 
         Args:
             configuration: A configuration of the space.
-            rows: Training rows; all of them if None. A screening trial uses few of them.
+            rows: Training rows, of which a configuration may ask for a share; all of them if None.
+                A screening trial uses few of them.
         """
         from xautolm_core.space.estimate import estimate
 
@@ -129,7 +131,7 @@ class Feasibility:
         from xautolm_core.space.feasible import longest_schedule_seconds
 
         if configuration not in self._loads:
-            needed = self.estimate(configuration, self._most_rows)
+            needed = self.estimate(configuration, self._most_rows(configuration))
             memory = (
                 _log_ratio(needed.host_bytes, self.host_bytes),
                 _log_ratio(needed.gpu_bytes, self.gpu_bytes),
@@ -143,10 +145,9 @@ class Feasibility:
             )
         return self._loads[configuration]
 
-    @property
-    def _most_rows(self) -> int:
+    def _most_rows(self, configuration: Configuration) -> int:
         # A trial gets a share of large data that fits: their size makes nothing infeasible.
-        return min(self.statistics.rows, LARGE_TRAINING_ROWS)
+        return min(self.statistics.rows, math.ceil(LARGE_TRAINING_ROWS / row_share(configuration)))
 
     def __call__(self, configuration: Configuration) -> str | None:
         """Return why a configuration cannot run here, or None if it can."""
@@ -154,7 +155,7 @@ class Feasibility:
 
         if configuration not in self._verdicts:
             self._verdicts[configuration] = infeasibility(
-                self.estimate(configuration, self._most_rows),
+                self.estimate(configuration, self._most_rows(configuration)),
                 host_bytes_available=self.host_bytes,
                 gpu_bytes_available=self.gpu_bytes,
                 seconds_allowed=self.seconds_allowed,

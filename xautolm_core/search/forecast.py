@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.methods import LINEAR_PROBE
 from xautolm_core.records.methods import is_cheap
+from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.space.screening import at_most_screened
 
 if TYPE_CHECKING:
@@ -149,7 +150,9 @@ class Forecaster:
         share = progress.steps / progress.planned_steps if progress.planned_steps else 0.0
         if share < _LEAST_SHARE:
             return None
-        estimated = self._feasibility.estimate(configuration, rows).train_seconds * share
+        # The estimate takes the configuration's share of the rows itself.
+        asked = round(rows / row_share(configuration))
+        estimated = self._feasibility.estimate(configuration, asked).train_seconds * share
         return (measured + result.reused_seconds) / estimated if estimated > 0 else None
 
     def _scored_rows(self, configuration: Configuration) -> int:

@@ -28,6 +28,7 @@ from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.records import choose_best
 from xautolm_core.search.running import tried
 from xautolm_core.search.screening import Screening
+from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.space.screening import at_most_screened
 from xautolm_core.space.screening import is_screening
 from xautolm_core.trial.contract import TrialBudget
@@ -167,7 +168,7 @@ class SearchPace:
         rows = len(self._setup.task.train)
         # A cheap candidate chooses its rows itself, as it knows its pace.
         share = data_fraction(
-            rows=rows,
+            rows=round(rows * row_share(configuration)),
             epoch_seconds=epoch_seconds,
             soft_deadline_seconds=allowance.soft_deadline_seconds,
         )

@@ -21,6 +21,7 @@ import numpy as np
 from xautolm_core.records.methods import is_cheap
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.pareto import non_dominated_fronts
+from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.tasks.task_type import task_kind
 from xautolm_core.trial.heartbeat_facts import evaluations_of
 from xautolm_core.trial.heartbeat_facts import progress_of
@@ -126,6 +127,8 @@ def why_to_stop(
 class EarlyStops:
     """Finds running trials to stop; each is checked once at each rung that it reaches.
 
+    It is compared with trials of the same share of the training rows.
+
     Args:
         objectives: Of the search.
         score_title: What people call its score.
@@ -164,11 +167,11 @@ class EarlyStops:
                 they reached.
         """
         evaluations = {number: evaluations_of(heartbeats[number]) for number in running}
-        trials = [
-            *((r.number, r.configuration.method, r.result.evaluations) for r in records),
-            *((n, t.spec.configuration.method, evaluations[n]) for n, t in running.items()),
+        known = [
+            *((r.number, r.configuration, r.result.evaluations) for r in records),
+            *((n, t.spec.configuration, evaluations[n]) for n, t in running.items()),
         ]
-        trials = [trial for trial in trials if not is_cheap(trial[1])]
+        known = [trial for trial in known if not is_cheap(trial[1].method)]
         found: dict[int, str] = {}
         for number, trial in running.items():
             rungs = [rung for one in evaluations[number] if (rung := rung_of(one)) is not None]
@@ -178,7 +181,10 @@ class EarlyStops:
             if key in self._seen:
                 continue
             self._seen.add(key)
-            points = {one.number: one for one in points_at(rungs[-1], trials)}
+            # An epoch of a part of the rows is less than one of all: like compares with like.
+            share = row_share(trial.spec.configuration)
+            alike = [(n, c.method, seen) for n, c, seen in known if row_share(c) == share]
+            points = {one.number: one for one in points_at(rungs[-1], alike)}
             others = [one for one in points.values() if one.number != number]
             why = why_to_stop(points[number], others, self._objectives, self._score_title)
             if why is not None:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from xautolm_core.errors import SpaceError
 from xautolm_core.records.configuration import Configuration
-from xautolm_core.records.configuration import Value
+from xautolm_core.records.methods import FEW_SHOT_EXAMPLES
 from xautolm_core.records.methods import METHODS
+from xautolm_core.records.methods import UNTUNED_FEW_SHOT
 from xautolm_core.records.methods import cheap_methods_of
 from xautolm_core.records.methods import has_model
 from xautolm_core.space.hyperparameters import suggestion
@@ -21,6 +22,9 @@ from xautolm_core.tasks.spec import TaskType
 _DEFAULT_LENGTH = 128
 """Default number of tokens of a text that a probe reads."""
 
+_DEFAULT_GENERATION_LENGTH = 512
+"""The same of prompt and answer together, of a model that is not tuned."""
+
 
 def cheap_candidates(
     starts: Sequence[Configuration],
@@ -29,8 +33,8 @@ def cheap_candidates(
 ) -> tuple[Configuration, ...]:
     """Return the cheap candidates of a space, in the order in which they are tried.
 
-    The probes read the pretrained model of the first start that has one, else the smallest
-    pretrained model; without a pretrained model there are no probes.
+    Probes and untuned models take the pretrained model of the first start that has one, else the
+    smallest pretrained model; without a pretrained model there are none.
 
     Args:
         starts: The space's starts.
@@ -52,15 +56,14 @@ def cheap_candidates(
     else:
         name = min(pretrained, key=lambda name: pretrained[name].descriptor.parameters)
     model = pretrained[name]
-    length = min(probe_length(starts, models), model.descriptor.max_length)
-    parameters: dict[str, Value] = {"max_length": length}
+    length = probe_length(starts, models, task_type)
     probes = (
         Configuration(
             branch=method,
             model=name,
             revision=model.reference.revision,
             method=method,
-            parameters=parameters,
+            parameters={"max_length": min(_whole(method, length), model.descriptor.max_length)},
         )
         for method in methods
         if has_model(method)
@@ -68,16 +71,29 @@ def cheap_candidates(
     return (*modelless, *probes)
 
 
-def probe_length(starts: Sequence[Configuration], models: Mapping[str, SpaceModel]) -> int:
+def _whole(method: str, length: int) -> int:
+    """Return the tokens of all that a method reads at once, of texts of a length."""
+    return length * (FEW_SHOT_EXAMPLES + 1) if method == UNTUNED_FEW_SHOT else length
+
+
+def probe_length(
+    starts: Sequence[Configuration],
+    models: Mapping[str, SpaceModel],
+    task_type: str = TaskType.TEXT_CLASSIFICATION,
+) -> int:
     """Return how many tokens of a text the probes of a space read, as far as the model allows.
 
     Args:
         starts: The space's starts.
         models: Model id to available model.
+        task_type: Type of the tasks that the space is for.
     """
     start = _probed_start(starts, models)
     asked = start.parameters.get("max_length") if start is not None else None
-    return asked if isinstance(asked, int) else _DEFAULT_LENGTH
+    if isinstance(asked, int):
+        return asked
+    is_generation = task_type == TaskType.TEXT_GENERATION
+    return _DEFAULT_GENERATION_LENGTH if is_generation else _DEFAULT_LENGTH
 
 
 def _probed_start(

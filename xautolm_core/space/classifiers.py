@@ -48,6 +48,16 @@ ENCODERS_WITHOUT_SPANS = frozenset(_WITHOUT_SPANS.split())
 """Those encoders without an ``AutoModelForQuestionAnswering``."""
 
 
+GENERATOR_CLASSES: Mapping[ModelKind, str] = {
+    ModelKind.DECODER: "AutoModelForCausalLM",
+    ModelKind.ENCODER_DECODER: "AutoModelForSeq2SeqLM",
+}
+"""Class of transformers that puts a language model's head on an architecture of that kind."""
+
+_WITHOUT_GENERATION = frozenset({"mistral4"})
+"""Those decoders and encoder-decoders without one."""
+
+
 @dataclass(frozen=True)
 class _Misfit:
     """Methods that do not fit some architectures.
@@ -107,6 +117,8 @@ def misfit(
     reason = _misfit_of_all(architecture, method)
     if reason is None and task_type == TaskType.QUESTION_ANSWERING:
         reason = _misfit_of_spans(architecture)
+    if reason is None and task_type == TaskType.TEXT_GENERATION:
+        reason = _misfit_of_generation(architecture, method)
     return None if reason is None else f"{architecture} {reason}"
 
 
@@ -124,4 +136,27 @@ def _misfit_of_spans(architecture: str) -> str | None:
         return "reads from left to right; the span of an answer is found by an encoder"
     if architecture in ENCODERS_WITHOUT_SPANS:
         return "has no head for spans in transformers, which could not load what is saved"
+    return None
+
+
+def generator_class(architecture: str) -> str:
+    """Return the name of the class of transformers that an architecture generates texts with.
+
+    Raises:
+        ValueError: There is none; the message says why.
+    """
+    reason = _misfit_of_generation(architecture)
+    if reason is not None:
+        raise ValueError(f"{architecture} {reason}")
+    return GENERATOR_CLASSES[CLASSIFIERS[architecture]]
+
+
+def _misfit_of_generation(architecture: str, method: str = "full") -> str | None:
+    """Return why an architecture cannot write texts, or a method not train it for that."""
+    if CLASSIFIERS.get(architecture) not in GENERATOR_CLASSES:
+        return "is an encoder, which reads texts and writes none"
+    if architecture in _WITHOUT_GENERATION:
+        return "has no language model for text alone in transformers"
+    if method == "head":
+        return "writes by the head that it was pretrained with; there is no new one to train alone"
     return None

@@ -18,6 +18,7 @@ from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.methods import LEXICAL_SPAN
 from xautolm_core.records.methods import is_cheap
 from xautolm_core.space.architectures import has_gates
+from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.tasks.spec import TaskType
 
@@ -129,7 +130,7 @@ def estimate(
     Args:
         configuration: The configuration.
         descriptor: Its model; None for a method without one.
-        rows: Training rows.
+        rows: Training rows, of which the configuration may ask for a share.
         mean_tokens: Mean length of a row in tokens, before truncation.
         p99_tokens: 99th percentile of it, which decides the peak memory.
         classes: Number of classes.
@@ -143,6 +144,7 @@ def estimate(
         return _lexical_estimate(rows, mean_tokens)
     if descriptor is None:
         return _tfidf_estimate(rows, mean_tokens, classes)
+    rows = math.ceil(rows * row_share(configuration))
     plan = _Plan(configuration, descriptor, mean_tokens, p99_tokens, classes)
     if task_type == TaskType.QUESTION_ANSWERING:
         rows = plan.use_windows(rows, mean_tokens)

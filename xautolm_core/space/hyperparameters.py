@@ -5,14 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.configuration import Value
 from xautolm_core.records.methods import FINE_TUNING_METHODS
 from xautolm_core.validation import did_you_mean
 
 # Upper bound of all hyper-parameters, so that everything is finite.
 _GREATEST = 1e9
+DATA_FRACTION = "data_fraction"
+"""Name of the hyper-parameter that makes a trial cheaper by fewer rows: a fidelity."""
 LR_SCHEDULERS = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant")
 OPTIMIZERS = ("adamw", "adam", "sgd", "adagrad")
+LORA_TARGETS = ("attention", "all-linear")
+"""Layers that LoRA adapts: queries and values of attention, or all linear ones of a block."""
+LORA_VARIANTS = ("plain", "rslora", "dora")
+"""LoRA as it is; scaled by the root of the rank (arXiv 2312.03732); with the magnitude of a weight
+learnt beside its direction (arXiv 2402.09353)."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,9 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
     "label_smoothing": _share(),
     "num_workers": Hyperparameter("name", choices=("all", "3/4", "half", "1/4", "default")),
     "dropout_rate": _share(),
+    DATA_FRACTION: Hyperparameter("number", high=1, is_open_below=True),
+    "packing": Hyperparameter("boolean"),
+    "gradient_checkpointing": Hyperparameter("boolean"),
     "num_trainable_layers": Hyperparameter("integer", low=1, high=10_000, methods=("partial",)),
     "lora_r": Hyperparameter("integer", low=1, high=65_536, methods=_LORA),
     "lora_alpha": Hyperparameter("number", is_open_below=True, methods=_LORA),
@@ -111,9 +122,21 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
     "init_lora_weights": Hyperparameter(
         "name", choices=("gaussian", "pissa", "loftq", None), methods=_LORA
     ),
+    "lora_targets": Hyperparameter("name", choices=LORA_TARGETS, methods=_LORA),
+    "lora_variant": Hyperparameter("name", choices=LORA_VARIANTS, methods=_LORA),
     "fan_in_fan_out": Hyperparameter("boolean", methods=_LORA),
     "model_save": Hyperparameter("name", choices=("classifier", "all"), methods=_LORA),
 }
+
+
+def row_share(configuration: Configuration) -> float:
+    """Return the share of the training rows that a configuration is trained on, in (0, 1].
+
+    It is its hyper-parameter ``data_fraction``; all rows without a valid one.
+    """
+    value = configuration.parameters.get(DATA_FRACTION, 1.0)
+    fault = HYPERPARAMETERS[DATA_FRACTION].fault_of(value)
+    return float(value) if isinstance(value, int | float) and not fault else 1.0
 
 
 def name_fault(name: str, method: str) -> tuple[str, str]:

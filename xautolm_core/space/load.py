@@ -14,6 +14,7 @@ from xautolm_core.errors import SpaceError
 from xautolm_core.errors import XautolmError
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.methods import LINEAR_PROBE
+from xautolm_core.records.methods import cheap_methods_of
 from xautolm_core.records.methods import has_model
 from xautolm_core.space.cheap import cheap_candidates
 from xautolm_core.space.cheap import check_methods
@@ -121,21 +122,23 @@ def resolve(definition: SpaceDefinition, sources: ModelSources) -> SearchSpace:
         if start.model in models
         and not _misfit(models[start.model], start.method, definition.task_type)
     )
+    cheap = cheap_methods_of(definition.task_type) if definition.cheap else ()
     probed = {
         name: model
         for name, model in models.items()
-        if not _misfit(model, LINEAR_PROBE, definition.task_type)
+        if not any(_misfit(model, m, definition.task_type) for m in cheap if has_model(m))
     }
-    length = probe_length(starts, probed)
     return SearchSpace(
         name=definition.name,
         branches=branches,
         models=models,
         starts=starts,
         warnings=tuple(warnings),
-        cheap=cheap_candidates(starts, probed, definition.task_type) if definition.cheap else (),
-        screening=screening_candidates(branches, probed, max_length=length)
-        if definition.cheap
+        cheap=cheap_candidates(starts, probed, definition.task_type) if cheap else (),
+        screening=screening_candidates(
+            branches, probed, max_length=probe_length(starts, probed, definition.task_type)
+        )
+        if LINEAR_PROBE in cheap
         else (),
         task_type=definition.task_type,
     )

@@ -176,8 +176,8 @@ class SpaceFile(_Strict):
         branches: Branch to its description.
         starts: Configurations to try first, in this order.
         cheap: Whether the cheap methods of these tasks belong to it (``tfidf``, ``linear_probe``
-            and ``linear_probe_tfidf``, or ``lexical_span``), and with the probes the screening of
-            its models.
+            and ``linear_probe_tfidf``, or ``lexical_span``, or ``untuned`` and
+            ``untuned_few_shot``), and with the probes the screening of its models.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)

@@ -41,6 +41,10 @@ class HyperParameters:
         class_weighted_loss: Weigh classes by the inverse of their frequency.
         label_smoothing: In [0, 1).
         dropout_rate: Of the whole model, in [0, 1); None leaves the model's own.
+        data_fraction: Share of the training rows to use, multiplied with that of the budget, in
+            (0, 1].
+        packing: Several short rows in one sequence, of text generation.
+        gradient_checkpointing: Compute activations again for the gradient rather than keep them.
         num_trainable_layers: Blocks trained by ``partial``, from the last one on.
         lora_r: Rank, >= 1.
         lora_alpha: Scale of the update, > 0.
@@ -48,6 +52,8 @@ class HyperParameters:
         lora_bias: ``none``, ``all`` or ``lora_only``.
         init_lora_weights: None (peft's default), ``gaussian``, ``pissa`` or ``loftq``; the last one
             needs a quantised model and makes a trial invalid.
+        lora_targets: ``attention`` (queries and values) or ``all-linear``.
+        lora_variant: ``plain``, ``rslora`` or ``dora``.
         fan_in_fan_out: Accepted; what a layer really is decides (only GPT-2's are transposed).
         model_save: Accepted and ignored: the head is always trained beside LoRA's matrices, and the
             whole merged model is saved.
@@ -74,12 +80,17 @@ class HyperParameters:
     class_weighted_loss: bool = False
     label_smoothing: float = 0.0
     dropout_rate: float | None = None
+    data_fraction: float = 1.0
+    packing: bool = False
+    gradient_checkpointing: bool = False
     num_trainable_layers: int = 2
     lora_r: int = 8
     lora_alpha: float = 16.0
     lora_dropout: float = 0.0
     lora_bias: str = "none"
     init_lora_weights: str | None = None
+    lora_targets: str = "attention"
+    lora_variant: str = "plain"
     fan_in_fan_out: bool = False
     model_save: str = "classifier"
     num_workers: str = "default"

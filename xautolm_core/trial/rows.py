@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.space.screening import screening_rows
 from xautolm_core.tasks.conversations import GenerationTask
 from xautolm_core.tasks.questions import QuestionSplit
@@ -73,7 +74,7 @@ def has_answers(split: QuestionSplit) -> np.ndarray:
 
 
 def choose_stratified(train: np.ndarray, validation: np.ndarray, spec: TrialSpec) -> TrialRows:
-    """Return the rows that a trial's budget allows.
+    """Return the rows that a trial's budget allows, and of these the share that it asks for.
 
     Args:
         train: Stratum of each training row.
@@ -81,7 +82,8 @@ def choose_stratified(train: np.ndarray, validation: np.ndarray, spec: TrialSpec
         spec: The trial.
     """
     budget = spec.budget
-    size, seed = max(round(len(train) * budget.data_fraction), 1), spec.seed
+    share = budget.data_fraction * row_share(spec.configuration)
+    size, seed = max(round(len(train) * share), 1), spec.seed
     limit = budget.max_validation_rows or len(validation)
     screened = screening_rows(spec.configuration)
     if screened is not None:

@@ -23,7 +23,9 @@ from xautolm_core.search.samplers.guarded.design import DesignSpace
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_IMPORTANT = ("batch_size", "epochs", "max_length", "num_trainable_layers", "lora_r")
+_IMPORTANT = (
+    "batch_size", "epochs", "max_length", "num_trainable_layers", "lora_r", "data_fraction",
+)  # fmt: skip
 _USUAL_LENGTH = 0.8
 _MINOR_LENGTH = 2.0
 _RATE_DECADES = 0.6
