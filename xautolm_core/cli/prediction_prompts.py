@@ -20,6 +20,7 @@ from xautolm_core.cli.prediction_input import column_texts
 from xautolm_core.cli.prediction_output import AnswerColumns
 from xautolm_core.cli.prediction_output import named_apart
 from xautolm_core.cli.prediction_output import shown_text
+from xautolm_core.errors import DataError
 from xautolm_core.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from xautolm_core.tasks.tables import Table
     from xautolm_core.trial.generation.generator import GeneratedText
 
+_COLUMN_HINT = "Correct what is wrong, or name the column of the prompts with --column COL"
 ROWS_AT_ONCE = 64
 """Rows that are answered before their answers are handed on: writing takes a second or so a row."""
 
@@ -82,7 +84,10 @@ class PromptRows(InputRows):
                 [{"role": "user", "content": text}] for text in texts
             ]
         else:
-            conversations = list(read_prompts(piece, self.spec, first=first))
+            try:
+                conversations = list(read_prompts(piece, self.spec, first=first))
+            except DataError as error:
+                raise DataError(error.problem, hint=_COLUMN_HINT) from error
             texts = ["\n\n".join(one["content"] for one in row) for row in conversations]
         return PromptBatch(first, texts, None, piece.columns, conversations)
 
