@@ -6,9 +6,7 @@ to its models (passage, question) and of the main answer as the target.
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +16,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xautolm_core.features.prompt_features import PAPER_UNITS
+from xautolm_core.features.prompt_features import WORD
+from xautolm_core.features.prompt_features import prompt_features
 from xautolm_core.features.task_features import SAMPLE_ROWS
-from xautolm_core.features.token_lengths import TRUNCATION_LENGTHS
-from xautolm_core.features.token_lengths import measure_token_lengths
+from xautolm_core.features.token_lengths import TOKEN_UNITS
+from xautolm_core.features.token_lengths import token_features
 from xautolm_core.records.features import FeatureVector
 from xautolm_core.tasks.quality import text_numbers
 from xautolm_core.tasks.questions import NOT_FOUND
+from xautolm_core.tasks.questions import PASSAGE_PROMPT
 
 if TYPE_CHECKING:
     from xautolm_core.tasks.questions import QuestionSplit
@@ -32,37 +34,10 @@ if TYPE_CHECKING:
 EXTRACTOR = "question-answering"
 VERSION = "1.0"
 _SEED = 42
-_WORD = re.compile(r"[^\W\d_]+")
-_TOKEN = re.compile(r"[a-z0-9]+")
-_PROMPT = "Passage: {context}\nQuestion: {question}\nAnswer:"
 
-# The eleven of XAutoLM for generative tasks, in its order.
-PAPER_FEATURES = (
-    "n_samples",
-    "mean_prompt_characters",
-    "std_prompt_characters",
-    "prompt_type_token_ratio",
-    "mean_target_characters",
-    "std_target_characters",
-    "target_type_token_ratio",
-    "mean_target_prompt_length_ratio",
-    "mean_vocabulary_novelty",
-    "mean_prompt_target_similarity",
-    "mean_prompt_target_rouge_l",
-)
 UNITS: Mapping[str, str] = MappingProxyType(
     {
-        "n_samples": "rows",
-        "mean_prompt_characters": "characters",
-        "std_prompt_characters": "characters",
-        "prompt_type_token_ratio": "1",
-        "mean_target_characters": "characters",
-        "std_target_characters": "characters",
-        "target_type_token_ratio": "1",
-        "mean_target_prompt_length_ratio": "1",
-        "mean_vocabulary_novelty": "1",
-        "mean_prompt_target_similarity": "1",
-        "mean_prompt_target_rouge_l": "1",
+        **PAPER_UNITS,
         "log10_samples": "1",
         "passages": "passages",
         "questions_per_passage": "rows/passage",
@@ -73,16 +48,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "mean_answer_words": "words",
         "mean_answer_position": "1",
         "question_overlap": "1",
-        "tokens_mean": "tokens",
-        "tokens_p50": "tokens",
-        "tokens_p90": "tokens",
-        "tokens_p99": "tokens",
-        "truncation_rate_128": "1",
-        "truncation_rate_256": "1",
-        "truncation_rate_512": "1",
-        "tokens_per_word": "tokens/word",
-        "tokens_per_word_mean": "tokens/word",
-        "unknown_token_rate": "1",
+        **TOKEN_UNITS,
     }
 )
 
@@ -99,7 +65,7 @@ class _Row:
     @property
     def prompt(self) -> str:
         """What a generative model would be given."""
-        return _PROMPT.format(context=self.context, question=self.question)
+        return PASSAGE_PROMPT.format(context=self.context, question=self.question)
 
     @property
     def target(self) -> str:
@@ -128,27 +94,13 @@ def extract_question_features(
     train = task.train
     order = np.random.Generator(np.random.PCG64(_SEED)).permutation(len(train))
     rows = _rows(train, order[:SAMPLE_ROWS])
-    values: dict[str, float | None] = {**_size_features(train), **_paper_features(rows)}
-    values["n_samples"] = float(len(train))
-    values.update(_shape_features(rows))
-    lengths = measure_token_lengths(
-        [row.question for row in rows], [row.context for row in rows], tokenizers
+    values: dict[str, float | None] = {**_size_features(train), **_shape_features(rows)}
+    prompts, targets = [row.prompt for row in rows], [row.target for row in rows]
+    values |= prompt_features(prompts, targets, rows=len(train))
+    facts = {"sample_rows": str(len(rows))}
+    values |= token_features(
+        [row.question for row in rows], [row.context for row in rows], tokenizers, facts
     )
-    values |= {
-        "tokens_mean": lengths.mean,
-        "tokens_per_word": lengths.tokens_per_word,
-        "tokens_per_word_mean": lengths.tokens_per_word_mean,
-        "unknown_token_rate": lengths.unknown_rate,
-    }
-    values |= {f"tokens_p{q}": value for q, value in lengths.quantiles.items()}
-    values |= {f"truncation_rate_{n}": lengths.truncation_rates[n] for n in TRUNCATION_LENGTHS}
-    facts = {
-        "sample_rows": str(len(rows)),
-        "tokenizer": lengths.tokenizer,
-        "token_rows": str(lengths.rows),
-    }
-    if lengths.skipped:
-        facts["skipped_tokenizers"] = ", ".join(lengths.skipped)
     return FeatureVector(
         extractor=EXTRACTOR,
         version=VERSION,
@@ -184,65 +136,6 @@ def _size_features(split: QuestionSplit) -> dict[str, float]:
     }
 
 
-def _paper_features(rows: Sequence[_Row]) -> dict[str, float | None]:
-    """Return what the paper measures of prompts and targets."""
-    prompts = np.array([len(row.prompt) for row in rows], dtype=float)
-    targets = np.array([len(row.target) for row in rows], dtype=float)
-    return {
-        "mean_prompt_characters": float(prompts.mean()),
-        "std_prompt_characters": float(prompts.std()),
-        "prompt_type_token_ratio": _type_token_ratio(row.prompt for row in rows),
-        "mean_target_characters": float(targets.mean()),
-        "std_target_characters": float(targets.std()),
-        "target_type_token_ratio": _type_token_ratio(row.target for row in rows),
-        "mean_target_prompt_length_ratio": float((targets / prompts).mean()),
-        "mean_vocabulary_novelty": float(np.mean([_novelty(row) for row in rows])),
-        "mean_prompt_target_similarity": None,
-        "mean_prompt_target_rouge_l": float(np.mean([_rouge_l(row) for row in rows])),
-    }
-
-
-def _type_token_ratio(texts: Iterator[str]) -> float:
-    """Return different words over all words, stop words left out: the mean over the texts.
-
-    That is what the published values can only be (0.70 for 77,400 prompts of DROP).
-    """
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
-    ratios = []
-    for text in texts:
-        words = [w for w in _WORD.findall(text.lower()) if w not in ENGLISH_STOP_WORDS]
-        if words:
-            ratios.append(len(set(words)) / len(words))
-    return float(np.mean(ratios)) if ratios else 0.0
-
-
-def _novelty(row: _Row) -> float:
-    """Return the share of the target's words that its prompt does not have."""
-    words = _TOKEN.findall(row.target.lower())
-    known = set(_TOKEN.findall(row.prompt.lower()))
-    return sum(word not in known for word in words) / len(words) if words else 0.0
-
-
-def _rouge_l(row: _Row) -> float:
-    """Return ROUGE-L, the F1 of the longest common subsequence of words (C.-Y. Lin, 2004)."""
-    prompt, target = (_TOKEN.findall(text.lower()) for text in (row.prompt, row.target))
-    if not target:
-        return 0.0
-    # One row of the usual table: longest common subsequence up to each word of the target.
-    longest = [0] * (len(target) + 1)
-    wanted = set(target)
-    for word in prompt:
-        if word not in wanted:
-            continue
-        before = 0
-        for place, other in enumerate(target, start=1):
-            here = longest[place]
-            longest[place] = before + 1 if word == other else max(here, longest[place - 1])
-            before = here
-    return 2 * longest[-1] / (len(prompt) + len(target))
-
-
 def _shape_features(rows: Sequence[_Row]) -> dict[str, float]:
     """Return lengths in words, where answers stand, and what questions share with passages."""
     places = [
@@ -263,6 +156,6 @@ def _shape_features(rows: Sequence[_Row]) -> dict[str, float]:
 
 def _overlap(row: _Row) -> float:
     """Return the share of the question's words that stand in the passage."""
-    words = _WORD.findall(row.question.lower())
-    known = set(_WORD.findall(row.context.lower()))
+    words = WORD.findall(row.question.lower())
+    known = set(WORD.findall(row.context.lower()))
     return sum(word in known for word in words) / len(words) if words else 0.0

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xautolm_core.tasks.drop_scores import SPAN_SEPARATOR
+
 
 @dataclass(frozen=True)
 class Accepted:
@@ -76,7 +78,7 @@ def _holds_answers(parsed: Any) -> bool:
 def _one_answer(spans: list[Any]) -> str | list[Any]:
     """Return the answer whose parts some spans are; what is none as it is."""
     are_parts = bool(spans) and all(isinstance(span, str) for span in spans)
-    return " and ".join(spans) if are_parts else spans
+    return SPAN_SEPARATOR.join(spans) if are_parts else spans
 
 
 def _pairs(value: Any, starts: Sequence[Any]) -> list[tuple[Any, int | None]] | None:

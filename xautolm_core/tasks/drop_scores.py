@@ -16,6 +16,8 @@ import numpy as np
 
 from xautolm_core.tasks.answer_scores import AnswerScores
 
+SPAN_SEPARATOR = " and "
+"""Stands between the spans of one answer where they are written as one text."""
 _SEPARATORS = re.compile(r"[ -]")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)

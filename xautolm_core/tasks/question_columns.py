@@ -56,14 +56,14 @@ def holds_questions(table: Table, spec: TaskSpec) -> bool:
     A question and a passage with a class are a pair of texts. So are those with an answer of a few
     kinds ("yes", "no") that does not stand in the passage.
     """
-    if spec.text is not None or spec.label is not None or spec.labels is not None:
+    others = (spec.text, spec.label, spec.labels, spec.prompt, spec.completion, spec.messages)
+    if any(column is not None for column in others):
         return False
     if spec.question is not None or spec.context is not None or spec.answers is not None:
         return True
     if holds_articles(table):
         return _first(table, _CLASSES) is None
-    found = [_first(table, names) for names in (_QUESTIONS, _CONTEXTS, _ANSWERS)]
-    question, context, answers = found
+    question, context, answers = question_columns_by_name(table)
     if question is None or context is None or answers is None or _first(table, _CLASSES):
         return False
     if not is_text(table, question) or not is_text(table, context):
@@ -129,7 +129,12 @@ def find_question_columns(table: Table, spec: TaskSpec) -> QuestionColumns:
 
 def question_and_context(table: Table) -> tuple[str | None, str | None]:
     """Return the columns that are named like questions and like passages, None for what is not."""
-    return _first(table, _QUESTIONS), _first(table, _CONTEXTS)
+    return question_columns_by_name(table)[:2]
+
+
+def question_columns_by_name(table: Table) -> tuple[str | None, str | None, str | None]:
+    """Return the columns that are named like questions, passages and answers, None for others."""
+    return _first(table, _QUESTIONS), _first(table, _CONTEXTS), _first(table, _ANSWERS)
 
 
 def _first(table: Table, names: Sequence[str]) -> str | None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 NOT_FOUND = -1
 """In ``QuestionSplit.starts``: the accepted answer does not stand in the passage."""
+PASSAGE_PROMPT = "Passage: {context}\nQuestion: {question}\nAnswer:"
+"""What a generative model is given of a question on a passage."""
 
 
 @dataclass(frozen=True)
