@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import cast
 
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import XautolmError
@@ -172,7 +173,7 @@ def _write_data(model: FoundModel, folder: Path) -> str:
     if model.result is None:
         return "the run is not at hand"
     try:
-        task: GenerationTask = load_task(model.result.spec.task)
+        task = cast("GenerationTask", load_task(model.result.spec.task))
     except XautolmError as error:
         return error.problem
     if task.fingerprint != model.card.fingerprint:
