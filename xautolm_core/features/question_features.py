@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xautolm_core.features.prompt_features import PAPER_FEATURES as PAPER_FEATURES
 from xautolm_core.features.prompt_features import PAPER_UNITS
 from xautolm_core.features.prompt_features import WORD
 from xautolm_core.features.prompt_features import prompt_features

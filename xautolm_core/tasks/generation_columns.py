@@ -22,16 +22,21 @@ if TYPE_CHECKING:
     from xautolm_core.tasks.spec import TaskSpec
 
 _MESSAGES = ("messages", "conversations", "conversation")
-_PROMPTS = ("prompt",)
-_COMPLETIONS = ("completion", "completions", "response")
 _INSTRUCTIONS = ("instruction",)
 _INPUTS = ("input", "context")
-_OUTPUTS = ("output", "response")
 _SYSTEM = ("system", "system_prompt")
 _CLASSES = ("label", "labels")
+# What a prompt and the text to be written are called where the names leave no choice.
+_NAMED = (
+    (("prompt",), ("completion", "completions", "response")),
+    (_INSTRUCTIONS, ("output", "response")),
+)
 # Names that do not tell a text to be written from a class: they count if the user says what it is.
-_MORE_PROMPTS = (*_PROMPTS, *_INSTRUCTIONS, "input", "source", "question", "query")
-_MORE_COMPLETIONS = (*_COMPLETIONS, "output", "target", "answers", "answer", "references")
+_MORE_PROMPTS = ("prompt", *_INSTRUCTIONS, "input", "source", "question", "query", "text")
+_MORE_COMPLETIONS = (
+    *("completion", "completions", "response", "output", "target"),
+    *("answers", "answer", "references", "label"),
+)
 _LOOKED_AT = 50
 OPTIONS = (
     "Say which with --prompt COL and --completion COL, or --messages COL for whole conversations"
@@ -68,14 +73,14 @@ class GenerationColumns:
     system: str | None = None
 
     @property
-    def answers(self) -> str:
-        """The column of the texts to be written."""
-        return self.completion or self.messages or ""
+    def is_on_passages(self) -> bool:
+        """Whether rows are questions on passages."""
+        return self.form is ConversationForm.QUESTIONS and self.context is not None
 
     @property
     def required(self) -> tuple[tuple[str, str], ...]:
         """The columns that each split must have, with the options that name them."""
-        context = self.context if self.form is ConversationForm.QUESTIONS else None
+        context = self.context if self.is_on_passages else None
         is_asked = self.form is ConversationForm.QUESTIONS
         columns = (
             (self.messages, "--messages"),
@@ -94,14 +99,9 @@ def holds_conversations(table: Table, spec: TaskSpec) -> bool:
     """
     if spec.text is not None or spec.label is not None or spec.labels is not None:
         return False
-    if _given(spec):
+    if any(column is not None for column in (spec.prompt, spec.completion, spec.messages)):
         return True
     return _first(table, _CLASSES) is None and _by_form(table) is not None
-
-
-def _given(spec: TaskSpec) -> bool:
-    """Whether the user names a column of text generation."""
-    return any(column is not None for column in (spec.prompt, spec.completion, spec.messages))
 
 
 def find_generation_columns(table: Table, spec: TaskSpec) -> GenerationColumns:
@@ -119,9 +119,7 @@ def find_generation_columns(table: Table, spec: TaskSpec) -> GenerationColumns:
         )
     if spec.messages is not None:
         require_column(table, spec.messages, "--messages")
-        return GenerationColumns(
-            ConversationForm.MESSAGES, messages=spec.messages, system=_first(table, _SYSTEM)
-        )
+        return _whole_form(table, spec.messages)
     if is_asked:
         return _of_questions(table, spec)
     found = _prompted(table, spec) if is_prompted else _by_form(table) or _by_more(table, spec)
@@ -134,27 +132,68 @@ def find_generation_columns(table: Table, spec: TaskSpec) -> GenerationColumns:
     return found
 
 
-def _by_form(table: Table) -> GenerationColumns | None:
+def find_prompt_columns(table: Table, spec: TaskSpec) -> GenerationColumns:
+    """Find the columns of new prompts, which need no texts to be written beside them.
+
+    Args:
+        table: Some rows.
+        spec: Its columns go before those that are found by their names.
+
+    Raises:
+        DataError: A given column does not exist, or none is found.
+    """
+    if spec.messages is not None:
+        return find_generation_columns(table, spec)
+    question, context, _ = question_columns_by_name(table)
+    given = spec.prompt or spec.question
+    found = None if given or spec.context else _by_form(table, has_answers=False)
+    if found is not None:
+        return found
+    column = given or question or _first(table, _MORE_PROMPTS)
+    if column is None:
+        raise DataError(
+            f"{table.source}: no column is named like a prompt (columns:"
+            f" {listed(list(table.columns))})",
+            hint=OPTIONS,
+        )
+    require_column(table, column, "--prompt" if spec.prompt else "--question")
+    if spec.prompt is None and column in (spec.question, question):
+        if spec.context is not None:
+            require_column(table, spec.context, "--context")
+        passage = spec.context or (context if context != column else None)
+        return GenerationColumns(ConversationForm.QUESTIONS, column, context=passage)
+    return _prompt_form(table, column, None)
+
+
+def _by_form(table: Table, *, has_answers: bool = True) -> GenerationColumns | None:
     """Return the columns of a table whose names leave no choice."""
-    system = _first(table, _SYSTEM)
     messages = next(
         (name for name in _all(table, _MESSAGES) if holds_messages(_head(table, name))), None
     )
     if messages is not None:
-        return GenerationColumns(ConversationForm.MESSAGES, messages=messages, system=system)
-    prompt, completion = _first(table, _PROMPTS), _first(table, _COMPLETIONS)
-    if prompt is not None and completion is not None:
-        return GenerationColumns(ConversationForm.PROMPTS, prompt, completion, system=system)
-    instruction, output = _first(table, _INSTRUCTIONS), _first(table, _OUTPUTS)
-    if instruction is not None and output is not None:
-        return GenerationColumns(
-            ConversationForm.INSTRUCTIONS,
-            instruction,
-            output,
-            context=_first(table, _INPUTS),
-            system=system,
-        )
+        return _whole_form(table, messages)
+    for prompts, completions in _NAMED:
+        prompt, completion = _first(table, prompts), _first(table, completions)
+        if prompt is not None and (completion is not None or not has_answers):
+            return _prompt_form(table, prompt, completion)
     return None
+
+
+def _whole_form(table: Table, messages: str) -> GenerationColumns:
+    """Return the columns of whole conversations."""
+    system = _first(table, _SYSTEM)
+    return GenerationColumns(ConversationForm.MESSAGES, messages=messages, system=system)
+
+
+def _prompt_form(table: Table, prompt: str, completion: str | None) -> GenerationColumns:
+    """Return the columns of prompts or, where they are called so, of instructions."""
+    system = _first(table, _SYSTEM)
+    if plain_name(prompt) not in _INSTRUCTIONS:
+        return GenerationColumns(ConversationForm.PROMPTS, prompt, completion, system=system)
+    inputs = next((name for name in _all(table, _INPUTS) if name != completion), None)
+    return GenerationColumns(
+        ConversationForm.INSTRUCTIONS, prompt, completion, context=inputs, system=system
+    )
 
 
 def _by_more(table: Table, spec: TaskSpec) -> GenerationColumns | None:
@@ -166,7 +205,7 @@ def _by_more(table: Table, spec: TaskSpec) -> GenerationColumns | None:
     completion = _first(table, [name for name in _MORE_COMPLETIONS if name != prompt])
     if prompt is None or completion is None:
         return None
-    return GenerationColumns(ConversationForm.PROMPTS, prompt, completion)
+    return _prompt_form(table, prompt, completion)
 
 
 def _of_questions(table: Table, spec: TaskSpec) -> GenerationColumns:
@@ -213,14 +252,7 @@ def _prompted(table: Table, spec: TaskSpec) -> GenerationColumns:
         raise DataError(
             f"{table.source}: the same column is taken twice ({found['prompt']})", hint=OPTIONS
         )
-    is_instruction = plain_name(found["prompt"]) in _INSTRUCTIONS
-    context = _first(table, _INPUTS) if is_instruction else None
-    return GenerationColumns(
-        ConversationForm.INSTRUCTIONS if is_instruction else ConversationForm.PROMPTS,
-        **found,
-        context=None if context in found.values() else context,
-        system=_first(table, _SYSTEM),
-    )
+    return _prompt_form(table, found["prompt"], found["completion"])
 
 
 def _head(table: Table, name: str) -> list[object]:

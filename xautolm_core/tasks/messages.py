@@ -60,8 +60,7 @@ class ReadMessages:
     """The messages of one row.
 
     Attributes:
-        messages: In order; those of the system, if any, come first as one, then those of user and
-            assistant alternate, the user's first. None is empty.
+        messages: In order, none empty.
         was_joined: Whether messages of the same role followed each other.
         had_numbers: Whether a content was a number or a truth value.
     """
@@ -74,15 +73,18 @@ class ReadMessages:
 def holds_messages(values: Sequence[object]) -> bool:
     """Whether the first value of a column that is not empty is a list of messages with roles."""
     first = next((value for value in values if value not in (None, "", [])), None)
-    return as_messages(first) is not None
+    return as_messages(first, may_be_json=True) is not None
 
 
-def as_messages(value: Any) -> list[Any] | None:
-    """Return a list of messages, also one that a cell of CSV holds as JSON; None for what is none.
+def as_messages(value: Any, *, may_be_json: bool) -> list[Any] | None:
+    """Return a list of messages; None for what is none.
 
-    A structure of lists, as which some data sets store lists of structures, is one as well.
+    Args:
+        value: A list of structures with roles, or a structure of lists, as which some data sets
+            store them.
+        may_be_json: Whether a text may hold one as JSON.
     """
-    if isinstance(value, str) and value.lstrip()[:1] == "[":
+    if may_be_json and isinstance(value, str) and value.lstrip()[:1] == "[":
         with contextlib.suppress(ValueError):
             value = json.loads(value)
     if isinstance(value, dict):
@@ -114,30 +116,38 @@ def read_messages(messages: Sequence[Any]) -> ReadMessages:
         messages: What ``as_messages`` returned.
 
     Raises:
-        UnusableRow: They are no conversation that begins with the user.
+        UnusableRow: One of them is empty, or no message of system, user or assistant.
     """
     had_numbers = was_joined = False
     found: list[Message] = []
     for one in messages:
         role, content, was_number = _message(one)
         had_numbers |= was_number
-        if role == "system" and not content.strip():
-            continue
         if not content.strip():
+            if role == "system":
+                continue
             raise UnusableRow("an empty message")
         if found and found[-1].role == role:
             found[-1] = Message(role, f"{found[-1].content}{MESSAGE_SEPARATOR}{content}")
             was_joined = True
         else:
             found.append(Message(role, content))
-    turns = [one.role for one in found if one.role != "system"]
-    if any(one.role == "system" for one in found[1:]):
-        raise UnusableRow("a message of the system after others")
-    if not turns:
-        raise UnusableRow("no message of the user")
-    if turns[0] != "user":
-        raise UnusableRow("a first message of the assistant instead of the user")
     return ReadMessages(tuple(found), was_joined, had_numbers)
+
+
+def require_turns(messages: Sequence[Message]) -> None:
+    """Refuse a conversation that does not begin with the user, after the system at most.
+
+    Raises:
+        UnusableRow: It does not, or the system speaks later on.
+    """
+    turns = messages[1:] if messages and messages[0].role == "system" else messages
+    if any(one.role == "system" for one in turns):
+        raise UnusableRow("a message of the system after others")
+    if not any(one.role == "user" for one in turns):
+        raise UnusableRow("no message of the user")
+    if turns[0].role != "user":
+        raise UnusableRow("a first message of the assistant instead of the user")
 
 
 def _message(message: Any) -> tuple[str, str, bool]:

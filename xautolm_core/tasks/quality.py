@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xautolm_core.tasks.across_splits import rows_by_source
 from xautolm_core.tasks.look_alikes import difference
 from xautolm_core.tasks.look_alikes import look_alikes
 from xautolm_core.tasks.look_alikes import told_apart
@@ -174,7 +175,9 @@ def _texts_in_two_splits(splits: Mapping[SplitName, CheckedRows]) -> Iterator[Fi
                 yield Finding(
                     "texts_in_two_splits",
                     count,
-                    _rows([(earlier, np.isin(earlier.texts, later.texts)), (later, known)]),
+                    rows_by_source(
+                        [(earlier, np.isin(earlier.texts, later.texts)), (later, known)]
+                    ),
                     f"{count:,} of {len(known):,} {name} rows are also in {earlier_name}: scores"
                     f" on {name} will be too high",
                 )
@@ -210,7 +213,7 @@ def _texts_with_two_classes(
     yield Finding(
         "texts_with_two_classes",
         texts,
-        _rows(zip(parts, masks, strict=True)),
+        rows_by_source(zip(parts, masks, strict=True)),
         f"{subject} with more than one class ({rows:,} rows), such as"
         f" {' and '.join(example)}: no prediction for such a text is right in all of its rows",
     )
@@ -230,7 +233,7 @@ def _classes_with_few_texts(
         yield Finding(
             "class_with_few_texts",
             min(train, validation, test),
-            _rows([(split, split.rows.labels == index) for split in splits.values()]),
+            rows_by_source([(split, split.rows.labels == index) for split in splits.values()]),
             f"class {name} has few different texts {found}: {_effect(train, validation, test)}",
             f"{name} {found}",
         )
@@ -275,7 +278,9 @@ def _look_alike_classes(
         yield Finding(
             "look_alike_classes",
             len(group),
-            _rows([(split, np.isin(split.rows.labels, others)) for split in splits.values()]),
+            rows_by_source(
+                [(split, np.isin(split.rows.labels, others)) for split in splits.values()]
+            ),
             f"the classes {', '.join(told[:-1])} and {told[-1]} differ in {difference(group)}"
             " alone",
         )
@@ -290,7 +295,7 @@ def _repeated_texts(pool: CheckedRows, cut: Sequence[SplitName]) -> Iterator[Fin
         yield Finding(
             "repeated_texts",
             rows,
-            _rows([(pool, repeated)]),
+            rows_by_source([(pool, repeated)]),
             f"{rows:,} of {len(repeated):,} rows of {pool.source} have a text that occurs there"
             f" more than once ({int((counts > 1).sum()):,} different texts): {' and '.join(cut)}"
             f" {'is' if len(cut) == 1 else 'are'} cut so that equal texts stay on one side",
@@ -305,12 +310,3 @@ def unlabelled_split(split: SplitName, source: str, rows: int, why: str) -> Find
         {source: np.arange(1, rows + 1)},
         f"{source} has no labels ({why}) and is left out; {split} is cut from train",
     )
-
-
-def _rows(parts: Iterable[tuple[CheckedRows, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return the numbers of the rows that masks select, by source."""
-    found: dict[str, list[np.ndarray]] = {}
-    for split, mask in parts:
-        if mask.any():
-            found.setdefault(split.source, []).append(split.numbers[mask])
-    return {source: np.sort(np.concatenate(numbers)) for source, numbers in found.items()}

@@ -11,6 +11,7 @@ import numpy as np
 from xautolm_core.errors import DataError
 from xautolm_core.tasks.columns import require_column
 from xautolm_core.tasks.fingerprint import digest_of_content
+from xautolm_core.tasks.group_cut import cut_by_group
 from xautolm_core.tasks.quality import text_numbers
 from xautolm_core.tasks.quality import unlabelled_split
 from xautolm_core.tasks.quality import warnings_of
@@ -23,7 +24,6 @@ from xautolm_core.tasks.question_rows import impossible_flags
 from xautolm_core.tasks.question_rows import read_questions
 from xautolm_core.tasks.questions import QuestionSplit
 from xautolm_core.tasks.questions import QuestionTask
-from xautolm_core.tasks.sampling import grouped_partition
 from xautolm_core.tasks.spec import SplitFractions
 from xautolm_core.tasks.spec import TaskSpec
 from xautolm_core.tasks.spec import TaskType
@@ -164,32 +164,15 @@ def cut_by_passage(
     Raises:
         DataError: There are too few passages, or the shares leave nothing to train on.
     """
-    shares = {"validation": fractions.validation, "test": fractions.test}
-    wanted = [shares[name] for name in missing]
-    what = " and ".join(missing)
-    if sum(wanted) >= 1:
-        raise DataError(
-            f"the splits {what} would take {sum(wanted):.0%} of the rows",
-            hint="Make 'splits: {validation: ..., test: ...}' smaller, together below 1",
-        )
-    different = len(np.unique(passages))
-    needed = len(missing) + 1
-    if different < needed:
-        raise DataError(
-            f"{different} different passages are too few to cut {what} from (in"
-            f" {len(rows):,} rows): questions on a passage stay on one side",
-            hint=f"Give at least {needed} passages, or give the splits in files of their own",
-        )
     import pyarrow.compute as pc
 
     is_answered = pc.greater(pc.list_value_length(rows.answers), 0).to_numpy().astype(np.int64)
-    sizes = [max(min(round(len(rows) * share), fractions.max_rows), 1) for share in wanted]
-    parts = grouped_partition(is_answered, passages, sizes, seed)
-    empty = [name for name, part in zip(missing, parts, strict=False) if not len(part)]
-    if empty:
-        raise DataError(
-            f"nothing is left for {' and '.join(empty)}, as questions on a passage stay on one"
-            f" side of the cut ({different} different passages in {len(rows):,} rows)",
-            hint="Give more passages, or give the splits in files of their own",
-        )
-    return {"train": parts[-1], **dict(zip(missing, parts[:-1], strict=True))}
+    return cut_by_group(
+        is_answered,
+        passages,
+        missing,
+        fractions,
+        seed,
+        group="passage",
+        reason="questions on a passage stay on one side",
+    )

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from xautolm_core.errors import DataError
 from xautolm_core.tasks.accepted_answers import Accepted
 from xautolm_core.tasks.accepted_answers import read_accepted
+from xautolm_core.tasks.cells import cell_values
 from xautolm_core.tasks.question_columns import QuestionColumns
 from xautolm_core.tasks.questions import NOT_FOUND
 from xautolm_core.tasks.questions import QuestionSplit
+from xautolm_core.tasks.refusal import refuse_or_drop
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.texts import MAX_CHARACTERS
 from xautolm_core.tasks.texts import check_texts
@@ -93,9 +94,13 @@ def read_questions(
             np.array([flag is None for flag in flags], dtype=bool),
         ),
     ]
-    invalid = np.logical_or.reduce([rows for _, rows in faults])
-    warnings = _refused_or_dropped(table, faults, invalid, drop_invalid=drop_invalid)
-    kept = np.flatnonzero(~invalid)
+    kept, warnings = refuse_or_drop(
+        table,
+        faults,
+        drop_invalid=drop_invalid,
+        usable="a question, a passage and an answer in it",
+        options="--question COL, --context COL and --answers COL",
+    )
     usable = [(answers[row] or _EMPTY, found[row] or ()) for row in kept]
     warnings += _notes(table, kept, usable)
     truncated = questions.truncated + contexts.truncated
@@ -120,8 +125,8 @@ def _column(values: Sequence[Sequence[Any]], kind: pa.DataType) -> pa.ChunkedArr
 
 def answers_of(table: Table, columns: QuestionColumns) -> list[Accepted | None]:
     """Return the accepted answers of each row; None where something is no text."""
-    values = _values(table, columns.answers)
-    starts = _values(table, columns.starts)
+    values = cell_values(table, columns.answers, "answers", "--answers")
+    starts = cell_values(table, columns.starts, "answers", "--answers")
     flags = impossible_flags(table, columns)
     return [
         _EMPTY if flag else read_accepted(value, start, untyped=table.untyped)
@@ -131,25 +136,9 @@ def answers_of(table: Table, columns: QuestionColumns) -> list[Accepted | None]:
 
 def impossible_flags(table: Table, columns: QuestionColumns) -> list[bool | None]:
     """Return whether the data call each question unanswerable; None for what is no such flag."""
-    return [_flag(value) for value in _values(table, columns.impossible)]
-
-
-def _values(table: Table, column: str | None) -> list[Any]:
-    """Return the values of a column as Python has them; Nones if there is no such column."""
-    if column is None or column not in table.columns:
-        return [None] * table.rows
-    if column in table.nested:
-        return list(table.nested[column].to_pylist())
-    values = table.columns[column]
-    if not isinstance(values, list):
-        return list(values.to_pylist())
-    if len(values) < table.rows:
-        raise DataError(
-            f"{table.source}: column '{column}' holds {table.others.get(column, 'other values')},"
-            " not answers",
-            hint="Name the column of the answers with --answers COL",
-        )
-    return values
+    return [
+        _flag(value) for value in cell_values(table, columns.impossible, "answers", "--answers")
+    ]
 
 
 def _flag(value: Any) -> bool | None:
@@ -189,35 +178,6 @@ def place_of_answer(answer: str, passage: str, start: int | None) -> int:
         return min(found, key=lambda place: abs(place - start))
     whole = re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", passage)
     return whole.start() if whole else passage.index(answer)
-
-
-def _refused_or_dropped(
-    table: Table,
-    faults: Sequence[tuple[str, np.ndarray]],
-    invalid: np.ndarray,
-    *,
-    drop_invalid: bool,
-) -> list[str]:
-    """Refuse rows with faults, or say in a warning which are dropped."""
-    counted = [
-        f"{rows_phrase(rows)} with {fault}"
-        for fault, mask in faults
-        if len(rows := np.flatnonzero(mask))
-    ]
-    if not counted:
-        return []
-    if not drop_invalid:
-        raise DataError(
-            f"{table.source}: {', '.join(counted)}",
-            hint="Correct these rows, or leave them out with --drop-invalid",
-        )
-    if invalid.all():
-        raise DataError(
-            f"{table.source}: no row has a question, a passage and an answer in it"
-            f" ({', '.join(counted)})",
-            hint="Name the right columns with --question COL, --context COL and --answers COL",
-        )
-    return [f"{table.source}: dropped {int(invalid.sum()):,}: {', '.join(counted)}"]
 
 
 def _notes(

@@ -25,6 +25,8 @@ FindingKind = Literal[
     "questions_in_two_splits",
     "passages_in_two_splits",
     "questions_with_two_answers",
+    "prompts_in_two_splits",
+    "prompts_with_two_answers",
     "texts_in_two_splits",
     "texts_with_two_classes",
     "class_with_few_texts",
@@ -40,8 +42,9 @@ class Finding:
     Attributes:
         kind: What it is.
         count: How much of it there is: rows of ``unlabelled_split``, ``texts_in_two_splits``,
-            ``repeated_texts``, ``questions_in_two_splits``, ``passages_in_two_splits`` and
-            ``questions_with_two_answers``, different texts of ``texts_with_two_classes``, the
+            ``repeated_texts``, ``questions_in_two_splits``, ``passages_in_two_splits``,
+            ``prompts_in_two_splits``, ``questions_with_two_answers`` and
+            ``prompts_with_two_answers``, different texts of ``texts_with_two_classes``, the
             fewest texts in a split of ``class_with_few_texts``, classes of ``look_alike_classes``.
         rows: Source (file or data set) to the sorted numbers of the rows concerned, from 1.
         words: The finding in a sentence with its numbers.

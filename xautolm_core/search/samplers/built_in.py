@@ -110,11 +110,11 @@ def _with_features(search: SearchContext, options: RandomOptions) -> SearchConte
 
 def _paper_features(vector: FeatureVector) -> FeatureVector:
     """Return a vector with only the paper's features; all features if it has none of those."""
-    from xautolm_core.features import question_features
+    from xautolm_core.features import prompt_features
     from xautolm_core.features import system_features
     from xautolm_core.features import task_features
 
-    extractors = (task_features, question_features, system_features)
+    extractors = (task_features, prompt_features, system_features)
     paper = {name for extractor in extractors for name in extractor.PAPER_FEATURES}
     values = {name: value for name, value in vector.values.items() if name in paper}
     return vector.model_copy(update={"values": values}) if values else vector
