@@ -108,7 +108,10 @@ def checkpoint_gradients(model: Any) -> None:
         InvalidConfiguration: The architecture cannot.
     """
     try:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        # Its older name works with all versions of transformers 5.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            model.gradient_checkpointing_enable({"use_reentrant": False})
     except ValueError as error:
         raise InvalidConfiguration("The model cannot compute its activations again") from error
 
