@@ -117,6 +117,28 @@ def test_numbers_and_several_spans_are_scored_as_drop_does(text, accepted, exact
 
 
 @pytest.mark.parametrize(
+    ("text", "accepted", "expected"),
+    [
+        ("A", ["A"], 1),
+        (" a.", ["A"], 1),
+        ("", ["A"], 0),
+        ("the", ["A"], 0),
+        ("B", ["A"], 0),
+        ("A", ["B"], 0),
+        ("?", ["?"], 1),
+        ("", ["?"], 0),
+        ("!", ["?"], 0),
+        ("yes", ["?", "Yes!"], 1),
+        ("?", ["yes", "?"], 1),
+    ],
+)
+def test_texts_without_words_have_to_be_written(text, accepted, expected):
+    found = generation_scores([text, "b"], [accepted, ["b"]])
+    assert found.exact_match_of_row.tolist() == found.f1_of_row.tolist() == [expected, 1]
+    assert found.f1 == found.exact_match == (expected + 1) / 2
+
+
+@pytest.mark.parametrize(
     ("texts", "accepted"), [([], []), (["a"], []), (["a"], [[]]), (["a"], [["a"], ["b"]])]
 )
 def test_what_cannot_be_scored_is_refused(texts, accepted):
