@@ -10,6 +10,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import CHRF
 
 from xautolm_core.tasks.answer_scores import answer_scores
+from xautolm_core.tasks.answer_scores import normalized_answer
 from xautolm_core.tasks.generation_scores import generation_scores
 from xautolm_core.tasks.rouge import longest_common_subsequence
 from xautolm_core.tasks.rouge import rouge_l
@@ -91,7 +92,9 @@ def test_chrf_of_many_rows_is_that_of_the_official_scorer(rows):
 
 
 def test_words_are_scored_as_answers_to_questions_are():
-    texts, accepted = zip(*CASES, strict=True)
+    with_words = [(text, right) for text, right in CASES if all(map(normalized_answer, right))]
+    assert len(with_words) > 200
+    texts, accepted = zip(*with_words, strict=True)
     found, expected = generation_scores(texts, accepted), answer_scores(texts, accepted)
     assert found.f1_of_row.tolist() == expected.f1_of_row.tolist()
     assert found.exact_match_of_row.tolist() == expected.exact_match_of_row.tolist()
