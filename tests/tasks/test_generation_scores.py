@@ -98,7 +98,8 @@ def test_words_are_scored_as_answers_to_questions_are():
     found, expected = generation_scores(texts, accepted), answer_scores(texts, accepted)
     assert found.f1_of_row.tolist() == expected.f1_of_row.tolist()
     assert found.exact_match_of_row.tolist() == expected.exact_match_of_row.tolist()
-    assert (found.f1, found.exact_match) == (expected.f1, expected.exact_match)
+    assert found.f1 == pytest.approx(expected.f1)
+    assert found.exact_match == pytest.approx(expected.exact_match)
 
 
 @pytest.mark.parametrize(
