@@ -22,6 +22,7 @@ from xautolm_core.search.plan import SHARE_OF_FIRST
 from xautolm_core.search.plan import SHARE_OF_WHOLE_EPOCHS
 from xautolm_core.search.plan import data_fraction
 from xautolm_core.search.plan import final_reserve_seconds
+from xautolm_core.search.plan import scored_rows
 from xautolm_core.search.planned import next_cheap
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.records import choose_best
@@ -64,7 +65,9 @@ class SearchPace:
         self._made_at = time.monotonic()
         self._import_seconds: float | None = None
         rows = self._validation_rows
-        self._forecaster = Forecaster(setup.feasibility, validation_rows=rows)
+        self._forecaster = Forecaster(
+            setup.feasibility, validation_rows=rows, task_type=setup.task.type
+        )
         self._screening = Screening(setup, self._forecaster, validation_rows=rows)
 
     @property
@@ -263,12 +266,14 @@ class SearchPace:
         loading = 0.0
         if result is not None:
             loading = sum(result.seconds.get(phase, 0.0) for phase in ("load_data", "load_model"))
-        answering = _TEST_MARGIN * len(self._setup.task.test) * max(paces, default=0.0)
+        test_rows = scored_rows(self._setup.task.type, len(self._setup.task.test))
+        answering = _TEST_MARGIN * test_rows * max(paces, default=0.0)
         return slower * imports + loading + answering
 
     @property
     def _validation_rows(self) -> int:
-        return min(MAX_VALIDATION_ROWS, len(self._setup.task.validation))
+        rows = scored_rows(self._setup.task.type, len(self._setup.task.validation))
+        return min(MAX_VALIDATION_ROWS, rows)
 
 
 def _measured_pace(result: TrialResult, validation_rows: int) -> float:

@@ -11,6 +11,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xautolm_core.records.methods import MAX_GENERATED_ROWS
+from xautolm_core.tasks.spec import TaskType
+
 DEFAULT_BUDGET_SECONDS = 900.0
 UNBOUNDED_WALL_LIMIT_SECONDS = 3600.0
 MAX_VALIDATION_ROWS = 2_000
@@ -177,6 +180,16 @@ def final_reserve_seconds(test_seconds: Sequence[float], *, budget_seconds: floa
     if sum(test_seconds) <= moderate:
         return sum(test_seconds)
     return min(max(test_seconds), SHARE_OF_TEST * budget_seconds)
+
+
+def scored_rows(task_type: str, rows: int) -> int:
+    """Return how many rows of validation or test a model of a kind of task is scored on.
+
+    Args:
+        task_type: Type of the task.
+        rows: Rows of the split.
+    """
+    return min(rows, MAX_GENERATED_ROWS) if task_type == TaskType.TEXT_GENERATION else rows
 
 
 def data_fraction(*, rows: int, epoch_seconds: float, soft_deadline_seconds: float | None) -> float:
