@@ -22,7 +22,7 @@ from xautolm_core.search.plan import SHARE_OF_FIRST
 from xautolm_core.search.plan import SHARE_OF_WHOLE_EPOCHS
 from xautolm_core.search.plan import data_fraction
 from xautolm_core.search.plan import final_reserve_seconds
-from xautolm_core.search.plan import scored_rows
+from xautolm_core.search.plan import limited_rows
 from xautolm_core.search.planned import next_cheap
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.records import choose_best
@@ -266,13 +266,13 @@ class SearchPace:
         loading = 0.0
         if result is not None:
             loading = sum(result.seconds.get(phase, 0.0) for phase in ("load_data", "load_model"))
-        test_rows = scored_rows(self._setup.task.type, len(self._setup.task.test))
+        test_rows = limited_rows(self._setup.task.type, len(self._setup.task.test))
         answering = _TEST_MARGIN * test_rows * max(paces, default=0.0)
         return slower * imports + loading + answering
 
     @property
     def _validation_rows(self) -> int:
-        rows = scored_rows(self._setup.task.type, len(self._setup.task.validation))
+        rows = limited_rows(self._setup.task.type, len(self._setup.task.validation))
         return min(MAX_VALIDATION_ROWS, rows)
 
 

@@ -182,7 +182,7 @@ def final_reserve_seconds(test_seconds: Sequence[float], *, budget_seconds: floa
     return min(max(test_seconds), SHARE_OF_TEST * budget_seconds)
 
 
-def scored_rows(task_type: str, rows: int) -> int:
+def limited_rows(task_type: str, rows: int) -> int:
     """Return how many rows of validation or test a model of a kind of task is scored on.
 
     Args:
