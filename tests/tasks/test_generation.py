@@ -364,6 +364,23 @@ def test_messages_in_parts_and_without_a_system_are_read(tmp_path):
     assert all(role == "user" for messages, _ in found for role, _ in messages)
 
 
+def test_what_else_stands_in_a_message_is_left_alone(tmp_path):
+    rows = message_rows()
+    for row in rows:
+        row["messages"][1] |= {"weight": 0.5, "is_good": True, "tool_calls": None, "name": "a"}
+    for name, write in WRITERS.items():
+        assert all_rows(load(write(tmp_path / name, rows))) == as_prompts(prompt_rows())
+
+
+def test_conversations_may_be_stored_as_columns(tmp_path):
+    rows = [
+        {"messages": {"role": ["user", "assistant"], "content": [r["prompt"], r["completion"]]}}
+        for r in prompt_rows()
+    ]
+    path = write_parquet(tmp_path / "a.parquet", rows)
+    assert all_rows(load(path)) == as_prompts(prompt_rows())
+
+
 def test_long_messages_keep_their_end_and_long_answers_are_refused(tmp_path, monkeypatch):
     for module in ("generation_rows", "texts"):
         monkeypatch.setattr(f"xautolm_core.tasks.{module}.MAX_CHARACTERS", 50)

@@ -56,7 +56,8 @@ def extract_generation_features(
     A prompt is all that comes before the answer, with blank lines between messages; the target is
     the answer that is learnt. Numbers of rows, prompts, answers and turns are those of all rows,
     the others those of a sample of at most 5,000 rows (seed 42).
-    ``mean_prompt_target_similarity`` needs sentence embeddings and is not measured.
+    ``mean_prompt_target_similarity`` and the paper's mean embedding of the prompts need a language
+    model and are not measured.
 
     Args:
         task: The task; only its training split is looked at.
