@@ -94,14 +94,26 @@ class InputRows:
         """
         first = 1
         for piece in self.file.pieces():
-            pairs = None if self.pair is None else _texts(piece, self.pair, first)
-            batch = RowBatch(first, _texts(piece, self.text, first), pairs, piece.columns)
+            batch = self.batch_of(piece, first)
             if not answer_blank:
                 self._refuse(batch.blank_rows())
             yield batch
             first += piece.rows
         if first == 1:
             raise DataError(f"{self.file.source} has no text", hint="Give texts to classify")
+
+    def batch_of(self, piece: Table, first: int) -> RowBatch:
+        """Return the texts of some rows.
+
+        Args:
+            piece: The rows.
+            first: Number of the first of them, from 1.
+
+        Raises:
+            DataError: Something in them is no text.
+        """
+        pairs = None if self.pair is None else column_texts(piece, self.pair, first)
+        return RowBatch(first, column_texts(piece, self.text, first), pairs, piece.columns)
 
     def check(self, *, answer_blank: bool) -> None:
         """Read all rows once, so that what is wrong is said before the first answer.
@@ -271,7 +283,7 @@ def _open_file(
     return open_whole(path)
 
 
-def _texts(piece: Table, column: str, first: int) -> list[str]:
+def column_texts(piece: Table, column: str, first: int) -> list[str]:
     """Return the texts of a column; empty where there is none.
 
     Args:

@@ -46,11 +46,12 @@ class Answered(Protocol):
     def rows(self) -> RowBatch:
         """The rows."""
 
-    def best(self) -> tuple[list[str], list[float]]:
-        """Return each row's answer, and how probable it is."""
+    def cells(self, *, with_classes: bool) -> Sequence[Sequence[Any]]:
+        """Return the columns of ``answer_columns``: the answer to each row, and what is beside it.
 
-    def by_class(self) -> list[list[float]]:
-        """Return for each class its probability in each row; none where answers are no classes."""
+        Args:
+            with_classes: Whether each class has a column.
+        """
 
     def json_lines(self) -> Iterator[str]:
         """Yield a JSON object for each row."""
@@ -73,19 +74,17 @@ class AnsweredBatch:
     labels: Sequence[str]
     probabilities: np.ndarray
 
-    def best(self) -> tuple[list[str], list[float]]:
-        """Return each row's most probable class, and how probable it is."""
-        places = self.probabilities.argmax(1)
-        return [self.labels[place] for place in places], self.probabilities.max(1).tolist()
+    def cells(self, *, with_classes: bool) -> Sequence[Sequence[Any]]:
+        """Return each row's most probable class, how probable it is, perhaps those of all."""
+        by_class = self.probabilities.T.tolist() if with_classes else []
+        return [self._best(), self.probabilities.max(1).tolist(), *by_class]
 
-    def by_class(self) -> list[list[float]]:
-        """Return the probability of each class in each row."""
-        columns: list[list[float]] = self.probabilities.T.tolist()
-        return columns
+    def _best(self) -> list[str]:
+        return [self.labels[place] for place in self.probabilities.argmax(1)]
 
     def json_lines(self) -> Iterator[str]:
         """Yield a class for each row, with the probabilities of all."""
-        for label, row in zip(self.best()[0], self.probabilities.tolist(), strict=True):
+        for label, row in zip(self._best(), self.probabilities.tolist(), strict=True):
             probabilities = dict(zip(self.labels, row, strict=True))
             document = {"label": label, "probabilities": probabilities}
             yield json.dumps(document, ensure_ascii=False)
@@ -98,7 +97,7 @@ class AnsweredBatch:
             cells = [names[row.index(highest)], f"{highest:.4f}"]
             if with_classes:
                 cells += [f"{name}={value:.4f}" for name, value in zip(names, row, strict=True)]
-            yield "\t".join([*cells, _shown(text)])
+            yield "\t".join([*cells, shown_text(text)])
 
 
 @dataclass(frozen=True)
@@ -115,13 +114,9 @@ class AnsweredQuestions:
     answers: Sequence[str]
     scores: Sequence[float]
 
-    def best(self) -> tuple[list[str], list[float]]:
+    def cells(self, *, with_classes: bool) -> Sequence[Sequence[Any]]:
         """Return each row's answer, and how probable it is."""
-        return list(self.answers), list(self.scores)
-
-    def by_class(self) -> list[list[float]]:
-        """Return nothing: answers are no classes."""
-        return []
+        return [self.answers, self.scores]
 
     def json_lines(self) -> Iterator[str]:
         """Yield the answer to each row with its score."""
@@ -131,10 +126,10 @@ class AnsweredQuestions:
     def plain_lines(self, *, with_classes: bool) -> Iterator[str]:
         """Yield answer, score and question of each row."""
         for question, answer, score in zip(self.rows.texts, self.answers, self.scores, strict=True):
-            yield "\t".join([one_line(answer), f"{score:.4f}", _shown(question)])
+            yield "\t".join([one_line(answer), f"{score:.4f}", shown_text(question)])
 
 
-def _shown(text: str) -> str:
+def shown_text(text: str) -> str:
     """Return a text on one line, cut where it is long."""
     shown = one_line(text)
     return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[: _SHOWN_CHARACTERS - 1]}…"
@@ -145,33 +140,59 @@ class AnswerColumns:
     """The names of the columns that answers are written to.
 
     Attributes:
-        prediction: Of the most probable class.
-        probability: Of its probability.
-        classes: Of the probability of each class; none if they are not requested.
+        prediction: Of the answer, or the most probable class.
+        others: Of what is beside it, in order: its probability, and that of each class if they are
+            requested; of a written text how long it is.
+        types: Name of each column to its Arrow type.
     """
 
     prediction: str
-    probability: str
-    classes: tuple[str, ...] = ()
+    others: tuple[str, ...]
+    types: Mapping[str, pa.DataType]
+
+    @property
+    def with_classes(self) -> bool:
+        """Whether each class has a column."""
+        return len(self.others) > 1
 
 
 def answer_columns(
     taken: Collection[str], labels: Sequence[str], *, with_classes: bool
 ) -> AnswerColumns:
-    """Name the columns of answers: apart from all others, so that nothing is replaced.
+    """Name the columns of answers with probabilities.
 
     Args:
         taken: Names of the input's columns.
         labels: The model's class names.
         with_classes: Whether each class has a column.
     """
+    import pyarrow as pa
+
+    classes = [f".{label}" for label in labels] if with_classes else []
+    others = {("probability", tail): pa.float64() for tail in ("", *classes)}
+    return named_apart(taken, others)
+
+
+def named_apart(
+    taken: Collection[str], others: Mapping[tuple[str, str], pa.DataType]
+) -> AnswerColumns:
+    """Name the columns of answers: apart from all others, so that nothing is replaced.
+
+    Args:
+        taken: Names of the input's columns.
+        others: Beginning and end of the name of each column beside the answer, to its type. A
+            number comes between them where a name is taken.
+    """
+    import pyarrow as pa
+
     number = 1
     while True:
-        end = "" if number == 1 else f"_{number}"
-        classes = tuple(f"probability{end}.{label}" for label in labels) if with_classes else ()
-        found = AnswerColumns(f"prediction{end}", f"probability{end}", classes)
-        if not {found.prediction, found.probability, *classes} & set(taken):
-            return found
+        middle = "" if number == 1 else f"_{number}"
+        prediction = f"prediction{middle}"
+        types = {f"{begin}{middle}{end}": kind for (begin, end), kind in others.items()}
+        if not {prediction, *types} & set(taken):
+            kinds = {prediction: pa.large_string(), **types}
+            return AnswerColumns(prediction, tuple(types), kinds)
         number += 1
 
 
@@ -225,27 +246,14 @@ def write_answers(
     Raises:
         StoreError: The file cannot be written.
     """
-    import pyarrow as pa
-
     written = 0
-    answer_types = {
-        names.prediction: pa.large_string(),
-        **dict.fromkeys((names.probability, *names.classes), pa.float64()),
-    }
     with _writing(path), contextlib.ExitStack() as stack:
-        write = stack.enter_context(_open_writer(path, {**types, **answer_types}))
+        write = stack.enter_context(_open_writer(path, {**types, **names.types}))
         for batch in answered:
-            labels, highest = batch.best()
-            by_class = zip(names.classes, batch.by_class(), strict=False)
-            write(
-                {
-                    **batch.rows.columns,
-                    names.prediction: labels,
-                    names.probability: highest,
-                    **dict(by_class),
-                }
-            )
-            written += len(labels)
+            cells = batch.cells(with_classes=names.with_classes)
+            named = zip((names.prediction, *names.others), cells, strict=True)
+            write({**batch.rows.columns, **{name: list(column) for name, column in named}})
+            written += len(cells[0])
     return written
 
 

@@ -80,7 +80,7 @@ def _front_matter(result: SearchResult, best: TrialRecord) -> str:
     data["tags"] = ["xautolm", "automl", parts.tag]
     if untrained:
         data["tags"].append("trained-from-scratch")
-    data["metrics"] = [kind for kind, _ in parts.metrics.values()]
+    data["metrics"] = list(dict.fromkeys(kind for kind, _ in parts.metrics.values()))
     data["model-index"] = [_model_index(result)]
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip()
 

@@ -96,7 +96,7 @@ class _ClassParts:
     def test_section(self, result: SearchResult) -> Markup:
         """Return scores per class and what was taken for what."""
         assert isinstance(result.test, TestReport)
-        return _rendered(
+        return rendered_part(
             "report_classes.html.j2", test=result.test, confusion=confusion_view(result.test)
         )
 
@@ -138,7 +138,7 @@ class _QuestionParts:
     def test_section(self, result: SearchResult) -> Markup:
         """Return scores by kind of question, and examples."""
         assert isinstance(result.test, QuestionTestReport)
-        return _rendered("report_questions.html.j2", test=result.test)
+        return rendered_part("report_questions.html.j2", test=result.test)
 
 
 CLASS_PARTS = _ClassParts()
@@ -155,5 +155,6 @@ def report_parts(result: SearchResult) -> ReportParts:
     return parts
 
 
-def _rendered(template: str, **context: Any) -> Markup:
+def rendered_part(template: str, **context: Any) -> Markup:
+    """Return a template of the report filled in, as HTML that is not escaped again."""
     return Markup(template_environment(escape_html=True).get_template(template).render(context))  # noqa: S704 - rendered with escapes

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Literal
 
+from xautolm_core.records.methods import UNTUNED
 from xautolm_core.records.methods import is_cheap
 from xautolm_core.report.document import best_cheap_trial
 from xautolm_core.report.document import best_language_model_trial
 from xautolm_core.report.wording import count_words
+from xautolm_core.report.wording import is_untuned
 from xautolm_core.report.wording import made_words
 from xautolm_core.report.wording import points_words
 from xautolm_core.report.wording import score_words
@@ -89,9 +91,8 @@ def _compared(
         f"On {rows} test rows the best language model ({_named(language_model)}) reaches "
         f"{_article(result)} of {score_words(compared.language_model_score)}, the best cheap "
         f"candidate ({_named(cheap)}) {score_words(compared.cheap_score)}",
-        f"The gain is {points_words(compared.gain)} points, with a 95 % interval from "
-        f"{points_words(compared.low)} to {points_words(compared.high)} (paired bootstrap over the "
-        "test rows)",
+        _gain_words(compared, cheap) + f", with a 95 % interval from {points_words(compared.low)} "
+        f"to {points_words(compared.high)} (paired bootstrap over the test rows)",
         *_rare_sentences(compared.rare_classes),
         "Training and evaluation took "
         f"{seconds_words(language_model.result.comparable_seconds)} and "
@@ -102,6 +103,15 @@ def _compared(
         *_cut_sentences(language_model),
     ]
     return WorthVerdict(kind, headline, ". ".join(sentences) + ".")
+
+
+def _gain_words(compared: ModelComparison, cheap: TrialRecord) -> str:
+    if not is_untuned(cheap.configuration.method):
+        return f"The gain is {points_words(compared.gain)} points"
+    untuned = "untuned with examples" if cheap.configuration.method != UNTUNED else "untuned"
+    better = "worse" if compared.gain < 0 else "better"
+    points = points_words(abs(compared.gain)).lstrip("+")
+    return f"The tuned model is {better} than the model {untuned} by {points} points"
 
 
 def _without_one(

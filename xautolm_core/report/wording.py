@@ -10,6 +10,8 @@ from xautolm_core.records.methods import LEXICAL_SPAN
 from xautolm_core.records.methods import LINEAR_PROBE
 from xautolm_core.records.methods import LINEAR_PROBE_TFIDF
 from xautolm_core.records.methods import TFIDF
+from xautolm_core.records.methods import UNTUNED
+from xautolm_core.records.methods import UNTUNED_FEW_SHOT
 from xautolm_core.space.screening import is_screening
 from xautolm_core.space.screening import screening_rows
 
@@ -187,12 +189,16 @@ _CHEAP_WORDS: Mapping[str, str] = {
     LINEAR_PROBE: "linear probe on {model}",
     LINEAR_PROBE_TFIDF: "linear probe on {model}, with TF-IDF",
     LEXICAL_SPAN: "spans ranked by shared words",
+    UNTUNED: "{model} untuned",
+    UNTUNED_FEW_SHOT: "{model} untuned, with four examples",
 }
 _LABELS: Mapping[str, str] = {
     TFIDF: "TF-IDF",
     LINEAR_PROBE: "probe",
     LINEAR_PROBE_TFIDF: "probe + TF-IDF",
     LEXICAL_SPAN: "shared words",
+    UNTUNED: "untuned",
+    UNTUNED_FEW_SHOT: "untuned, 4 examples",
 }
 
 
@@ -204,6 +210,11 @@ def method_words(method: str, model: str) -> str:
         model: Name of its model; not shown for a method without one.
     """
     return _CHEAP_WORDS.get(method, f"{{model}} {method}").format(model=model)
+
+
+def is_untuned(method: str) -> bool:
+    """Whether a method leaves a language model as it is, rather than to do without one."""
+    return method in (UNTUNED, UNTUNED_FEW_SHOT)
 
 
 def method_label(method: str) -> str:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 class ClassTest:
     """See ``FinalTestKind``."""
 
+    def tested_rows(self, task: Task) -> int:
+        """Return the number of rows: all of them."""
+        return len(task.test)
+
     def read(self, document: bytes, task: Task) -> TestedModel:
         """Score the classes that a model gave to the test split."""
         answers = read_classes(document, rows=len(task.test))

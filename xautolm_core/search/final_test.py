@@ -57,7 +57,8 @@ def evaluate_best(
     if not model_folder(setup.out_folder, best).is_dir():
         setup.note("The model of the best trial is missing: no test", warning=True)
         return
-    setup.observer.phase("test", f"{len(setup.task.test)} rows")
+    tested_rows = final_test_kind(setup.task.type).tested_rows(setup.task)
+    setup.observer.phase("test", f"{tested_rows} rows")
     with setup.clock.phase("test"):
         report, problem = run_test(
             best,

@@ -52,6 +52,9 @@ class TestedModel:
 class FinalTestKind(Protocol):
     """How models of one kind of task are tested."""
 
+    def tested_rows(self, task: Task[Any]) -> int:
+        """Return how many rows of the test split a model answers."""
+
     def read(self, document: bytes, task: Task[Any]) -> TestedModel:
         """Score what a model answered to the test split.
 

@@ -15,14 +15,14 @@ from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.continuation import Room
 from xautolm_core.search.continuation import plan_continuation
 from xautolm_core.search.epochs import fit_epochs
+from xautolm_core.search.final_test_kinds import final_test_kind
 from xautolm_core.search.forecast import Forecaster
-from xautolm_core.search.plan import MAX_VALIDATION_ROWS
 from xautolm_core.search.plan import SHARE_OF_COMPARISON
 from xautolm_core.search.plan import SHARE_OF_FIRST
 from xautolm_core.search.plan import SHARE_OF_WHOLE_EPOCHS
 from xautolm_core.search.plan import data_fraction
 from xautolm_core.search.plan import final_reserve_seconds
-from xautolm_core.search.plan import limited_rows
+from xautolm_core.search.plan import most_validation_rows
 from xautolm_core.search.planned import next_cheap
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.records import choose_best
@@ -179,7 +179,7 @@ class SearchPace:
             wall_limit_seconds=allowance.wall_limit_seconds,
             host_memory_bytes=self._setup.trial_memory_bytes,
             data_fraction=min(share, at_most_screened(configuration, rows) / rows),
-            max_validation_rows=at_most_screened(configuration, MAX_VALIDATION_ROWS),
+            max_validation_rows=most_validation_rows(self._setup.task.type, configuration),
             on_overrun="stop" if is_screening(configuration) else "shrink",
         )
 
@@ -255,25 +255,31 @@ class SearchPace:
             result: Result of its trial; None for a future one.
             records: All trials so far, for the pace of the machine.
         """
-        scored_rows = at_most_screened(configuration, self._validation_rows)
+        evaluated_rows = at_most_screened(configuration, self._validation_rows)
+        scored_rows = min(
+            evaluated_rows, most_validation_rows(self._setup.task.type, configuration)
+        )
         paces = [] if result is None else [_measured_pace(result, scored_rows)]
         imports = _LEAST_IMPORT_SECONDS
         if has_model(configuration.method):
             imports = _IMPORT_SECONDS
             forecast = self._forecaster.forecast(configuration, records)
-            paces.append(forecast.evaluation_seconds / max(scored_rows, 1))
+            paces.append(forecast.evaluation_seconds / max(evaluated_rows, 1))
         slower = max(1.0, (self._import_seconds or 0.0) / _IMPORT_SECONDS)
         loading = 0.0
         if result is not None:
             loading = sum(result.seconds.get(phase, 0.0) for phase in ("load_data", "load_model"))
-        test_rows = limited_rows(self._setup.task.type, len(self._setup.task.test))
-        answering = _TEST_MARGIN * test_rows * max(paces, default=0.0)
+        answering = _TEST_MARGIN * self._tested_rows * max(paces, default=0.0)
         return slower * imports + loading + answering
 
     @property
     def _validation_rows(self) -> int:
-        rows = limited_rows(self._setup.task.type, len(self._setup.task.validation))
-        return min(MAX_VALIDATION_ROWS, rows)
+        task = self._setup.task
+        return min(most_validation_rows(task.type), len(task.validation))
+
+    @property
+    def _tested_rows(self) -> int:
+        return final_test_kind(self._setup.task.type).tested_rows(self._setup.task)
 
 
 def _measured_pace(result: TrialResult, validation_rows: int) -> float:

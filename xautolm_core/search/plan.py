@@ -10,9 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from xautolm_core.records.methods import FEW_SHOT_ROWS
 from xautolm_core.records.methods import MAX_GENERATED_ROWS
+from xautolm_core.records.methods import UNTUNED_FEW_SHOT
+from xautolm_core.space.screening import at_most_screened
 from xautolm_core.tasks.spec import TaskType
+
+if TYPE_CHECKING:
+    from xautolm_core.records.configuration import Configuration
 
 DEFAULT_BUDGET_SECONDS = 900.0
 UNBOUNDED_WALL_LIMIT_SECONDS = 3600.0
@@ -161,6 +168,21 @@ class BudgetPolicy:
         return min(counts, default=None)
 
 
+def most_validation_rows(task_type: str, configuration: Configuration | None = None) -> int:
+    """Return how many validation rows a trial is scored on at most.
+
+    Args:
+        task_type: Name of the kind of task.
+        configuration: What the trial trains; None for a whole training.
+    """
+    most = MAX_GENERATED_ROWS if task_type == TaskType.TEXT_GENERATION else MAX_VALIDATION_ROWS
+    if configuration is None:
+        return most
+    if configuration.method == UNTUNED_FEW_SHOT:
+        return min(most, FEW_SHOT_ROWS)
+    return at_most_screened(configuration, most)
+
+
 def final_reserve_seconds(test_seconds: Sequence[float], *, budget_seconds: float | None) -> float:
     """Return the time to reserve for the tests of the chosen model and of one to compare with.
 
@@ -180,16 +202,6 @@ def final_reserve_seconds(test_seconds: Sequence[float], *, budget_seconds: floa
     if sum(test_seconds) <= moderate:
         return sum(test_seconds)
     return min(max(test_seconds), SHARE_OF_TEST * budget_seconds)
-
-
-def limited_rows(task_type: str, rows: int) -> int:
-    """Return how many rows of validation or test a model of a kind of task is scored on.
-
-    Args:
-        task_type: Type of the task.
-        rows: Rows of the split.
-    """
-    return min(rows, MAX_GENERATED_ROWS) if task_type == TaskType.TEXT_GENERATION else rows
 
 
 def data_fraction(*, rows: int, epoch_seconds: float, soft_deadline_seconds: float | None) -> float:

@@ -7,24 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xautolm_core.records.methods import is_cheap
 from xautolm_core.search.final_test_kinds import TestedModel
-from xautolm_core.search.test_report import INTERVAL_LEVEL
+from xautolm_core.search.row_scores import compare_means
+from xautolm_core.search.row_scores import right_and_wrong_rows
 from xautolm_core.search.test_report import AnsweredQuestion
-from xautolm_core.search.test_report import ModelComparison
 from xautolm_core.search.test_report import QuestionTestReport
 from xautolm_core.tasks.answer_scores import AnswerScores
 from xautolm_core.tasks.answer_scores import answer_scores
-from xautolm_core.tasks.grouped import mean_gain_interval
 from xautolm_core.trial.answers import TextAnswers
 
 if TYPE_CHECKING:
     from xautolm_core.search.contract import TrialRecord
+    from xautolm_core.search.test_report import ModelComparison
     from xautolm_core.tasks.questions import QuestionSplit
     from xautolm_core.tasks.questions import QuestionTask
 
-SHOWN_EXAMPLES = 6
-"""Right answers, and wrong ones, that a report has."""
 _PASSAGE_CHARACTERS = 400
 # Where no blank is as near as this, as in languages without them, a passage is cut anywhere.
 _WORD_CHARACTERS = 40
@@ -32,6 +29,10 @@ _WORD_CHARACTERS = 40
 
 class QuestionTest:
     """See ``FinalTestKind``."""
+
+    def tested_rows(self, task: QuestionTask) -> int:
+        """Return the number of rows: all of them."""
+        return len(task.test)
 
     def read(self, document: bytes, task: QuestionTask) -> TestedModel:
         """Score the answers that a model gave to the test split."""
@@ -52,19 +53,7 @@ class QuestionTest:
         seed: int,
     ) -> ModelComparison:
         """Compare two models by F1, with an interval by a paired bootstrap over rows."""
-        if is_cheap(trials[0].configuration.method):
-            trials, models = trials[::-1], models[::-1]
-        language_model, cheap = (model.answers for model in models)
-        generator = np.random.default_rng(seed)
-        low, high = mean_gain_interval(cheap, language_model, generator, level=INTERVAL_LEVEL)
-        return ModelComparison(
-            language_model=trials[0].number,
-            cheap=trials[1].number,
-            language_model_score=float(language_model.mean()),
-            cheap_score=float(cheap.mean()),
-            low=low,
-            high=high,
-        )
+        return compare_means(trials, models, seed=seed)
 
 
 def question_report(
@@ -81,9 +70,7 @@ def question_report(
     accepted = split.answers.to_pylist()
     is_answerable = np.array([bool(one) for one in accepted])
     f1 = scores.f1_of_row
-    order = np.argsort(f1, kind="stable")
-    is_right = scores.exact_match_of_row[order] > 0
-    wrong, right = order[~is_right], order[is_right]
+    right, wrong = right_and_wrong_rows(f1, scores.exact_match_of_row)
     return QuestionTestReport(
         f1=scores.f1,
         exact_match=scores.exact_match,
@@ -93,20 +80,13 @@ def question_report(
         f1_answerable=_mean(f1[is_answerable]),
         f1_unanswerable=_mean(f1[~is_answerable]),
         unanswered_rows=sum(not answer for answer in answers),
-        right=_examples(split, answers, f1, _spread(right)),
-        wrong=_examples(split, answers, f1, _spread(wrong)),
+        right=_examples(split, answers, f1, right),
+        wrong=_examples(split, answers, f1, wrong),
     )
 
 
 def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if len(values) else None
-
-
-def _spread(rows: np.ndarray) -> np.ndarray:
-    """Return a few of many rows, evenly spread over their order."""
-    places = np.linspace(0, len(rows) - 1, min(len(rows), SHOWN_EXAMPLES)).round().astype(int)
-    chosen: np.ndarray = rows[places]
-    return chosen
 
 
 def _examples(

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 from typing import Literal
+from typing import TypeAlias
 
 from pydantic import BaseModel
 from pydantic import ConfigDict
@@ -80,17 +83,67 @@ class TextAnswers(BaseModel):
     seconds: float = Field(ge=0)
 
 
-def answer_request(request: AnswersRequest) -> Answers | TextAnswers:
-    """Predict all rows of a split with a saved model, and write the answers.
+class GeneratedAnswers(BaseModel):
+    """What a model wrote after prompts.
+
+    Attributes:
+        rows: Numbers of the rows of the split that were answered, from 0, in ascending order.
+        texts: The text that was written after each.
+        tokens: How many tokens each has.
+        cut: Whether each reached the largest number of tokens before its end.
+        seconds: Wall-clock seconds of tokenising and writing, the model's loading left out.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    rows: tuple[Annotated[int, Field(ge=0)], ...]
+    texts: tuple[str, ...]
+    tokens: tuple[Annotated[int, Field(ge=0)], ...]
+    cut: tuple[bool, ...]
+    seconds: float = Field(ge=0)
+
+
+AnyAnswers: TypeAlias = Answers | TextAnswers | GeneratedAnswers
+
+
+def answer_request(request: AnswersRequest) -> AnyAnswers:
+    """Answer the rows of a split that are tested with a saved model, and write the answers.
 
     Raises:
         ConfigError: The model is for another type of task, or one of both cannot be read.
     """
     from xautolm_core.tasks.prepared import open_any_prepared
 
-    if open_any_prepared(request.task_folder).type == TaskType.QUESTION_ANSWERING:
-        return answer_questions(request)
-    return answer_split(request)
+    kind = open_any_prepared(request.task_folder).type
+    return _ANSWERING.get(kind, answer_split)(request)
+
+
+def answer_prompts(request: AnswersRequest) -> GeneratedAnswers:
+    """Let a saved model write after a sample of a split's prompts, and write the answers.
+
+    Raises:
+        ConfigError: The model generates no texts, or one of both cannot be read.
+    """
+    from xautolm_core.tasks.prepared import open_prepared_conversations
+    from xautolm_core.trial.predict import load_generator
+    from xautolm_core.trial.process import prepare_process
+    from xautolm_core.trial.rows import generated_rows
+
+    prepare_process(request.threads, seed=0)
+    split = open_prepared_conversations(request.task_folder).splits[request.split]
+    rows = generated_rows(len(split))
+    generator = load_generator(request.model_folder, device=request.device, threads=request.threads)
+    since = time.perf_counter()
+    found = generator.generate(split.messages.take(rows).to_pylist())
+    answers = GeneratedAnswers(
+        rows=tuple(rows.tolist()),
+        texts=tuple(one.text for one in found),
+        tokens=tuple(one.tokens for one in found),
+        cut=tuple(one.is_cut for one in found),
+        seconds=time.perf_counter() - since,
+    )
+    write_json(request.out_file, answers)
+    return answers
 
 
 def answer_questions(request: AnswersRequest) -> TextAnswers:
@@ -153,6 +206,14 @@ def answer_split(request: AnswersRequest) -> Answers:
     )
     write_json(request.out_file, answers)
     return answers
+
+
+_ANSWERING: Mapping[str, Callable[[AnswersRequest], AnyAnswers]] = {
+    TaskType.TEXT_CLASSIFICATION: answer_split,
+    TaskType.QUESTION_ANSWERING: answer_questions,
+    TaskType.TEXT_GENERATION: answer_prompts,
+}
+"""Type of task to how its rows are answered."""
 
 
 def main(arguments: list[str]) -> int:

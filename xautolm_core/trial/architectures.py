@@ -126,6 +126,11 @@ def lora_targets(model: Any) -> list[str] | str:
     return targets or "all-linear"
 
 
+def linear_layers(model: Any) -> list[str]:
+    """Return all linear layers of the backbone, for peft's ``target_modules``."""
+    return [name for name, layer in backbone(model).named_modules() if _sizes(layer) is not None]
+
+
 def _sizes(layer: nn.Module) -> tuple[int, int] | None:
     """Return the numbers of inputs and outputs of a linear layer; None of another module."""
     if isinstance(layer, nn.Linear):

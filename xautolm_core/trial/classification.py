@@ -241,8 +241,11 @@ class ClassificationSource:
 class ClassificationKind:
     """How classifiers are fine-tuned."""
 
-    auto_class = CLASSIFIER_CLASS
     problem_type: str | None = "single_label_classification"
+
+    def auto_class(self, architecture: str) -> str:
+        """Return the name of the class in ``transformers`` that has the head."""
+        return CLASSIFIER_CLASS
 
     def head_labels(self, task: AnyTask) -> Sequence[str]:
         """Return the class names."""

@@ -16,6 +16,7 @@ from xautolm_core.trial.hyperparameters import read_hyperparameters
 from xautolm_core.trial.kinds import fine_tuning_kind
 from xautolm_core.trial.metering import meter_of
 from xautolm_core.trial.methods import apply_method
+from xautolm_core.trial.methods import checkpoint_gradients
 from xautolm_core.trial.methods import merge
 from xautolm_core.trial.models import check_fit
 from xautolm_core.trial.models import check_vocabulary
@@ -73,9 +74,12 @@ class FineTuneRun:
             data, config = self._tokenize(source, parameters)
         self._interruption.check()
         with clock.phase("load_model"):
-            model = load_model(self._model, config, self._kind.auto_class)
+            auto_class = self._kind.auto_class(config.model_type)
+            model = load_model(self._model, config, auto_class)
             check_vocabulary(model, data.tokenizer.traits)
-            model = apply_method(model, parameters, self._kind.auto_class).to(machine.device)
+            model = apply_method(model, parameters, auto_class).to(machine.device)
+            if parameters.gradient_checkpointing:
+                checkpoint_gradients(model)
         self._interruption.check()
         state.meter = meter_of(machine.device, spec.meters)
         try:

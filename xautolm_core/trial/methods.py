@@ -10,13 +10,17 @@ from xautolm_core.trial.architectures import block_lists
 from xautolm_core.trial.architectures import has_transposed_layers
 from xautolm_core.trial.architectures import head_module_names
 from xautolm_core.trial.architectures import head_parameter_names
+from xautolm_core.trial.architectures import linear_layers
 from xautolm_core.trial.architectures import lora_targets
 from xautolm_core.trial.failures import InvalidConfiguration
 from xautolm_core.trial.hyperparameters import HyperParameters
 from xautolm_core.trial.models import CLASSIFIER_CLASS
+from xautolm_core.trial.models import SPAN_CLASS
 
 # What peft calls the only adapter of a model.
 _ADAPTER = "default"
+# Classes that put a new head on a model, which is trained beside all that a method trains.
+_WITH_NEW_HEAD = (CLASSIFIER_CLASS, SPAN_CLASS)
 # Kinds of models that peft wraps in a way of their own. That of question answering loses segment
 # ids, so that it is wrapped as any other model.
 _PEFT_TASKS = {CLASSIFIER_CLASS: "SEQ_CLS"}
@@ -47,10 +51,10 @@ def apply_method(
             _freeze_all_but(model, head_parameter_names(model))
             return model
         case "partial":
-            _apply_partial(model, parameters.num_trainable_layers)
+            _apply_partial(model, parameters.num_trainable_layers, auto_class in _WITH_NEW_HEAD)
             return model
         case "lora":
-            return _apply_lora(model, parameters, _PEFT_TASKS.get(auto_class))
+            return _apply_lora(model, parameters, auto_class)
     raise InvalidConfiguration(f"Unknown method '{parameters.method}'")
 
 
@@ -69,8 +73,8 @@ def plain_weights(model: Any) -> tuple[Any, dict[str, Any]]:
     if not hasattr(model, "get_base_model"):
         return model, model.state_dict()
     base = model.get_base_model()
-    updates = {
-        f"{name}.weight": layer.get_delta_weight(_ADAPTER)
+    adapted = {
+        f"{name}.weight": layer
         for name, layer in base.named_modules()
         if hasattr(layer, "get_delta_weight")
     }
@@ -79,9 +83,37 @@ def plain_weights(model: Any) -> tuple[Any, dict[str, Any]]:
         if ".lora_" in name or ".original_module." in name:
             continue
         plain = name.replace(f".modules_to_save.{_ADAPTER}.", ".").replace(".base_layer.", ".")
-        update = updates.get(plain)
-        weights[plain] = tensor if update is None else tensor + update
+        layer = adapted.get(plain)
+        weights[plain] = tensor if layer is None else _adapted_weight(tensor, layer)
     return base, weights
+
+
+def _adapted_weight(weight: Any, layer: Any) -> Any:
+    """Return the weight that a layer of LoRA or DoRA (arXiv 2402.09353) comes to."""
+    adapted = weight + layer.get_delta_weight(_ADAPTER)
+    if _ADAPTER not in getattr(layer, "lora_magnitude_vector", {}):
+        return adapted
+    # A length for each output, and the direction of the weights that make it.
+    transposed = getattr(layer, "fan_in_fan_out", False)
+    directions = adapted.T if transposed else adapted
+    lengths = layer.lora_magnitude_vector[_ADAPTER].weight / directions.norm(dim=1)
+    found = directions * lengths.unsqueeze(1)
+    return found.T if transposed else found
+
+
+def checkpoint_gradients(model: Any) -> None:
+    """Let a model compute its activations again for the gradient, rather than keep them.
+
+    Raises:
+        InvalidConfiguration: The architecture cannot.
+    """
+    try:
+        # Its older name works with all versions of transformers 5.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+    except ValueError as error:
+        raise InvalidConfiguration("The model cannot compute its activations again") from error
 
 
 def _freeze_all_but(model: Any, names: set[str]) -> None:
@@ -91,34 +123,41 @@ def _freeze_all_but(model: Any, names: set[str]) -> None:
         parameter.requires_grad_(name in names)
 
 
-def _apply_partial(model: Any, layers: int) -> None:
+def _apply_partial(model: Any, layers: int, has_new_head: bool) -> None:
     stacks = block_lists(backbone(model))
     if not stacks:
         raise InvalidConfiguration("The model's blocks cannot be identified")
     if layers > max(len(stack) for stack in stacks):
         return
-    _freeze_all_but(model, head_parameter_names(model))
+    if has_new_head:
+        _freeze_all_but(model, head_parameter_names(model))
+    else:
+        model.requires_grad_(False)
     for stack in stacks:
         for block in list(stack)[-layers:]:
             block.requires_grad_(True)
 
 
-def _apply_lora(model: Any, parameters: HyperParameters, task: str | None) -> Any:
+def _apply_lora(model: Any, parameters: HyperParameters, auto_class: str) -> Any:
     from peft import LoraConfig
     from peft import get_peft_model
 
     if parameters.init_lora_weights == "loftq":
         raise InvalidConfiguration("LoftQ initialises LoRA on a quantised model; this one is not")
     config = LoraConfig(
-        task_type=task,
+        task_type=_PEFT_TASKS.get(auto_class),
         r=parameters.lora_r,
         lora_alpha=parameters.lora_alpha,
         lora_dropout=parameters.lora_dropout,
         bias=parameters.lora_bias,
         init_lora_weights=parameters.init_lora_weights or True,
         fan_in_fan_out=has_transposed_layers(model),
-        target_modules=lora_targets(model),
-        modules_to_save=head_module_names(model),
+        use_rslora=parameters.lora_variant == "rslora",
+        use_dora=parameters.lora_variant == "dora",
+        target_modules=(
+            linear_layers(model) if parameters.lora_targets == "all-linear" else lora_targets(model)
+        ),
+        modules_to_save=head_module_names(model) if auto_class in _WITH_NEW_HEAD else None,
     )
     try:
         with warnings.catch_warnings():

@@ -20,6 +20,16 @@ SPAN_CLASS = "AutoModelForQuestionAnswering"
 """Names of the classes of ``transformers`` that put a head on a model."""
 
 
+def architecture_of(model: ModelReference) -> str:
+    """Return the ``model_type`` of a model's config.
+
+    Raises:
+        InvalidConfiguration: There is no such architecture.
+        OSError: The config cannot be had.
+    """
+    return str(_read_config(model).model_type)
+
+
 def load_config(
     model: ModelReference,
     labels: Sequence[str],
@@ -31,10 +41,35 @@ def load_config(
 
     Args:
         model: The model.
-        labels: Names of the head's outputs in their order, such as the classes.
+        labels: Names of a new head's outputs in their order, such as the classes; none where the
+            model keeps the head that it was pretrained with.
         traits: Of its tokenizer.
         dropout_rate: Probability of dropout everywhere; None leaves the model's own.
         problem_type: What kind of classification the head is for; None for no such one.
+
+    Raises:
+        InvalidConfiguration: There is no such architecture, or its values do not fit together.
+        OSError: The config cannot be had.
+    """
+    config = _read_config(model)
+    if model.untrained_config is not None:
+        _adopt_tokenizer(config, traits)
+    if labels:
+        names = [str(label) for label in labels]
+        config.num_labels = len(names)
+        config.id2label = dict(enumerate(names))
+        config.label2id = {name: i for i, name in enumerate(names)}
+        config.problem_type = problem_type
+        config.use_cache = False
+    # Decoders find the last token by it, and many come without one.
+    config.pad_token_id = config.get_text_config().pad_token_id = traits.pad_id
+    if dropout_rate is not None:
+        set_dropout(config, dropout_rate)
+    return config
+
+
+def _read_config(model: ModelReference) -> Any:
+    """Return a model's config as it is.
 
     Raises:
         InvalidConfiguration: There is no such architecture, or its values do not fit together.
@@ -46,7 +81,6 @@ def load_config(
         if model.untrained_config is not None:
             values = {k: v for k, v in model.untrained_config.items() if k != "model_type"}
             config = AutoConfig.for_model(str(model.untrained_config["model_type"]), **values)
-            _adopt_tokenizer(config, traits)
         else:
             config = AutoConfig.from_pretrained(
                 model.source,
@@ -59,16 +93,6 @@ def load_config(
                 config = type(config).from_dict(first_blocks(config.to_dict(), model.blocks))
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidConfiguration("The model's architecture cannot be configured") from error
-    names = [str(label) for label in labels]
-    config.num_labels = len(names)
-    config.id2label = dict(enumerate(names))
-    config.label2id = {name: i for i, name in enumerate(names)}
-    config.problem_type = problem_type
-    config.use_cache = False
-    # Decoders find the last token by it, and many come without one.
-    config.pad_token_id = config.get_text_config().pad_token_id = traits.pad_id
-    if dropout_rate is not None:
-        set_dropout(config, dropout_rate)
     return config
 
 

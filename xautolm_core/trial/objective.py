@@ -178,15 +178,24 @@ class FineTuningKind(Protocol):
     """How the models of a type of task are fine-tuned.
 
     Attributes:
-        auto_class: Name of the class in ``transformers`` that has the head.
         problem_type: Of the head's config; None where it has none.
     """
 
-    auto_class: str
     problem_type: str | None
 
+    def auto_class(self, architecture: str) -> str:
+        """Return the name of the class in ``transformers`` that has the head.
+
+        Args:
+            architecture: ``model_type`` of the model's config.
+
+        Raises:
+            InvalidConfiguration: The architecture has no such class.
+        """
+        ...
+
     def head_labels(self, task: AnyTask) -> Sequence[str]:
-        """Return the names of the head's outputs, in their order."""
+        """Return the names of a new head's outputs, in their order; none without a new head."""
         ...
 
     def open(self, spec: TrialSpec) -> TrialSource:

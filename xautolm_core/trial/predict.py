@@ -21,6 +21,7 @@ from xautolm_core.trial.saving import ModelCard
 
 if TYPE_CHECKING:
     from xautolm_core.tasks.task import Split
+    from xautolm_core.trial.generation.generator import TextGenerator
 
 M = TypeVar("M")
 
@@ -142,6 +143,35 @@ def load_answerer(
 
         model = _load_language_model(folder, threads, "AutoModelForQuestionAnswering")
         return SpanAnswerer(model, card, folder, device)
+
+    return _loaded(folder, load)
+
+
+def load_generator(
+    model_folder: Path, *, device: str = "cpu", threads: int | None = None
+) -> TextGenerator:
+    """Return the model in a folder that a trial saved, and that writes texts.
+
+    Args:
+        model_folder: The folder.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: CPU threads of the language model; torch's own choice if None.
+
+    Raises:
+        ConfigError: The folder holds no such model of ours, or not a whole one.
+        MissingExtraError: torch or transformers is needed and not installed.
+    """
+    folder = Path(model_folder)
+    card = _card_of(folder, TaskType.TEXT_GENERATION)
+
+    def load() -> TextGenerator:
+        from xautolm_core.space.classifiers import generator_class
+        from xautolm_core.space.descriptor import read_config
+        from xautolm_core.trial.generation.generator import TextGenerator
+
+        auto_class = generator_class(str(read_config(folder)["model_type"]))
+        model = _load_language_model(folder, threads, auto_class)
+        return TextGenerator(model, card, folder, device)
 
     return _loaded(folder, load)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xautolm_core.records.methods import MAX_GENERATED_ROWS
 from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.space.screening import screening_rows
 from xautolm_core.tasks.conversations import GenerationTask
@@ -45,6 +46,18 @@ def choose_conversations(task: GenerationTask, spec: TrialSpec) -> TrialRows:
     """Return the rows of text generation that a trial's budget allows, seeded."""
     train, validation = (np.zeros(len(split)) for split in (task.train, task.validation))
     return choose_stratified(train, validation, spec)
+
+
+def generated_rows(rows: int) -> np.ndarray:
+    """Return the rows of a split of text generation that are scored: all, or a seeded sample.
+
+    Args:
+        rows: Rows of the split.
+
+    Returns:
+        Row numbers from 0 in ascending order, int64; at most ``MAX_GENERATED_ROWS``.
+    """
+    return stratified_sample(np.zeros(rows), MAX_GENERATED_ROWS, 0)
 
 
 def has_answers(split: QuestionSplit) -> np.ndarray:

@@ -31,6 +31,8 @@ os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 from xautolm_core import __version__
 from xautolm_core.records.methods import LEXICAL_SPAN
 from xautolm_core.records.methods import TFIDF
+from xautolm_core.records.methods import UNTUNED
+from xautolm_core.records.methods import UNTUNED_FEW_SHOT
 from xautolm_core.records.methods import is_cheap
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.failures import describe
@@ -164,6 +166,8 @@ def preload(architectures: Sequence[str] = PRELOADED_ARCHITECTURES) -> None:
         "AutoConfig",
         "AutoModelForSequenceClassification",
         "AutoModelForQuestionAnswering",
+        "AutoModelForCausalLM",
+        "AutoModelForSeq2SeqLM",
         "AutoTokenizer",
     ):
         getattr(transformers, name)
@@ -229,6 +233,10 @@ def _run(spec: TrialSpec, state: TrialState, interruption: Interruption) -> None
         from xautolm_core.trial.lexical.run import LexicalRun
 
         LexicalRun(spec, state, interruption).run()
+    elif spec.configuration.method in (UNTUNED, UNTUNED_FEW_SHOT):
+        from xautolm_core.trial.generation.untuned import UntunedRun
+
+        UntunedRun(spec, state, interruption).run()
     elif is_cheap(spec.configuration.method):
         from xautolm_core.trial.linear.probe_run import ProbeRun
 

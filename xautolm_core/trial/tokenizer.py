@@ -203,13 +203,11 @@ def _train(config: Mapping[str, Any], task: AnyTask) -> Any:
 def _training_texts(task: AnyTask) -> Iterator[list[str]]:
     """Yield texts of the training split, in batches, evenly spread over it."""
     import numpy as np
-    import pyarrow as pa
 
     rows = len(task.train)
     taken = np.unique(np.linspace(0, rows - 1, min(rows, _TRAINING_ROWS)).astype(np.int64))
-    for column in task_kind(task.type).columns(task.train).values():
-        if pa.types.is_large_string(column.type):
-            for start in range(0, len(taken), 1_000):
-                # 2,000 characters of a text say enough of its words.
-                texts = column.take(taken[start : start + 1_000]).to_pylist()
-                yield [t[:2_000] for t in texts]
+    for column in task_kind(task.type).texts(task.train):
+        for start in range(0, len(taken), 1_000):
+            # 2,000 characters of a text say enough of its words.
+            texts = column.take(taken[start : start + 1_000]).to_pylist()
+            yield [t[:2_000] for t in texts]

@@ -254,8 +254,11 @@ class SpanSource:
 class SpanKind:
     """How models that find answers in passages are fine-tuned."""
 
-    auto_class = SPAN_CLASS
     problem_type: str | None = None
+
+    def auto_class(self, architecture: str) -> str:
+        """Return the name of the class in ``transformers`` that has the head."""
+        return SPAN_CLASS
 
     def head_labels(self, task: AnyTask) -> Sequence[str]:
         """Return what the head says of a token: that the answer begins there, or ends."""

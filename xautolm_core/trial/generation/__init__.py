@@ -1,0 +1,1 @@
+"""Text generation: rendering, training, decoding, answering."""
