@@ -131,7 +131,24 @@ def _table(data: Any, named: Sequence[str]) -> pa.Table:
         if isinstance(data, Mapping) and data:
             return pa.table({str(name): pa.array(values) for name, values in data.items()})
         if hasattr(data, "__arrow_c_stream__"):
-            return pa.table(data)
+            table = pa.table(data)
+            fields = [field.with_type(_plain(field.type)) for field in table.schema]
+            return table.cast(pa.schema(fields, table.schema.metadata))
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"The data are not a table ({error})", hint=_HINT) from error
     raise ConfigError(f"A {type(data).__name__} cannot be searched on", hint=_HINT)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return a type with views of strings in lists, as polars has them, made what Parquet takes."""
+    import pyarrow as pa
+
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_plain(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain(field.type)) for field in kind])
+    return kind

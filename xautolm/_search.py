@@ -41,6 +41,10 @@ def search(
     question: str | None = None,
     context: str | None = None,
     answers: str | None = None,
+    prompt: str | None = None,
+    completion: str | None = None,
+    messages: str | None = None,
+    type: str | None = None,
     name: str | None = None,
     drop_invalid: bool = False,
     quoting: Literal["auto", "quoted", "none"] | None = None,
@@ -77,7 +81,8 @@ def search(
 ) -> SearchResult:
     """Search for the best model of a task, and return it with all trials.
 
-    The columns determine the task type: texts with classes, or questions with passages and answers.
+    The columns determine the task type: texts with classes, questions with passages and answers, or
+    prompts with texts to be written.
 
     Each trial runs in a process of its own. Ctrl-C (or the stop button of a notebook) ends the
     search cleanly: what was found is returned, and ``resume`` continues it.
@@ -100,13 +105,20 @@ def search(
             the other two.
         context: Column of the passage that holds the answer.
         answers: Column of the accepted answers.
+        prompt: Column of the prompt, for text generation; found by its name if None, as are the
+            other two.
+        completion: Column of the text to be written.
+        messages: Column of whole conversations; the last message of each is the text to be written.
+        type: Kind of task: ``"text-classification"``, ``"question-answering"`` or
+            ``"text-generation"``; found from the columns if None.
         name: Name of the task, the same at each retraining; by default the data's name.
         drop_invalid: Leave out rows without text or label, or without an answer in the passage,
             instead of refusing the data.
         quoting: What the double quotes in CSV and TSV files are: ``"auto"``, ``"quoted"``
             (they enclose cells) or ``"none"`` (they are text).
         space: What may be tried: a preset, a YAML file, or a ``SearchSpace``; ``"starter"`` if
-            None, or ``"starter-qa"`` for questions.
+            None, ``"starter-qa"`` for questions, or ``"starter-generative"`` for texts to be
+            written.
         methods: Which of the space's methods, such as ``["tfidf", "lora"]``; all if empty.
         models: Folders with local models.
         objectives: ``"f1"``, and what is traded for it: ``"time"``, ``"energy"``, ``"latency"``.

@@ -41,6 +41,9 @@ class Task(TaskSpec):
         question: Column of the question (question answering); found by its name if None.
         context: Column of the passage that holds the answer, likewise.
         answers: Column of the accepted answers, likewise.
+        prompt: Column of the prompt (text generation); found by its name if None.
+        completion: Column of the text to be written, likewise.
+        messages: Column of whole conversations; the last message of each is the text to be written.
         type: Name of the kind of task; found from the columns if None.
         splits: Shares of the splits that are not given.
         seed: Seed of the split.

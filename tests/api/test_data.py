@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from tests.api.conftest import columns
+from tests.tasks.conversation_rows import message_rows
 from xautolm import ConfigError
 from xautolm import DataError
 from xautolm import Task
@@ -66,6 +67,16 @@ def test_splits_stay_apart_in_whatever_form(form: str, tmp_path: Path) -> None:
         "validation": 10,
         "test": 10,
     }
+
+
+@pytest.mark.parametrize("form", ["columns", "pandas", "polars", "lazy", "arrow", "dataset"])
+def test_conversations_may_be_in_memory(form: str, tmp_path: Path) -> None:
+    rows: dict[str, Any] = {"messages": [row["messages"] for row in message_rows(30)]}
+    given = given_data(FORMS[form](rows) if form != "pandas" else pd.DataFrame(rows))
+    assert isinstance(given, SavedData)
+    task = load_task(read_task_spec(str(given.save(tmp_path / "data"))))
+    assert task.type == "text-generation" and len(task.train) == 24
+    assert task.notes[0].endswith("the first row: user 21 characters, to be answered in 13")
 
 
 def test_only_the_columns_that_are_named_are_kept(tmp_path: Path) -> None:

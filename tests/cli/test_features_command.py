@@ -107,3 +107,33 @@ def test_a_stray_quote_is_named_and_loses_no_row(call: Call, data: Path) -> None
     refused = call("features", data, "--quoting", "quoted")
     assert refused.code == 2
     assert "line 10" in refused.err
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    """Prompts with texts to be written, one of them with two."""
+    rows = [{"ask": f"What is {n} and 1?", "say": f"{n + 1}"} for n in range(40)]
+    rows.append({"ask": "What is 3 and 1?", "say": "four"})
+    file = tmp_path / "sums.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def test_columns_of_text_generation_may_be_named(call: Call, prompts: Path) -> None:
+    ended = call("features", prompts, "--quality", "--prompt", "ask", "--completion", "say")
+    assert ended.code == 0
+    assert "Taken for text generation: prompts in column 'ask', texts to be written" in ended.err
+    said = "2 rows have another answer than others to the same prompt (1 prompt): give all"
+    assert said in ended.err and "prompts with two answers" in ended.out
+
+
+def test_the_type_of_a_task_may_be_named(call: Call, tmp_path: Path) -> None:
+    rows = [{"question": f"Who is {n}?", "answer": f"Ada {n}"} for n in range(40)]
+    file = tmp_path / "people.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ended = call("features", file, "--type", "text-generation", "--quality", "--json")
+    assert ended.code == 0
+    document = json.loads(ended.out)
+    assert document["type"] == "text-generation" and document["quality"] == []
+    wrong = call("features", file, "--type", "text-generatoin")
+    assert wrong.code == 2 and "text-generation" in wrong.err

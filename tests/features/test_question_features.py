@@ -9,6 +9,7 @@ from tests.tasks.question_rows import write_rows
 from tests.tasks.question_rows import write_squad
 from xautolm_core.experience.importers import published_features
 from xautolm_core.features import question_features
+from xautolm_core.features.prompt_features import PAPER_FEATURES
 from xautolm_core.features.task_extractors import extract_task_features
 from xautolm_core.tasks.load import load_task
 from xautolm_core.tasks.source import read_task_spec
@@ -22,7 +23,7 @@ def test_it_has_what_the_paper_has_and_more(tmp_path):
     found = features(write_squad(tmp_path / "a.json", impossible=True))
     assert (found.extractor, found.version) == ("question-answering", "1.0")
     assert list(found.values) == list(question_features.UNITS) == list(found.units)
-    assert list(found.values)[:11] == list(question_features.PAPER_FEATURES)
+    assert list(found.values)[:11] == list(PAPER_FEATURES)
     values = found.values
     assert values["n_samples"] == 72 and values["passages"] == 24
     assert values["questions_per_passage"] == 3
@@ -36,7 +37,7 @@ def test_it_has_what_the_paper_has_and_more(tmp_path):
 
 def test_published_features_go_by_the_same_names():
     ours = question_features
-    assert tuple(published_features.GENERATION_FEATURES) == ours.PAPER_FEATURES
+    assert tuple(published_features.GENERATION_FEATURES) == PAPER_FEATURES
     assert published_features.QUESTION_EXTRACTOR == ours.EXTRACTOR
     assert published_features.VERSION.partition("+")[0] == ours.VERSION
 

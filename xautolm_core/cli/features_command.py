@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from xautolm_core.cli.task_options import TYPE_HELP
 from xautolm_core.tasks.quoting import QUOTING_HELP
 from xautolm_core.tasks.quoting import Quoting
 
@@ -39,6 +40,12 @@ def features(
     question: Annotated[str | None, typer.Option(help="Column of the question.")] = None,
     context: Annotated[str | None, typer.Option(help="Column of the passage.")] = None,
     answers: Annotated[str | None, typer.Option(help="Column of the accepted answers.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="Column of the prompt.")] = None,
+    completion: Annotated[
+        str | None, typer.Option(help="Column of the text to be written.")
+    ] = None,
+    messages: Annotated[str | None, typer.Option(help="Column of whole conversations.")] = None,
+    task_type: Annotated[str | None, typer.Option("--type", metavar="TYPE", help=TYPE_HELP)] = None,
     space: Annotated[
         str | None,
         typer.Option(
@@ -74,6 +81,10 @@ def features(
         question=question,
         context=context,
         answers=answers,
+        prompt=prompt,
+        completion=completion,
+        messages=messages,
+        type=task_type,
         seed=seed,
         drop_invalid=drop_invalid,
         quoting=quoting,

@@ -12,6 +12,7 @@ from xautolm_core.cli.carbon_options import GRAMS_OPTION
 from xautolm_core.cli.carbon_options import INTENSITIES_OPTION
 from xautolm_core.cli.carbon_options import PUE_OPTION
 from xautolm_core.cli.carbon_options import ZONE_OPTION
+from xautolm_core.cli.task_options import TYPE_HELP
 from xautolm_core.tasks.quoting import QUOTING_HELP
 from xautolm_core.tasks.quoting import Quoting
 
@@ -60,6 +61,28 @@ def search(
     answers: Annotated[
         str | None,
         typer.Option(metavar="COL", help="Column of the accepted answers.", rich_help_panel=_TASK),
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(metavar="COL", help="Column of the prompt.", rich_help_panel=_TASK),
+    ] = None,
+    completion: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL", help="Column of the text to be written.", rich_help_panel=_TASK
+        ),
+    ] = None,
+    messages: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL",
+            help="Column of whole conversations; the last message is the text to be written.",
+            rich_help_panel=_TASK,
+        ),
+    ] = None,
+    task_type: Annotated[
+        str | None,
+        typer.Option("--type", metavar="TYPE", help=TYPE_HELP, rich_help_panel=_TASK),
     ] = None,
     name: Annotated[
         str | None,
@@ -329,7 +352,8 @@ def search(
 ) -> int:
     """Search for the best fine-tuned model, and write it with a report to the run folder.
 
-    Rows are texts with classes, or questions with passages and answers: the columns tell.
+    Rows are texts with classes, questions with passages and answers, or prompts with texts to be
+    written: the columns tell.
 
     Exit codes: 0 done, 2 bad input, 3 store or disk (can be resumed), 4 trials cannot be started,
     5 no trial gave a model, 130 interrupted (what was found is kept and can be resumed).
@@ -348,6 +372,10 @@ def search(
         "question": question,
         "context": context,
         "answers": answers,
+        "prompt": prompt,
+        "completion": completion,
+        "messages": messages,
+        "type": task_type,
         "name": name,
         "drop_invalid": drop_invalid or None,
         "quoting": quoting,

@@ -20,8 +20,8 @@ from xautolm_core.features.prompt_features import PAPER_UNITS
 from xautolm_core.features.prompt_features import WORD
 from xautolm_core.features.prompt_features import prompt_features
 from xautolm_core.features.task_features import SAMPLE_ROWS
-from xautolm_core.features.token_lengths import TRUNCATION_LENGTHS
-from xautolm_core.features.token_lengths import measure_token_lengths
+from xautolm_core.features.token_lengths import TOKEN_UNITS
+from xautolm_core.features.token_lengths import token_features
 from xautolm_core.records.features import FeatureVector
 from xautolm_core.tasks.quality import text_numbers
 from xautolm_core.tasks.questions import NOT_FOUND
@@ -48,16 +48,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "mean_answer_words": "words",
         "mean_answer_position": "1",
         "question_overlap": "1",
-        "tokens_mean": "tokens",
-        "tokens_p50": "tokens",
-        "tokens_p90": "tokens",
-        "tokens_p99": "tokens",
-        "truncation_rate_128": "1",
-        "truncation_rate_256": "1",
-        "truncation_rate_512": "1",
-        "tokens_per_word": "tokens/word",
-        "tokens_per_word_mean": "tokens/word",
-        "unknown_token_rate": "1",
+        **TOKEN_UNITS,
     }
 )
 
@@ -106,24 +97,10 @@ def extract_question_features(
     values: dict[str, float | None] = {**_size_features(train), **_shape_features(rows)}
     prompts, targets = [row.prompt for row in rows], [row.target for row in rows]
     values |= prompt_features(prompts, targets, rows=len(train))
-    lengths = measure_token_lengths(
-        [row.question for row in rows], [row.context for row in rows], tokenizers
+    facts = {"sample_rows": str(len(rows))}
+    values |= token_features(
+        [row.question for row in rows], [row.context for row in rows], tokenizers, facts
     )
-    values |= {
-        "tokens_mean": lengths.mean,
-        "tokens_per_word": lengths.tokens_per_word,
-        "tokens_per_word_mean": lengths.tokens_per_word_mean,
-        "unknown_token_rate": lengths.unknown_rate,
-    }
-    values |= {f"tokens_p{q}": value for q, value in lengths.quantiles.items()}
-    values |= {f"truncation_rate_{n}": lengths.truncation_rates[n] for n in TRUNCATION_LENGTHS}
-    facts = {
-        "sample_rows": str(len(rows)),
-        "tokenizer": lengths.tokenizer,
-        "token_rows": str(lengths.rows),
-    }
-    if lengths.skipped:
-        facts["skipped_tokenizers"] = ", ".join(lengths.skipped)
     return FeatureVector(
         extractor=EXTRACTOR,
         version=VERSION,

@@ -13,8 +13,8 @@ import numpy as np
 from xautolm_core.features.landmarks import decision_tree_accuracy
 from xautolm_core.features.landmarks import linear_landmarks
 from xautolm_core.features.text_shape import describe_texts
-from xautolm_core.features.token_lengths import TRUNCATION_LENGTHS
-from xautolm_core.features.token_lengths import measure_token_lengths
+from xautolm_core.features.token_lengths import TOKEN_UNITS
+from xautolm_core.features.token_lengths import token_features
 from xautolm_core.records.features import FeatureVector
 from xautolm_core.tasks.sampling import stratified_sample
 
@@ -67,16 +67,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "url_rate": "1",
         "emoji_rate": "1",
         "near_duplicate_rate": "1",
-        "tokens_mean": "tokens",
-        "tokens_p50": "tokens",
-        "tokens_p90": "tokens",
-        "tokens_p99": "tokens",
-        "truncation_rate_128": "1",
-        "truncation_rate_256": "1",
-        "truncation_rate_512": "1",
-        "tokens_per_word": "tokens/word",
-        "tokens_per_word_mean": "tokens/word",
-        "unknown_token_rate": "1",
+        **TOKEN_UNITS,
         "landmark_linear_macro_f1": "1",
         "landmark_naive_bayes_macro_f1": "1",
     }
@@ -122,7 +113,7 @@ def extract_class_features(
     # Random order, so that a head of the sample is a sample as well.
     rows = np.random.Generator(np.random.PCG64(_SEED)).permutation(rows)
     values.update(_sample_features(train, rows, labels[rows]))
-    values.update(_token_features(train, rows, tokenizers, facts))
+    values.update(token_features(*_take(train, rows), tokenizers, facts))
     values["has_pairs"] = float(train.text_pairs is not None)
     return FeatureVector(
         extractor=EXTRACTOR,
@@ -214,25 +205,3 @@ def _sample_features(split: Split, rows: np.ndarray, labels: np.ndarray) -> dict
         "landmark_linear_macro_f1": landmarks.linear_macro_f1,
         "landmark_naive_bayes_macro_f1": landmarks.naive_bayes_macro_f1,
     }
-
-
-def _token_features(
-    split: Split, rows: np.ndarray, tokenizers: Mapping[str, Path], facts: dict[str, str]
-) -> dict[str, float | None]:
-    """Return the token lengths; note in the facts which tokenizer measured them."""
-    texts, pairs = _take(split, rows)
-    lengths = measure_token_lengths(texts, pairs, tokenizers)
-    facts["tokenizer"] = lengths.tokenizer
-    facts["token_rows"] = str(lengths.rows)
-    if lengths.skipped:
-        facts["skipped_tokenizers"] = ", ".join(lengths.skipped)
-    features: dict[str, float | None] = {
-        "tokens_mean": lengths.mean,
-        "tokens_per_word": lengths.tokens_per_word,
-        "tokens_per_word_mean": lengths.tokens_per_word_mean,
-        "unknown_token_rate": lengths.unknown_rate,
-    }
-    features.update({f"tokens_p{q}": value for q, value in lengths.quantiles.items()})
-    for length in TRUNCATION_LENGTHS:
-        features[f"truncation_rate_{length}"] = lengths.truncation_rates[length]
-    return features

@@ -6,12 +6,27 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 WORDS = "words"
 TRUNCATION_LENGTHS = (128, 256, 512)
+TOKEN_UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        "tokens_mean": "tokens",
+        "tokens_p50": "tokens",
+        "tokens_p90": "tokens",
+        "tokens_p99": "tokens",
+        "truncation_rate_128": "1",
+        "truncation_rate_256": "1",
+        "truncation_rate_512": "1",
+        "tokens_per_word": "tokens/word",
+        "tokens_per_word_mean": "tokens/word",
+        "unknown_token_rate": "1",
+    }
+)
 # Longer texts are tokenised up to here and their length is extrapolated.
 _MAX_CHARACTERS = 20_000
 _MAX_SAMPLE_CHARACTERS = 6_000_000
@@ -55,6 +70,37 @@ class _Count:
     special: int
     tokens_per_word: float
     unknown_rate: float | None
+
+
+def token_features(
+    texts: Sequence[str],
+    pairs: Sequence[str] | None,
+    tokenizers: Mapping[str, Path],
+    facts: dict[str, str],
+) -> dict[str, float | None]:
+    """Return the features of ``TOKEN_UNITS``; note in the facts which tokenizer measured them.
+
+    Args:
+        texts: As in ``measure_token_lengths``, and so are the next two.
+        pairs: Likewise.
+        tokenizers: Likewise.
+        facts: Facts of the features, to which those of the tokens are added.
+    """
+    lengths = measure_token_lengths(texts, pairs, tokenizers)
+    facts["tokenizer"] = lengths.tokenizer
+    facts["token_rows"] = str(lengths.rows)
+    if lengths.skipped:
+        facts["skipped_tokenizers"] = ", ".join(lengths.skipped)
+    features: dict[str, float | None] = {
+        "tokens_mean": lengths.mean,
+        "tokens_per_word": lengths.tokens_per_word,
+        "tokens_per_word_mean": lengths.tokens_per_word_mean,
+        "unknown_token_rate": lengths.unknown_rate,
+    }
+    features.update({f"tokens_p{q}": value for q, value in lengths.quantiles.items()})
+    for length in TRUNCATION_LENGTHS:
+        features[f"truncation_rate_{length}"] = lengths.truncation_rates[length]
+    return features
 
 
 def measure_token_lengths(

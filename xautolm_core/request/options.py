@@ -135,6 +135,10 @@ class SearchOptions(BaseModel):
     question: str | None = None
     context: str | None = None
     answers: str | None = None
+    prompt: str | None = None
+    completion: str | None = None
+    messages: str | None = None
+    type: str | None = None
     name: str | None = None
     drop_invalid: bool = False
     quoting: Annotated[Quoting, Field(strict=False)] | None = None
@@ -207,6 +211,10 @@ def described_task(options: SearchOptions, data: object) -> TaskSpec:
         "question": options.question,
         "context": options.context,
         "answers": options.answers,
+        "prompt": options.prompt,
+        "completion": options.completion,
+        "messages": options.messages,
+        "type": options.type,
         "name": options.name,
         "seed": options.seed or 0,
         "drop_invalid": options.drop_invalid,

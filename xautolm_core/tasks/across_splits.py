@@ -69,7 +69,9 @@ def rows_with_two_answers(
     texts: Mapping[SplitName, np.ndarray],
     answers: Mapping[SplitName, Sequence[Hashable]],
     kind: FindingKind,
-    words: str,
+    *,
+    one: str,
+    where: str = "",
 ) -> Iterator[Finding]:
     """Count the rows that ask what other rows ask, but have another answer.
 
@@ -78,7 +80,8 @@ def rows_with_two_answers(
         texts: A number for what each row asks, the same for equal ones.
         answers: The answer of each row.
         kind: What is found.
-        words: What is asked, such as ``questions of the same passage``.
+        one: What is asked: ``question`` or ``prompt``.
+        where: What else is the same, with a blank before it.
     """
     found: dict[int, set[Hashable]] = {}
     for name in splits:
@@ -88,13 +91,13 @@ def rows_with_two_answers(
     masks = [(part, np.isin(texts[name], torn)) for name, part in splits.items()]
     rows = sum(int(mask.sum()) for _, mask in masks)
     if rows:
-        one = words.split(maxsplit=1)[0].removesuffix("s")
+        asked = f"{len(torn):,} {one}{'s' if len(torn) > 1 else ''}"
         yield Finding(
             kind,
             rows,
             rows_by_source(masks),
-            f"{rows:,} rows ask {len(torn):,} {words} with different answers: give all accepted"
-            f" answers of a {one} in one row",
+            f"{rows:,} rows have another answer than others to the same {one}{where} ({asked}):"
+            f" give all accepted answers of a {one} in one row",
         )
 
 

@@ -40,7 +40,12 @@ class AnswerScores:
 
 def normalized_answer(text: str) -> str:
     """Return an answer in lower case, without punctuation, articles and surplus white space."""
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+    return " ".join(_ARTICLES.sub(" ", without_punctuation(text)).split())
+
+
+def without_punctuation(text: str) -> str:
+    """Return a text in lower case, without punctuation and surplus white space."""
+    return " ".join(text.lower().translate(_PUNCTUATION).split())
 
 
 def answer_scores(predicted: Sequence[str], accepted: Sequence[Sequence[str]]) -> AnswerScores:

@@ -38,5 +38,5 @@ def find_generation_faults(
             if columns.is_on_passages
             else ()
         ),
-        *rows_with_two_answers(splits, asked, answers, "prompts_with_two_answers", "prompts"),
+        *rows_with_two_answers(splits, asked, answers, "prompts_with_two_answers", one="prompt"),
     )

@@ -236,7 +236,8 @@ def _conversation(
     if given is None:
         raise UnusableRow("no list of messages with roles")
     read = read_messages(given)
-    messages, answers = read.messages, ()
+    messages = read.messages
+    answers: tuple[str, ...] = ()
     if messages and messages[-1].role == "assistant":
         messages, answers = messages[:-1], (messages[-1].content,)
     elif has_answer:

@@ -33,7 +33,8 @@ def find_question_faults(splits: Mapping[SplitName, QuestionRows]) -> tuple[Find
             questions,
             {name: _main_answers(part) for name, part in splits.items()},
             "questions_with_two_answers",
-            "questions of the same passage",
+            one="question",
+            where=" on the same passage",
         ),
     )
 

@@ -44,6 +44,10 @@ def read_task_spec(
     question: str | None = None,
     context: str | None = None,
     answers: str | None = None,
+    prompt: str | None = None,
+    completion: str | None = None,
+    messages: str | None = None,
+    type: str | None = None,
     name: str | None = None,
     seed: int = 0,
     drop_invalid: bool = False,
@@ -64,6 +68,10 @@ def read_task_spec(
         question: Column of the question.
         context: Column of the passage.
         answers: Column of the accepted answers.
+        prompt: Column of the prompt.
+        completion: Column of the text to be written.
+        messages: Column of whole conversations.
+        type: Name of the kind of task.
         name: Name of the task.
         seed: Seed of the splits.
         drop_invalid: Leave out rows that cannot be used.
@@ -83,6 +91,10 @@ def read_task_spec(
         "question": question,
         "context": context,
         "answers": answers,
+        "prompt": prompt,
+        "completion": completion,
+        "messages": messages,
+        "type": type,
         "name": name,
         "seed": seed or None,
         "drop_invalid": drop_invalid or None,
@@ -113,6 +125,10 @@ def complete_task(
     question: str | None = None,
     context: str | None = None,
     answers: str | None = None,
+    prompt: str | None = None,
+    completion: str | None = None,
+    messages: str | None = None,
+    type: str | None = None,
     name: str | None = None,
     seed: int = 0,
     drop_invalid: bool = False,
@@ -128,6 +144,10 @@ def complete_task(
         question: Likewise.
         context: Likewise.
         answers: Likewise.
+        prompt: Likewise.
+        completion: Likewise.
+        messages: Likewise.
+        type: Likewise.
         name: Likewise.
         seed: Likewise.
         drop_invalid: Likewise.
@@ -154,6 +174,10 @@ def complete_task(
         "question": question,
         "context": context,
         "answers": answers,
+        "prompt": prompt,
+        "completion": completion,
+        "messages": messages,
+        "type": type,
         "name": name or spec.name or _derive_name(fields, Path(spec.data or str(spec.train))),
         "seed": seed or None,
         "drop_invalid": drop_invalid or None,

@@ -33,8 +33,8 @@ class Table:
         nameless: Columns whose name was made up: they are used only if they are asked for.
         others: Column name to what it holds, for columns of types that are neither text nor class;
             their values are not read.
-        nested: Column name to the values of those among them that are lists or structures of texts
-            and numbers, which answers may be.
+        nested: Column name to the values of those among them that are lists or structures of texts,
+            numbers and truth values, which answers and conversations may be.
         warnings: What the user should know of the file.
     """
 
@@ -113,7 +113,7 @@ def is_scalar(kind: pa.DataType) -> bool:
 
 
 def is_nested_text(kind: pa.DataType) -> bool:
-    """Whether a column holds lists or structures of nothing but texts and whole numbers."""
+    """Whether a column holds lists or structures of nothing but texts, numbers, truth values."""
     import pyarrow as pa
 
     if _is_list(kind):
@@ -133,7 +133,8 @@ def _is_list(kind: pa.DataType) -> bool:
 def _is_leaf(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
-    return _is_string(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null)
+    return _is_string(kind) or any(test(kind) for test in tests)
 
 
 def as_bytes(column: pa.ChunkedArray) -> pa.ChunkedArray:
