@@ -12,6 +12,7 @@ from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.forecast import Forecaster
+from xautolm_core.space.hyperparameters import row_share
 
 ROWS = 1000
 
@@ -101,3 +102,43 @@ def test_ratios_are_averaged_as_ratios(forecaster):
     trials = [trial(configuration(), seconds=s, number=n) for n, s in enumerate((1.0, 4.0))]
     assert forecaster.forecast(configuration(), trials).train_seconds == pytest.approx(2.0)
     assert math.isfinite(forecaster.forecast(configuration(), trials).cautious_seconds)
+
+
+class ShareEstimates:
+    """A millisecond a row and epoch, of a share of the rows; a second a row that is answered."""
+
+    def estimate(self, configuration, rows=None):
+        seconds = (rows or ROWS) / 1000
+        if configuration.method == "untuned":
+            return SimpleNamespace(train_seconds=rows * 1.0)
+        epochs = configuration.parameters["epochs"]
+        return SimpleNamespace(train_seconds=seconds * epochs * row_share(configuration))
+
+
+def test_a_share_of_the_rows_takes_that_share_of_the_time():
+    forecaster = Forecaster(ShareEstimates(), validation_rows=300, task_type="text-generation")
+
+    def quarter(method="full", share=0.25):
+        one = configuration(method)
+        return one.model_copy(update={"parameters": {**one.parameters, "data_fraction": share}})
+
+    assert forecaster.forecast(quarter(), []).train_seconds == pytest.approx(0.5)
+    # Trained on 250 rows, ten times as slow as estimated: so are trials on all rows.
+    measured = trial(quarter(), seconds=5.0, rows=250)
+    found = forecaster.forecast(quarter(share=1.0), [measured])
+    assert found.train_seconds == pytest.approx(20.0)
+    # An evaluation writes an answer to each validation row.
+    assert found.evaluation_seconds == pytest.approx(10 * 300.0)
+
+
+def test_answers_of_an_untuned_model_tell_how_fast_the_machine_is():
+    forecaster = Forecaster(ShareEstimates(), validation_rows=100, task_type="text-generation")
+    untuned = trial(configuration("untuned"), seconds=0.0, rows=0)
+    seconds = {"evaluate": 300.0}
+    result = untuned.result.model_copy(update={"seconds": seconds})
+    found = forecaster.forecast(configuration(), [replace(untuned, result=result)])
+    assert found.train_seconds == pytest.approx(3 * 2.0)
+    assert found.evaluation_seconds == pytest.approx(300.0)
+    failed = result.model_copy(update={"outcome": Outcome.OOM_HOST})
+    again = forecaster.forecast(configuration(), [replace(untuned, result=failed)])
+    assert again == forecaster.forecast(configuration(), [])

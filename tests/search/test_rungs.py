@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,9 +13,11 @@ from tests.search.instant import EpochsLauncher
 from tests.search.instant import Silent
 from xautolm_core.experience.open import open_store
 from xautolm_core.records.attempt import TrialEvaluation
+from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.contract import Objective
 from xautolm_core.search.pareto import dominates
+from xautolm_core.search.rungs import EarlyStops
 from xautolm_core.search.rungs import RungPoint
 from xautolm_core.search.rungs import rung_of
 from xautolm_core.search.rungs import why_to_stop
@@ -158,3 +162,27 @@ def test_side_by_side_each_is_looked_at_once_at_each_rung(make_spec, tmp_path):
     assert all(epochs == list(range(1, len(epochs) + 1)) for epochs in rungs)
     gone = [t for t in result.trials if t.result.outcome is Outcome.PRUNED]
     assert all(len(t.result.evaluations) in (1, 2) for t in gone)
+
+
+def _ended(number: int, f1: float, share: float) -> SimpleNamespace:
+    parameters = {"data_fraction": share}
+    tried = Configuration(branch="b", model="m", method="full", parameters=parameters)
+    result = SimpleNamespace(evaluations=[evaluation(f1, 10.0)])
+    return SimpleNamespace(number=number, configuration=tried, result=result)
+
+
+def test_a_trial_is_compared_with_those_of_the_same_share_of_the_rows():
+    slow = _ended(9, 0.2, 0.25)
+    spec = SimpleNamespace(configuration=slow.configuration, attempt=0)
+    beat = {
+        "phase": "train",
+        **{"step": 5, "scheduled_steps": 10, "planned_steps": 10, "epoch": 1.0},
+        "evaluations": [evaluation(0.2, 20.0).model_dump(mode="json")],
+    }
+
+    def found(share: float) -> dict[int, str]:
+        records = [_ended(number, 0.5 + number / 100, share) for number in range(4)]
+        return EarlyStops(BOTH).find({9: SimpleNamespace(spec=spec)}, {9: beat}, records)
+
+    assert found(1.0) == {}
+    assert found(0.25)[9].startswith("4 of 5 trials were better after 1 epoch")

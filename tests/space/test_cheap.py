@@ -87,6 +87,23 @@ def test_the_probe_reads_the_first_starts_model_else_the_smallest_pretrained_one
     assert [c.method for c in cheap_candidates((start("untrained", 9),), untrained)] == ["tfidf"]
 
 
+def test_untuned_models_read_what_the_first_start_reads_and_examples_before_it() -> None:
+    long = _model("m", 100)
+    long = SpaceModel(
+        long.reference,
+        long.descriptor.model_copy(update={"max_length": 2_000, "architecture": "gpt2"}),
+    )
+    start = Configuration(branch="b", model="m", method="lora", parameters={"max_length": 256})
+
+    def lengths(*starts: Configuration) -> dict[str, object]:
+        found = cheap_candidates(starts, {"m": long}, "text-generation")
+        assert {(one.model, one.revision) for one in found} == {("m", "r1")}
+        return {one.method: one.parameters["max_length"] for one in found}
+
+    assert lengths(start) == {"untuned": 256, "untuned_few_shot": 1_280}
+    assert lengths() == {"untuned": 512, "untuned_few_shot": 2_000}
+
+
 def test_each_pretrained_model_that_a_branch_offers_is_screened_on_the_same_rows(
     tmp_path: Path,
 ) -> None:

@@ -13,6 +13,7 @@ from xautolm_core.records.methods import has_model
 from xautolm_core.records.methods import methods_of
 from xautolm_core.space import hub
 from xautolm_core.space.classifiers import CLASSIFIERS
+from xautolm_core.space.classifiers import generator_class
 from xautolm_core.space.classifiers import misfit
 from xautolm_core.space.definition import parse_definition
 from xautolm_core.space.load import resolve
@@ -113,3 +114,44 @@ def test_a_space_of_questions_has_their_cheap_method_and_no_screening(tmp_path: 
     wrong = text.replace("question-answering", "chess")
     with pytest.raises(SpaceError, match=r"chess.*use text-classification or question-answering"):
         parse_definition(wrong, "x.yaml")
+
+
+def test_what_writes_texts_is_what_transformers_generates_with() -> None:
+    from transformers.models.auto import modeling_auto
+
+    known = {
+        "AutoModelForCausalLM": modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        "AutoModelForSeq2SeqLM": modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+    }
+    for architecture, kind in CLASSIFIERS.items():
+        reason = misfit(architecture, "full", TaskType.TEXT_GENERATION)
+        if kind is ModelKind.ENCODER:
+            assert reason is not None
+            with pytest.raises(ValueError, match=f"{architecture} is an encoder"):
+                generator_class(architecture)
+        elif misfit(architecture, "full") is None:
+            used = "AutoModelForSeq2SeqLM" if "encoder" in kind else "AutoModelForCausalLM"
+            assert (reason is None) == (architecture in known[used]), architecture
+            if reason is None:
+                assert generator_class(architecture) == used
+    generation = TaskType.TEXT_GENERATION
+    assert misfit("llama", "lora", generation) is misfit("t5", "untuned", generation) is None
+    assert "head that it was pretrained with" in (misfit("llama", "head", generation) or "")
+    assert "reads images" in (misfit("gemma3", "lora", generation) or "")
+    assert misfit("llama", "tfidf", generation) == "tfidf is not a method of text-generation"
+
+
+def test_a_space_of_texts_to_write_has_untuned_models_and_no_screening(tmp_path: Path) -> None:
+    sources = _sources(tmp_path, "gpt2")
+    write_model(tmp_path / "org" / "gpt2b", {**TINY_BERT, "model_type": "gpt2"})
+    text = SPACE.format(other="gpt2").replace("name: mine", "name: mine\ntask: text-generation")
+    text = text.replace("org/bert, org/gpt2", "org/bert, org/gpt2, org/gpt2b")
+    space = resolve(parse_definition(text, "x.yaml"), sources)
+    assert [one.method for one in space.cheap] == ["untuned", "untuned_few_shot"]
+    assert {one.model for one in space.cheap} == {"org/gpt2"}
+    assert space.screening == () and all(map(space.contains, space.cheap))
+    offered = {choice for branch in space.branches for choice in branch.model.choices}
+    assert offered == {"org/gpt2", "org/gpt2b"}
+    assert [start.model for start in space.starts] == ["org/gpt2"] * 2
+    (warning, _) = space.warnings
+    assert "org/bert: bert is an encoder, which reads texts and writes none" in warning

@@ -32,6 +32,12 @@ the training split before each prompt."""
 FEW_SHOT_EXAMPLES = 4
 """Training rows that the method ``untuned_few_shot`` shows before each prompt."""
 
+FEW_SHOT_ROWS = 100
+"""Most validation rows that it is scored on."""
+
+MAX_GENERATED_ROWS = 300
+"""Most rows of validation or test that a model writes answers for: a seeded sample of more."""
+
 CHEAP_METHODS = tuple(method for methods in CHEAP_METHODS_OF.values() for method in methods)
 """The cheap methods of all types of tasks."""
 
@@ -53,6 +59,11 @@ USUAL_LEARNING_RATES: Mapping[str, float] = MappingProxyType(
 
 The fewer weights a method trains, the larger; rates of different methods compare by their ratio to
 it."""
+
+
+def is_untuned(method: str) -> bool:
+    """Whether a method takes a language model as it is."""
+    return method in (UNTUNED, UNTUNED_FEW_SHOT)
 
 
 def is_cheap(method: str) -> bool:

@@ -17,11 +17,15 @@ from xautolm_core.search.plan import LARGE_TRAINING_ROWS
 from xautolm_core.search.resource_load import ResourceLoad
 from xautolm_core.search.samplers.probabilistic_model import UniformChooser
 from xautolm_core.space.draw import draw
+from xautolm_core.space.generation_cost import AnswerLengths
 from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.space.screening import at_most_screened
+from xautolm_core.tasks.spec import TaskType
 from xautolm_core.tasks.task_type import task_kind
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from xautolm_core.records.configuration import Configuration
     from xautolm_core.records.features import FeatureVector
     from xautolm_core.space.estimate import CostEstimate
@@ -43,12 +47,14 @@ class TextStatistics:
         mean_tokens: Mean length in tokens.
         p99_tokens: 99th percentile of the length in tokens.
         classes: Number of classes.
+        answers: Of text generation: how long its answers are.
     """
 
     rows: int
     mean_tokens: float
     p99_tokens: float
     classes: int
+    answers: AnswerLengths | None = None
 
 
 def text_statistics(task: AnyTask, sample_rows: int = 2_000) -> TextStatistics:
@@ -59,17 +65,22 @@ def text_statistics(task: AnyTask, sample_rows: int = 2_000) -> TextStatistics:
     columns = task_kind(task.type).texts(task.train)
     rows = len(task.train)
     chosen = pa.array(np.linspace(0, rows - 1, min(rows, sample_rows)).astype(np.int64))
-    lengths = np.sum(
-        [np.asarray(pc.utf8_length(column.take(chosen)), dtype=float) for column in columns], axis=0
-    )
-    tokens = lengths / _CHARACTERS_PER_TOKEN + _SPECIAL_TOKENS
+    lengths = [np.asarray(pc.utf8_length(column.take(chosen)), dtype=float) for column in columns]
+    tokens = np.sum(lengths, axis=0) / _CHARACTERS_PER_TOKEN + _SPECIAL_TOKENS
     return TextStatistics(
         rows=rows,
         mean_tokens=float(tokens.mean()),
         p99_tokens=float(np.quantile(tokens, 0.99)),
         # What is not a class is the first or the last word of a span: two outputs as well.
         classes=max(len(task.labels), _LEAST_OUTPUTS),
+        answers=_answer_lengths(lengths[-1]) if task.type == TaskType.TEXT_GENERATION else None,
     )
+
+
+def _answer_lengths(characters: NDArray[np.float64]) -> AnswerLengths:
+    # The mark at an answer's end is a token as well.
+    tokens = characters / _CHARACTERS_PER_TOKEN + 1.0
+    return AnswerLengths(float(tokens.mean()), float(np.quantile(tokens, 0.99)))
 
 
 @dataclass
@@ -124,6 +135,7 @@ class Feasibility:
             threads=self.threads,
             gpu=self.gpu_bytes is not None,
             task_type=self.space.task_type,
+            answers=self.statistics.answers,
         )
 
     def load(self, configuration: Configuration) -> ResourceLoad:

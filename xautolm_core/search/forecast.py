@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.methods import LINEAR_PROBE
+from xautolm_core.records.methods import UNTUNED
 from xautolm_core.records.methods import is_cheap
+from xautolm_core.records.methods import is_untuned
+from xautolm_core.records.outcome import Outcome
 from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.space.screening import at_most_screened
+from xautolm_core.tasks.spec import TaskType
 
 if TYPE_CHECKING:
     from xautolm_core.records.attempt import TrialResult
@@ -66,10 +70,18 @@ class Forecaster:
     Args:
         feasibility: Gives the analytic estimates.
         validation_rows: Number of validation rows.
+        task_type: Type of the task. Of text generation an evaluation writes answers.
     """
 
-    def __init__(self, feasibility: Feasibility, *, validation_rows: int) -> None:
+    def __init__(
+        self,
+        feasibility: Feasibility,
+        *,
+        validation_rows: int,
+        task_type: str = TaskType.TEXT_CLASSIFICATION,
+    ) -> None:
         self._feasibility = feasibility
+        self._writes = task_type == TaskType.TEXT_GENERATION
         self._validation_rows = validation_rows
         self._known: (
             tuple[list[TrialResult], Mapping[tuple[str | None, str], list[float]]] | None
@@ -124,7 +136,9 @@ class Forecaster:
             found: dict[tuple[str | None, str], list[float]] = {}
             for record in records:
                 tried = record.configuration
-                ratio = self._measured_ratio(tried, record.result)
+                is_written = is_untuned(tried.method)
+                of = self._ratio_of_untuned if is_written else self._measured_ratio
+                ratio = of(tried, record.result)
                 if ratio is not None:
                     found.setdefault((tried.model, tried.method), []).append(math.log(ratio))
             self._known = (results, found)
@@ -155,14 +169,22 @@ class Forecaster:
         estimated = self._feasibility.estimate(configuration, asked).train_seconds * share
         return (measured + result.reused_seconds) / estimated if estimated > 0 else None
 
+    def _ratio_of_untuned(self, configuration: Configuration, result: TrialResult) -> float | None:
+        """Return the same of a model that only writes answers, which is an evaluation."""
+        measured = result.seconds.get("evaluate")
+        if measured is None or result.outcome is not Outcome.OK:
+            return None
+        estimated = self._feasibility.estimate(configuration, self._validation_rows).train_seconds
+        return measured / estimated if estimated > 0 and measured > 0 else None
+
     def _scored_rows(self, configuration: Configuration) -> int:
         return at_most_screened(configuration, self._validation_rows)
 
     def _forward_seconds(self, configuration: Configuration, rows: int) -> float:
-        """Return the estimated seconds of one forward pass over some rows."""
+        """Return the estimated seconds of one forward pass over some rows, or of their answers."""
         frozen = configuration.model_copy(
             update={
-                "method": "head",
+                "method": UNTUNED if self._writes else "head",
                 "parameters": {
                     "max_length": configuration.parameters.get("max_length"),
                     "epochs": 1,

@@ -65,7 +65,9 @@ class SearchPace:
         self._made_at = time.monotonic()
         self._import_seconds: float | None = None
         rows = self._validation_rows
-        self._forecaster = Forecaster(setup.feasibility, validation_rows=rows)
+        self._forecaster = Forecaster(
+            setup.feasibility, validation_rows=rows, task_type=setup.task.type
+        )
         self._screening = Screening(setup, self._forecaster, validation_rows=rows)
 
     @property

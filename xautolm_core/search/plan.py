@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xautolm_core.records.methods import FEW_SHOT_ROWS
+from xautolm_core.records.methods import MAX_GENERATED_ROWS
 from xautolm_core.records.methods import UNTUNED_FEW_SHOT
 from xautolm_core.space.screening import at_most_screened
 from xautolm_core.tasks.spec import TaskType
-from xautolm_core.trial.rows import MAX_FEW_SHOT_ROWS
-from xautolm_core.trial.rows import MAX_GENERATED_ROWS
 
 if TYPE_CHECKING:
     from xautolm_core.records.configuration import Configuration
@@ -179,7 +179,7 @@ def most_validation_rows(task_type: str, configuration: Configuration | None = N
     if configuration is None:
         return most
     if configuration.method == UNTUNED_FEW_SHOT:
-        return min(most, MAX_FEW_SHOT_ROWS)
+        return min(most, FEW_SHOT_ROWS)
     return at_most_screened(configuration, most)
 
 

@@ -17,7 +17,17 @@ from dataclasses import dataclass
 from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.methods import LEXICAL_SPAN
 from xautolm_core.records.methods import is_cheap
+from xautolm_core.records.methods import is_untuned
 from xautolm_core.space.architectures import has_gates
+from xautolm_core.space.generation_cost import LOGIT_BYTES
+from xautolm_core.space.generation_cost import WRITTEN_ROWS
+from xautolm_core.space.generation_cost import AnswerLengths
+from xautolm_core.space.generation_cost import cache_bytes
+from xautolm_core.space.generation_cost import head_operations
+from xautolm_core.space.generation_cost import lora_parameters
+from xautolm_core.space.generation_cost import shown_texts
+from xautolm_core.space.generation_cost import writing_seconds
+from xautolm_core.space.generation_cost import written_rows
 from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.space.model import ModelDescriptor
 from xautolm_core.tasks.spec import TaskType
@@ -124,6 +134,7 @@ def estimate(
     gpu: bool,
     gigaflops: float | None = None,
     task_type: str = TaskType.TEXT_CLASSIFICATION,
+    answers: AnswerLengths | None = None,
 ) -> CostEstimate:
     """Return the probable cost of a configuration.
 
@@ -139,15 +150,19 @@ def estimate(
         gigaflops: Speed of training, of all threads or of the GPU; a typical value if None.
         task_type: Type of the task. Of question answering a row is a question with its passage,
             which is read in windows where it is longer than one.
+        answers: Of text generation: how long its answers are. A model that is not tuned has no
+            training; what is estimated are the answers that it is scored on.
     """
     if configuration.method == LEXICAL_SPAN:
         return _lexical_estimate(rows, mean_tokens)
     if descriptor is None:
         return _tfidf_estimate(rows, mean_tokens, classes)
     rows = math.ceil(rows * row_share(configuration))
-    plan = _Plan(configuration, descriptor, mean_tokens, p99_tokens, classes)
+    plan = _Plan(configuration, descriptor, mean_tokens, p99_tokens, classes, answers=answers)
     if task_type == TaskType.QUESTION_ANSWERING:
         rows = plan.use_windows(rows, mean_tokens)
+    if is_untuned(configuration.method):
+        rows = written_rows(configuration.method, rows)
     weights = descriptor.parameters * BYTES
     # Gradient and optimiser state; the best epoch's weights are copied if another one follows.
     states = OPTIMIZER_STATES.get(plan.optimizer, 2)
@@ -169,6 +184,8 @@ def estimate(
     touched = plan.trained * BYTES * (3 + 2 * states)
     seconds = plan.operations(rows) / (speed * 1e9) + batches * BATCH_SECONDS[gpu]
     seconds += steps * touched / MEMORY_BYTES_PER_SECOND[gpu]
+    if is_untuned(configuration.method):
+        seconds += plan.writing_seconds(rows, speed * 1e9, gpu=gpu)
     return CostEstimate(
         host_bytes=math.ceil(host),
         gpu_bytes=math.ceil(device),
@@ -211,6 +228,8 @@ class _Plan:
         mean_tokens: float,
         p99_tokens: float,
         classes: int,
+        *,
+        answers: AnswerLengths | None,
     ) -> None:
         # A probe is a frozen backbone whose features are read once.
         is_probe = is_cheap(configuration.method)
@@ -222,11 +241,14 @@ class _Plan:
         self.epochs = 1 if is_probe else self._whole("epochs")
         self.accumulation = max(1, self._whole("gradient_accumulation_steps", 1))
         longest = min(self._whole("max_length"), descriptor.max_length)
+        shown = shown_texts(configuration.method)
+        mean_tokens, p99_tokens = mean_tokens * shown, p99_tokens * shown
         self.peak_length = max(1.0, min(float(longest), p99_tokens))
         self.mean_length = max(1.0, min(float(longest), mean_tokens))
         self.optimizer = str(configuration.parameters.get("optimizer", "adamw"))
         self._longest = longest
         self._is_windowed = False
+        self._answers = answers
 
     def use_windows(self, rows: int, mean_tokens: float) -> int:
         """Count windows in place of rows; return how many there are.
@@ -247,13 +269,18 @@ class _Plan:
     def trained(self) -> int:
         """Trained parameters."""
         width, layers = self.model.width, self.model.layers
-        head = width * self._classes + self._classes
-        if not self._is_windowed:
-            head += width * width + width
+        head = 0
+        if self._answers is None:
+            head = width * self._classes + self._classes
+            if not self._is_windowed:
+                head += width * width + width
         blocks = self.model.parameters - self.model.embedding_parameters
         match self.method:
             case "head":
                 return head
+            case "lora" if self._values.get("lora_targets") == "all-linear":
+                gates = has_gates(self.model.architecture)
+                return head + lora_parameters(self.model, self._whole("lora_r", 8), gates=gates)
             case "lora":
                 # Two matrices for each of the query's and the value's projections.
                 return head + layers * 4 * width * self._whole("lora_r", 8)
@@ -284,9 +311,19 @@ class _Plan:
         # Inputs of projections and norms, queries, keys, values, the feed-forward block's inside.
         block = (9 * width + inner) * ACTIVATION_BYTES + scores
         tokens = self.batch_size * self.peak_length
-        training = tokens * block * (1 + self.model.layers * self.trained_share)
+        blocks = self.model.layers * self.trained_share
+        training = tokens * block * (1 + blocks)
+        if self._is_checkpointed:
+            # Of each block its input alone; inside of one block at a time.
+            training = tokens * (block + blocks * width * BYTES)
         forward = (4 * width + inner) * ACTIVATION_BYTES + scores
-        return max(training, INFERENCE_TOKENS[gpu] * forward)
+        if self._answers is None:
+            return max(training, INFERENCE_TOKENS[gpu] * forward)
+        answered = min(self._answers.p99_tokens, self.peak_length)
+        training += self.batch_size * answered * self.model.vocabulary * LOGIT_BYTES
+        read = WRITTEN_ROWS * self.peak_length
+        written = cache_bytes(self.model, read + WRITTEN_ROWS * self._answers.most_written, BYTES)
+        return max(training if self.trained_share else 0.0, read * forward + written)
 
     def operations(self, rows: int) -> float:
         """Floating-point operations of the training."""
@@ -302,7 +339,31 @@ class _Plan:
             return forward
         # Gradients of activations and of weights; LoRA's own weights are few.
         backward = 1.0 if self.method == "lora" else 2.0
-        return forward * (1 + backward * self.trained_share) * self.epochs
+        again = 1.0 if self._is_checkpointed else 0.0
+        total = forward * (1 + (backward + again) * self.trained_share)
+        if self._answers is not None:
+            # The head is as wide as the vocabulary; only full fine-tuning changes it.
+            logits = head_operations(model, min(self._answers.mean_tokens, length) * rows)
+            total += logits * (3.0 if self.method == "full" else 2.0)
+        return total * self.epochs
+
+    def writing_seconds(self, rows: int, operations_per_second: float, *, gpu: bool) -> float:
+        """Return the seconds of writing the answers to some prompts, beside reading these."""
+        assert self._answers is not None
+        return writing_seconds(
+            self.model,
+            rows=rows,
+            length=self.mean_length,
+            answers=self._answers,
+            bytes_each=BYTES,
+            bandwidth=MEMORY_BYTES_PER_SECOND[gpu],
+            operations_per_second=operations_per_second,
+            gpu=gpu,
+        )
+
+    @property
+    def _is_checkpointed(self) -> bool:
+        return self._values.get("gradient_checkpointing") is True
 
     def _whole(self, name: str, default: int | None = None) -> int:
         value = self._values.get(name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xautolm_core.records.methods import MAX_GENERATED_ROWS
 from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.space.screening import screening_rows
 from xautolm_core.tasks.conversations import GenerationTask
@@ -14,11 +15,6 @@ from xautolm_core.tasks.questions import QuestionTask
 from xautolm_core.tasks.sampling import stratified_sample
 from xautolm_core.tasks.task import Task
 from xautolm_core.trial.contract import TrialSpec
-
-MAX_GENERATED_ROWS = 300
-"""Rows of a split after whose prompts texts are generated, for an evaluation or the final test."""
-MAX_FEW_SHOT_ROWS = 100
-"""Rows of the validation split that the method ``untuned_few_shot`` is scored on."""
 
 
 @dataclass(frozen=True)

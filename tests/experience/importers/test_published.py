@@ -117,13 +117,13 @@ def test_a_score_out_of_range_is_dropped(tmp_path: Path) -> None:
 
 def test_a_generative_task(tmp_path: Path) -> None:
     found = _only(tmp_path, generation())
-    assert found.task_type == "question-answering"
+    assert found.task_type == "text-generation"
     assert found.configuration.model == "meta-llama/Llama-3.1-8B-Instruct"
-    assert found.configuration.parameters == {"batch_size": 2, "data_downsize": "half"}
+    assert found.configuration.parameters == {"batch_size": 2, "data_fraction": 0.5}
     assert found.data_fraction == 0.5
     assert found.seconds == {"train": 1429.6, "evaluate": 685.0}
     assert len(found.task_features.values) == 11 + 384
-    assert found.task_features.extractor == "question-answering"
+    assert found.task_features.extractor == "text-generation"
     assert found.task_features.facts["measured_by"] == "GenerativeTaskFeatureExtractor"
 
 

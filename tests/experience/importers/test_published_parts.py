@@ -10,6 +10,7 @@ from xautolm_core.experience.importers.published_names import FINE_TUNERS
 from xautolm_core.experience.importers.published_names import _models
 from xautolm_core.experience.importers.published_names import model_of_class
 from xautolm_core.experience.importers.published_names import task_of_alias
+from xautolm_core.features import generation_features
 from xautolm_core.features import system_features
 from xautolm_core.features import task_features
 from xautolm_core.records.outcome import Outcome
@@ -39,7 +40,8 @@ def test_model_classes(name: str, model: str | None) -> None:
 def test_every_model_of_the_preset_has_a_class_of_its_own() -> None:
     models = [m for prefix in ("WORD_EMB_", "TEXT_GEN_") for m in _models(prefix).values()]
     assert len(models) == len(set(models))
-    assert set(read_definition("paper-classification").models) <= set(models)
+    for preset in ("paper-classification", "paper-qa"):
+        assert set(read_definition(preset).models) <= set(models)
 
 
 def test_fine_tuners_are_branches_of_the_preset() -> None:
@@ -71,6 +73,11 @@ def test_the_paper_features_are_those_of_our_extractors() -> None:
     assert list(system) == list(published_features.SYSTEM_FEATURES)
     for extractor, ours_name, ours_version in (
         (published_features.TASK_EXTRACTOR, task_features.EXTRACTOR, task_features.VERSION),
+        (
+            published_features.GENERATION_EXTRACTOR,
+            generation_features.EXTRACTOR,
+            generation_features.VERSION,
+        ),
         (published_features.SYSTEM_EXTRACTOR, system_features.EXTRACTOR, system_features.VERSION),
     ):
         version = published_features.VERSION

@@ -40,7 +40,7 @@ def test_importing_twice_adds_nothing(tmp_path: Path) -> None:
     assert (again.new, again.already_there) == (0, 2)
     found = list(store.scan())
     assert {e.id for e in found} == {e.id for e in imported.experiences}
-    assert all(e.provenance["importer"] == "published/1" for e in found)
+    assert all(e.provenance["importer"] == "published/2" for e in found)
     assert store.verify().faults == ()
 
 

@@ -45,9 +45,11 @@ from xautolm_core.records.configuration import Configuration
 from xautolm_core.records.configuration import Value
 from xautolm_core.records.experience import Experience
 from xautolm_core.records.outcome import Outcome
+from xautolm_core.space.hyperparameters import DATA_FRACTION
+from xautolm_core.space.hyperparameters import row_share
 
 IMPORTER = "published"
-VERSION = "published/1"
+VERSION = "published/2"
 ORIGIN = f"import:{IMPORTER}"
 
 OTHER_TASK = "of a task that was not asked for"
@@ -58,6 +60,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _MAX_TEXT = 64
 _NUMBERS_A_SECOND = 1_000
+_DOWNSIZE = "data_downsize"
 # How much of the training split a trial saw.
 _DATA_FRACTIONS = {"none": 1.0, "half": 0.5, "1/4": 0.25}
 _NO_EFFECT = {"verbose": "changes nothing but what is printed"}
@@ -154,7 +157,6 @@ def _experience(
     scores = scores_of(record, fine_tuner.task_type, task, account)
     outcome, failure = (Outcome.OK, None) if record.succeeded else classify_failure(record.error)
     parameters = _parameters(record, fine_tuner, account)
-    downsize = parameters.get("data_downsize")
     account.drop_field("inner_model: annotation", "the kind of model, which follows from its class")
     configuration = Configuration(
         branch=fine_tuner.branch,
@@ -177,7 +179,7 @@ def _experience(
         outcome=outcome,
         scores=scores,
         seconds=seconds_of(record, account),
-        data_fraction=_DATA_FRACTIONS.get(downsize, 1.0) if isinstance(downsize, str) else 1.0,
+        data_fraction=row_share(configuration),
         failure=failure,
         device="cuda",
         warm_started=is_warm_started(record.alias),
@@ -207,6 +209,9 @@ def _parameters(
             account.drop_field("a hyper-parameter", "not a usable name")
         elif name in _NO_EFFECT:
             account.drop_field(name, _NO_EFFECT[name])
+        elif name == _DOWNSIZE and value in _DATA_FRACTIONS:
+            parameters[DATA_FRACTION] = _DATA_FRACTIONS[str(value)]
+            account.change(f"{_DOWNSIZE} is the share {DATA_FRACTION}")
         elif isinstance(value, float) and not math.isfinite(value):
             account.drop_field(name, "not finite")
         elif isinstance(value, str) and plain(value)[:_MAX_TEXT] != value:

@@ -18,7 +18,7 @@ from xautolm_core.records.features import FeatureVector
 
 # As in the room of the meta-features, which this room may not import; a test compares them.
 TASK_EXTRACTOR = "text-classification"
-QUESTION_EXTRACTOR = "question-answering"
+GENERATION_EXTRACTOR = "text-generation"
 SYSTEM_EXTRACTOR = "system"
 VERSION = "1.0+published"
 
@@ -82,7 +82,7 @@ def task_features(record: PublishedRecord, account: Account) -> FeatureVector:
                 f"{EMBEDDING_FEATURE}_{i:03}": "1" for i in range(len(record.task_embedding))
             }
             numbers = record.task_meta + record.task_embedding
-            return _features((QUESTION_EXTRACTOR, VERSION, name), units, numbers, account)
+            return _features((GENERATION_EXTRACTOR, VERSION, name), units, numbers, account)
     account.drop_field("task features", "not those of a known extractor")
     return _none_of(name)
 

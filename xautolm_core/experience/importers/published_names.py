@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 CLASSIFICATION = "text-classification"
-GENERATION = "question-answering"
+GENERATION = "text-generation"
 
-_PRESET = "paper-classification"
+_PRESETS = ("paper-classification", "paper-qa")
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,7 @@ class FineTuner:
     """What a fine-tuner class is here.
 
     Attributes:
-        branch: Name that the preset ``paper-classification`` gives it; those for generative tasks,
-            which no preset has yet, go by the same names.
+        branch: Name that the presets ``paper-classification`` and ``paper-qa`` give it.
         method: ``full``, ``partial`` or ``lora``.
         model_prefix: Prefix of the classes of its models.
         task_type: Kind of its tasks.
@@ -58,39 +57,6 @@ FINE_TUNERS: Mapping[str, FineTuner] = {
     "LoraGenLLMTask": FineTuner("generative-lora", "lora", _GENERATIVE, GENERATION),
 }
 
-# Offered for generative tasks beside those of the preset.
-_MODELS_OF_GENERATIVE_TASKS = (
-    "deepseek-ai/DeepSeek-V2-Lite",
-    "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B",
-    "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B",
-    "deepseek-ai/DeepSeek-R1-Distill-Qwen-14B",
-    "deepseek-ai/DeepSeek-R1-Distill-Llama-8B",
-    "google/gemma-3-1b-it",
-    "google/gemma-3-1b-pt",
-    "google/gemma-3-4b-it",
-    "google/gemma-3-4b-pt",
-    "google/gemma-3-12b-it",
-    "google/gemma-3-12b-pt",
-    "google/gemma-3-27b-it",
-    "google/gemma-3-27b-pt",
-    "meta-llama/Llama-3.1-8B",
-    "meta-llama/Llama-3.1-8B-Instruct",
-    "meta-llama/Llama-3.1-70B",
-    "meta-llama/Llama-3.1-70B-Instruct",
-    "meta-llama/Llama-3.2-1B",
-    "meta-llama/Llama-3.2-1B-Instruct",
-    "meta-llama/Llama-3.2-3B",
-    "meta-llama/Llama-3.2-3B-Instruct",
-    "microsoft/Phi-3.5-mini-instruct",
-    "microsoft/Phi-4-mini-instruct",
-    "microsoft/Phi-4-mini-reasoning",
-    "microsoft/Phi-4-reasoning",
-    "microsoft/phi-4",
-    "mistralai/Mistral-Nemo-Base-2407",
-    "mistralai/Mistral-Nemo-Instruct-2407",
-    "mistralai/Mistral-Nemo-Instruct-FP8-2407",
-)
-
 
 def class_name(prefix: str, model: str) -> str:
     """Return the class that the published code made for a model of the hub.
@@ -110,11 +76,14 @@ def model_of_class(name: str, prefix: str) -> str | None:
 def _models(prefix: str) -> Mapping[str, str]:
     from xautolm_core.space.definition import read_definition
 
-    branches = read_definition(_PRESET).branches
     group = "encoder" if prefix == _ENCODER else "generative"
-    known = [str(m) for b in branches if b.name == f"{group}-full" for m in b.model.choices]
-    if prefix == _GENERATIVE:
-        known += _MODELS_OF_GENERATIVE_TASKS
+    known = dict.fromkeys(
+        str(model)
+        for preset in _PRESETS
+        for branch in read_definition(preset).branches
+        if branch.name == f"{group}-full"
+        for model in branch.model.choices
+    )
     return {class_name(prefix, model): model for model in known}
 
 

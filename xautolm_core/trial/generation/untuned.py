@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from xautolm_core.records.methods import FEW_SHOT_EXAMPLES
+from xautolm_core.records.methods import FEW_SHOT_ROWS
 from xautolm_core.records.methods import UNTUNED_FEW_SHOT
 from xautolm_core.tasks.conversations import GenerationTask
 from xautolm_core.tasks.prepared import open_prepared_conversations
@@ -45,9 +46,6 @@ from xautolm_core.trial.saving import save_folder
 from xautolm_core.trial.sigterm import Interruption
 from xautolm_core.trial.state import TrialState
 from xautolm_core.trial.tokenizer import open_tokenizer
-
-FEW_SHOT_ROWS = 100
-"""Validation rows that are written to with examples before each prompt, at most."""
 
 _DEFAULT_LENGTH = 512
 _SHORTEST_LENGTH = 2
