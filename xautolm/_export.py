@@ -12,7 +12,7 @@ from xautolm._words import in_callers_words
 
 def export(
     model: str | Path | SearchResult | Model,
-    to: Literal["onnx", "mlflow", "kserve"],
+    to: Literal["onnx", "mlflow", "kserve", "trl"],
     *,
     out: str | Path | None = None,
     task: str | None = None,
@@ -35,7 +35,8 @@ def export(
         model: A run folder, a model's folder such as ``RUN/alternative``, the result of a search, a
             model, or a registry where a task is named.
         to: ``"onnx"``: a folder with ``model.onnx``; ``"mlflow"``: a self-contained pyfunc;
-            ``"kserve"``: the manifest of an InferenceService.
+            ``"kserve"``: the manifest of an InferenceService; ``"trl"``: of a model for text
+            generation a folder with which TRL repeats the training.
         out: What to write; by default ``TASK-FORM`` in the working directory.
         task: Name of the task, in a registry.
         version: Its version; by default the champion.

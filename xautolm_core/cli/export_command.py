@@ -25,7 +25,7 @@ def export(
             "--to",
             metavar="FORM",
             help="onnx: a folder with model.onnx; mlflow: a self-contained pyfunc; kserve: an "
-            "InferenceService.",
+            "InferenceService; trl: a configuration of TRL's (text generation).",
         ),
     ],
     *,
@@ -92,7 +92,7 @@ def export(
         int | None, typer.Option(min=0, help="Its GPUs (default: 0).", rich_help_panel=_SERVICE)
     ] = None,
 ) -> None:
-    """Write a model in another form, and check that it answers as before.
+    """Write a model in another form, and check that it answers as before, or its training for TRL.
 
     Nothing is left where the form does not fit the model: the message says what does.
     """

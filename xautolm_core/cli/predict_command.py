@@ -1,8 +1,9 @@
-"""``xautolm predict``: classes of new texts, or answers to new questions."""
+"""``xautolm predict``: classes of new texts, answers to new questions, texts after prompts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import typer
 
 from xautolm_core.tasks.quoting import QUOTING_HELP
 from xautolm_core.tasks.quoting import Quoting
+from xautolm_core.tasks.spec import TaskType
 
 if TYPE_CHECKING:
     from xautolm import Model
@@ -53,11 +55,15 @@ def predict(
     context: Annotated[
         list[str] | None, typer.Option("--context", help="The passage that may answer it.")
     ] = None,
+    prompt: Annotated[
+        list[str] | None, typer.Option("--prompt", help="A prompt; may be repeated.")
+    ] = None,
     column: Annotated[
         str | None,
         typer.Option(
             metavar="COL",
-            help="Column of the text (or question) in FILE; its number if columns have no names.",
+            help="Column of the text (or question, or prompt) in FILE; its number if columns have "
+            "no names.",
         ),
     ] = None,
     pair_column: Annotated[
@@ -91,7 +97,7 @@ def predict(
         bool, typer.Option("--json", help="Print a JSON line per text, with all probabilities.")
     ] = False,
 ) -> None:
-    """Ask the model that a search has chosen: one class or answer per row, in order."""
+    """Ask the model that a search has chosen: one class, answer or text per row, in order."""
     import xautolm
     from xautolm._words import as_command_line
     from xautolm_core.cli.output import one_line
@@ -100,12 +106,19 @@ def predict(
     from xautolm_core.cli.prediction_output import check_out_file
     from xautolm_core.cli.prediction_output import print_answers
     from xautolm_core.cli.prediction_output import write_answers
+    from xautolm_core.cli.prediction_prompts import prompt_rows
+    from xautolm_core.cli.prediction_prompts import written_columns
     from xautolm_core.errors import ConfigError
 
     with as_command_line():
         model = xautolm.load_model(run)
-    texts, pairs = _texts(model, (text, text_pair), (question, context))
-    if probabilities and model.answers_questions:
+    given: dict[str, tuple[list[str] | None, list[str] | None]] = {
+        TaskType.TEXT_CLASSIFICATION: (text, text_pair),
+        TaskType.QUESTION_ANSWERING: (question, context),
+        TaskType.TEXT_GENERATION: (prompt, None),
+    }
+    texts, pairs = _texts(model.task_type, given)
+    if probabilities and model.task_type != TaskType.TEXT_CLASSIFICATION:
         raise ConfigError(
             "--probabilities is for classes, and this model gives answers", hint="Leave it out"
         )
@@ -120,10 +133,12 @@ def predict(
         header=header,
         quoting=quoting,
         has_pairs=model.has_pairs,
-        has_questions=model.answers_questions,
+        task_type=model.task_type,
         run=run,
     )
     _check_pairs(rows, model.has_pairs)
+    if model.writes_texts:
+        rows = prompt_rows(rows, run)
     answer_blank = blank is Blank.ANSWER
     if not rows.file.is_stream:
         rows.check(answer_blank=answer_blank)
@@ -131,33 +146,36 @@ def predict(
     if out is None:
         print_answers(answered, as_json=as_json, with_classes=probabilities)
         return
-    names = answer_columns(rows.file.types, model.labels, with_classes=probabilities)
+    names = (
+        written_columns(rows.file.types)
+        if model.writes_texts
+        else answer_columns(rows.file.types, model.labels, with_classes=probabilities)
+    )
     written = write_answers(answered, out, rows.file.types, names)
     where = f"{out} (column {names.prediction})"
     typer.echo(f"{written} predictions written to {one_line(where)}")
 
 
 def _texts(
-    model: Model,
-    texts: tuple[list[str] | None, list[str] | None],
-    questions: tuple[list[str] | None, list[str] | None],
+    task_type: str, given: Mapping[str, tuple[list[str] | None, list[str] | None]]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the texts that were given for the kind of model, and their second texts.
 
     Raises:
-        ConfigError: They were given for the other kind.
+        ConfigError: They were given for another kind.
     """
+    from xautolm_core.cli.prediction_input import row_options
     from xautolm_core.errors import ConfigError
 
-    wanted, others = (questions, texts) if model.answers_questions else (texts, questions)
-    if any(others):
-        raise ConfigError(
-            "the model answers questions on passages, but --text was given"
-            if model.answers_questions
-            else "the model classifies texts, but --question was given",
-            hint="Give --question and --context" if model.answers_questions else "Give --text",
-        )
-    return tuple(wanted[0] or ()), tuple(wanted[1] or ())
+    own = row_options(task_type)
+    for kind, texts in given.items():
+        if kind != task_type and any(texts):
+            raise ConfigError(
+                f"the model {own.does}, but {row_options(kind).text} was given",
+                hint=f"Give {own.wanted}",
+            )
+    first, second = given.get(task_type, (None, None))
+    return tuple(first or ()), tuple(second or ())
 
 
 def _check_pairs(rows: InputRows, has_pairs: bool | None) -> None:
@@ -192,12 +210,19 @@ def answer(
     """
     from xautolm_core.cli.prediction_output import AnsweredBatch
     from xautolm_core.cli.prediction_output import AnsweredQuestions
+    from xautolm_core.cli.prediction_prompts import PromptBatch
+    from xautolm_core.cli.prediction_prompts import WrittenAnswers
 
     for batch in rows.batches(answer_blank=answer_blank):
         if model.answers_questions:
             found = model.answer(batch.texts, batch.pairs or (), batch_size=batch_size)
             answers, scores = [one.text for one in found], [one.score for one in found]
             yield AnsweredQuestions(batch, answers, scores)
+            continue
+        if isinstance(batch, PromptBatch):
+            for part in batch.parts():
+                found = model.generate(part.conversations, batch_size=batch_size)
+                yield WrittenAnswers(part, found)
             continue
         probabilities = model.predict_proba(batch.texts, batch.pairs, batch_size=batch_size)
         yield AnsweredBatch(batch, model.labels, probabilities)

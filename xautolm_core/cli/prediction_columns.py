@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import textwrap
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,18 @@ from xautolm_core.tasks.csv_table import column_names
 from xautolm_core.tasks.csv_table import open_delimited
 from xautolm_core.tasks.data_files import data_suffix
 from xautolm_core.tasks.quoting import Quoting
+from xautolm_core.tasks.spec import TaskType
 
 _LONGEST_NAME_SHOWN = 60
-_CLASS_FIELDS = ("text", "text_pair", "label")
-_QUESTION_FIELDS = ("question", "context", "answers")
+_FIELDS: Mapping[str, tuple[str, str, str]] = {
+    TaskType.TEXT_CLASSIFICATION: ("text", "text_pair", "label"),
+    TaskType.QUESTION_ANSWERING: ("question", "context", "answers"),
+    TaskType.TEXT_GENERATION: ("prompt", "messages", "completion"),
+}
+"""Type of task to the fields of its description that name columns."""
+_PROMPT_NAMES = frozenset(
+    {"prompt", "instruction", "input", "messages", "conversations", "question", "system"}
+)
 
 
 @dataclass(frozen=True)
@@ -31,39 +40,40 @@ class TaskColumns:
     """The names of the task's columns, where the user gave them.
 
     Attributes:
-        text: Of the text, or of the question.
-        text_pair: Of the second text, or of the passage.
-        label: Of the class, or of the answers.
-        has_questions: Whether these are questions with passages.
+        text: Of the text, the question or the prompt.
+        text_pair: Of the second text, the passage, or whole conversations.
+        label: Of the class, the answers, or the texts to be written.
+        task_type: Kind of the task.
     """
 
     text: str | None = None
     text_pair: str | None = None
     label: str | None = None
-    has_questions: bool = False
+    task_type: str = TaskType.TEXT_CLASSIFICATION
 
     def names(self) -> list[str]:
         """Return those that are known."""
         return [name for name in (self.text, self.text_pair, self.label) if name is not None]
 
 
-def columns_of_run(run: Path, *, has_questions: bool = False) -> TaskColumns:
+def columns_of_run(run: Path, task_type: str = TaskType.TEXT_CLASSIFICATION) -> TaskColumns:
     """Return the columns of the task of a run, or of the run that contains a model.
 
     Args:
         run: The run folder, or the model's.
-        has_questions: Whether the task is one of questions with passages.
+        task_type: Kind of the task.
     """
     from xautolm_core.search.contract import SEARCH_FILE
 
     for folder in (run, run.parent):
         try:
             task = json.loads((folder / SEARCH_FILE).read_text(encoding="utf-8"))["task"]
-            text, pair, label = _QUESTION_FIELDS if has_questions else _CLASS_FIELDS
-            return TaskColumns(task.get(text), task.get(pair), task.get(label), has_questions)
+            fields = _FIELDS.get(task_type, _FIELDS[TaskType.TEXT_CLASSIFICATION])
+            text, pair, label = (task.get(field) for field in fields)
+            return TaskColumns(text, pair, label, task_type)
         except (OSError, ValueError, KeyError, AttributeError):
             continue
-    return TaskColumns(has_questions=has_questions)
+    return TaskColumns(task_type=task_type)
 
 
 def open_named(
@@ -123,10 +133,13 @@ def _names_columns(first: Sequence[str], task: TaskColumns, path: Path) -> bool:
         DataError: It cannot be decided.
     """
     from xautolm_core.tasks.columns import is_text_name
+    from xautolm_core.tasks.columns import plain_name
 
     if set(first) & set(task.names()):
         return True
     looks_named = any(is_text_name(name) for name in first)
+    if task.task_type == TaskType.TEXT_GENERATION:
+        looks_named = looks_named or any(plain_name(name) in _PROMPT_NAMES for name in first)
     if looks_named and task.text is None:
         return True
     if len(first) == 1 and not looks_named:
@@ -179,7 +192,7 @@ def choose_columns(
         column = task.text
     if pair_column is None and task.text_pair in columns:
         pair_column = task.text_pair
-    if task.has_questions:
+    if task.task_type == TaskType.QUESTION_ANSWERING:
         found = question_and_context(table)
         column, pair_column = column or found[0], pair_column or found[1]
         if column is None or pair_column is None:

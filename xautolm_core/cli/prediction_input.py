@@ -27,6 +27,7 @@ from xautolm_core.cli.prediction_records import reading
 from xautolm_core.errors import ConfigError
 from xautolm_core.errors import DataError
 from xautolm_core.tasks.quoting import Quoting
+from xautolm_core.tasks.spec import TaskType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,11 +37,56 @@ if TYPE_CHECKING:
 _LINES_SUFFIX = ".txt"
 _STANDARD_INPUT = "-"
 _PAIR_COLUMN = "text_pair"
-_TEXT_OPTIONS = ("--text", "--text-pair")
-_QUESTION_OPTIONS = ("--question", "--context")
 _ROWS_NAMED = 5
 # What the tasks' reader takes for a missing value where no type says so.
 _UNTYPED_MISSING = ("nan", "NaN")
+
+
+@dataclass(frozen=True)
+class RowOptions:
+    """How rows are given on the command line to a model of one kind.
+
+    Attributes:
+        text: Option of the text.
+        pair: Option of what comes with it; empty if nothing does.
+        does: What such a model does.
+        example: Options of an example.
+    """
+
+    text: str
+    pair: str
+    does: str
+    example: str
+
+    @property
+    def wanted(self) -> str:
+        """The options that are wanted."""
+        is_alone = self.does == _CLASSIFIES or not self.pair
+        return self.text if is_alone else f"{self.text} and {self.pair}"
+
+
+_CLASSIFIES = "classifies texts"
+_OPTIONS: Mapping[str, RowOptions] = {
+    TaskType.TEXT_CLASSIFICATION: RowOptions(
+        "--text", "--text-pair", _CLASSIFIES, "--text 'A text'"
+    ),
+    TaskType.QUESTION_ANSWERING: RowOptions(
+        *("--question", "--context", "answers questions on passages"),
+        "--question 'Who?' --context 'Ada.'",
+    ),
+    TaskType.TEXT_GENERATION: RowOptions(
+        "--prompt", "", "writes texts after prompts", "--prompt 'A prompt'"
+    ),
+}
+
+
+def row_options(task_type: str) -> RowOptions:
+    """Return how rows are given to a model for a kind of task; of unknown ones as to a classifier.
+
+    Args:
+        task_type: Name of the kind of task.
+    """
+    return _OPTIONS.get(task_type, _OPTIONS[TaskType.TEXT_CLASSIFICATION])
 
 
 @dataclass(frozen=True)
@@ -75,7 +121,7 @@ class InputRows:
 
     Attributes:
         file: Where they come from.
-        text: Column of the text.
+        text: Column of the text; empty where several columns may make up a prompt.
         pair: Column of the second text; None for single texts.
     """
 
@@ -154,7 +200,7 @@ def open_rows(
     header: bool | None = None,
     quoting: Quoting | None = None,
     has_pairs: bool | None = None,
-    has_questions: bool = False,
+    task_type: str = TaskType.TEXT_CLASSIFICATION,
     run: Path,
 ) -> InputRows:
     """Open the rows of ``--text`` (or ``--question``) or of a file.
@@ -169,25 +215,26 @@ def open_rows(
             columns decide.
         quoting: What the user says of the quotes in a delimited file.
         has_pairs: Whether the model wants second texts, if that is known.
-        has_questions: Whether it wants questions, and passages as second texts.
+        task_type: Kind of task that it was trained for.
         run: The run, which knows the names of the task's columns.
 
     Raises:
         ConfigError: Both or neither are given, or the numbers of texts differ.
         DataError: The file cannot be used.
     """
-    option, second = _QUESTION_OPTIONS if has_questions else _TEXT_OPTIONS
+    options = row_options(task_type)
     if (file is None) == (not texts):
-        example = "--question 'Who?' --context 'Ada.'" if has_questions else "--text 'A text'"
         raise ConfigError(
-            f"give either {option} or a FILE" + (", not both" if texts else ""),
-            hint=f"For example: xautolm predict RUN {example}",
+            f"give either {options.text} or a FILE" + (", not both" if texts else ""),
+            hint=f"For example: xautolm predict RUN {options.example}",
         )
     if file is None:
-        return _given_texts(texts, pairs, (option, second))
+        return _given_texts(texts, pairs, options)
     if pairs:
-        raise ConfigError(f"{second} belongs to {option}", hint="Use --pair-column with a FILE")
-    task = columns_of_run(run, has_questions=has_questions)
+        raise ConfigError(
+            f"{options.pair} belongs to {options.text}", hint="Use --pair-column with a FILE"
+        )
+    task = columns_of_run(run, task_type)
     if header is None and (column is not None or pair_column is not None):
         header = _is_delimited(file) or None
     opened = _open_file(file, task, header=header, quoting=quoting, column=column)
@@ -198,13 +245,17 @@ def open_rows(
                 hint="Leave --column and --pair-column out",
             )
         return InputRows(opened, TEXT_COLUMN, None)
+    if task_type == TaskType.TEXT_GENERATION:
+        if column is None:
+            return InputRows(opened, "", pair_column)
+        task = TaskColumns(task_type=task_type)
     names = choose_columns(
         opened, task, column=column, pair_column=pair_column, has_pairs=has_pairs
     )
     return InputRows(opened, *names)
 
 
-def _given_texts(texts: Sequence[str], pairs: Sequence[str], options: tuple[str, str]) -> InputRows:
+def _given_texts(texts: Sequence[str], pairs: Sequence[str], options: RowOptions) -> InputRows:
     """Return the texts of the command line as rows."""
     import pyarrow as pa
 
@@ -212,14 +263,14 @@ def _given_texts(texts: Sequence[str], pairs: Sequence[str], options: tuple[str,
 
     if pairs and len(pairs) != len(texts):
         raise ConfigError(
-            f"{len(texts)} times {options[0]} but {len(pairs)} times {options[1]}",
-            hint=f"Give one {options[1]} for each {options[0]}",
+            f"{len(texts)} times {options.text} but {len(pairs)} times {options.pair}",
+            hint=f"Give one {options.pair} for each {options.text}",
         )
     columns: dict[str, pa.ChunkedArray | list[Any]] = {}
     kind = pa.large_string()
     for name, option, values in (
-        (TEXT_COLUMN, options[0], texts),
-        (_PAIR_COLUMN, options[1], pairs),
+        (TEXT_COLUMN, options.text, texts),
+        (_PAIR_COLUMN, options.pair, pairs),
     ):
         try:
             columns[name] = pa.chunked_array([pa.array(values, type=kind)])
@@ -227,7 +278,7 @@ def _given_texts(texts: Sequence[str], pairs: Sequence[str], options: tuple[str,
             raise DataError(f"{option} is not UTF-8", hint="Re-encode the text") from error
     if not pairs:
         del columns[_PAIR_COLUMN]
-    table = Table(options[0], len(texts), columns)
+    table = Table(options.text, len(texts), columns)
     file = RowFile(table.source, dict.fromkeys(columns, kind), lambda: iter([table]))
     return InputRows(file, TEXT_COLUMN, _PAIR_COLUMN if pairs else None)
 

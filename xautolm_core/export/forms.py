@@ -16,7 +16,8 @@ from xautolm_core.errors import ConfigError
 from xautolm_core.errors import StoreError
 from xautolm_core.export.found_model import FoundModel
 from xautolm_core.export.found_model import opened_model
-from xautolm_core.export.found_model import require_classifier
+from xautolm_core.export.found_model import require_task_type
+from xautolm_core.tasks.spec import TaskType
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,12 @@ FORMS: Mapping[str, str] = {
     "onnx": "xautolm_core.export.onnx_form",
     "kserve": "xautolm_core.export.kserve",
     "mlflow": "xautolm_core.export.mlflow_form",
+    "trl": "xautolm_core.export.trl_form",
 }
 """Form to the module that makes it."""
+
+_TASK_TYPES = {"trl": TaskType.TEXT_GENERATION}
+"""Form to the type of task whose models have it; classifiers have the others."""
 
 SERVICE_OPTIONS = (
     "name",
@@ -121,7 +126,7 @@ def export_model(
     if form not in FORMS:
         raise ConfigError(f"There is no form {form!r}", hint=f"Known are {', '.join(FORMS)}")
     with opened_model(place, task=task, version=version) as model:
-        require_classifier(model)
+        require_task_type(model, _TASK_TYPES.get(form, TaskType.TEXT_CLASSIFICATION), form)
         target = _target(out, model, form)
         exporter: Exporter = import_module(FORMS[form]).export
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from xautolm_core.search.contract import TrialRecord
 from xautolm_core.search.models import model_folder
 from xautolm_core.search.records import choose_alternative
 from xautolm_core.search.records import choose_best
+from xautolm_core.search.records import model_score
 from xautolm_core.search.result_file import RESULT_FILE
 from xautolm_core.search.result_file import read_result
 from xautolm_core.tasks.spec import TaskType
@@ -29,6 +31,7 @@ from xautolm_core.trial.contract import MODEL_CARD_FILE
 from xautolm_core.trial.predict import read_card
 from xautolm_core.trial.saving import ModelCard
 
+_MODEL_CONFIG = "config.json"
 _LEVELS = 3
 """How far above a model's folder its run may lie."""
 
@@ -98,17 +101,31 @@ def opened_model(
         yield FoundModel(folder, read_card(folder), registered=found)
 
 
-def require_classifier(model: FoundModel) -> None:
-    """Make sure that a model is a text classifier, the only type of model with other forms.
+def require_task_type(model: FoundModel, task_type: str, form: str) -> None:
+    """Make sure that a model is for the type of task whose models have a form.
+
+    Args:
+        model: The model.
+        task_type: Type of task that the form is for.
+        form: Its name.
 
     Raises:
         ConfigError: It is of another task type.
     """
-    if model.card.task_type != TaskType.TEXT_CLASSIFICATION:
+    if model.card.task_type != task_type:
         raise ConfigError(
-            f"A model for {model.card.task_type} has no other forms yet",
+            f"A model for {model.card.task_type} has no form {form!r}: that is for {task_type}",
             hint=f"{model.folder} has the model as trained, for the predict command",
         )
+
+
+def is_encoder_decoder(model: FoundModel) -> bool:
+    """Whether a saved language model is a sequence-to-sequence one, by its configuration."""
+    try:
+        text = (model.folder / _MODEL_CONFIG).read_text(encoding="utf-8")
+        return bool(json.loads(text).get("is_encoder_decoder"))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def require_language_model(model: FoundModel, form: str) -> None:
@@ -127,7 +144,8 @@ def require_language_model(model: FoundModel, form: str) -> None:
 
 
 def _other_choice(model: FoundModel, form: str) -> str:
-    this = "Serve this one by MLflow: --to mlflow"
+    is_classifier = model.card.task_type == TaskType.TEXT_CLASSIFICATION
+    this = "Serve this one by MLflow: --to mlflow" if is_classifier else "It answers as it is"
     result = model.result
     if result is None:
         return f"{this}; a language model lies in RUN/{ALTERNATIVE_FOLDER}, if the search found one"
@@ -138,10 +156,10 @@ def _other_choice(model: FoundModel, form: str) -> str:
         where = "of the search (none is on the front)"
     if best is None:
         return f"{this}; the search found no language model"
-    score = best.result.model_scores["macro_f1"].value
+    score = model_score(best)
     said = (
         f"The best language model {where} is trial {best.number} ({best.configuration.method}, "
-        f"{best.configuration.model_label}; macro F1 {score:.4f} on validation)"
+        f"{best.configuration.model_label}; {result.primary.title} {score:.4f} on validation)"
     )
     folder = _folder_of(result, best)
     if folder is None:

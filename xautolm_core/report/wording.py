@@ -198,7 +198,7 @@ _LABELS: Mapping[str, str] = {
     LINEAR_PROBE_TFIDF: "probe + TF-IDF",
     LEXICAL_SPAN: "shared words",
     UNTUNED: "untuned",
-    UNTUNED_FEW_SHOT: "untuned, 4 examples",
+    UNTUNED_FEW_SHOT: "few-shot",
 }
 
 

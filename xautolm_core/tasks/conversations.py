@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import TypeAlias
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
 
 ROLES = ("system", "user", "assistant")
 """Who may have written a message of a conversation."""
+
+
+Conversation: TypeAlias = Sequence[Mapping[str, str]]
+"""Messages with ``role`` and ``content``, in order."""
 
 
 @dataclass(frozen=True)
