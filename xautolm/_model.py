@@ -26,14 +26,14 @@ from xautolm_core.trial.contract import MODEL_CARD_FILE
 
 if TYPE_CHECKING:
     import numpy as np
-    from xautolm_core.trial.generation.generator import GeneratedText
-    from xautolm_core.trial.generation.generator import TextGenerator
 
     from xautolm._result import SearchResult
     from xautolm_core.tasks.conversations import Conversation
     from xautolm_core.trial.answerer import Answerer
     from xautolm_core.trial.answerer import TextAnswer
     from xautolm_core.trial.classifier import Classifier
+    from xautolm_core.trial.generation.generator import GeneratedText
+    from xautolm_core.trial.generation.generator import TextGenerator
 
 T = TypeVar("T")
 
