@@ -10,6 +10,7 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 from typing import TYPE_CHECKING
@@ -56,13 +57,26 @@ def environment_of(engine: str, folder: Path) -> Path:
     Raises:
         EngineMissingError: It cannot be installed.
     """
-    home = folder / engine
+    return make_environment(engine, REQUIREMENTS[engine], folder)
+
+
+def make_environment(name: str, wanted: Sequence[str], folder: Path) -> Path:
+    """Return the Python of an environment with some packages, made if it is not there.
+
+    Args:
+        name: Of the environment.
+        wanted: Its packages, as pip takes them.
+        folder: Where environments are kept.
+
+    Raises:
+        EngineMissingError: They cannot be installed.
+    """
+    home = folder / name
     python = home / "bin" / "python"
     ready = home / _READY
-    wanted = REQUIREMENTS[engine]
     if ready.is_file() and ready.read_text().split() == list(wanted):
         return python
-    print(f"making the environment of {engine} in {home}", flush=True)
+    print(f"making the environment of {name} in {home}", flush=True)
     _run([sys.executable, "-m", "venv", "--clear", str(home)])
     _run([str(python), "-m", "pip", "install", "--quiet", *wanted])
     ready.write_text("\n".join(wanted))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,9 @@ from xautolm_core.tasks.conversations import GenerationTask
 from xautolm_core.tasks.prepared import write_prepared
 from xautolm_core.tasks.spec import TaskType
 from xautolm_core.trial.contract import TrialSpec
+from xautolm_core.trial.failures import InvalidConfiguration
 from xautolm_core.trial.generation.decoding import MAX_NEW_TOKENS
+from xautolm_core.trial.generation.reading import packed_bins
 from xautolm_core.trial.generation.training import GenerationKind
 from xautolm_core.trial.hyperparameters import read_hyperparameters
 from xautolm_core.trial.methods import apply_method
@@ -137,6 +140,7 @@ def test_saved_models_write_alike_in_plain_transformers(
     parameters: dict[str, Any] = {"num_trainable_layers": 1} if method == "partial" else {}
     if method == "lora":
         parameters["lora_targets"] = "all-linear"
+        parameters["packing"] = architecture != "bart"
     spec = make(method, parameters, model=tiny_model(architecture), measure_latency=True)
     result = run_trial(spec)
     assert result.outcome is Outcome.OK, result.failure
@@ -149,7 +153,10 @@ def test_saved_models_write_alike_in_plain_transformers(
         load_answerer(folder)
 
 
-@pytest.mark.parametrize(("architecture", "answer"), [("llama", copied), ("t5", reversed_)])
+@pytest.mark.parametrize(
+    ("architecture", "answer"),
+    [("llama", copied), pytest.param("t5", reversed_, marks=pytest.mark.slow)],
+)
 def test_tiny_models_learn_to_copy_and_to_reverse(
     architecture: str,
     answer: Callable[[Sequence[str]], str],
@@ -197,6 +204,44 @@ def test_loss_of_a_batch_is_that_of_its_rows(architecture: str, make: Make, cach
         together = float(objective.loss(np.arange(len(rows))))
     weights = [len(data.train.answer(row)) for row in rows]
     assert together == pytest.approx(np.average(alone, weights=weights), abs=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen3", "gemma3", "gpt2"])
+def test_packed_rows_have_the_loss_that_they_have_alone(
+    architecture: str, make: Make, cache: Path
+) -> None:
+    folder = write_prepared(make_conversations(24), cache)
+    spec = make(model=tiny_model(architecture), task_folder=folder)
+    data, model, work = _opened(spec)
+    packed = dataclasses.replace(work.parameters, packing=True)
+    plain, rows = data.objective(model.eval(), work)
+    objective, _ = data.objective(model, dataclasses.replace(work, parameters=packed))
+    lengths = plain.lengths
+    assert packed_bins(lengths.tolist(), MAX_LENGTH) != [[i] for i in range(len(rows))]
+    items = np.arange(len(rows))
+    for some in (items, items[:3], items[:1]):
+        with torch.no_grad():
+            assert float(objective.loss(some)) == pytest.approx(float(plain.loss(some)), abs=1e-4)
+
+
+def test_rows_are_packed_where_they_fit() -> None:
+    assert packed_bins([2, 5, 3, 9, 1], 6) == [[3], [1, 4], [2, 0]]
+
+
+def test_models_that_mix_the_rows_of_a_sequence_are_not_packed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, model, work = _opened(make())
+    forward = type(model).forward
+
+    def mixing(self: Any, input_ids: Any, position_ids: Any = None, **others: Any) -> Any:
+        mask = torch.ones_like(input_ids)
+        return forward(self, input_ids, attention_mask=mask, position_ids=position_ids, **others)
+
+    monkeypatch.setattr(type(model), "forward", mixing)
+    packed = dataclasses.replace(work.parameters, packing=True)
+    with pytest.raises(InvalidConfiguration, match="mixes the rows"):
+        data.objective(model, dataclasses.replace(work, parameters=packed))
 
 
 @pytest.mark.parametrize("variant", ["plain", "rslora", "dora", "pissa"])
@@ -302,7 +347,7 @@ def test_untuned_models_are_scored_and_saved(
     [
         ("head", {}, tiny_model("llama"), "head"),
         ("full", {}, tiny_model("bert"), "encoder"),
-        ("full", {"packing": True}, tiny_model("llama"), "packed"),
+        ("full", {"packing": True}, tiny_model("t5"), "packing"),
         ("full", {"class_weighted_loss": True}, tiny_model("llama"), "no classes"),
         ("untuned", {"epochs": 2}, tiny_model("llama"), "epochs"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,10 @@ Message = Mapping[str, str]
 
 # Private characters: no text has them by chance, and no template looks at them.
 _MARK = "\ue000xautolm\ue001"
+
+# For the templates that know them: an answer begins at once, without thoughts before it, and the
+# same conversation is the same text on each day.
+_TEMPLATE_OPTIONS = {"enable_thinking": False, "date_string": "26 Jul 2024"}
 
 
 class Renderer:
@@ -42,7 +47,15 @@ class Renderer:
         self._with_marks: Any = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
         self._literal: Any = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
         self._literal.encode_special_tokens = True
-        self._special = tuple(str(token) for token in self._tokenizer.all_special_tokens)
+        # Not only those that have a role: many turns end with a token that has none.
+        added = self._tokenizer.added_tokens_decoder.values()
+        self._special = sorted(
+            {str(token) for token in added if token.special}
+            | {str(token) for token in self._tokenizer.all_special_tokens},
+            key=len,
+            reverse=True,
+        )
+        self._any_special = re.compile("|".join(map(re.escape, self._special)) or "(?!)")
         self._is_seq2seq = is_seq2seq
         self._has_template = bool(self._tokenizer.chat_template) and not is_seq2seq
         self._prefix, self._suffix = self._surroundings()
@@ -89,7 +102,7 @@ class Renderer:
 
     def _templated(self, messages: Sequence[Message]) -> list[int]:
         contents = [message["content"] for message in messages]
-        if not any(token in content for content in contents for token in self._special):
+        if not any(self._any_special.search(content) for content in contents):
             text = self._apply(messages, generate=True)
             ids: list[int] = self._with_marks.encode(text, add_special_tokens=False).ids
             return ids
@@ -134,7 +147,10 @@ class Renderer:
 
     def _template(self, messages: Sequence[Message], *, generate: bool) -> str:
         found: str = self._tokenizer.apply_chat_template(
-            [dict(message) for message in messages], tokenize=False, add_generation_prompt=generate
+            [dict(message) for message in messages],
+            tokenize=False,
+            add_generation_prompt=generate,
+            **_TEMPLATE_OPTIONS,
         )
         begin = self._tokenizer.bos_token
         # It is in the prefix, as a tokenizer puts it there.
@@ -167,9 +183,9 @@ class Renderer:
             if not there:
                 raise InvalidConfiguration("The chat template leaves the answer out")
             after = after.lstrip()
-            closing = [token for token in self._special if after.startswith(token)]
+            closing = self._any_special.match(after)
             if closing:
-                return int(self._tokenizer.convert_tokens_to_ids(max(closing, key=len)))
+                return int(self._tokenizer.convert_tokens_to_ids(closing[0]))
         if own is None:
             raise InvalidConfiguration("The model's tokenizer has no token that ends a text")
         return int(own)

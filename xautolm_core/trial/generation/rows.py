@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xautolm_core.trial.generation.rendering import Renderer
 
 _CHUNK_ROWS = 1_024
-_VERSION = 1
+_VERSION = 2
 """Changes where the same rows are to become other tokens."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,22 +29,19 @@ from xautolm_core.trial.evaluation import spread_rows
 from xautolm_core.trial.failures import InvalidConfiguration
 from xautolm_core.trial.generation.decoding import Decoder
 from xautolm_core.trial.generation.decoding import Decoding
-from xautolm_core.trial.generation.decoding import left_padded
 from xautolm_core.trial.generation.decoding import new_tokens_for
+from xautolm_core.trial.generation.reading import IGNORED
+from xautolm_core.trial.generation.reading import AnswerReader
 from xautolm_core.trial.generation.rendering import Renderer
 from xautolm_core.trial.generation.rows import GenerationTokens
 from xautolm_core.trial.generation.rows import open_generation_tokens
 from xautolm_core.trial.objective import Evaluation
 from xautolm_core.trial.objective import Machine
 from xautolm_core.trial.objective import TrialAtWork
-from xautolm_core.trial.precision import autocast
 from xautolm_core.trial.rows import TrialRows
 from xautolm_core.trial.rows import choose_conversations
 from xautolm_core.trial.rows import generated_rows
 from xautolm_core.trial.tokenizer import TokenizerFolder
-
-_IGNORED = -100
-"""A label that no loss is made of."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +82,10 @@ class GenerationObjective:
         decoding: How answers are written.
         smoothing: Of the loss.
         machine: Device and precision.
+        packing: Whether rows share sequences, as many as fit into the length.
+
+    Raises:
+        InvalidConfiguration: Rows are to be packed, and the architecture mixes them.
     """
 
     def __init__(
@@ -100,24 +100,23 @@ class GenerationObjective:
         decoding: Decoding,
         smoothing: float,
         machine: Machine,
+        packing: bool = False,
     ) -> None:
-        self._model = model
-        self._train = train
         self._rows = rows
-        self._max_length = max_length
         self._validation = validation
         self._renderer = renderer
         self._decoding = decoding
         self._smoothing = smoothing
         self._machine = machine
-        self._is_seq2seq = bool(model.config.is_encoder_decoder)
-        plain = model.get_base_model() if hasattr(model, "get_base_model") else model
-        self._plain = plain
-        self._keeps_logits = "logits_to_keep" in inspect.signature(plain.forward).parameters
+        self._reader = AnswerReader(
+            model, train, max_length, decoding.pad_id, machine, packing=packing
+        )
+        if packing:
+            self._reader.check_packing(rows[[0, -1]])
         self._decoder = Decoder(model, decoding, machine.device, machine.precision)
         self.rows = len(rows)
         together = train.prompts.lengths[rows] + train.answers.lengths[rows]
-        most = 2 * max_length if self._is_seq2seq else max_length
+        most = 2 * max_length if self._reader.is_seq2seq else max_length
         self.lengths = np.minimum(together, most)
         self.strata = np.zeros(len(rows), dtype=np.int64)
         self.evaluation_lengths = np.array(
@@ -127,11 +126,11 @@ class GenerationObjective:
     def loss(self, items: np.ndarray) -> torch.Tensor:
         """Return the mean loss of the answers' tokens of some rows."""
         rows = self._rows[items]
-        logits, labels = self._read_to_write(rows) if self._is_seq2seq else self._read_on(rows)
+        logits, labels = self._reader.read(rows)
         return functional.cross_entropy(
             logits.float().flatten(0, 1),
             labels.flatten(),
-            ignore_index=_IGNORED,
+            ignore_index=IGNORED,
             label_smoothing=self._smoothing,
         )
 
@@ -148,56 +147,6 @@ class GenerationObjective:
     def _write(self, prompts: Sequence[np.ndarray], between: Callable[[], None]) -> list[list[int]]:
         most = evaluation_tokens(self._machine.device)
         return self._decoder.write(prompts, max_tokens=most, between=between)
-
-    def _read_on(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits and labels at the ends of batches, where the answers stand.
-
-        Rows end together, so that no logits of prompts are computed, which would be a matrix as
-        wide as the vocabulary.
-        """
-        answers = [self._train.answer(row) for row in rows]
-        texts = [
-            np.concatenate([self._train.prompt(row, self._max_length - len(answer)), answer])
-            for row, answer in zip(rows, answers, strict=True)
-        ]
-        ids, mask = left_padded(texts, self._decoding.pad_id)
-        kept = max(len(answer) for answer in answers)
-        labels = np.full((len(rows), kept), _IGNORED, dtype=np.int64)
-        for i, answer in enumerate(answers):
-            labels[i, kept - len(answer) :] = answer
-        arguments = {
-            "input_ids": self._tensor(ids),
-            "attention_mask": self._tensor(mask),
-            "position_ids": self._tensor(np.maximum(mask.cumsum(1) - 1, 0)),
-        }
-        parameters = inspect.signature(self._plain.forward).parameters
-        arguments = {name: value for name, value in arguments.items() if name in parameters}
-        limit = {"logits_to_keep": kept + 1} if self._keeps_logits else {}
-        with autocast(self._machine.device, self._machine.precision):
-            logits = self._model(**arguments, **limit, use_cache=False).logits
-        # The logits of a place are those of the token after it.
-        return logits[:, -kept - 1 : -1], self._tensor(labels)
-
-    def _read_to_write(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits and labels of all places of the answers, which a decoder writes."""
-        prompts = [self._train.prompt(row, self._max_length) for row in rows]
-        answers = [self._train.answer(row) for row in rows]
-        ids, mask = left_padded(prompts, self._decoding.pad_id)
-        labels = np.full((len(rows), max(map(len, answers))), _IGNORED, dtype=np.int64)
-        for i, answer in enumerate(answers):
-            labels[i, : len(answer)] = answer
-        targets = self._tensor(labels)
-        with autocast(self._machine.device, self._machine.precision):
-            output = self._model(
-                input_ids=self._tensor(ids),
-                attention_mask=self._tensor(mask),
-                labels=targets,
-                use_cache=False,
-            )
-        return output.logits, targets
-
-    def _tensor(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(array).to(self._machine.device)
 
 
 @dataclass(frozen=True)
@@ -242,7 +191,7 @@ class GenerationData:
         """Return what is learnt and from which rows.
 
         Raises:
-            InvalidConfiguration: No answer fits into the length.
+            InvalidConfiguration: No answer fits into the length, or rows cannot be packed.
         """
         rows = self.rows.train
         fits = self.train.answers.lengths[rows] < self.max_length
@@ -260,6 +209,7 @@ class GenerationData:
             decoding=self.decoding,
             smoothing=work.parameters.label_smoothing,
             machine=work.machine,
+            packing=work.parameters.packing,
         )
         return objective, rows[fits]
 
@@ -369,8 +319,6 @@ class GenerationKind:
         parameters = spec.configuration.parameters
         if parameters.get("class_weighted_loss"):
             raise InvalidConfiguration("Answers have no classes: class_weighted_loss does not fit")
-        if parameters.get("packing"):
-            raise InvalidConfiguration("Rows are not packed yet: leave packing out")
         task = open_prepared_conversations(spec.task_folder)
         return GenerationSource(spec, task, scored_rows(choose_conversations(task, spec)))
 
