@@ -57,12 +57,14 @@ class Asking:
         limit_seconds: Time limit of the process; None for none.
         give_up: Called several times a second; True ends the process.
         command: Command to run, with the request's path appended.
+        most_rows: Rows that texts are written for, at most; None for as many as a test has.
     """
 
     threads: int = 0
     limit_seconds: float | None = None
     give_up: Callable[[], bool] = _never
     command: Sequence[str] = (sys.executable, "-m", MODULE)
+    most_rows: int | None = None
 
 
 def score_on_test(
@@ -134,6 +136,7 @@ def _answers_of(
         task_folder=task_folder,
         out_file=work_folder / OUT_FILE,
         threads=asking.threads or cpu_count(),
+        most_rows=asking.most_rows,
     )
     request.out_file.unlink(missing_ok=True)
     write_json(request_file, request)

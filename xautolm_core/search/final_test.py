@@ -10,7 +10,9 @@ from xautolm_core.search.asking import Asking
 from xautolm_core.search.asking import score_on_test
 from xautolm_core.search.final_test_kinds import final_test_kind
 from xautolm_core.search.models import model_folder
+from xautolm_core.search.plan import most_generated_rows
 from xautolm_core.search.records import choose_alternative
+from xautolm_core.tasks.spec import TaskType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,8 +59,7 @@ def evaluate_best(
     if not model_folder(setup.out_folder, best).is_dir():
         setup.note("The model of the best trial is missing: no test", warning=True)
         return
-    tested_rows = final_test_kind(setup.task.type).tested_rows(setup.task)
-    setup.observer.phase("test", f"{tested_rows} rows")
+    setup.observer.phase("test", f"{tested_rows(setup)} rows")
     with setup.clock.phase("test"):
         report, problem = run_test(
             best,
@@ -75,6 +76,14 @@ def evaluate_best(
     # A missing comparison is done when the search is resumed.
     state.test_trials = trials if report.comparison is not None else trials[:1]
     setup.save_state()
+
+
+def tested_rows(setup: SearchSetup) -> int:
+    """Return how many rows of the test split the models of a search answer."""
+    rows = final_test_kind(setup.task.type).tested_rows(setup.task)
+    if setup.task.type != TaskType.TEXT_GENERATION:
+        return rows
+    return min(rows, most_generated_rows(setup.policy.effective_budget_seconds))
 
 
 def run_test(
@@ -149,6 +158,7 @@ def _evaluate(
             threads=setup.threads * setup.spec.workers,
             limit_seconds=max(_LEAST_LIMIT_SECONDS, _TIMES_EXPECTED * expected_seconds),
             give_up=lambda: setup.interrupts.count > interrupts_before,
+            most_rows=tested_rows(setup),
         ),
         task=setup.task,
     )

@@ -38,7 +38,8 @@ class GenerationTest:
     def read(self, document: bytes, task: GenerationTask) -> TestedModel:
         """Score what a model wrote after a sample of the test split's prompts."""
         answers = GeneratedAnswers.model_validate_json(document)
-        rows = generated_rows(len(task.test))
+        # A search of a short budget has fewer answered.
+        rows = generated_rows(len(task.test), max(len(answers.rows), 1))
         sizes = {len(answers.texts), len(answers.tokens), len(answers.cut)}
         if answers.rows != tuple(rows.tolist()) or sizes != {len(rows)}:
             raise ValueError("its answers do not belong to the rows")

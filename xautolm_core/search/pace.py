@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from xautolm_core.records.methods import UNTUNED_FEW_SHOT
 from xautolm_core.records.methods import has_model
 from xautolm_core.records.methods import is_cheap
 from xautolm_core.records.outcome import Outcome
 from xautolm_core.search.continuation import Room
 from xautolm_core.search.continuation import plan_continuation
 from xautolm_core.search.epochs import fit_epochs
-from xautolm_core.search.final_test_kinds import final_test_kind
+from xautolm_core.search.final_test import tested_rows
 from xautolm_core.search.forecast import Forecaster
 from xautolm_core.search.plan import SHARE_OF_COMPARISON
 from xautolm_core.search.plan import SHARE_OF_FIRST
@@ -132,7 +133,11 @@ class SearchPace:
             records: All trials that have ended.
             running: Running trials, by number.
         """
-        cheap = next_cheap(self._setup.space, tried(running, records))
+        cheap = next_cheap(
+            self._setup.space,
+            tried(running, records),
+            is_affordable=lambda one: self._is_affordable(one, records),
+        )
         return cheap or self._screening.next(records, tried(running, ()))
 
     def trial_budget(self, planned: PlannedTrial, records: Sequence[TrialRecord]) -> TrialBudget:
@@ -179,7 +184,7 @@ class SearchPace:
             wall_limit_seconds=allowance.wall_limit_seconds,
             host_memory_bytes=self._setup.trial_memory_bytes,
             data_fraction=min(share, at_most_screened(configuration, rows) / rows),
-            max_validation_rows=most_validation_rows(self._setup.task.type, configuration),
+            max_validation_rows=self._most_validation_rows(configuration),
             on_overrun="stop" if is_screening(configuration) else "shrink",
         )
 
@@ -256,9 +261,7 @@ class SearchPace:
             records: All trials so far, for the pace of the machine.
         """
         evaluated_rows = at_most_screened(configuration, self._validation_rows)
-        scored_rows = min(
-            evaluated_rows, most_validation_rows(self._setup.task.type, configuration)
-        )
+        scored_rows = min(evaluated_rows, self._most_validation_rows(configuration))
         paces = [] if result is None else [_measured_pace(result, scored_rows)]
         imports = _LEAST_IMPORT_SECONDS
         if has_model(configuration.method):
@@ -272,14 +275,27 @@ class SearchPace:
         answering = _TEST_MARGIN * self._tested_rows * max(paces, default=0.0)
         return slower * imports + loading + answering
 
+    def _is_affordable(self, configuration: Configuration, records: Sequence[TrialRecord]) -> bool:
+        """Whether a cheap candidate that cannot choose its rows fits into its share."""
+        limit = self._setup.policy.cheap_seconds
+        if limit is None or configuration.method != UNTUNED_FEW_SHOT:
+            return True
+        return self._forecaster.forecast(configuration, records).evaluation_seconds <= limit
+
+    def _most_validation_rows(self, configuration: Configuration | None) -> int:
+        return most_validation_rows(
+            self._setup.task.type,
+            configuration,
+            budget_seconds=self._setup.policy.effective_budget_seconds,
+        )
+
     @property
     def _validation_rows(self) -> int:
-        task = self._setup.task
-        return min(most_validation_rows(task.type), len(task.validation))
+        return min(self._most_validation_rows(None), len(self._setup.task.validation))
 
     @property
     def _tested_rows(self) -> int:
-        return final_test_kind(self._setup.task.type).tested_rows(self._setup.task)
+        return tested_rows(self._setup)
 
 
 def _measured_pace(result: TrialResult, validation_rows: int) -> float:

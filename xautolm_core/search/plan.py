@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xautolm_core.records.methods import FEW_SHOT_ROWS
 from xautolm_core.records.methods import MAX_GENERATED_ROWS
-from xautolm_core.records.methods import UNTUNED_FEW_SHOT
+from xautolm_core.space.generation_cost import written_rows
 from xautolm_core.space.screening import at_most_screened
 from xautolm_core.tasks.spec import TaskType
 
@@ -42,6 +41,11 @@ SHARE_OF_COMPARISON = 0.3
 
 SHARE_OF_TEST = 0.6
 """Largest share of the budget that is reserved for the test of one model."""
+
+# A short answer of a model of 135 million parameters takes two CPU cores a second; an evaluation is
+# to take a twelfth of the budget there.
+_SECONDS_FOR_A_WRITTEN_ROW = 12.0
+_LEAST_GENERATED_ROWS = 30
 
 _LEAST_ROWS = 2_000
 _UNKNOWN_TEST_SECONDS = 10.0
@@ -168,19 +172,36 @@ class BudgetPolicy:
         return min(counts, default=None)
 
 
-def most_validation_rows(task_type: str, configuration: Configuration | None = None) -> int:
+def most_validation_rows(
+    task_type: str, configuration: Configuration | None = None, *, budget_seconds: float | None
+) -> int:
     """Return how many validation rows a trial is scored on at most.
 
     Args:
         task_type: Name of the kind of task.
         configuration: What the trial trains; None for a whole training.
+        budget_seconds: Budget of the search; None for none.
     """
-    most = MAX_GENERATED_ROWS if task_type == TaskType.TEXT_GENERATION else MAX_VALIDATION_ROWS
+    method = "" if configuration is None else configuration.method
+    if task_type == TaskType.TEXT_GENERATION:
+        return written_rows(method, most_generated_rows(budget_seconds))
     if configuration is None:
-        return most
-    if configuration.method == UNTUNED_FEW_SHOT:
-        return min(most, FEW_SHOT_ROWS)
-    return at_most_screened(configuration, most)
+        return MAX_VALIDATION_ROWS
+    return at_most_screened(configuration, MAX_VALIDATION_ROWS)
+
+
+def most_generated_rows(budget_seconds: float | None) -> int:
+    """Return how many rows of validation and of test texts are written for.
+
+    All trials of a search are scored on the same ones, so that the budget alone decides.
+
+    Args:
+        budget_seconds: Budget of the search; None for none.
+    """
+    if budget_seconds is None:
+        return MAX_GENERATED_ROWS
+    affordable = int(budget_seconds / _SECONDS_FOR_A_WRITTEN_ROW)
+    return min(max(affordable, _LEAST_GENERATED_ROWS), MAX_GENERATED_ROWS)
 
 
 def final_reserve_seconds(test_seconds: Sequence[float], *, budget_seconds: float | None) -> float:

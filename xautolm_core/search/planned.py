@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,7 +32,12 @@ class PlannedTrial:
     continues: int | None = None
 
 
-def next_cheap(space: SearchSpace, tried: Iterable[Configuration]) -> PlannedTrial | None:
+def next_cheap(
+    space: SearchSpace,
+    tried: Iterable[Configuration],
+    *,
+    is_affordable: Callable[[Configuration], bool] = lambda _: True,
+) -> PlannedTrial | None:
     """Return the next cheap candidate of a space that was not tried yet, or None.
 
     They come first, in the space's order, so that a result at least as good as the obvious
@@ -40,9 +46,10 @@ def next_cheap(space: SearchSpace, tried: Iterable[Configuration]) -> PlannedTri
     Args:
         space: The search space.
         tried: Configurations of all trials so far, running ones included.
+        is_affordable: Whether there is time for a candidate; others are left out.
     """
     done = {configuration for configuration in tried if is_cheap(configuration.method)}
     for candidate in space.cheap:
-        if candidate not in done:
+        if candidate not in done and is_affordable(candidate):
             return PlannedTrial(candidate, "cheap candidate, before any language model")
     return None

@@ -39,6 +39,7 @@ class AnswersRequest(BaseModel):
         out_file: Where the answers are written.
         threads: CPU threads.
         device: ``auto`` takes a GPU where there is one.
+        most_rows: Rows that texts are written for, at most; None for as many as a test has.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -49,6 +50,7 @@ class AnswersRequest(BaseModel):
     out_file: Path
     threads: int = Field(default=1, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    most_rows: int | None = Field(default=None, ge=1)
 
 
 class Answers(BaseModel):
@@ -131,7 +133,7 @@ def answer_prompts(request: AnswersRequest) -> GeneratedAnswers:
 
     prepare_process(request.threads, seed=0)
     split = open_prepared_conversations(request.task_folder).splits[request.split]
-    rows = generated_rows(len(split))
+    rows = generated_rows(len(split), request.most_rows)
     generator = load_generator(request.model_folder, device=request.device, threads=request.threads)
     since = time.perf_counter()
     found = generator.generate(split.messages.take(rows).to_pylist())

@@ -48,16 +48,17 @@ def choose_conversations(task: GenerationTask, spec: TrialSpec) -> TrialRows:
     return choose_stratified(train, validation, spec)
 
 
-def generated_rows(rows: int) -> np.ndarray:
+def generated_rows(rows: int, most: int | None = None) -> np.ndarray:
     """Return the rows of a split of text generation that are scored: all, or a seeded sample.
 
     Args:
         rows: Rows of the split.
+        most: Fewer than ``MAX_GENERATED_ROWS``, where the time is short.
 
     Returns:
         Row numbers from 0 in ascending order, int64; at most ``MAX_GENERATED_ROWS``.
     """
-    return stratified_sample(np.zeros(rows), MAX_GENERATED_ROWS, 0)
+    return stratified_sample(np.zeros(rows), min(most or rows, MAX_GENERATED_ROWS), 0)
 
 
 def has_answers(split: QuestionSplit) -> np.ndarray:
