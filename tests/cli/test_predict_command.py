@@ -201,6 +201,9 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(b"some text\n" * 99)[:-9])
     (tmp_path / "a.jsonl").write_text('{"text": "a"}\n["b"]\n')
     (tmp_path / "b.jsonl").write_text('{"text": "a"}\n{"text": 1}\n')
+    repeated = '{"text": "a"}\n{"text": "b", "text": "c"}\n'
+    (tmp_path / "c.jsonl").write_text(repeated)
+    (tmp_path / "c.json").write_text("\n".join(reversed(repeated.splitlines())))
     pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"text": [b"\xff"]}), tmp_path / "b.parquet")
     (tmp_path / "c.parquet").write_text("no such thing")
@@ -217,6 +220,8 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
         ("cut.txt.gz", "cannot be read"),
         ("a.jsonl", "line 2 is not a JSON object"),
         ("b.jsonl", "int in row 2"),
+        ("c.jsonl", "line 2 is not valid JSON .an object has the name 'text' twice"),
+        ("c.json", "line 1 is not valid JSON .an object has the name 'text' twice"),
         ("a.parquet", "'text' holds other values than texts .int64"),
         ("b.parquet", "bytes that are not UTF-8"),
         ("c.parquet", "not a valid Parquet file"),

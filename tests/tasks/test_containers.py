@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import pickle
 import tarfile
 import zipfile
 from pathlib import Path
@@ -101,6 +102,13 @@ def test_text_that_begins_like_parquet_is_text(tmp_path: Path) -> None:
         (lzma.compress(b"text,label\n"), ("xz",)),
         (_tar(), ("tar archive",)),
         (_feather(), ("Arrow file", "Parquet")),
+        (b"Rar!\x1a\x07\x01\x00 and more", ("RAR archive", "Unpack it")),
+        (b"SQLite format 3\x00 and more", ("SQLite database", "Parquet or CSV")),
+        (b"Obj\x01 and more", ("Avro file", "Parquet or CSV")),
+        (b"\x89HDF\r\n\x1a\n and more", ("HDF5 file", "Parquet or CSV")),
+        (pickle.dumps(rows(), protocol=4), ("pickle of Python", "Parquet or CSV")),
+        (pickle.dumps(rows(), protocol=2), ("pickle of Python", "Parquet or CSV")),
+        (b"%PDF-1.7\n", ("PDF document", "Parquet or CSV")),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
             ("Git LFS", "git lfs pull"),

@@ -52,3 +52,31 @@ def test_a_single_line_of_json_lines_is_a_row(tmp_path):
     assert read_json(tmp_path / "a.jsonl").columns["text"].to_pylist() == ["a b"]
     (tmp_path / "a.json").write_text(json.dumps({"text": "a b", "label": "c"}, indent=1))
     assert read_json(tmp_path / "a.json").columns["text"].to_pylist() == ["a b"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_of_objects_end_at_every_line_end_and_no_other_character(tmp_path, end):
+    texts = ["a\u2028b", "c\x85d", "e\u2029"]
+    lines = [json.dumps({"text": text}, ensure_ascii=False) + end for text in texts]
+    for name in ("a.jsonl", "a.json"):
+        (tmp_path / name).write_bytes(("\ufeff" + end + "".join(lines)).encode())
+        assert read_json(tmp_path / name).columns["text"].to_pylist() == texts
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("a.jsonl", '{"text": "a"}\n{"text": "b", "text": "c"}\n', "a.jsonl, line 2"),
+        ("a.json", '{"text": "a"}\n{"text": "b", "text": "c"}\n', "a.json, line 2"),
+        ("a.json", '{"text": "b", "text": "c"}\n{"text": "a"}\n', "a.json is"),
+        ("a.json", '[{"text": "b", "text": "c"}]', "a.json is"),
+        ("a.json", '{"text":\n["b"], "text":\n["c"]}', "a.json is"),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused_so_that_no_value_is_lost(
+    tmp_path, name, content, place
+):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match="has the name 'text' twice") as caught:
+        read_json(tmp_path / name)
+    assert place in str(caught.value)

@@ -153,7 +153,8 @@ def predict(
     )
     written = write_answers(answered, out, rows.file.types, names)
     where = f"{out} (column {names.prediction})"
-    typer.echo(f"{written} predictions written to {one_line(where)}")
+    predictions = "1 prediction" if written == 1 else f"{written:,} predictions"
+    typer.echo(f"{predictions} written to {one_line(where)}")
 
 
 def _texts(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import re
 import zlib
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from typing import Any
 from typing import BinaryIO
 
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.json_values import RepeatedNameError
+from xautolm_core.tasks.json_values import parse_json
 from xautolm_core.tasks.text_files import open_bytes
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -26,7 +27,9 @@ def is_json_lines(path: Path) -> bool:
     if first is None or second is None:
         return False
     try:
-        return isinstance(json.loads(first), dict)
+        return isinstance(parse_json(first), dict)
+    except RepeatedNameError:
+        return True  # and refused with its line
     except ValueError:
         return False
 
@@ -38,7 +41,7 @@ def json_records(path: Path) -> Iterator[dict[str, Any]]:
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
+                record = parse_json(line)
             except ValueError as error:
                 raise DataError(
                     f"{path}, line {number} is not valid JSON ({error})",

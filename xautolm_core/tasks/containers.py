@@ -31,6 +31,7 @@ _START_BYTES = 512
 _MEMBERS_NAMED = 3
 _SAVE_AS_CSV = "Save its sheet as 'CSV UTF-8' in a spreadsheet program and give that file"
 _UNPACK = "Unpack it and give the file or folder that comes out"
+_WRITE_AS_TABLE = "Write it as Parquet or CSV"
 _ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")
 # What no text begins with; a ZIP archive is looked into.
 _REFUSED = (
@@ -41,7 +42,17 @@ _REFUSED = (
     (re.compile(rb"\x28\xb5\x2f\xfd"), "is packed by Zstandard", _UNPACK),
     (re.compile(rb"7z\xbc\xaf\x27\x1c"), "is a 7z archive", _UNPACK),
     (re.compile(rb"(?s).{257}ustar[\x00 ]"), "is a tar archive", _UNPACK),
-    (re.compile(rb"ARROW1\x00\x00"), "is an Arrow file", "Write it as Parquet or CSV"),
+    (re.compile(rb"Rar!\x1a\x07"), "is a RAR archive", _UNPACK),
+    (re.compile(rb"ARROW1\x00\x00"), "is an Arrow file", _WRITE_AS_TABLE),
+    (re.compile(rb"SQLite format 3\x00"), "is an SQLite database", _WRITE_AS_TABLE),
+    (re.compile(rb"Obj\x01"), "is an Avro file", _WRITE_AS_TABLE),
+    (re.compile(rb"\x89HDF\r\n\x1a\n"), "is an HDF5 file", _WRITE_AS_TABLE),
+    (
+        re.compile(rb"\x80[\x02-\x05][\x28\x5d\x63\x7d\x80\x8c\x95]"),
+        "is a pickle of Python",
+        _WRITE_AS_TABLE,
+    ),
+    (re.compile(rb"%PDF-\d"), "is a PDF document", "Write its texts as Parquet or CSV"),
     (
         re.compile(rb"version https://git-lfs\.github\.com/spec/"),
         "is a pointer of Git LFS, not the data",

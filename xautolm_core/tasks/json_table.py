@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,12 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from xautolm_core.errors import DataError
+from xautolm_core.tasks.json_values import RepeatedNameError
+from xautolm_core.tasks.json_values import parse_json
 from xautolm_core.tasks.tables import Table
 from xautolm_core.tasks.text_files import check_utf8
 from xautolm_core.tasks.text_files import open_bytes
+from xautolm_core.tasks.text_files import open_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,22 +51,35 @@ def read_json(path: Path) -> Table:
 
 def _one_object(path: Path) -> dict[str, Any] | None:
     """Return the object that the whole file is, or None if it is none, or lines of objects."""
-    with open_bytes(path) as file:
-        first = next((line for line in file if line.lstrip(b"\xef\xbb\xbf").strip()), b"")
-        second = next((line for line in file if line.strip()), b"")
-    if second and _parsed(first) is not None:
+    with open_text(path) as file:
+        first = next((line for line in file if line.lstrip("\ufeff").strip()), "")
+        second = next((line for line in file if line.strip()), "")
+    if second and _parsed(path, first) is not None:
         return None
-    with open_bytes(path) as file:
-        document = _parsed(file.read())
+    document = _parsed(path, _whole_text(path))
     return document if isinstance(document, dict) else None
 
 
-def _parsed(text: bytes) -> Any:
-    """Return what a JSON text holds, or None if it is not valid."""
+def _parsed(path: Path, text: str) -> Any:
+    """Return what a JSON text of a file holds, or None if it is not valid.
+
+    Raises:
+        DataError: An object has a name twice.
+    """
     try:
-        return json.loads(text.decode("utf-8-sig"))
+        return parse_json(text)
+    except RepeatedNameError as error:
+        raise DataError(
+            f"{path} is not valid JSON ({error})", hint="Give each value a name of its own"
+        ) from error
     except ValueError:
         return None
+
+
+def _whole_text(path: Path) -> str:
+    """Return a file's text, without the byte order mark."""
+    with open_bytes(path) as file:
+        return file.read().decode("utf-8-sig")
 
 
 def _rows_of(path: Path, document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -105,13 +120,13 @@ def _is_rows(value: object) -> bool:
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON Lines file."""
-    with open_bytes(path) as file:
+    with open_text(path) as file:
         for number, line in enumerate(file, start=1):
-            stripped = line.lstrip(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
+            stripped = line.lstrip("\ufeff").strip() if number == 1 else line.strip()
             if not stripped:
                 continue
             try:
-                record = json.loads(stripped)
+                record = parse_json(stripped)
             except ValueError as error:
                 raise DataError(
                     f"{path}, line {number} is not valid JSON ({error})",
@@ -128,14 +143,13 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def _json_array(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON array."""
-    with open_bytes(path) as file:
-        try:
-            records = json.loads(file.read().decode("utf-8-sig"))
-        except ValueError as error:
-            raise DataError(
-                f"{path} is not valid JSON ({error})",
-                hint="Give an array of objects, or JSON Lines (one object a line)",
-            ) from error
+    try:
+        records = parse_json(_whole_text(path))
+    except ValueError as error:
+        raise DataError(
+            f"{path} is not valid JSON ({error})",
+            hint="Give an array of objects, or JSON Lines (one object a line)",
+        ) from error
     for number, record in enumerate(records, start=1):
         if not isinstance(record, dict):
             raise DataError(
