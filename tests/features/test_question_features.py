@@ -8,6 +8,7 @@ from tests.tasks.question_rows import flat_rows
 from tests.tasks.question_rows import write_rows
 from tests.tasks.question_rows import write_squad
 from xautolm_core.experience.importers import published_features
+from xautolm_core.features import generation_features
 from xautolm_core.features import question_features
 from xautolm_core.features.prompt_features import PAPER_FEATURES
 from xautolm_core.features.task_extractors import extract_task_features
@@ -36,9 +37,9 @@ def test_it_has_what_the_paper_has_and_more(tmp_path):
 
 
 def test_published_features_go_by_the_same_names():
-    ours = question_features
+    ours = generation_features
     assert tuple(published_features.GENERATION_FEATURES) == PAPER_FEATURES
-    assert published_features.QUESTION_EXTRACTOR == ours.EXTRACTOR
+    assert published_features.GENERATION_EXTRACTOR == ours.EXTRACTOR
     assert published_features.VERSION.partition("+")[0] == ours.VERSION
 
 
