@@ -13,6 +13,8 @@ from tests.report.samples import record
 from tests.search.generation_rows import generation_split
 from tests.search.generation_rows import generation_task
 from xautolm_core.records.configuration import Configuration
+from xautolm_core.records.methods import FEW_SHOT_ROWS
+from xautolm_core.records.methods import MAX_GENERATED_ROWS
 from xautolm_core.search.final_test_kinds import final_test_kind
 from xautolm_core.search.generation_test import GENERATION_TEST
 from xautolm_core.search.generation_test import shortened
@@ -23,8 +25,6 @@ from xautolm_core.search.test_report import AnyTestReport
 from xautolm_core.search.test_report import GenerationTestReport
 from xautolm_core.search.test_report import QuestionTestReport
 from xautolm_core.tasks.conversations import GenerationTask
-from xautolm_core.trial.rows import MAX_FEW_SHOT_ROWS
-from xautolm_core.trial.rows import MAX_GENERATED_ROWS
 from xautolm_core.trial.rows import generated_rows
 
 _REPORTS: TypeAdapter[AnyTestReport] = TypeAdapter(AnyTestReport)
@@ -146,4 +146,4 @@ def test_how_many_rows_an_evaluation_has() -> None:
     assert most_validation_rows("text-classification", of("lora")) == MAX_VALIDATION_ROWS
     assert most_validation_rows("text-generation") == MAX_GENERATED_ROWS
     assert most_validation_rows("text-generation", of("untuned")) == MAX_GENERATED_ROWS
-    assert most_validation_rows("text-generation", of("untuned_few_shot")) == MAX_FEW_SHOT_ROWS
+    assert most_validation_rows("text-generation", of("untuned_few_shot")) == FEW_SHOT_ROWS

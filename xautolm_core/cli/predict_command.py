@@ -221,8 +221,8 @@ def answer(
             continue
         if isinstance(batch, PromptBatch):
             for part in batch.parts():
-                found = model.generate(part.conversations, batch_size=batch_size)
-                yield WrittenAnswers(part, found)
+                written = model.generate(part.conversations, batch_size=batch_size)
+                yield WrittenAnswers(part, written)
             continue
         probabilities = model.predict_proba(batch.texts, batch.pairs, batch_size=batch_size)
         yield AnsweredBatch(batch, model.labels, probabilities)

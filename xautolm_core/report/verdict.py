@@ -8,10 +8,10 @@ from typing import Literal
 
 from xautolm_core.records.methods import UNTUNED
 from xautolm_core.records.methods import is_cheap
+from xautolm_core.records.methods import is_untuned
 from xautolm_core.report.document import best_cheap_trial
 from xautolm_core.report.document import best_language_model_trial
 from xautolm_core.report.wording import count_words
-from xautolm_core.report.wording import is_untuned
 from xautolm_core.report.wording import made_words
 from xautolm_core.report.wording import points_words
 from xautolm_core.report.wording import score_words

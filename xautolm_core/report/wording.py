@@ -212,11 +212,6 @@ def method_words(method: str, model: str) -> str:
     return _CHEAP_WORDS.get(method, f"{{model}} {method}").format(model=model)
 
 
-def is_untuned(method: str) -> bool:
-    """Whether a method leaves a language model as it is, rather than to do without one."""
-    return method in (UNTUNED, UNTUNED_FEW_SHOT)
-
-
 def method_label(method: str) -> str:
     """Return a method in a word or two, for labels in plots."""
     return _LABELS.get(method, method)

@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xautolm_core.records.methods import FEW_SHOT_ROWS
-from xautolm_core.records.methods import MAX_GENERATED_ROWS
-from xautolm_core.records.methods import UNTUNED_FEW_SHOT
+from xautolm_core.space.generation_cost import written_rows
 from xautolm_core.space.screening import at_most_screened
 from xautolm_core.tasks.spec import TaskType
 
@@ -175,12 +173,12 @@ def most_validation_rows(task_type: str, configuration: Configuration | None = N
         task_type: Name of the kind of task.
         configuration: What the trial trains; None for a whole training.
     """
-    most = MAX_GENERATED_ROWS if task_type == TaskType.TEXT_GENERATION else MAX_VALIDATION_ROWS
+    method = "" if configuration is None else configuration.method
+    if task_type == TaskType.TEXT_GENERATION:
+        return written_rows(method, MAX_VALIDATION_ROWS)
     if configuration is None:
-        return most
-    if configuration.method == UNTUNED_FEW_SHOT:
-        return min(most, FEW_SHOT_ROWS)
-    return at_most_screened(configuration, most)
+        return MAX_VALIDATION_ROWS
+    return at_most_screened(configuration, MAX_VALIDATION_ROWS)
 
 
 def final_reserve_seconds(test_seconds: Sequence[float], *, budget_seconds: float | None) -> float:
