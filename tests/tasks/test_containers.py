@@ -39,7 +39,7 @@ def _zip(*members: str) -> bytes:
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
         for name in members:
-            archive.writestr(name, "text,label\n")
+            archive.writestr(zipfile.ZipInfo(name), "text,label\n")
     return sink.getvalue()
 
 
