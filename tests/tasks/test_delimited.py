@@ -198,6 +198,17 @@ class TestLines:
         lines = ["text,label", '"one\ntwo",pos', "", "fine,neg", "not, fine,neg"]
         assert "row 3 (line 6) has 3 fields, the header has 2" in refusal(file_of(tmp_path, lines))
 
+    def test_a_quote_after_a_space_is_told_as_the_reason(self, tmp_path):
+        message = refusal(file_of(tmp_path, ["label,text", 'pos, "good, fine"', "neg,bad"]))
+        assert "row 1 (line 2) has 3 fields, the header has 2" in message
+        assert "In line 2 a quote follows a space and opens no text: remove the space" in message
+        assert "into double quotes" not in message
+
+    def test_a_comment_between_rows_is_told_as_the_reason(self, tmp_path):
+        message = refusal(file_of(tmp_path, ["text,label", "good,pos", "# from here by hand"]))
+        assert "row 2 (line 3) has 1 field" in message
+        assert "Remove line 3 if it is a comment" in message
+
     def test_nothing_but_blank_lines(self, tmp_path):
         assert "nothing but blank lines" in refusal(file_of(tmp_path, ["", " "]))
 

@@ -71,7 +71,7 @@ class TestShards:
                 "lacks train-1-of-9.csv, train-2-of-9.csv, train-3-of-9.csv and 5 more",
             ),
             (["train-0-of-99999999999.csv"], "and 99999999995 more"),
-            (["train.csv", "test-0-of-2.csv"], "of the 2 files of test only 1"),
+            (["train.csv", "test-0-of-2.csv"], "of the 2 files of test only 1 is there"),
             (["train-0-of-2.csv", "train-1-of-3.csv"], "two sets"),
             (["train-0-of-1.csv", "train-0-of-1.parquet"], "two files for part 0 of train"),
             (["train-00-of-1.csv", "train-0-of-1.csv"], "two files for part 0 of train"),

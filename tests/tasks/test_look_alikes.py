@@ -50,6 +50,21 @@ def test_forms_and_invisible_characters_make_no_other_name(name, form, invisible
             ["'a b'", "'a  b'"],
         ),
         (
+            ("pos", "p\u043es"),
+            "letters of another alphabet",
+            ["'pos'", "'p\\u043es'"],
+        ),
+        (
+            ("no\u00ebl", "n\u043e\u0451l"),
+            "letters of another alphabet",
+            ["'no\\xebl'", "'n\\u043e\\u0451l'"],
+        ),
+        (
+            ("CAP", "\u0421\u0410\u0420"),
+            "letters of another alphabet, case, Unicode form or invisible characters",
+            ["'CAP'", "'\\u0421\\u0410\\u0420'"],
+        ),
+        (
             ("Good", "go\u200bod"),
             "case, Unicode form or invisible characters",
             ["'Good'", "'go\\u200bod'"],
@@ -78,3 +93,11 @@ def test_an_unknown_class_that_looks_like_a_known_one_is_explained():
         ["Pos", "new"], ["neg", "pos"]
     )
     assert look_alike_hint(["new"], ["neg", "pos"]) == ""
+
+
+def test_letters_of_another_alphabet_that_look_otherwise_are_no_look_alikes():
+    # A capital nu has the shape of N, a small one that of v; Cyrillic names stay what they are.
+    assert look_alikes(["van", "\u03bdan", "\u0434\u0430", "da", "\u043d\u0435\u0442", "het"]) == []
+    assert look_alikes(["\u041d\u0435\u0442", "\u043d\u0435\u0442"]) == [
+        ("\u041d\u0435\u0442", "\u043d\u0435\u0442")
+    ]

@@ -101,7 +101,7 @@ def read_table(path: Path, quoting: Quoting = Quoting.AUTO) -> Table:
             hint="Check that the file is whole and that you may read it",
         ) from error
     if table.rows == 0:
-        raise DataError(f"{path} has columns but no rows", hint="Give a file with labelled texts")
+        raise DataError(f"{path} has columns but no rows", hint="Give a file with texts")
     return table
 
 
@@ -112,4 +112,4 @@ def _check_file(path: Path) -> None:
     if not path.exists():
         raise missing(path)
     if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty (0 bytes)", hint="Give a file with labelled texts")
+        raise DataError(f"{path} is empty (0 bytes)", hint="Give a file with texts")

@@ -163,16 +163,20 @@ def read_records(layout: Layout, reading: DelimitedReading) -> Iterator[Delimite
             rows += 1
             yield DelimitedRecord(begin, end, [""])
         elif len(cells) > 1 or "".join(cells).strip(" \t"):
-            raise _ragged(layout, begin, len(cells), rows + 1, (header_line, width))
+            raise _ragged(layout, begin, cells, rows + 1, (header_line, width))
 
 
 def _ragged(
-    layout: Layout, line: int, found: int, row: int, header: tuple[int, int]
+    layout: Layout, line: int, cells: Sequence[str], row: int, header: tuple[int, int]
 ) -> MisfitError:
     """Say that a row has a wrong number of cells; the header is given by line and number."""
     named = "a tab" if layout.delimiter == "\t" else f"'{layout.delimiter}'"
     hint = f"Put texts that contain {named}, quotes or line breaks into double quotes"
-    fields = "1 field" if found == 1 else f"{found} fields"
+    if any(cell.startswith(" ") and cell.lstrip(" ").startswith('"') for cell in cells):
+        hint = f"In line {line} a quote follows a space and opens no text: remove the space"
+    elif cells[0].startswith("#"):
+        hint = f"Remove line {line} if it is a comment: those stand above the column names. {hint}"
+    fields = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
     problem = f"row {row} (line {line}) has {fields}, the header has {header[1]}"
     if row == header[1] == 1:
         problem = (

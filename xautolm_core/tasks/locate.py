@@ -239,7 +239,7 @@ def _check_shards(folder: Path, split: SplitName, paths: Sequence[Path]) -> None
         more = f" and {lacking - len(names)} more" if lacking > len(names) else ""
         raise DataError(
             f"{folder} lacks {', '.join(names)}{more}: of the {count} files of {split} only"
-            f" {len(numbered)} are there",
+            f" {len(numbered)} {'is' if len(numbered) == 1 else 'are'} there",
             hint="Fetch what is missing; to use the others alone, put them into one file",
         )
 

@@ -12,10 +12,19 @@ _WINDOW = 60
 # the joiner of graphemes, the empty Braille cell, and (the ranges) variation selectors.
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _SELECTORS = (("\u180b", "\u180f"), ("\ufe00", "\ufe0f"), ("\U000e0100", "\U000e01ef"))
+# Small letters of other alphabets that have the shape of a Latin one, as their capitals have:
+# Cyrillic, then Greek and Armenian. Others (a Greek nu) look alike in one case only.
+_LATIN_SHAPES = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0455\u0456\u0458\u0501\u051b\u051d\u03bf\u0585",
+    "aeopcyxsijdqwoo",
+)
 
 
 def look_alikes(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Group the names that differ only in Unicode form, case, white space or invisible characters.
+    """Group the names that a reader cannot tell apart, or only by upper and lower case.
+
+    They differ in Unicode form, case, white space, invisible characters, or letters of another
+    alphabet that have the shape of Latin ones.
 
     Returns:
         Each group of two names or more, in the order of the names.
@@ -28,9 +37,19 @@ def look_alikes(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 def _look(name: str) -> str:
     """Return what a reader sees of a name, in one form for all names that look the same."""
+    return _in_latin_shapes(_composed(name).casefold())
+
+
+def _composed(name: str) -> str:
+    """Return a name in one Unicode form, without invisible characters."""
     # Twice: what is invisible keeps marks apart that belong together, and forms add white space.
-    composed = _visible(unicodedata.normalize("NFKC", _visible(name)))
-    return unicodedata.normalize("NFKC", composed.casefold())
+    return _visible(unicodedata.normalize("NFKC", _visible(name)))
+
+
+def _in_latin_shapes(name: str) -> str:
+    """Return a name with Latin letters for small ones that look like them, marks or not."""
+    bare = unicodedata.normalize("NFKD", name).translate(_LATIN_SHAPES)
+    return unicodedata.normalize("NFKC", bare)
 
 
 def _visible(name: str) -> str:
@@ -57,6 +76,10 @@ def difference(group: Sequence[str]) -> str:
         return "invisible characters or white space"
     if len({unicodedata.normalize("NFKC", name) for name in group}) == 1:
         return "Unicode form"
+    if len({_in_latin_shapes(name) for name in group}) == 1:
+        return "letters of another alphabet"
+    if len({unicodedata.normalize("NFKC", _composed(name).casefold()) for name in group}) > 1:
+        return "letters of another alphabet, case, Unicode form or invisible characters"
     return "case, Unicode form or invisible characters"
 
 

@@ -292,12 +292,14 @@ def _repeated_texts(pool: CheckedRows, cut: Sequence[SplitName]) -> Iterator[Fin
     repeated = counts[text] > 1
     rows = int(repeated.sum())
     if rows:
+        different = int((counts > 1).sum())
         yield Finding(
             "repeated_texts",
             rows,
             rows_by_source([(pool, repeated)]),
             f"{rows:,} of {len(repeated):,} rows of {pool.source} have a text that occurs there"
-            f" more than once ({int((counts > 1).sum()):,} different texts): {' and '.join(cut)}"
+            f" more than once ({different:,} different text{'' if different == 1 else 's'}):"
+            f" {' and '.join(cut)}"
             f" {'is' if len(cut) == 1 else 'are'} cut so that equal texts stay on one side",
         )
 
