@@ -35,6 +35,9 @@ FEW_SHOT_EXAMPLES = 4
 FEW_SHOT_ROWS = 100
 """Most validation rows that it is scored on."""
 
+MOST_NEW_TOKENS = 512
+"""Tokens of a generated text, at most."""
+
 MAX_GENERATED_ROWS = 300
 """Most rows of validation or test that a model writes answers for: a seeded sample of more."""
 

@@ -154,7 +154,12 @@ def continuing(
             f"Trial {number} cannot be continued: its {SPEC_FILE} cannot be read",
             hint=f"Restore {folder}, then resume the search",
         ) from error
-    budget = spec.budget.model_copy(update={"data_fraction": known.budget.data_fraction})
+    budget = spec.budget.model_copy(
+        update={
+            "data_fraction": known.budget.data_fraction,
+            "max_validation_rows": known.budget.max_validation_rows,
+        }
+    )
     return spec.model_copy(
         update={
             "seed": known.seed,

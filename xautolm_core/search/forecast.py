@@ -182,9 +182,10 @@ class Forecaster:
 
     def _forward_seconds(self, configuration: Configuration, rows: int) -> float:
         """Return the estimated seconds of one forward pass over some rows, or of their answers."""
+        method = configuration.method if is_untuned(configuration.method) else UNTUNED
         frozen = configuration.model_copy(
             update={
-                "method": UNTUNED if self._writes else "head",
+                "method": method if self._writes else "head",
                 "parameters": {
                     "max_length": configuration.parameters.get("max_length"),
                     "epochs": 1,

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from xautolm_core.records.methods import UNTUNED_FEW_SHOT
 from xautolm_core.records.methods import has_model
 from xautolm_core.records.methods import is_cheap
@@ -17,6 +19,7 @@ from xautolm_core.search.continuation import Room
 from xautolm_core.search.continuation import plan_continuation
 from xautolm_core.search.epochs import fit_epochs
 from xautolm_core.search.final_test import tested_rows
+from xautolm_core.search.folders import trial_folder
 from xautolm_core.search.forecast import Forecaster
 from xautolm_core.search.plan import SHARE_OF_COMPARISON
 from xautolm_core.search.plan import SHARE_OF_FIRST
@@ -32,7 +35,10 @@ from xautolm_core.search.screening import Screening
 from xautolm_core.space.hyperparameters import row_share
 from xautolm_core.space.screening import at_most_screened
 from xautolm_core.space.screening import is_screening
+from xautolm_core.tasks.spec import TaskType
+from xautolm_core.trial.contract import SPEC_FILE
 from xautolm_core.trial.contract import TrialBudget
+from xautolm_core.trial.contract import TrialSpec
 
 if TYPE_CHECKING:
     from xautolm_core.records.attempt import TrialResult
@@ -65,6 +71,7 @@ class SearchPace:
         self._overheads: list[float] = []
         self._made_at = time.monotonic()
         self._import_seconds: float | None = None
+        self._begun_rows = _begun_rows(setup)
         rows = self._validation_rows
         self._forecaster = Forecaster(
             setup.feasibility, validation_rows=rows, task_type=setup.task.type
@@ -283,11 +290,12 @@ class SearchPace:
         return self._forecaster.forecast(configuration, records).evaluation_seconds <= limit
 
     def _most_validation_rows(self, configuration: Configuration | None) -> int:
-        return most_validation_rows(
+        most = most_validation_rows(
             self._setup.task.type,
             configuration,
             budget_seconds=self._setup.policy.effective_budget_seconds,
         )
+        return most if self._begun_rows is None else self._begun_rows
 
     @property
     def _validation_rows(self) -> int:
@@ -296,6 +304,20 @@ class SearchPace:
     @property
     def _tested_rows(self) -> int:
         return tested_rows(self._setup)
+
+
+def _begun_rows(setup: SearchSetup) -> int | None:
+    """Return the rows that the first trial of a search of text generation was scored on.
+
+    A search that is resumed with a larger budget scores its trials on these, too.
+    """
+    file = trial_folder(setup.out_folder, 0, 0) / SPEC_FILE
+    if setup.task.type != TaskType.TEXT_GENERATION or not file.is_file():
+        return None
+    try:
+        return TrialSpec.model_validate_json(file.read_bytes()).budget.max_validation_rows
+    except (OSError, ValidationError):
+        return None
 
 
 def _measured_pace(result: TrialResult, validation_rows: int) -> float:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from xautolm_core.records.methods import FEW_SHOT_EXAMPLES
 from xautolm_core.records.methods import FEW_SHOT_ROWS
 from xautolm_core.records.methods import MAX_GENERATED_ROWS
+from xautolm_core.records.methods import MOST_NEW_TOKENS
 from xautolm_core.records.methods import UNTUNED_FEW_SHOT
 from xautolm_core.space.model import ModelDescriptor
 
@@ -48,7 +49,7 @@ class AnswerLengths:
     @property
     def most_written(self) -> float:
         """Tokens that a batch of answers takes: one of it is usually as long as any."""
-        return self.p99_tokens + MORE_TOKENS
+        return min(self.p99_tokens + MORE_TOKENS, MOST_NEW_TOKENS)
 
 
 def written_rows(method: str, rows: int) -> int:

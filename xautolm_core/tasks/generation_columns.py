@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -143,6 +144,9 @@ def find_prompt_columns(table: Table, spec: TaskSpec) -> GenerationColumns:
         DataError: A given column does not exist, or none is found.
     """
     if spec.messages is not None:
+        return find_generation_columns(table, spec)
+    with contextlib.suppress(DataError):
+        # A file that has the texts to be written as well is read as in training.
         return find_generation_columns(table, spec)
     question, context, _ = question_columns_by_name(table)
     given = spec.prompt or spec.question

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from xautolm_core.records.methods import MOST_NEW_TOKENS
 from xautolm_core.trial.batches import evaluation_batches
 from xautolm_core.trial.precision import Precision
 from xautolm_core.trial.precision import autocast
@@ -20,7 +21,6 @@ MAX_NEW_TOKENS = "max_new_tokens"
 BEAMS = "beams"
 """In a card's ``decoding``: answers that are followed at once; 1 takes the likeliest token."""
 
-MOST_NEW_TOKENS = 512
 _SPARE_TOKENS = 8
 _QUANTILE = 0.99
 

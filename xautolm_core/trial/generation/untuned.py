@@ -17,6 +17,7 @@ from xautolm_core.tasks.prepared import open_prepared_conversations
 from xautolm_core.trial.architectures import longest_input
 from xautolm_core.trial.contract import TrialSpec
 from xautolm_core.trial.evaluation import evaluation_tokens
+from xautolm_core.trial.failures import DeadlineExceeded
 from xautolm_core.trial.failures import InvalidConfiguration
 from xautolm_core.trial.fine_tune import prepare_torch
 from xautolm_core.trial.generation.decoding import Decoder
@@ -40,6 +41,7 @@ from xautolm_core.trial.precision import choose_device
 from xautolm_core.trial.precision import choose_precision
 from xautolm_core.trial.rows import TrialRows
 from xautolm_core.trial.rows import choose_conversations
+from xautolm_core.trial.rows import generated_rows
 from xautolm_core.trial.saving import make_card
 from xautolm_core.trial.saving import make_readable
 from xautolm_core.trial.saving import save_folder
@@ -47,6 +49,7 @@ from xautolm_core.trial.sigterm import Interruption
 from xautolm_core.trial.state import TrialState
 from xautolm_core.trial.tokenizer import open_tokenizer
 
+_LATE = 2.0
 _DEFAULT_LENGTH = 512
 _SHORTEST_LENGTH = 2
 
@@ -126,18 +129,24 @@ class UntunedRun:
         ids, accepted = list(prompts.ids), list(prompts.accepted)
         if has_examples:
             examples = choose_examples(data.task.train, FEW_SHOT_EXAMPLES)
-            rows = data.rows.validation[:FEW_SHOT_ROWS]
+            chosen = generated_rows(len(ids), FEW_SHOT_ROWS)
+            rows = data.rows.validation[chosen]
             most = prompt_tokens(data.max_length, data.decoding.max_new_tokens)
             shown = [
                 examples.before(data.task.validation.messages[row].as_py()) for row in rows.tolist()
             ]
             ids = cut_prompts(data.renderer.prompts(shown), most, data.renderer.fixed_tokens)
-            accepted = accepted[: len(ids)]
+            accepted = [accepted[place] for place in chosen.tolist()]
         deadline = deadline_of(state)
+        soft = self._spec.budget.soft_deadline_seconds
+        # No score comes of a part of the rows; what is tuned must get time nevertheless.
+        late = None if soft is None else _LATE * soft
 
         def between() -> None:
             self._interruption.check()
             deadline.check_wall(0.0)
+            if late is not None and deadline.spent_seconds() > late:
+                raise DeadlineExceeded("Writing took twice the time that it was given")
 
         decoder = Decoder(model, data.decoding, machine.device, machine.precision)
         with state.clock.phase("evaluate"):
