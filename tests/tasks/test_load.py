@@ -339,6 +339,7 @@ class TestBadInput:
         task = load(write_jsonl(tmp_path / "a.jsonl", records))
         texts = [t for s in SPLIT_NAMES for t in task.splits[s].texts.to_pylist()]
         assert "half \ufffd of it" in texts
+        assert any("half a surrogate pair" in w and "in row 1" in w for w in task.warnings)
 
     def test_broken_parquet(self, tmp_path):
         (tmp_path / "a.parquet").write_bytes(b"PAR1 this is none")

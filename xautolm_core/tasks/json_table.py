@@ -46,7 +46,9 @@ def read_json(path: Path) -> Table:
             for values in columns.values():
                 if len(values) < rows:
                     values.append(None)
-    return Table(str(path), rows, {name: _typed(values) for name, values in columns.items()})
+    halved: set[int] = set()
+    typed = {name: _typed(values, halved) for name, values in columns.items()}
+    return Table(str(path), rows, typed, warnings=_halved_warning(path, sorted(halved)))
 
 
 def _one_object(path: Path) -> dict[str, Any] | None:
@@ -166,8 +168,24 @@ def _json_kind(value: object) -> str:
     return names.get(type(value), "null")
 
 
-def _typed(values: list[Any]) -> pa.ChunkedArray | list[Any]:
-    """Return the values as Arrow data if they are all of one scalar type, else as they are."""
+def _halved_warning(path: Path, rows: list[int]) -> tuple[str, ...]:
+    """Return the warning that characters of some rows were replaced; none without such rows."""
+    if not rows:
+        return ()
+    subject = "a row has" if len(rows) == 1 else f"{len(rows)} rows have"
+    return (
+        f"{path}: {subject} half a surrogate pair, which is no character: read as U+FFFD"
+        f" (the first in row {rows[0]})",
+    )
+
+
+def _typed(values: list[Any], halved: set[int]) -> pa.ChunkedArray | list[Any]:
+    """Return the values as Arrow data if they are all of one scalar type, else as they are.
+
+    Args:
+        values: Of a column.
+        halved: Takes the numbers of the rows, from 1, of which characters are replaced.
+    """
     import pyarrow as pa
 
     kinds = {type(value) for value in values if value is not None}
@@ -175,14 +193,21 @@ def _typed(values: list[Any]) -> pa.ChunkedArray | list[Any]:
         try:
             return pa.chunked_array([pa.array(values, type=pa.large_string())])
         except UnicodeEncodeError:
-            values = [_well_formed(value) for value in values]
+            values = _all_well_formed(values, halved)
             return pa.chunked_array([pa.array(values, type=pa.large_string())])
     if kinds in ({int}, {float}, {bool}, {int, float}):
         try:
             return pa.chunked_array([pa.array(values)])
         except (pa.ArrowInvalid, OverflowError):
             return values
-    return [_well_formed(value) for value in values]
+    return _all_well_formed(values, halved)
+
+
+def _all_well_formed(values: list[Any], halved: set[int]) -> list[Any]:
+    found = [_well_formed(value) for value in values]
+    pairs = enumerate(zip(values, found, strict=True), start=1)
+    halved.update(row for row, (value, one) in pairs if value != one)
+    return found
 
 
 def _well_formed(value: Any) -> Any:
