@@ -143,7 +143,14 @@ def test_how_many_rows_an_evaluation_has() -> None:
     def of(method: str) -> Configuration:
         return Configuration(branch=method, model="m", method=method, parameters={})
 
-    assert most_validation_rows("text-classification", of("lora")) == MAX_VALIDATION_ROWS
-    assert most_validation_rows("text-generation") == MAX_GENERATED_ROWS
-    assert most_validation_rows("text-generation", of("untuned")) == MAX_GENERATED_ROWS
-    assert most_validation_rows("text-generation", of("untuned_few_shot")) == FEW_SHOT_ROWS
+    def most(task_type: str, method: str, budget_seconds: float | None) -> int:
+        return most_validation_rows(task_type, of(method), budget_seconds=budget_seconds)
+
+    assert most("text-classification", "lora", 60.0) == MAX_VALIDATION_ROWS
+    assert most("text-generation", "lora", None) == MAX_GENERATED_ROWS
+    assert most("text-generation", "untuned", 7_200.0) == MAX_GENERATED_ROWS
+    assert most("text-generation", "untuned_few_shot", 7_200.0) == FEW_SHOT_ROWS
+    # The budget alone decides, so that all trials of a search have the same rows.
+    assert most("text-generation", "lora", 1_200.0) == most("text-generation", "untuned", 1_200.0)
+    assert most("text-generation", "lora", 1_200.0) == 100
+    assert most("text-generation", "lora", 60.0) == 30
