@@ -16,7 +16,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from benchmarks.trial_throughput import peak_bytes
+from benchmarks.trial_throughput import run_side
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -43,6 +43,8 @@ CLIPPING_NORM = 1.0
 LORA_RANK = 16
 LORA_ALPHA = 32
 VALIDATION_ROWS = 4
+
+_ROOT = Path(__file__).resolve().parent.parent
 
 SIDES = ("trial", "trial_packed", "trl")
 LEAST_SPEED = {"trial": 1.0, "trial_packed": 1.5}
@@ -238,31 +240,6 @@ def run_trl_side(job: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def run_side(side: str, job: dict[str, Any], python: str) -> dict[str, float]:
-    """Run one side in a fresh process and return its figures."""
-    ended = subprocess.run(
-        [
-            python,
-            "-m",
-            "benchmarks.generation_throughput",
-            "--side",
-            side,
-            "--job",
-            json.dumps(job),
-        ],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": str(job["threads"])},
-        cwd=Path(__file__).resolve().parent.parent,
-        check=False,
-    )
-    if ended.returncode != 0:
-        lines = ended.stderr.strip().splitlines() or ["no message"]
-        raise SystemExit(f"error: {side} ended with {ended.returncode}: {lines[-1]}")
-    found: dict[str, float] = json.loads(ended.stdout.strip().splitlines()[-1])
-    return found
-
-
 def main() -> int:
     """Compare, print a table and one JSON document; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -321,7 +298,8 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         for repetition in range(arguments.repetitions):
             for side in SIDES if repetition % 2 == 0 else reversed(SIDES):
                 own = str(python) if side == "trl" else sys.executable
-                found[side].append(run_side(side, job, own))
+                command = [own, "-m", "benchmarks.generation_throughput"]
+                found[side].append(run_side(side, job, command, _ROOT))
 
     medians = {
         side: {name: statistics.median(run[name] for run in runs) for name in runs[0]}

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -241,14 +242,27 @@ def run_trainer_side(job: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def run_side(side: str, job: dict[str, Any]) -> dict[str, float]:
-    """Run one side in a fresh process and return its figures."""
+def run_side(
+    side: str,
+    job: dict[str, Any],
+    command: Sequence[str] = (sys.executable, __file__),
+    folder: Path | None = None,
+) -> dict[str, float]:
+    """Run one side in a fresh process and return its figures.
+
+    Args:
+        side: Its name.
+        job: What to do, with the number of ``threads``.
+        command: What runs it.
+        folder: Where it is run; here if None.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"])}
     ended = subprocess.run(
-        [sys.executable, __file__, "--side", side, "--job", json.dumps(job)],
+        [*command, "--side", side, "--job", json.dumps(job)],
         capture_output=True,
         text=True,
         env=environment,
+        cwd=folder,
         check=False,
     )
     if ended.returncode != 0:
