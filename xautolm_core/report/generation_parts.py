@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from xautolm_core.report.task_parts import exact_match_tile
 from xautolm_core.report.task_parts import rendered_part
+from xautolm_core.report.task_parts import shares_of_longer
 from xautolm_core.search.test_report import GenerationTestReport
 
 if TYPE_CHECKING:
@@ -37,21 +39,15 @@ class _GenerationParts:
 
     def tile(self, result: SearchResult) -> tuple[str, float | None, str]:
         """Return the share of exact matches on test."""
-        exact = None if result.test is None else result.test.named_scores["exact_match"]
-        return "Exact match on test", exact, "share of answers that are accepted word for word"
+        return exact_match_tile(result)
 
     def data_words(self, result: SearchResult) -> str:
         """Say how many rows are longer than what a model may read in training."""
-        features = result.task_features
-        shares = [
-            f"{share:.0%} more than {length}"
-            for length in SHOWN_LENGTHS
-            if (share := features.get(f"truncation_rate_{length}")) is not None
-        ]
+        shares = shares_of_longer(result, SHOWN_LENGTHS)
         if not shares:
             return ""
         return (
-            f"Of the training prompts with their answers, {', '.join(shares)} tokens are long: of"
+            f"Of the training prompts with their answers, {shares} tokens are long: of"
             " what is longer than a model's input the beginning of the prompt is left out."
         )
 

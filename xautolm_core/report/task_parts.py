@@ -8,6 +8,7 @@ page about the test split under the same name, through the entry point group
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
@@ -117,21 +118,15 @@ class _QuestionParts:
 
     def tile(self, result: SearchResult) -> tuple[str, float | None, str]:
         """Return the share of exact matches on test."""
-        exact = None if result.test is None else result.test.named_scores["exact_match"]
-        return "Exact match on test", exact, "share of answers that are accepted word for word"
+        return exact_match_tile(result)
 
     def data_words(self, result: SearchResult) -> str:
         """Say how much of the passages is longer than what a model reads at once."""
-        features = result.task_features
-        shares = [
-            f"{share:.0%} more than {length}"
-            for length in (128, 256, 512)
-            if (share := features.get(f"truncation_rate_{length}")) is not None
-        ]
+        shares = shares_of_longer(result, (128, 256, 512))
         if not shares:
             return ""
         return (
-            f"Of the training questions with their passages, {', '.join(shares)} tokens are long:"
+            f"Of the training questions with their passages, {shares} tokens are long:"
             " a language model reads what is longer than its input in overlapping windows."
         )
 
@@ -153,6 +148,30 @@ def report_parts(result: SearchResult) -> ReportParts:
     """
     parts: ReportParts = TASK_REPORTS.load(result.task_type)
     return parts
+
+
+def exact_match_tile(result: SearchResult) -> tuple[str, float | None, str]:
+    """Return the share of exact matches on test, as ``ReportParts.tile`` does."""
+    exact = None if result.test is None else result.test.named_scores["exact_match"]
+    return "Exact match on test", exact, "share of answers that are accepted word for word"
+
+
+def shares_of_longer(result: SearchResult, lengths: Sequence[int]) -> str:
+    """Say which shares of the training rows are longer than some numbers of tokens.
+
+    Args:
+        result: The search.
+        lengths: The numbers.
+
+    Returns:
+        The shares in words; nothing if none was measured.
+    """
+    shares = (result.task_features.get(f"truncation_rate_{length}") for length in lengths)
+    return ", ".join(
+        f"{share:.0%} more than {length}"
+        for length, share in zip(lengths, shares, strict=True)
+        if share is not None
+    )
 
 
 def rendered_part(template: str, **context: Any) -> Markup:

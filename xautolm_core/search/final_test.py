@@ -10,9 +10,7 @@ from xautolm_core.search.asking import Asking
 from xautolm_core.search.asking import score_on_test
 from xautolm_core.search.final_test_kinds import final_test_kind
 from xautolm_core.search.models import model_folder
-from xautolm_core.search.plan import most_generated_rows
 from xautolm_core.search.records import choose_alternative
-from xautolm_core.tasks.spec import TaskType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,10 +78,8 @@ def evaluate_best(
 
 def tested_rows(setup: SearchSetup) -> int:
     """Return how many rows of the test split the models of a search answer."""
-    rows = final_test_kind(setup.task.type).tested_rows(setup.task)
-    if setup.task.type != TaskType.TEXT_GENERATION:
-        return rows
-    return min(rows, most_generated_rows(setup.policy.effective_budget_seconds))
+    kind = final_test_kind(setup.task.type)
+    return kind.tested_rows(setup.task, budget_seconds=setup.policy.effective_budget_seconds)
 
 
 def run_test(

@@ -52,8 +52,13 @@ class TestedModel:
 class FinalTestKind(Protocol):
     """How models of one kind of task are tested."""
 
-    def tested_rows(self, task: Task[Any]) -> int:
-        """Return how many rows of the test split a model answers."""
+    def tested_rows(self, task: Task[Any], *, budget_seconds: float | None = None) -> int:
+        """Return how many rows of the test split a model answers.
+
+        Args:
+            task: The task.
+            budget_seconds: Budget of the search; None for none.
+        """
 
     def read(self, document: bytes, task: Task[Any]) -> TestedModel:
         """Score what a model answered to the test split.

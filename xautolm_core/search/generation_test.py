@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xautolm_core.search.final_test_kinds import TestedModel
+from xautolm_core.search.plan import most_generated_rows
 from xautolm_core.search.row_scores import compare_means
 from xautolm_core.search.row_scores import mean_interval
 from xautolm_core.search.row_scores import right_and_wrong_rows
@@ -31,9 +32,9 @@ _ANSWER_CHARACTERS = 300
 class GenerationTest:
     """See ``FinalTestKind``."""
 
-    def tested_rows(self, task: GenerationTask) -> int:
+    def tested_rows(self, task: GenerationTask, *, budget_seconds: float | None = None) -> int:
         """Return the size of the sample."""
-        return len(generated_rows(len(task.test)))
+        return len(generated_rows(len(task.test), most_generated_rows(budget_seconds)))
 
     def read(self, document: bytes, task: GenerationTask) -> TestedModel:
         """Score what a model wrote after a sample of the test split's prompts."""

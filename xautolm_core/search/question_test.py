@@ -30,7 +30,7 @@ _WORD_CHARACTERS = 40
 class QuestionTest:
     """See ``FinalTestKind``."""
 
-    def tested_rows(self, task: QuestionTask) -> int:
+    def tested_rows(self, task: QuestionTask, *, budget_seconds: float | None = None) -> int:
         """Return the number of rows: all of them."""
         return len(task.test)
 

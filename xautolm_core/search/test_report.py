@@ -15,6 +15,7 @@ from pydantic import Discriminator
 from pydantic import Tag
 
 from xautolm_core.records.scores import ClassificationScores
+from xautolm_core.tasks.generation_scores import SCORE_NAMES
 
 INTERVAL_LEVEL = 0.95
 """Of the interval of a gain."""
@@ -221,7 +222,7 @@ class GenerationTestReport:
     @property
     def named_scores(self) -> Mapping[str, float]:
         """Score name to score, the primary one first."""
-        return {name: getattr(self, name) for name in _GENERATION_SCORES}
+        return {name: getattr(self, name) for name in SCORE_NAMES}
 
     @property
     def seconds_per_1000_tokens(self) -> float | None:
@@ -231,9 +232,6 @@ class GenerationTestReport:
     def without_texts(self) -> GenerationTestReport:
         """Return it without texts of the task: without examples."""
         return replace(self, right=(), wrong=())
-
-
-_GENERATION_SCORES = ("f1", "exact_match", "rouge_l", "chrf", "drop_f1", "drop_exact_match")
 
 
 def _kind_of(report: object) -> str:

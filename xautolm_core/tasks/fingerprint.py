@@ -78,6 +78,12 @@ def _contents(rows: Split, label_bytes: Sequence[bytes]) -> Iterator[bytes]:
         yield label_bytes[label] + content
 
 
+def joined_texts(texts: Iterable[str]) -> bytes:
+    """Return texts as the content of a row, the lengths keeping them apart."""
+    parts = [text.encode("utf-8", "surrogatepass") for text in texts]
+    return b"".join(b"%d:%b" % (len(part), part) for part in parts)
+
+
 def _add(total: hashlib._Hash, part: bytes) -> None:
     """Feed a part with its length, so that parts cannot run into each other."""
     total.update(len(part).to_bytes(8, "little"))

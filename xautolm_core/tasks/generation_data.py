@@ -11,6 +11,7 @@ from xautolm_core.tasks.columns import require_column
 from xautolm_core.tasks.conversations import GenerationSplit
 from xautolm_core.tasks.conversations import GenerationTask
 from xautolm_core.tasks.fingerprint import digest_of_content
+from xautolm_core.tasks.fingerprint import joined_texts
 from xautolm_core.tasks.generation_columns import ConversationForm
 from xautolm_core.tasks.generation_columns import GenerationColumns
 from xautolm_core.tasks.generation_columns import find_generation_columns
@@ -121,8 +122,7 @@ def _contents(split: GenerationSplit) -> Iterator[bytes]:
         split.messages.to_pylist(), split.answers.to_pylist(), strict=True
     ):
         texts = [text for message in messages for text in (message["role"], message["content"])]
-        parts = [text.encode("utf-8", "surrogatepass") for text in (*texts, "", *answers)]
-        yield b"".join(b"%d:%b" % (len(part), part) for part in parts)
+        yield joined_texts((*texts, "", *answers))
 
 
 def _in_words(columns: GenerationColumns, rows: GenerationSplit) -> str:

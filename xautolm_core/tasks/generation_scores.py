@@ -15,6 +15,9 @@ from xautolm_core.tasks.drop_scores import SPAN_SEPARATOR
 from xautolm_core.tasks.drop_scores import drop_scores
 from xautolm_core.tasks.rouge import rouge_l
 
+SCORE_NAMES = ("f1", "exact_match", "rouge_l", "chrf", "drop_f1", "drop_exact_match")
+"""The means of ``GenerationScores``, the primary one first."""
+
 
 @dataclass(frozen=True, eq=False)
 class GenerationScores:

@@ -11,6 +11,7 @@ import numpy as np
 from xautolm_core.errors import DataError
 from xautolm_core.tasks.columns import require_column
 from xautolm_core.tasks.fingerprint import digest_of_content
+from xautolm_core.tasks.fingerprint import joined_texts
 from xautolm_core.tasks.group_cut import cut_by_group
 from xautolm_core.tasks.quality import text_numbers
 from xautolm_core.tasks.quality import unlabelled_split
@@ -121,8 +122,7 @@ def _contents(split: QuestionSplit) -> Iterator[bytes]:
     """Yield what is in each row, the lengths keeping its parts apart."""
     columns = (split.questions, split.contexts, split.answers)
     for question, context, answers in zip(*(c.to_pylist() for c in columns), strict=True):
-        parts = [text.encode("utf-8", "surrogatepass") for text in (question, context, *answers)]
-        yield b"".join(b"%d:%b" % (len(part), part) for part in parts)
+        yield joined_texts((question, context, *answers))
 
 
 def _all_splits(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from xautolm_core.space.classifiers import generator_class
 from xautolm_core.space.model import ModelKind
 from xautolm_core.tasks.conversations import GenerationSplit
 from xautolm_core.tasks.conversations import GenerationTask
+from xautolm_core.tasks.generation_scores import SCORE_NAMES
 from xautolm_core.tasks.generation_scores import generation_scores
 from xautolm_core.tasks.prepared import open_prepared_conversations
 from xautolm_core.tasks.task import AnyTask
@@ -65,8 +67,7 @@ def judge(texts: Sequence[str], accepted: Sequence[Sequence[str]]) -> Evaluation
         accepted: Accepted answers of each row.
     """
     found = generation_scores(texts, accepted)
-    names = ("f1", "exact_match", "rouge_l", "chrf", "drop_f1", "drop_exact_match")
-    return Evaluation(found.f1, {name: Score(value=getattr(found, name)) for name in names})
+    return Evaluation(found.f1, {name: Score(value=getattr(found, name)) for name in SCORE_NAMES})
 
 
 class GenerationObjective:
@@ -171,7 +172,7 @@ class GenerationData:
     train: GenerationTokens
     validation: GenerationTokens
 
-    @property
+    @cached_property
     def decoding(self) -> Decoding:
         """How answers are written: as long as nearly all training answers are."""
         return Decoding(
