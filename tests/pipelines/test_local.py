@@ -30,11 +30,13 @@ def test_a_search_registers_a_model_and_the_next_starts_from_it_and_a_retraining
 ):
     out, _ = place.run("xautolm-search")
     kept = list(open_store(place.store).scan())
-    # Three cheap candidates, a screening of each model, and the two trials that were asked for.
+    # Three cheap candidates, screenings of the models, and the two trials that were asked for.
     tried = [e.configuration for e in sorted(kept, key=lambda e: e.trial_number)]
     assert [one.method for one in tried][:3] == ["tfidf", "linear_probe", "linear_probe_tfidf"]
-    assert all(is_screening(one) for one in tried[3:-2]) and len(tried) > 5
-    assert not any(is_cheap(one.method) for one in tried[-2:])
+    # A screening that is forecast to take long on a slow machine is left out.
+    trained = [one for one in tried if not is_cheap(one.method)]
+    assert len(trained) == 2, tried
+    assert all(is_screening(one) for one in tried[3:] if one not in trained), tried
     assert sorted(e.trial_number for e in kept) == list(range(len(tried)))
     assert all(e.task_name == "sst2" for e in kept)
     champion, answer = predicts(place, tmp_path)
